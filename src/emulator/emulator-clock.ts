@@ -1,0 +1,25 @@
+/** The one clock of the emulator. It can be shifted, so that expiry need not be waited for. */
+export interface EmulatorClock {
+  /** Milliseconds since the Unix epoch, shift included. */
+  nowMs(): number
+  /** Seconds since the Unix epoch, shift included, rounded down (RFC 7519 §2, NumericDate). */
+  nowSeconds(): number
+  /** Moves every later reading by `seconds`, on top of earlier shifts; may be negative. */
+  shift(seconds: number): void
+  /** The sum of all shifts so far. */
+  readonly shiftSeconds: number
+}
+
+export function createEmulatorClock(): EmulatorClock {
+  let shiftSeconds = 0
+  return {
+    nowMs: () => Date.now() + shiftSeconds * 1000,
+    nowSeconds: () => Math.floor(Date.now() / 1000) + shiftSeconds,
+    shift: (seconds) => {
+      shiftSeconds += seconds
+    },
+    get shiftSeconds() {
+      return shiftSeconds
+    },
+  }
+}

@@ -1,0 +1,70 @@
+import { z } from 'zod'
+import type { SeededRandom } from './random.ts'
+
+/**
+ * What can go wrong, and where. Pairs differ in whether the thing was done: `drop-before` and
+ * `drop-after` look the same to the client, and only the vault's log can tell them apart.
+ */
+export const faultSchema = z.strictObject({
+  /** The emulated service it strikes. */
+  at: z.enum(['vault', 'token-endpoint', 'jwks', 'managed-identity', 'issuer']),
+  kind: z.enum([
+    'throttle', // 429; from a vault without Retry-After, as the real one
+    'server-error', // 500 or 503, nothing done
+    'delay', // done, answered late
+    'drop-before', // connection closed, nothing done
+    'drop-after', // done (signed, token minted), connection closed without an answer
+    'wrong-signature', // vault: 200 with a signature that does not verify
+    'wrong-key-id', // vault: 200 whose kid names another version
+    'malformed', // 200 with a body that is not what it should be
+  ]),
+  /** Only requests whose method and undecoded path contain this, such as `POST /keys/partner-signing/`. */
+  match: z.string().optional(),
+  /** Strikes so many times, then is spent. */
+  times: z.int().min(1).default(1),
+  /** Strikes with this probability when it matches; drawn from the emulator's seed. */
+  probability: z.number().gt(0).max(1).default(1),
+  /** For `delay`. */
+  delayMs: z.int().min(0).max(120_000).default(0),
+  /** For `server-error`. */
+  status: z.int().min(500).max(599).default(503),
+})
+
+export type Fault = z.output<typeof faultSchema>
+
+export interface FaultList {
+  add(fault: Fault): void
+  clear(): void
+  /** The faults not yet spent. */
+  list(): readonly Fault[]
+  /**
+   * The first fault that strikes this request, charged once; undefined when none does.
+   *
+   * @param request `METHOD path`, the path undecoded.
+   */
+  strike(at: Fault['at'], request: string): Fault | undefined
+}
+
+export function createFaultList(random: SeededRandom): FaultList {
+  let faults: { fault: Fault; left: number }[] = []
+  const strikes = (fault: Fault, at: Fault['at'], request: string) =>
+    fault.at === at &&
+    request.includes(fault.match ?? '') &&
+    (fault.probability === 1 || random.next() < fault.probability)
+  return {
+    add: (fault) => {
+      faults.push({ fault, left: fault.times })
+    },
+    clear: () => {
+      faults = []
+    },
+    list: () => faults.map(({ fault, left }) => ({ ...fault, times: left })),
+    strike: (at, request) => {
+      const struck = faults.find(({ fault }) => strikes(fault, at, request))
+      if (struck === undefined) return undefined
+      struck.left -= 1
+      if (struck.left === 0) faults = faults.filter((one) => one !== struck)
+      return struck.fault
+    },
+  }
+}

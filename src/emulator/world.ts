@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs'
+import { parse } from 'yaml'
+import { z } from 'zod'
+
+/**
+ * The seed file: everything that exists in the emulated cloud before the first request. Names in it
+ * (`vault`, `certificate`, `principal`, …) refer to one another; keys and certificates are generated
+ * at start and kept nowhere.
+ */
+
+const guid = z.guid()
+const objectName = z.string().regex(/^[0-9A-Za-z-]{1,127}$/)
+
+/** Data actions as Azure RBAC spells them, without the `Microsoft.KeyVault/vaults/` in front. */
+const dataAction = z.enum([
+  'keys/read',
+  'keys/sign/action',
+  'keys/verify/action',
+  'certificates/read',
+  'secrets/getSecret/action',
+])
+
+const roleAssignmentSchema = z.strictObject({
+  principal: z.string(),
+  actions: z.array(dataAction).min(1),
+  /** `keys/NAME` or `certificates/NAME`; without it the whole vault. */
+  scope: z
+    .string()
+    .regex(/^(keys|certificates|secrets)\/[0-9A-Za-z-]{1,127}$/)
+    .optional(),
+})
+
+const certificateSchema = z.strictObject({
+  name: objectName,
+  keyType: z.enum(['RSA-HSM', 'RSA']).default('RSA-HSM'),
+  keySize: z.union([z.literal(2048), z.literal(3072), z.literal(4096)]).default(2048),
+  exportable: z.boolean().default(false),
+  keyOps: z
+    .array(z.enum(['sign', 'verify', 'encrypt', 'decrypt', 'wrapKey', 'unwrapKey']))
+    .default(['sign', 'verify']),
+  subject: z.string().default('CN=assertion-signer'),
+  /** Relative to the start of the emulator; negative begins in the past. */
+  notBeforeSeconds: z.int().default(-3600),
+  /** Relative to the start of the emulator; negative has already expired. */
+  notAfterSeconds: z.int().default(180 * 24 * 3600),
+  enabled: z.boolean().default(true),
+})
+
+const vaultSchema = z.strictObject({
+  name: z.string().regex(/^[0-9A-Za-z-]{3,24}$/),
+  location: z.string().default('westeurope'),
+  /** 0 lets the system choose; the address is in the ready file. */
+  port: z.int().min(0).max(65535).default(0),
+  certificates: z.array(certificateSchema).default([]),
+  roleAssignments: z.array(roleAssignmentSchema).default([]),
+})
+
+const tenantSchema = z.strictObject({ name: z.string(), id: guid })
+
+/** A service principal that can authenticate as itself: a managed identity, or an app with its own certificate. */
+const principalSchema = z.strictObject({
+  name: z.string(),
+  tenant: z.string(),
+  objectId: guid,
+  clientId: guid,
+  kind: z.enum(['managed-identity', 'application']).default('managed-identity'),
+})
+
+const applicationSchema = z.strictObject({
+  name: z.string(),
+  clientId: guid,
+  objectId: guid,
+  homeTenant: z.string(),
+  /** Certificates registered on it, as `VAULT/CERTIFICATE`: only these may sign its assertions. */
+  certificates: z.array(z.string()).default([]),
+  /** Tenants where it has a service principal; elsewhere AADSTS700016. */
+  presentIn: z.array(z.strictObject({ tenant: z.string(), objectId: guid })).default([]),
+})
+
+/** Something tokens are for, in every tenant that lists it; its first URI names it in `aud`. */
+const resourceSchema = z.strictObject({
+  uris: z.array(z.string()).min(1),
+  clientId: guid,
+  tenants: z.array(z.string()).min(1),
+  /** Lifetime of access tokens for it. */
+  tokenSeconds: z.int().min(1).default(3599),
+})
+
+/** Who mints caller tokens. Claims given here are the defaults of each minted token. */
+const issuerSchema = z.strictObject({
+  name: z.string(),
+  kind: z.enum(['github', 'gitlab', 'kubernetes']),
+  claims: z.record(z.string(), z.unknown()).default({}),
+})
+
+export const worldSchema = z.strictObject({
+  tenants: z.array(tenantSchema).min(1),
+  principals: z.array(principalSchema).default([]),
+  applications: z.array(applicationSchema).default([]),
+  resources: z.array(resourceSchema).default([]),
+  vaults: z.array(vaultSchema).default([]),
+  issuers: z.array(issuerSchema).default([]),
+})
+
+export type World = z.output<typeof worldSchema>
+export type WorldVault = World['vaults'][number]
+export type WorldCertificate = WorldVault['certificates'][number]
+export type WorldPrincipal = World['principals'][number]
+export type WorldApplication = World['applications'][number]
+export type WorldResource = World['resources'][number]
+export type WorldIssuer = World['issuers'][number]
+
+/**
+ * Reads a seed file (YAML or JSON).
+ *
+ * @throws Error that names the file and every rule it breaks.
+ */
+export function readWorld(file: string): World {
+  const result = worldSchema.safeParse(parse(readFileSync(file, 'utf8')))
+  if (result.success) return result.data
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+  throw new Error(`${file}: ${problems.join('; ')}`)
+}
