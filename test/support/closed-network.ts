@@ -24,5 +24,5 @@ net.Socket.prototype.connect = function (this: net.Socket, ...args: unknown[]) {
   if (host !== undefined && !loopback.test(host)) {
     throw new Error(`the test network is closed: ${host} is not loopback`)
   }
-  return Reflect.apply(connect, this, args)
-} as typeof connect
+  return Reflect.apply(connect, this, args) as net.Socket
+}
