@@ -1,0 +1,14 @@
+import type { KeyObject } from 'node:crypto'
+
+/** How a signature is made (RFC 7518 §3.1); both are over SHA-256, so the vault is sent 32 bytes. */
+export type SignatureAlgorithm = 'PS256' | 'RS256'
+
+/**
+ * One version of a key that a vault holds: a name for it and its public half. The private half has
+ * no representation in the product.
+ */
+export interface SigningKey {
+  /** `https://{vault}/keys/{name}/{version}`: always with its version, so what signs is never "current". */
+  readonly keyId: string
+  readonly publicKey: KeyObject
+}

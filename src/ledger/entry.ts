@@ -1,0 +1,198 @@
+/**
+ * What a ledger line says. Plain JSON with stable names: auditors and other programs read it for
+ * years. A token or an assertion that lives is never in it, only its SHA-256 (base64url).
+ *
+ * Ids link the lines: `attempt` is one request's life, `exchange` one POST to a token endpoint,
+ * `signature` one call of the vault. One exchange or signature may serve many attempts.
+ */
+export type Entry =
+  | RequestGranted
+  | RequestRefused
+  | RequestFailed
+  | SignatureBegun
+  | SignatureMade
+  | SignatureFailed
+  | SignatureProved
+  | ExchangeSucceeded
+  | ExchangeFailed
+  | TokenIssued
+  | AssertionIssued
+  | PolicyLoaded
+  | CertificateLoaded
+  | ServiceStarted
+  | ServiceStopped
+  | ServiceTurnedAway
+
+export type EntryKind = Entry['kind']
+
+interface EntryOf<Kind extends string> {
+  readonly kind: Kind
+  /** Milliseconds since the Unix epoch, by the clock of the process that wrote the line. */
+  readonly atMs: number
+}
+
+/** Who asked, as proven. */
+export interface CallerOnRecord {
+  readonly issuer: string
+  /** `sub` of the caller's token, which the issuer vouches for. */
+  readonly subject: string
+  /** The proof itself stays outside: this recognises it if it turns up elsewhere. */
+  readonly tokenSha256: string
+}
+
+/** What was decided: by which grant, what for. */
+export interface DecisionOnRecord {
+  readonly attempt: string
+  readonly caller: CallerOnRecord
+  readonly grant: string
+  readonly application: string
+  readonly tenant: string
+  /** Of a token; absent when an assertion is wanted, because an assertion is not confined to a scope. */
+  readonly scope?: string
+}
+
+/** The attempt that will act: written with the first act, in one commit. */
+export interface RequestGranted extends EntryOf<'request.granted'>, DecisionOnRecord {}
+
+/** A proven caller that some grant names asked for what none of them allows. */
+export interface RequestRefused extends EntryOf<'request.refused'> {
+  readonly attempt: string
+  readonly caller: CallerOnRecord
+  readonly reason: string
+  readonly application: string
+  readonly tenant: string
+  readonly scope?: string
+}
+
+/** The end of an attempt that was granted and got nothing. */
+export interface RequestFailed extends EntryOf<'request.failed'>, DecisionOnRecord {
+  /** Code of the failure, such as `SIGNER_THROTTLED`. */
+  readonly code: string
+}
+
+/** Durable before the vault is called. */
+export interface SignatureBegun extends EntryOf<'signature.begun'> {
+  readonly signature: string
+  /** The attempt that leads; others may be served by it. */
+  readonly attempt: string
+  /** `exchange`: used by the service itself and never handed out; `hand-out`: the reverse. */
+  readonly purpose: 'exchange' | 'hand-out'
+  readonly application: string
+  readonly tenant: string
+  /** `https://{vault}/keys/{name}/{version}`. */
+  readonly keyId: string
+  readonly algorithm: string
+  /** base64url of the 32 bytes that the vault is sent. */
+  readonly digest: string
+  /** SHA-256 of the nonce in the vault's `clientInfo`: a match for a lost reply that no caller can forge. */
+  readonly nonceSha256: string
+  /** `exp` of what is signed, seconds. */
+  readonly expiresAtSeconds: number
+}
+
+export interface SignatureMade extends EntryOf<'signature.made'> {
+  readonly signature: string
+  /** The vault's `x-ms-request-id`: the `correlationId` of its audit record. */
+  readonly vaultRequestId: string
+  readonly signatureSha256: string
+}
+
+export interface SignatureFailed extends EntryOf<'signature.failed'> {
+  readonly signature: string
+  readonly code: string
+  /** `unknown`: the vault may have signed and its log will tell. */
+  readonly applied: 'no' | 'unknown'
+  /** Absent when no answer came. */
+  readonly vaultRequestId?: string
+}
+
+/** The dead assertion, whole: anybody can hash the signing input and check the signature. */
+export interface SignatureProved extends EntryOf<'signature.proved'> {
+  readonly signature: string
+  /** First two parts of the compact JWS (RFC 7515 §5.1). */
+  readonly signingInput: string
+  /** base64url. */
+  readonly signatureValue: string
+}
+
+export interface ExchangeSucceeded extends EntryOf<'exchange.succeeded'> {
+  readonly exchange: string
+  readonly signature: string
+  readonly attempt: string
+  readonly application: string
+  readonly tenant: string
+  readonly scope: string
+  /** Entra's `x-ms-request-id`, which its sign-in log repeats; absent when it sent none. */
+  readonly traceId?: string
+  /** Entra's unique token identifier, when the token is a JWT that says one. */
+  readonly uti?: string
+  readonly tokenSha256: string
+  readonly expiresAtSeconds: number
+}
+
+export interface ExchangeFailed extends EntryOf<'exchange.failed'> {
+  readonly exchange: string
+  readonly signature: string
+  readonly attempt: string
+  readonly application: string
+  readonly tenant: string
+  readonly scope: string
+  readonly code: string
+  /** `unknown`: Entra may have issued a token that never arrived. */
+  readonly applied: 'no' | 'unknown'
+  /** Entra's numbers, such as 700027; absent when the answer had none. */
+  readonly errorCodes?: readonly number[]
+  readonly traceId?: string
+}
+
+/** Durable before the token leaves. */
+export interface TokenIssued extends EntryOf<'token.issued'>, DecisionOnRecord {
+  /** The attempt whose exchange obtained the token: this one, or the one that the cache remembers. */
+  readonly obtainedBy: string
+  readonly tokenSha256: string
+  readonly expiresAtSeconds: number
+}
+
+/** Durable before the assertion leaves. */
+export interface AssertionIssued extends EntryOf<'assertion.issued'>, DecisionOnRecord {
+  readonly signature: string
+  readonly assertionSha256: string
+  readonly expiresAtSeconds: number
+}
+
+export interface PolicyLoaded extends EntryOf<'policy.loaded'> {
+  /** SHA-256 over the files as they were read. */
+  readonly sha256: string
+  readonly grants: number
+  /** Grant files that did not load and therefore grant nothing. */
+  readonly broken: number
+}
+
+/** A certificate and key that were proven to belong together, and are used from now on. */
+export interface CertificateLoaded extends EntryOf<'certificate.loaded'> {
+  readonly certificate: string
+  readonly keyId: string
+  /** base64url of SHA-256 over the DER (`x5t#S256`). */
+  readonly thumbprintSha256: string
+  readonly notAfterSeconds: number
+  /** base64 of the DER: with it every `signature.proved` can be checked without asking anybody. */
+  readonly der: string
+}
+
+export interface ServiceStarted extends EntryOf<'service.started'> {
+  readonly version: string
+}
+
+export interface ServiceStopped extends EntryOf<'service.stopped'> {
+  /** Signatures whose assertions still lived, so that they will never be proved. */
+  readonly unproved: number
+}
+
+/** Requests of strangers in one minute, counted instead of listed, so that they cannot fill the ledger. */
+export interface ServiceTurnedAway extends EntryOf<'service.turned-away'> {
+  readonly reason: string
+  /** Absent when the token did not name a known issuer. */
+  readonly issuer?: string
+  readonly count: number
+  readonly minuteStartMs: number
+}
