@@ -4,6 +4,8 @@ export interface EmulatorClock {
   nowMs(): number
   /** Seconds since the Unix epoch, shift included, rounded down (RFC 7519 §2, NumericDate). */
   nowSeconds(): number
+  /** The same instant as a `Date`, for whoever prints it or hands it to a library. */
+  nowDate(): Date
   /** Moves every later reading by `seconds`, on top of earlier shifts; may be negative. */
   shift(seconds: number): void
   /** The sum of all shifts so far. */
@@ -15,6 +17,7 @@ export function createEmulatorClock(): EmulatorClock {
   return {
     nowMs: () => Date.now() + shiftSeconds * 1000,
     nowSeconds: () => Math.floor(Date.now() / 1000) + shiftSeconds,
+    nowDate: () => new Date(Date.now() + shiftSeconds * 1000),
     shift: (seconds) => {
       shiftSeconds += seconds
     },

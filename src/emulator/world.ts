@@ -84,6 +84,8 @@ const resourceSchema = z.strictObject({
   tenants: z.array(z.string()).min(1),
   /** Lifetime of access tokens for it. */
   tokenSeconds: z.int().min(1).default(3599),
+  /** `requestedAccessTokenVersion` of its manifest: 1 puts the first URI into `aud`, 2 the client id. */
+  accessTokenVersion: z.union([z.literal(1), z.literal(2)]).default(1),
 })
 
 /** Who mints caller tokens. Claims given here are the defaults of each minted token. */
