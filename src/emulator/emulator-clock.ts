@@ -26,3 +26,8 @@ export function createEmulatorClock(): EmulatorClock {
     },
   }
 }
+
+/** `2026-11-22T04:56:16.000Z` of a reading in seconds, which may have a fraction. */
+export function isoFrom(seconds: number): string {
+  return new Date(seconds * 1000).toISOString()
+}

@@ -1,0 +1,159 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Server } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ServerCertificate } from './certificate-authority.ts'
+import type { EmulatedReply, EmulatedRequest, EmulatedService } from './exchange.ts'
+
+/** A service on a socket of its own. */
+export interface Listener {
+  /** `https://127.0.0.1:41234`, without a slash at the end. */
+  readonly origin: string
+  readonly port: number
+  /** Destroys every open connection, delayed answers included; resolves when the port is free. */
+  close(): Promise<void>
+}
+
+export interface ListenOptions {
+  /** A loopback address; anything else is refused: the emulator must not be reachable from elsewhere. */
+  readonly host?: string
+  /** 0 lets the system choose. */
+  readonly port?: number
+}
+
+/**
+ * A service, given the origin it is reached at. It is called once, before the first request, because
+ * many services have to name themselves in what they answer.
+ */
+export type ServiceAt = (origin: string) => EmulatedService
+
+/** More than any request to the emulated services; past it the answer is 413 and the connection ends. */
+const bodyBytesMax = 256 * 1024
+
+/** Clients keep connections for about a minute; closing earlier would look like a fault to them. */
+const keepAliveTimeoutMs = 75_000
+
+export async function listenHttps(
+  serviceAt: ServiceAt,
+  { tls, ...options }: ListenOptions & { readonly tls: ServerCertificate },
+): Promise<Listener> {
+  const server = createTlsServer({
+    key: tls.keyPem,
+    cert: tls.certificatePem,
+    minVersion: 'TLSv1.2',
+    keepAliveTimeout: keepAliveTimeoutMs,
+  })
+  return listen('https', server, serviceAt, options)
+}
+
+export async function listenHttp(
+  serviceAt: ServiceAt,
+  options: ListenOptions = {},
+): Promise<Listener> {
+  return listen('http', createServer({ keepAliveTimeout: keepAliveTimeoutMs }), serviceAt, options)
+}
+
+async function listen(
+  scheme: 'http' | 'https',
+  server: Server & { closeAllConnections(): void },
+  serviceAt: ServiceAt,
+  { host = '127.0.0.1', port: wantedPort = 0 }: ListenOptions,
+): Promise<Listener> {
+  if (!isLoopback(host)) throw new RangeError(`${host} is not a loopback address`)
+  const closing = new AbortController()
+  server.listen(wantedPort, host)
+  await once(server, 'listening')
+  const port = portOf(server)
+  const origin = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const service = serviceAt(origin)
+  server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    serve(service, incoming, outgoing, closing.signal).catch((error: unknown) => {
+      outgoing.destroy(error instanceof Error ? error : undefined)
+    })
+  })
+  return {
+    origin,
+    port,
+    close: async () => {
+      closing.abort()
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+const isLoopback = (host: string) => host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+
+function portOf(server: Server): number {
+  const address = server.address()
+  if (address === null || typeof address === 'string') {
+    throw new TypeError('the server does not listen on a port')
+  }
+  return address.port
+}
+
+async function serve(
+  service: EmulatedService,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  closing: AbortSignal,
+): Promise<void> {
+  const body = await readBody(incoming)
+  if (body === 'too-large') {
+    outgoing.writeHead(413, { connection: 'close' }).end()
+    return
+  }
+  await write(await service(requestFrom(incoming, body)), outgoing, closing)
+}
+
+async function readBody(incoming: IncomingMessage): Promise<Buffer | 'too-large'> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  // The socket must outlive an early return, or the 413 could not be written.
+  const stream = incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+  for await (const chunk of stream) {
+    bytes += chunk.length
+    if (bytes > bodyBytesMax) return 'too-large'
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function requestFrom(incoming: IncomingMessage, body: Buffer): EmulatedRequest {
+  const target = incoming.url ?? '/'
+  const [path = '/', ...query] = target.split('?')
+  return {
+    method: incoming.method ?? 'GET',
+    target,
+    path,
+    query: new URLSearchParams(query.join('?')),
+    headers: incoming.headers,
+    body,
+    remoteAddress: incoming.socket.remoteAddress ?? '',
+    tlsVersion:
+      incoming.socket instanceof TLSSocket
+        ? (incoming.socket.getProtocol() ?? undefined)
+        : undefined,
+  }
+}
+
+async function write(
+  reply: EmulatedReply,
+  outgoing: ServerResponse,
+  closing: AbortSignal,
+): Promise<void> {
+  if (reply.delayMs !== undefined && reply.delayMs > 0) {
+    await delay(reply.delayMs, undefined, { signal: closing })
+  }
+  if (reply.kind === 'drop') {
+    outgoing.destroy()
+    return
+  }
+  outgoing
+    .writeHead(reply.status, { ...reply.headers, 'content-length': reply.body.length })
+    .end(reply.body)
+}
