@@ -1,0 +1,36 @@
+/** A claim's value as a rule can name it. Objects and lists cannot be named, so they never match. */
+export type ClaimValue = string | number | boolean
+
+/** One claim that must be there with one of these values. */
+export interface ClaimRule {
+  readonly claim: string
+  /** At least one. Compared exactly and by type: `"1"` is not `1`, and `main` is not `Main`. */
+  readonly anyOf: readonly ClaimValue[]
+}
+
+/**
+ * Whether every rule holds of these claims. A claim that is absent never matches; nor does one whose
+ * value is a list, an object or null, even if it contains a value that is named: a rule says what a
+ * claim is, not what is in it.
+ */
+export function claimsMatch(
+  rules: readonly ClaimRule[],
+  claims: Readonly<Record<string, unknown>>,
+): boolean {
+  return rules.every(({ claim, anyOf }) => {
+    const value = ownClaim(claims, claim)
+    return value !== undefined && anyOf.includes(value)
+  })
+}
+
+/** The claim's value if a rule could name it. Only own members count: `constructor` is not a claim. */
+export function ownClaim(
+  claims: Readonly<Record<string, unknown>>,
+  claim: string,
+): ClaimValue | undefined {
+  if (!Object.hasOwn(claims, claim)) return undefined
+  const value = claims[claim]
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? value
+    : undefined
+}

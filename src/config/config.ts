@@ -1,0 +1,144 @@
+import type { ClaimRule } from '../base/claim-rules.ts'
+import type {
+  ApplicationName,
+  CertificateName,
+  ClientId,
+  IssuerName,
+  TenantId,
+} from '../base/ids.ts'
+
+/**
+ * What `countersign.yaml` says, whole: checked, frozen, defaults applied, paths absolute. Each
+ * component is given its own section and nothing else. Lists are sorted by name, so that the order of
+ * the file decides nothing.
+ */
+export interface Config {
+  /** Origin under which callers reach the service: no slash at its end, never taken from a request. */
+  readonly publicUrl: string
+  readonly listen: ListenConfig
+  readonly cloud: CloudConfig
+  readonly credential: CredentialKind
+  readonly trust: TrustConfig
+  readonly certificates: readonly CertificateConfig[]
+  readonly applications: readonly ApplicationConfig[]
+  readonly issuers: readonly IssuerConfig[]
+  readonly grants: GrantsConfig
+  readonly ledger: LedgerConfig
+  readonly tokenCache: TokenCacheConfig
+}
+
+export interface ListenConfig {
+  /** Name or address to bind, as the operator wrote it. */
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+  readonly transport: ListenTransport
+}
+
+export type ListenTransport =
+  /** On loopback only. */
+  | { readonly kind: 'plain' }
+  | { readonly kind: 'tls'; readonly certFile: string; readonly keyFile: string }
+  /** Plain http behind a proxy that ends TLS: connections from elsewhere are to be refused. */
+  | {
+      readonly kind: 'behind-proxy'
+      /** IP addresses or CIDR ranges; at least one. */
+      readonly addresses: readonly string[]
+    }
+
+export interface CloudConfig {
+  readonly name: 'public' | 'usgov' | 'china' | 'custom'
+  /** Origin of Entra's token endpoints and of `iss` in its v2 tokens: `https://login.microsoftonline.com`. */
+  readonly authority: string
+  /** Origin of `iss` in Entra's v1 tokens: `https://sts.windows.net`. */
+  readonly authorityV1: string
+  /** What the host of every vault ends with, without a dot in front: `vault.azure.net`, or `localhost`. */
+  readonly vaultSuffix: string
+  /**
+   * Vaults are on loopback, where the challenge of a vault cannot name its own host. Only ever true in
+   * a custom cloud; elsewhere the SDK's check of the challenge stays on.
+   */
+  readonly loopbackVaults: boolean
+}
+
+/** How the service itself reaches the vaults. `azure-cli` is for trying it out, on loopback. */
+export type CredentialKind = 'managed-identity' | 'workload-identity' | 'azure-cli'
+
+export interface TrustConfig {
+  /** PEM files with roots that count besides the system's own. */
+  readonly caFiles: readonly string[]
+}
+
+export interface CertificateConfig {
+  readonly name: CertificateName
+  /** Origin of the vault: `https://contoso-hsm.vault.azure.net`. */
+  readonly vault: string
+  /** What the vault calls it: certificate and key have the same name there. */
+  readonly nameInVault: string
+  /** False accepts a key that is not held by an HSM; exportable keys are never accepted. */
+  readonly requireHsm: boolean
+}
+
+/** `entra`: PS256 and `x5t#S256`; `entra-legacy`: RS256 and `x5t`. */
+export type AssertionProfile = 'entra' | 'entra-legacy'
+
+export interface ApplicationConfig {
+  readonly name: ApplicationName
+  readonly clientId: ClientId
+  readonly certificate: CertificateName
+  readonly profile: AssertionProfile
+  /** Sends the certificate along, for tenants that trust its issuer instead of the certificate. */
+  readonly x5c: boolean
+  /** Closed list: no other tenant is ever contacted. At least one, sorted, each once. */
+  readonly tenants: readonly TenantId[]
+  /** Whether assertions may leave the service. Whoever holds one is the application until it dies. */
+  readonly handOut: boolean
+}
+
+export type IssuerConfig = OpenIdIssuerConfig | EntraIssuerConfig
+export type IssuerKind = IssuerConfig['kind']
+
+/** Signature algorithms of caller tokens (RFC 7518 §3.1, RFC 9864): no MAC and no `none`. */
+export type CallerAlgorithm =
+  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA'
+
+interface IssuerCommon {
+  readonly name: IssuerName
+  /** Must be in `aud`; `publicUrl` unless the file says otherwise. */
+  readonly audience: string
+  /** The operator accepts tokens that were meant for others too; belongs in every entry. */
+  readonly acceptSharedAudience: boolean
+  /** Must all hold of every token of this issuer before any grant is looked at; may be empty. */
+  readonly require: readonly ClaimRule[]
+  readonly algorithms: readonly CallerAlgorithm[]
+  /** Longest `exp - iat` that is accepted. */
+  readonly maxTokenSeconds: number
+}
+
+export interface OpenIdIssuerConfig extends IssuerCommon {
+  readonly kind: 'github' | 'gitlab' | 'kubernetes' | 'oidc'
+  /** Compared with `iss` character by character. */
+  readonly issuer: string
+  /** Absent: found through the issuer's discovery document. */
+  readonly jwksUri?: string
+}
+
+export interface EntraIssuerConfig extends IssuerCommon {
+  readonly kind: 'entra'
+  /** Tenants whose applications may call; `iss` and keys follow from {@link CloudConfig}. At least one. */
+  readonly tenants: readonly TenantId[]
+}
+
+export interface GrantsConfig {
+  readonly folder: string
+}
+
+export interface LedgerConfig {
+  readonly sqliteFile: string
+}
+
+export interface TokenCacheConfig {
+  readonly bytesMax: number
+  /** A token that lives shorter than this is not served from the cache. */
+  readonly minRemainingSeconds: number
+}
