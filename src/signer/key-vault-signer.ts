@@ -1,0 +1,151 @@
+import { constants, hash, verify } from 'node:crypto'
+import {
+  type CryptographyClient,
+  KeyClient,
+  parseKeyVaultKeyIdentifier,
+} from '@azure/keyvault-keys'
+import type { SignatureAlgorithm } from '../base/signing-key.ts'
+import type { VaultAccess } from '../vault-access/vault-access.ts'
+import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
+import { type Signature, type Signer, SignerError, type SignRequest } from './signer.ts'
+
+/**
+ * Signs with keys of Azure Key Vault: one client per vault, one cryptography client per key version,
+ * both warm after {@link Signer.prepare}, because concurrent first calls on a cold client go out
+ * without their body or without their token.
+ *
+ * @param product Name and version for the User-Agent, such as `countersign/1.0.0`.
+ */
+export function createKeyVaultSigner(access: VaultAccess, product: string): Signer {
+  const vaults = new Map<string, KeyClient>()
+  const prepared = new Map<string, CryptographyClient>()
+
+  const vaultClient = (vaultUrl: string): KeyClient => {
+    const known = vaults.get(vaultUrl)
+    if (known !== undefined) return known
+    const client = new KeyClient(vaultUrl, access.credential, access.clientOptions)
+    vaults.set(vaultUrl, client)
+    return client
+  }
+
+  return {
+    prepare: async (key) => {
+      if (prepared.has(key.keyId)) return
+      const { vaultUrl, name, version } = parseKeyVaultKeyIdentifier(key.keyId)
+      if (version === undefined) throw new TypeError('a signing key is named with its version')
+      const client = vaultClient(vaultUrl).getCryptographyClient(name, { keyVersion: version })
+      await readKey(client)
+      prepared.set(key.keyId, client)
+    },
+    sign: async (request) => {
+      const client = prepared.get(request.key.keyId)
+      if (client === undefined) throw new TypeError('prepare the key before signing with it')
+      return verified(request, await askVault(client, request, product))
+    },
+  }
+}
+
+/**
+ * The SDK reads the key before the first operation that it can do by itself; this one sends nothing
+ * else, and its answer (an empty signature does not verify) is of no interest.
+ */
+async function readKey(client: CryptographyClient): Promise<void> {
+  try {
+    await client.verifyData('RS256', new Uint8Array(), new Uint8Array())
+  } catch (error) {
+    throw signerErrorFrom(vaultFailureFrom(error), undefined, error)
+  }
+}
+
+interface VaultReply {
+  readonly value: Uint8Array
+  readonly vaultRequestId: string | undefined
+}
+
+async function askVault(
+  client: CryptographyClient,
+  request: SignRequest,
+  product: string,
+): Promise<VaultReply> {
+  let vaultRequestId: string | undefined
+  try {
+    const { result } = await client.sign(request.algorithm, digestOf(request.signingInput), {
+      abortSignal: AbortSignal.timeout(request.timeoutMs),
+      requestOptions: {
+        headers: {
+          'User-Agent': `${product} (signature-nonce ${request.nonce})`,
+          'x-ms-client-request-id': request.signatureId,
+        },
+      },
+      // Called for refusals too: a signature that was denied has a record in the vault's log as well.
+      onResponse: (response) => {
+        vaultRequestId = response.headers.get('x-ms-request-id')
+      },
+    })
+    return { value: result, vaultRequestId }
+  } catch (error) {
+    throw signerErrorFrom(vaultFailureFrom(error), vaultRequestId, error)
+  }
+}
+
+const digestOf = (signingInput: string): Uint8Array => hash('sha256', signingInput, 'buffer')
+
+/** Nothing leaves before it verifies here: a vault, or a proxy before it, may answer anything. */
+function verified(request: SignRequest, reply: VaultReply): Signature {
+  const { value, vaultRequestId } = reply
+  const verifies = verify(
+    'sha256',
+    Buffer.from(request.signingInput, 'ascii'),
+    { key: request.key.publicKey, ...paddingOf[request.algorithm] },
+    value,
+  )
+  if (!verifies) throw new SignerError('SIGNER_WRONG_SIGNATURE', 'unknown', { vaultRequestId })
+  if (vaultRequestId === undefined) throw new SignerError('SIGNER_UNACCOUNTABLE', 'unknown')
+  return { value, vaultRequestId }
+}
+
+/** RFC 7518 §3.3 and §3.5: the salt of PS256 is as long as its hash. */
+const paddingOf: Record<SignatureAlgorithm, { padding: number; saltLength?: number }> = {
+  PS256: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 },
+  RS256: { padding: constants.RSA_PKCS1_PADDING },
+}
+
+function signerErrorFrom(
+  failure: VaultFailure,
+  vaultRequestId: string | undefined,
+  cause: unknown,
+): SignerError {
+  const facts = { vaultRequestId, cause }
+  switch (failure.kind) {
+    case 'answered':
+      return answeredError(failure.status, failure.code, facts)
+    case 'no-connection':
+      return new SignerError('SIGNER_UNAVAILABLE', 'no', facts)
+    case 'no-answer':
+      return new SignerError('SIGNER_UNAVAILABLE', 'unknown', facts)
+    case 'timeout':
+      return new SignerError('SIGNER_TIMEOUT', 'unknown', facts)
+    case 'no-credential':
+      return new SignerError('SIGNER_CREDENTIAL', 'no', facts)
+    case 'unrecognised':
+      return new SignerError('SIGNER_UNRECOGNISED', 'unknown', facts)
+  }
+}
+
+type Facts = { readonly vaultRequestId: string | undefined; readonly cause: unknown }
+
+/** A 4xx says that nothing was signed; a 5xx may come after the HSM has done its work. */
+function answeredError(status: number, code: string | undefined, facts: Facts): SignerError {
+  if (status === 429) return new SignerError('SIGNER_THROTTLED', 'no', facts)
+  if (status === 404) return new SignerError('SIGNER_KEY_MISSING', 'no', facts)
+  if (status === 403) return new SignerError(forbiddenCode(code), 'no', facts)
+  if (status >= 400 && status < 500) return new SignerError('SIGNER_REJECTED', 'no', facts)
+  if (status >= 500) return new SignerError('SIGNER_UNAVAILABLE', 'unknown', facts)
+  return new SignerError('SIGNER_UNRECOGNISED', 'unknown', facts)
+}
+
+function forbiddenCode(code: string | undefined) {
+  if (code === 'KeyDisabled') return 'SIGNER_KEY_DISABLED'
+  const outside = code === 'KeyExpired' || code === 'KeyNotYetValid'
+  return outside ? 'SIGNER_KEY_OUTSIDE_VALIDITY' : 'SIGNER_FORBIDDEN'
+}

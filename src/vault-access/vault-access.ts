@@ -1,0 +1,67 @@
+import type { TokenCredential } from '@azure/core-auth'
+import type { HttpClient } from '@azure/core-rest-pipeline'
+import { Agent } from 'undici'
+import { createUndiciHttpClient } from './undici-http-client.ts'
+
+/** How the service shows the vault who it is. */
+export type CredentialKind = 'managed-identity' | 'workload-identity' | 'azure-cli'
+
+/** What every Key Vault client of ours is made with. */
+export interface VaultAccess {
+  readonly credential: TokenCredential
+  readonly clientOptions: VaultClientOptions
+  close(): Promise<void>
+}
+
+export interface VaultClientOptions {
+  readonly httpClient: HttpClient
+  /** Ours alone retries: a retried POST is a second signature that the ledger would not know. */
+  readonly retryOptions: { readonly maxRetries: 0 }
+  /** True for loopback vaults only: their host can never match the resource of the challenge. */
+  readonly disableChallengeResourceVerification: boolean
+}
+
+/** The vault is one host: a few dozen connections carry all that its budget allows. */
+const connectionsMax = 64
+
+/**
+ * @param clientId Of a user-assigned identity; absent for the system-assigned one.
+ * @param loopbackVaults Whether the configured cloud keeps its vaults on loopback.
+ */
+export async function createVaultAccess(options: {
+  readonly kind: CredentialKind
+  readonly clientId: string | undefined
+  readonly loopbackVaults: boolean
+}): Promise<VaultAccess> {
+  const agent = new Agent({ connections: connectionsMax, keepAliveTimeout: 60_000 })
+  return {
+    credential: await credentialFrom(options.kind, options.clientId),
+    clientOptions: {
+      httpClient: createUndiciHttpClient(agent),
+      retryOptions: { maxRetries: 0 },
+      disableChallengeResourceVerification: options.loopbackVaults,
+    },
+    close: () => agent.close(),
+  }
+}
+
+/** Loads `@azure/identity` only here: it is the slowest import of the service, and not every verb needs it. */
+async function credentialFrom(
+  kind: CredentialKind,
+  clientId: string | undefined,
+): Promise<TokenCredential> {
+  const identity = await import('@azure/identity')
+  const chosen = clientId === undefined ? {} : { clientId }
+  switch (kind) {
+    case 'managed-identity':
+      return new identity.ManagedIdentityCredential(chosen)
+    case 'workload-identity':
+      // The challenge of Key Vault names its own tenant, which may not be ours.
+      return new identity.WorkloadIdentityCredential({
+        ...chosen,
+        additionallyAllowedTenants: ['*'],
+      })
+    case 'azure-cli':
+      return new identity.AzureCliCredential({ additionallyAllowedTenants: ['*'] })
+  }
+}
