@@ -1,0 +1,102 @@
+import type { EmulatorClock } from '../emulator-clock.ts'
+import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
+import { replyAfter, replyInstead } from '../fault-replies.ts'
+import type { FaultList } from '../faults.ts'
+import { jsonReply } from '../json-reply.ts'
+import type { SigningKeys } from '../signing-keys.ts'
+import type { World } from '../world.ts'
+import { createAccessTokens, type AccessTokens } from './access-tokens.ts'
+import {
+  createApplicationCertificates,
+  type ApplicationCertificates,
+} from './application-certificates.ts'
+import { createDials, type Dials } from './dials.ts'
+import { createDirectory, type Directory } from './directory.ts'
+import { instanceDiscovery, keysReply, metadataReply, type EndpointVersion } from './discovery.ts'
+import { createExchangeLog, type ExchangeLog } from './exchange-log.ts'
+import { createReplayMemory } from './replay-memory.ts'
+import { createTokenEndpoint } from './token-endpoint.ts'
+import { errorReply, traceFrom } from './token-reply.ts'
+
+/** A small Entra ID: every tenant of the world below one origin. */
+export interface Entra {
+  readonly service: EmulatedService
+  readonly directory: Directory
+  readonly accessTokens: AccessTokens
+  /** Empty at first: whoever knows the vaults registers what the seed file says. */
+  readonly certificates: ApplicationCertificates
+  readonly exchanges: ExchangeLog
+  readonly dials: Dials
+}
+
+export interface EntraDeps {
+  readonly origin: string
+  readonly world: World
+  readonly clock: EmulatorClock
+  /** Made with `generateEntraKey`. */
+  readonly keys: SigningKeys
+  readonly faults: FaultList
+}
+
+export function createEntra({ origin, world, clock, keys, faults }: EntraDeps): Entra {
+  const directory = createDirectory(world)
+  const accessTokens = createAccessTokens({ origin, clock, keys })
+  const certificates = createApplicationCertificates()
+  const exchanges = createExchangeLog()
+  const dials = createDials()
+  const tokenEndpoint = createTokenEndpoint({
+    origin,
+    clock,
+    directory,
+    certificates,
+    accessTokens,
+    dials,
+    replays: createReplayMemory(),
+    exchanges,
+    faults,
+  })
+
+  const metadata = (request: EmulatedRequest, tenantText: string, version: EndpointVersion) => {
+    if (tenantText === 'common') return metadataReply(origin, tenantText, version)
+    const tenant = directory.tenant(tenantText)
+    return tenant.ok
+      ? metadataReply(origin, tenant.value.id, version)
+      : errorReply(origin, traceFrom(request, clock.nowSeconds()), tenant.refusal)
+  }
+  const jwks = (request: EmulatedRequest, version: EndpointVersion) => {
+    const fault = faults.strike('jwks', `${request.method} ${request.path}`)
+    return (
+      replyInstead(fault, {
+        throttled: () => jsonReply(429, {}, { 'retry-after': '1' }),
+        serverError: (status) => jsonReply(status, {}),
+      }) ?? replyAfter(fault, keysReply(origin, accessTokens.jwks(), version))
+    )
+  }
+  const instances = (request: EmulatedRequest) => {
+    const answer = instanceDiscovery(origin, request.query.get('authorization_endpoint'))
+    return 'kind' in answer
+      ? answer
+      : errorReply(origin, traceFrom(request, clock.nowSeconds()), answer)
+  }
+
+  const service = async (request: EmulatedRequest): Promise<EmulatedReply> => {
+    const [, tenant = '', ...rest] = request.path.split('/')
+    switch (rest.join('/')) {
+      case 'oauth2/v2.0/token':
+        return tokenEndpoint(request, tenant)
+      case 'v2.0/.well-known/openid-configuration':
+        return metadata(request, tenant, 'v2')
+      case '.well-known/openid-configuration':
+        return metadata(request, tenant, 'v1')
+      case 'discovery/v2.0/keys':
+        return jwks(request, 'v2')
+      case 'discovery/keys':
+        return jwks(request, 'v1')
+      case 'discovery/instance':
+        return instances(request)
+      default:
+        return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) }
+    }
+  }
+  return { service, directory, accessTokens, certificates, exchanges, dials }
+}

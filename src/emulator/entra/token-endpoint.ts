@@ -1,0 +1,163 @@
+import { decodeJwt } from 'jose'
+import type { EmulatorClock } from '../emulator-clock.ts'
+import type { EmulatedReply, EmulatedRequest } from '../exchange.ts'
+import { replyAfter, replyInstead } from '../fault-replies.ts'
+import type { Fault, FaultList } from '../faults.ts'
+import type { AccessTokens } from './access-tokens.ts'
+import type { ApplicationCertificates } from './application-certificates.ts'
+import { verifyClientAssertion } from './client-assertion.ts'
+import type { Dials } from './dials.ts'
+import type { Directory, DirectoryTenant } from './directory.ts'
+import { sha256Hex, type ExchangeLog, type ExchangeRecord } from './exchange-log.ts'
+import { passed, refused, type Checked } from './refusal.ts'
+import type { ReplayMemory } from './replay-memory.ts'
+import { parseDefaultScope } from './scope.ts'
+import { parseTokenForm, type TokenForm } from './token-form.ts'
+import { errorReply, tokenReply, traceFrom, type Trace } from './token-reply.ts'
+
+export interface TokenEndpointDeps {
+  readonly origin: string
+  readonly clock: EmulatorClock
+  readonly directory: Directory
+  readonly certificates: ApplicationCertificates
+  readonly accessTokens: AccessTokens
+  readonly dials: Dials
+  readonly replays: ReplayMemory
+  readonly exchanges: ExchangeLog
+  readonly faults: FaultList
+}
+
+/** `POST /{tenant}/oauth2/v2.0/token`. */
+export type TokenEndpoint = (request: EmulatedRequest, tenant: string) => Promise<EmulatedReply>
+
+/** Serves client_credentials with a client assertion and nothing else; each request leaves one record. */
+export function createTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
+  const { origin, clock, exchanges, faults } = deps
+  return async (request, tenant) => {
+    const trace = traceFrom(request, clock.nowSeconds())
+    const fault = faults.strike('token-endpoint', `${request.method} ${request.path}`)
+    const instead = replyInstead(fault, {
+      throttled: () => errorReply(origin, trace, throttled, 429, { 'retry-after': '1' }),
+      serverError: (status) => errorReply(origin, trace, transient, status),
+    })
+    if (instead !== undefined) {
+      exchanges.add(recordFrom({ trace, tenant, fault, outcome: { kind: 'not-served' } }))
+      return instead
+    }
+
+    const { form, issued } = await exchange(request, tenant, deps)
+    const outcome = outcomeFrom(issued)
+    exchanges.add(recordFrom({ trace, tenant, fault, outcome, form }))
+    const reply = issued.ok
+      ? tokenReply(trace, issued.value.accessToken, issued.value.expiresInSeconds)
+      : errorReply(origin, trace, issued.refusal)
+    return replyAfter(fault, reply)
+  }
+}
+
+const throttled = { code: 90055, text: 'The tenant has exceeded its request limit.' } as const
+const transient = {
+  code: 90033,
+  text: 'A transient error has occurred. Please try again.',
+} as const
+
+interface Issued {
+  readonly accessToken: string
+  readonly expiresInSeconds: number
+  /** base64url SHA-256 of the certificate that verified the assertion. */
+  readonly certificate: string
+}
+
+interface Exchange {
+  /** Undefined where the request was refused before its form was understood. */
+  readonly form?: TokenForm | undefined
+  readonly issued: Checked<Issued>
+}
+
+async function exchange(
+  request: EmulatedRequest,
+  tenantText: string,
+  deps: TokenEndpointDeps,
+): Promise<Exchange> {
+  if (request.method !== 'POST') {
+    const text = 'The endpoint only accepts POST requests.'
+    return { issued: refused(900561, `${text} Received a ${request.method} request.`) }
+  }
+  const tenant = deps.directory.tenant(tenantText)
+  if (!tenant.ok) return { issued: tenant }
+  const form = parseTokenForm(request.headers['content-type'], request.body)
+  if (!form.ok) return { issued: form }
+  return { form: form.value, issued: await issue(form.value, tenant.value, deps) }
+}
+
+async function issue(
+  { clientId, scope, clientAssertion }: TokenForm,
+  tenant: DirectoryTenant,
+  deps: TokenEndpointDeps,
+): Promise<Checked<Issued>> {
+  const resourceName = parseDefaultScope(scope)
+  if (!resourceName.ok) return resourceName
+  const client = deps.directory.client(tenant, clientId)
+  if (!client.ok) return client
+
+  const { clock, dials } = deps
+  const verified = verifyClientAssertion(clientAssertion, {
+    origin: deps.origin,
+    tenantId: tenant.id,
+    clientId,
+    certificates: deps.certificates.registered(client.value.name),
+    dials: dials.current(),
+    nowMs: clock.nowMs(),
+  })
+  if (!verified.ok) return verified
+  if (dials.current().replay === 'refused') {
+    const { jwtId, expiresAtSeconds } = verified.value
+    const until = expiresAtSeconds + dials.current().skewSeconds
+    const first =
+      jwtId !== undefined && deps.replays.firstUse(clientId, jwtId, until, clock.nowSeconds())
+    if (!first) return refused(50012, 'Authentication failed. The assertion was used before.')
+  }
+
+  const resource = deps.directory.resource(tenant, resourceName.value)
+  if (!resource.ok) return resource
+  const subject = { tenantId: tenant.id, ...client.value }
+  return passed({
+    accessToken: await deps.accessTokens.issue(subject, resource.value),
+    expiresInSeconds: resource.value.tokenSeconds,
+    certificate: verified.value.certificate.x5tS256,
+  })
+}
+
+function outcomeFrom(issued: Checked<Issued>): ExchangeRecord['outcome'] {
+  if (!issued.ok) return { kind: 'refused', code: issued.refusal.code }
+  const { accessToken, certificate } = issued.value
+  return {
+    kind: 'issued',
+    uti: String(decodeJwt(accessToken)['uti']),
+    accessTokenSha256: sha256Hex(accessToken),
+    certificate,
+  }
+}
+
+function recordFrom(facts: {
+  readonly trace: Trace
+  readonly tenant: string
+  readonly fault: Fault | undefined
+  readonly outcome: ExchangeRecord['outcome']
+  readonly form?: TokenForm | undefined
+}): ExchangeRecord {
+  const { trace, tenant, fault, outcome, form } = facts
+  const { time, traceId, correlationId, clientRequestId } = trace
+  return {
+    time,
+    tenant,
+    clientId: form?.clientId,
+    scope: form?.scope,
+    assertionSha256: form && sha256Hex(form.clientAssertion),
+    outcome,
+    fault: fault?.kind,
+    traceId,
+    correlationId,
+    clientRequestId,
+  }
+}
