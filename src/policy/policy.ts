@@ -1,4 +1,7 @@
 import type { ApplicationName, GrantName, IssuerName, Scope, TenantId } from '../base/ids.ts'
+import { offerOf, perMinuteFor, type Grant, type Offer } from './grant.ts'
+import type { GrantBudget } from './grant-budget.ts'
+import { createGrantIndex, type GrantIndex } from './grant-index.ts'
 
 /** What a caller asks for, parsed and normalised. */
 export type Ask =
@@ -42,3 +45,85 @@ export type Decision =
       readonly lifetimeSeconds?: number
     }
   | { readonly ok: false; readonly refusal: PolicyRefusal }
+
+/** Everything that is allowed at one moment. A reload makes a new one; it never changes. */
+export interface Policy {
+  /** By name. */
+  readonly grants: readonly Grant[]
+  readonly index: GrantIndex
+}
+
+/** @param grants Each name once. Their order decides nothing. */
+export function createPolicy(grants: readonly Grant[]): Policy {
+  const byName = grants.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  return Object.freeze({ grants: Object.freeze(byName), index: createGrantIndex(byName) })
+}
+
+/**
+ * Whether this caller may have this. Grants only ever add: each is looked at by itself, and a caller
+ * gets what any one of them allows. Of several, the first by name that has budget left is charged
+ * and its terms apply. Nothing else is read or written; it never throws, whatever the claims hold.
+ *
+ * @param nowSeconds Seconds since the Unix epoch: a grant whose `until` has come allows nothing.
+ */
+export function decide(
+  policy: Policy,
+  caller: CallerFacts,
+  ask: Ask,
+  nowSeconds: number,
+  budget: GrantBudget,
+): Decision {
+  const naming = policy.index
+    .naming(caller)
+    .filter(({ untilSeconds }) => untilSeconds === undefined || nowSeconds < untilSeconds)
+  if (naming.length === 0) return refused({ reason: 'caller_not_named' })
+
+  const offers = naming.map((grant) => offerOf(grant, ask)).filter((offer) => offer !== undefined)
+  const [first, ...others] = offers
+  if (first === undefined) {
+    return refused({ reason: 'grant_missing', namedBy: naming.map(({ name }) => name) })
+  }
+
+  const longEnough = offers.filter((offer) => lives(offer, ask))
+  if (longEnough.length === 0) return refused(tooLong(others.reduce(longer, first)))
+  return charged(longEnough, ask, budget)
+}
+
+const refused = (refusal: PolicyRefusal): Decision => ({ ok: false, refusal })
+
+/** How long an assertion this offer is for; tokens live as long as Entra says. */
+const lifetimeOf = (offer: Offer) => offer.lifetimeSeconds ?? 0
+
+const lives = (offer: Offer, ask: Ask) =>
+  ask.want === 'token' || (ask.lifetimeSeconds ?? 0) <= lifetimeOf(offer)
+
+const longer = (a: Offer, b: Offer) => (lifetimeOf(b) > lifetimeOf(a) ? b : a)
+
+const tooLong = (offer: Offer): PolicyRefusal => ({
+  reason: 'lifetime_too_long',
+  grant: offer.grant.name,
+  maxSeconds: lifetimeOf(offer),
+})
+
+/** @param offers At least one, by name. */
+function charged(offers: readonly Offer[], ask: Ask, budget: GrantBudget): Decision {
+  const exhausted: LimitReached[] = []
+  for (const offer of offers) {
+    const perMinute = perMinuteFor(offer.grant, ask.want)
+    if (perMinute === undefined) return granted(offer, ask)
+    const grant = offer.grant.name
+    const answer = budget.take(grant, perMinute)
+    if (answer.ok) return granted(offer, ask)
+    const { retryAfterSeconds } = answer
+    exhausted.push({ reason: 'limit_reached', grant, retryAfterSeconds })
+  }
+  return refused(exhausted.reduce((a, b) => (b.retryAfterSeconds < a.retryAfterSeconds ? b : a)))
+}
+
+type LimitReached = PolicyRefusal & { reason: 'limit_reached' }
+
+function granted(offer: Offer, ask: Ask): Decision {
+  const grant = offer.grant.name
+  if (ask.want === 'token') return { ok: true, grant }
+  return { ok: true, grant, lifetimeSeconds: ask.lifetimeSeconds ?? lifetimeOf(offer) }
+}
