@@ -23,8 +23,8 @@ export interface CertificateLocation {
   /** Of the certificate in that vault. */
   readonly vaultCertificateName: string
   /**
-   * True: a key that is not held by an HSM, may be exported, or may be used for more than sign and
-   * verify is refused. False gives up the first two of these; a key of many uses is always refused.
+   * False accepts a key that software holds. A key that may be exported, or used for more than sign
+   * and verify, is refused either way.
    */
   readonly requireHsm: boolean
 }

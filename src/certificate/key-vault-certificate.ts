@@ -135,8 +135,7 @@ function keyObjection(
   if (operations.some((operation) => operation !== 'sign' && operation !== 'verify')) {
     return 'CERTIFICATE_KEY_HAS_OTHER_USES'
   }
-  if (!requireHsm) return undefined
-  if (key.keyType !== 'RSA-HSM' || key.properties.hsmPlatform === '0') {
+  if (requireHsm && (key.keyType !== 'RSA-HSM' || key.properties.hsmPlatform === '0')) {
     return 'CERTIFICATE_KEY_NOT_IN_HSM'
   }
   // Absent counts as exportable: what must be proven is that it is not.

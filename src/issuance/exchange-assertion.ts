@@ -1,0 +1,102 @@
+import {
+  type ApplicationName,
+  type AttemptId,
+  type ExchangeId,
+  newExchangeId,
+  type Scope,
+  type SignatureId,
+  type TenantId,
+} from '../base/ids.ts'
+import { sha256Base64url } from '../base/sha256.ts'
+import type { ExchangeFailed, ExchangeSucceeded } from '../ledger/entry.ts'
+import type { CachedToken } from '../token-cache/token-cache.ts'
+import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
+import type { Grant, IssuanceDeps } from './issuance.ts'
+import type { SignedAssertion } from './sign-assertion.ts'
+
+/** Entra answers well under a second; a caller's patience ends near half a minute. */
+const exchangeTimeoutMs = 10_000
+
+/**
+ * Exchanges a signed assertion for a token, and writes how it ended before saying so.
+ *
+ * @throws TokenEndpointError | LedgerError
+ */
+export async function exchangeAssertion(
+  signed: SignedAssertion,
+  grant: Grant,
+  scope: Scope,
+  deps: IssuanceDeps,
+): Promise<CachedToken> {
+  const exchangeId = newExchangeId()
+  const facts = (): ExchangeFacts => ({
+    atMs: deps.clock.nowMs(),
+    exchange: exchangeId,
+    signature: signed.signatureId,
+    attempt: grant.attempt,
+    application: grant.application.name,
+    tenant: grant.tenant,
+    scope,
+  })
+  const sentAtSeconds = deps.clock.nowSeconds()
+  let token: AccessToken
+  try {
+    token = await deps.tokenEndpoint.exchange({
+      exchangeId,
+      tenantId: grant.tenant,
+      clientId: grant.application.clientId,
+      scope,
+      assertion: signed.compact,
+      timeoutMs: exchangeTimeoutMs,
+    })
+  } catch (error) {
+    if (error instanceof TokenEndpointError) await deps.ledger.append([failed(facts(), error)])
+    throw error
+  }
+  const cached = cachedTokenFrom(token, sentAtSeconds, grant.attempt)
+  await deps.ledger.append([succeeded(facts(), token, cached)])
+  return cached
+}
+
+interface ExchangeFacts {
+  readonly atMs: number
+  readonly exchange: ExchangeId
+  readonly signature: SignatureId
+  readonly attempt: AttemptId
+  readonly application: ApplicationName
+  readonly tenant: TenantId
+  readonly scope: Scope
+}
+
+const succeeded = (
+  facts: ExchangeFacts,
+  token: AccessToken,
+  cached: CachedToken,
+): ExchangeSucceeded => ({
+  kind: 'exchange.succeeded',
+  ...facts,
+  ...(token.traceId === undefined ? {} : { traceId: token.traceId }),
+  ...(token.uti === undefined ? {} : { uti: token.uti }),
+  tokenSha256: cached.sha256,
+  expiresAtSeconds: cached.expiresAtSeconds,
+})
+
+const failed = (facts: ExchangeFacts, error: TokenEndpointError): ExchangeFailed => ({
+  kind: 'exchange.failed',
+  ...facts,
+  code: error.code,
+  applied: error.applied,
+  ...(error.errorCodes.length === 0 ? {} : { errorCodes: error.errorCodes }),
+  ...(error.traceId === undefined ? {} : { traceId: error.traceId }),
+})
+
+const cachedTokenFrom = (
+  token: AccessToken,
+  sentAtSeconds: number,
+  obtainedBy: AttemptId,
+): CachedToken => ({
+  value: token.value,
+  expiresAtSeconds: sentAtSeconds + token.expiresInSeconds,
+  sha256: sha256Base64url(token.value.reveal()),
+  obtainedBy,
+})

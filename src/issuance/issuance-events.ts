@@ -1,0 +1,18 @@
+import type { IssuerName } from '../base/ids.ts'
+import type { SignatureBegun } from '../ledger/entry.ts'
+
+/**
+ * What operators are told as it happens. One function per business event, so that the log line and
+ * the counter cannot drift apart. Nothing here replaces an entry: these may be lost, entries may not.
+ */
+export interface IssuanceEvents {
+  tokenIssued(source: 'cache' | 'exchange'): void
+  assertionIssued(): void
+  /** A named caller was refused. */
+  refused(attempt: string, reason: string): void
+  /** A stranger was refused; `detail` is for the protected log. */
+  turnedAway(attempt: string, reason: string, issuer: IssuerName | undefined, detail: string): void
+  signatureMade(purpose: SignatureBegun['purpose'], durationMs: number): void
+  /** `cause` holds what the SDKs and Entra said: for the protected log only. */
+  failed(attempt: string, code: string, cause: unknown): void
+}

@@ -1,0 +1,295 @@
+import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
+import type { Clock } from '../base/clock.ts'
+import type { ApplicationName, AttemptId, TenantId } from '../base/ids.ts'
+import type { Secret } from '../base/secret.ts'
+import { sha256Base64url } from '../base/sha256.ts'
+import { type Caller, CallerError, type CallerIdentifier } from '../caller/caller.ts'
+import type { DecisionOnRecord } from '../ledger/entry.ts'
+import { type Ledger, LedgerError } from '../ledger/ledger.ts'
+import type { Ask, CallerFacts, Decision, PolicyRefusal } from '../policy/policy.ts'
+import { type Signer, SignerError } from '../signer/signer.ts'
+import type { CachedToken, TokenCache } from '../token-cache/token-cache.ts'
+import { type TokenEndpoint, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
+import type { Application } from './application.ts'
+import type { Credentials, SigningCredential } from './credentials.ts'
+import { exchangeAssertion } from './exchange-assertion.ts'
+import type { IssuanceEvents } from './issuance-events.ts'
+import type { Refusal } from './refusal.ts'
+import { signAssertion } from './sign-assertion.ts'
+import type { SignatureProofs } from './signature-proofs.ts'
+import type { TurnedAway } from './turned-away.ts'
+
+/** The capabilities that issuing introduces to one another. */
+export interface IssuanceDeps {
+  readonly clock: Clock
+  readonly callers: CallerIdentifier
+  /** The policy in force, its budgets charged. */
+  readonly decide: (caller: CallerFacts, ask: Ask) => Decision
+  readonly applications: ReadonlyMap<ApplicationName, Application>
+  readonly credentials: Credentials
+  readonly signer: Signer
+  readonly tokenEndpoint: TokenEndpoint
+  readonly cache: TokenCache
+  readonly ledger: Ledger
+  readonly proofs: SignatureProofs
+  readonly turnedAway: TurnedAway
+  readonly events: IssuanceEvents
+}
+
+export type TokenAsk = Extract<Ask, { want: 'token' }>
+export type AssertionAsk = Extract<Ask, { want: 'assertion' }>
+
+export interface IssuanceRequest<A extends Ask = Ask> {
+  /** Made for this request, and told to the caller whatever comes of it. */
+  readonly attempt: AttemptId
+  /** Absent when the request carried no proof. */
+  readonly callerToken: Secret<string> | undefined
+  readonly ask: A
+}
+
+export interface Refused {
+  readonly ok: false
+  readonly refusal: Refusal
+}
+
+export type TokenOutcome =
+  { readonly ok: true; readonly token: Secret<string>; readonly expiresInSeconds: number } | Refused
+
+export type AssertionOutcome =
+  | {
+      readonly ok: true
+      readonly assertion: Secret<string>
+      readonly expiresInSeconds: number
+      readonly clientId: string
+      readonly tokenEndpoint: string
+    }
+  | Refused
+
+/** What was decided for one attempt, with all that acting on it takes. */
+export interface Grant {
+  readonly attempt: AttemptId
+  readonly application: Application
+  readonly tenant: TenantId
+  readonly credential: SigningCredential
+  readonly onRecord: DecisionOnRecord
+  /** Of an assertion to hand out. */
+  readonly lifetimeSeconds: number
+}
+
+/**
+ * An access token for one tenant and scope: from the cache, or obtained with a fresh signature that
+ * all who wait for the same token share.
+ *
+ * When it resolves, what it says is durable in the ledger.
+ *
+ * @throws CallerError | LedgerError | SignerError | TokenEndpointError
+ */
+export async function issueToken(
+  request: IssuanceRequest<TokenAsk>,
+  deps: IssuanceDeps,
+): Promise<TokenOutcome> {
+  const admission = await admit(request, deps)
+  if (!admission.ok) return admission
+  const { grant } = admission
+  const { application, tenant, scope } = request.ask
+  const key = { application, tenant, scope }
+
+  const cached = deps.cache.get(key)
+  const token =
+    cached ??
+    (await recordingFailure(grant, deps, () =>
+      deps.cache.obtain(key, () => obtainToken(grant, request.ask, deps)),
+    ))
+
+  const nowMs = deps.clock.nowMs()
+  await deps.ledger.append([
+    {
+      kind: 'token.issued',
+      atMs: nowMs,
+      ...grant.onRecord,
+      obtainedBy: token.obtainedBy,
+      tokenSha256: token.sha256,
+      expiresAtSeconds: token.expiresAtSeconds,
+    },
+  ])
+  deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
+  const expiresInSeconds = token.expiresAtSeconds - Math.floor(nowMs / 1000)
+  return { ok: true, token: token.value, expiresInSeconds }
+}
+
+/** Leads a flight: its signature and its exchange are this attempt's. */
+async function obtainToken(grant: Grant, ask: TokenAsk, deps: IssuanceDeps): Promise<CachedToken> {
+  const signed = await signAssertion(
+    grant,
+    { purpose: 'exchange', lifetimeSeconds: assertionLifetimeDefaultSeconds },
+    deps,
+  )
+  return exchangeAssertion(signed, grant, ask.scope, deps)
+}
+
+/**
+ * A fresh client assertion, never one that the service uses itself and never the same one twice.
+ *
+ * When it resolves, what it says is durable in the ledger.
+ *
+ * @throws CallerError | LedgerError | SignerError
+ */
+export async function issueAssertion(
+  request: IssuanceRequest<AssertionAsk>,
+  deps: IssuanceDeps,
+): Promise<AssertionOutcome> {
+  const admission = await admit(request, deps)
+  if (!admission.ok) return admission
+  const { grant } = admission
+  const signed = await recordingFailure(grant, deps, () =>
+    signAssertion(grant, { purpose: 'hand-out', lifetimeSeconds: grant.lifetimeSeconds }, deps),
+  )
+  const nowMs = deps.clock.nowMs()
+  await deps.ledger.append([
+    {
+      kind: 'assertion.issued',
+      atMs: nowMs,
+      ...grant.onRecord,
+      signature: signed.signatureId,
+      assertionSha256: sha256Base64url(signed.compact.reveal()),
+      expiresAtSeconds: signed.expiresAtSeconds,
+    },
+  ])
+  deps.events.assertionIssued()
+  return {
+    ok: true,
+    assertion: signed.compact,
+    expiresInSeconds: signed.expiresAtSeconds - Math.floor(nowMs / 1000),
+    clientId: grant.application.clientId,
+    tokenEndpoint: deps.tokenEndpoint.urlOf(grant.tenant),
+  }
+}
+
+type Admission = { readonly ok: true; readonly grant: Grant } | Refused
+
+/** Proves the caller, decides, and sees to it that a refusal is known to those who must know. */
+async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admission> {
+  const { attempt, callerToken, ask } = request
+  if (callerToken === undefined) {
+    return turnAway({ reason: 'caller_token_missing' }, attempt, deps)
+  }
+  const identified = await deps.callers.identify(callerToken)
+  if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
+
+  const { caller } = identified
+  const decision = deps.decide(caller, ask)
+  if (!decision.ok) return refuse(decision.refusal, caller, request, deps)
+
+  const application = deps.applications.get(ask.application)
+  if (application === undefined) {
+    throw new TypeError('a grant was compiled for an application that does not exist')
+  }
+  const credential = deps.credentials.current(ask.application)
+  if (credential === undefined) return { ok: false, refusal: { reason: 'not_ready' } }
+  return {
+    ok: true,
+    grant: {
+      attempt,
+      application,
+      tenant: ask.tenant,
+      credential,
+      onRecord: decisionOnRecord(attempt, caller, decision.grant, ask),
+      lifetimeSeconds: decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds,
+    },
+  }
+}
+
+const callerOnRecord = (caller: Caller) => ({
+  issuer: caller.issuer,
+  subject: caller.subject,
+  tokenSha256: caller.tokenSha256,
+})
+
+const decisionOnRecord = (
+  attempt: AttemptId,
+  caller: Caller,
+  grant: string,
+  ask: Ask,
+): DecisionOnRecord => ({
+  attempt,
+  caller: callerOnRecord(caller),
+  grant,
+  application: ask.application,
+  tenant: ask.tenant,
+  ...(ask.want === 'token' ? { scope: ask.scope } : {}),
+})
+
+/** A stranger: counted, so that strangers cannot fill the ledger. */
+function turnAway(
+  refusal: Exclude<Refusal, PolicyRefusal>,
+  attempt: AttemptId,
+  deps: IssuanceDeps,
+): Refused {
+  const issuer = 'issuer' in refusal ? refusal.issuer : undefined
+  const detail = 'detail' in refusal ? refusal.detail : ''
+  deps.turnedAway.count(refusal.reason, issuer)
+  deps.events.turnedAway(attempt, refusal.reason, issuer, detail)
+  return { ok: false, refusal }
+}
+
+/**
+ * A proven caller. What a grant names is written down; strangers, and whoever has used up a limit,
+ * could ask for ever, so they are counted.
+ */
+async function refuse(
+  refusal: PolicyRefusal,
+  caller: Caller,
+  request: IssuanceRequest,
+  deps: IssuanceDeps,
+): Promise<Refused> {
+  const { attempt, ask } = request
+  const { reason } = refusal
+  if (reason === 'caller_not_named' || reason === 'limit_reached') {
+    deps.turnedAway.count(reason, caller.issuer)
+    deps.events.turnedAway(attempt, reason, caller.issuer, `subject ${caller.subject}`)
+    return { ok: false, refusal }
+  }
+  await deps.ledger.append([
+    {
+      kind: 'request.refused',
+      atMs: deps.clock.nowMs(),
+      attempt,
+      caller: callerOnRecord(caller),
+      reason,
+      application: ask.application,
+      tenant: ask.tenant,
+      ...(ask.want === 'token' ? { scope: ask.scope } : {}),
+    },
+  ])
+  deps.events.refused(attempt, reason)
+  return { ok: false, refusal }
+}
+
+/** Every granted attempt ends in the ledger, those that got nothing too. */
+async function recordingFailure<T>(
+  grant: Grant,
+  deps: IssuanceDeps,
+  act: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    // When the ledger itself failed there is nowhere to write that it did.
+    if (error instanceof LedgerError) throw error
+    const code = failureCode(error)
+    await deps.ledger.append([
+      { kind: 'request.failed', atMs: deps.clock.nowMs(), ...grant.onRecord, code },
+    ])
+    throw error
+  }
+}
+
+/** The code of a failure at one of our boundaries; whatever else is thrown is a mistake of ours. */
+export function failureCode(error: unknown): string {
+  const known =
+    error instanceof SignerError ||
+    error instanceof TokenEndpointError ||
+    error instanceof CallerError ||
+    error instanceof LedgerError
+  return known ? error.code : 'UNEXPECTED'
+}

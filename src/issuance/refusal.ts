@@ -1,0 +1,9 @@
+import type { CallerRefusal } from '../caller/caller.ts'
+import type { PolicyRefusal } from '../policy/policy.ts'
+
+/** Every reason for which we may say no. What goes wrong in the world is a failure, and thrown. */
+export type Refusal =
+  | CallerRefusal
+  | PolicyRefusal
+  /** The certificate of the application is not proven yet, or the service is stopping. */
+  | { readonly reason: 'not_ready' }

@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto'
+import {
+  buildClientAssertion,
+  compactAssertion,
+  type UnsignedAssertion,
+} from '../assertion/client-assertion.ts'
+import { newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
+import type { Secret } from '../base/secret.ts'
+import { sha256Base64url } from '../base/sha256.ts'
+import type { SignatureBegun } from '../ledger/entry.ts'
+import { type Signature, SignerError } from '../signer/signer.ts'
+import type { Grant, IssuanceDeps } from './issuance.ts'
+
+/** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
+const signTimeoutMs = 10_000
+
+/** What the assertion is for, and for how long. */
+export interface SignOrder {
+  readonly purpose: SignatureBegun['purpose']
+  readonly lifetimeSeconds: number
+}
+
+export interface SignedAssertion {
+  readonly signatureId: SignatureId
+  readonly compact: Secret<string>
+  readonly expiresAtSeconds: number
+}
+
+/**
+ * Grant and signature begin in one commit, then the vault signs, then its answer is written: when
+ * this resolves, the ledger knows the signature and the vault's id of it.
+ *
+ * @throws SignerError | LedgerError
+ */
+export async function signAssertion(
+  grant: Grant,
+  order: SignOrder,
+  deps: IssuanceDeps,
+): Promise<SignedAssertion> {
+  const unsigned = unsignedAssertion(grant, order, deps)
+  const signatureId = newSignatureId()
+  const nonce = randomBytes(16).toString('base64url')
+  const { key } = grant.credential
+  await deps.ledger.append([
+    { kind: 'request.granted', atMs: deps.clock.nowMs(), ...grant.onRecord },
+    begun(grant, order, unsigned, signatureId, nonce, deps.clock.nowMs()),
+  ])
+
+  const startedMs = deps.clock.nowMs()
+  const { algorithm, signingInput } = unsigned
+  const signature = await recordingSignerFailure(signatureId, deps, () =>
+    deps.signer.sign({
+      key,
+      algorithm,
+      signingInput,
+      signatureId,
+      nonce,
+      timeoutMs: signTimeoutMs,
+    }),
+  )
+  deps.events.signatureMade(order.purpose, deps.clock.nowMs() - startedMs)
+  await recordMade(signatureId, signature, deps)
+  const { expiresAtSeconds } = unsigned
+  deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiresAtSeconds })
+  return { signatureId, compact: compactAssertion(unsigned, signature.value), expiresAtSeconds }
+}
+
+function unsignedAssertion(grant: Grant, order: SignOrder, deps: IssuanceDeps): UnsignedAssertion {
+  return buildClientAssertion(grant.credential.header, {
+    clientId: grant.application.clientId,
+    audience: deps.tokenEndpoint.urlOf(grant.tenant),
+    jwtId: newJwtId(),
+    nowSeconds: deps.clock.nowSeconds(),
+    lifetimeSeconds: order.lifetimeSeconds,
+  })
+}
+
+function begun(
+  grant: Grant,
+  order: SignOrder,
+  unsigned: UnsignedAssertion,
+  signatureId: SignatureId,
+  nonce: string,
+  nowMs: number,
+): SignatureBegun {
+  return {
+    kind: 'signature.begun',
+    atMs: nowMs,
+    signature: signatureId,
+    attempt: grant.attempt,
+    purpose: order.purpose,
+    application: grant.application.name,
+    tenant: grant.tenant,
+    keyId: grant.credential.key.keyId,
+    algorithm: unsigned.algorithm,
+    digest: sha256Base64url(unsigned.signingInput),
+    nonceSha256: sha256Base64url(nonce),
+    expiresAtSeconds: unsigned.expiresAtSeconds,
+  }
+}
+
+async function recordingSignerFailure(
+  signatureId: SignatureId,
+  deps: IssuanceDeps,
+  sign: () => Promise<Signature>,
+): Promise<Signature> {
+  try {
+    return await sign()
+  } catch (error) {
+    if (!(error instanceof SignerError)) throw error
+    const { code, applied, vaultRequestId } = error
+    await deps.ledger.append([
+      {
+        kind: 'signature.failed',
+        atMs: deps.clock.nowMs(),
+        signature: signatureId,
+        code,
+        applied,
+        ...(vaultRequestId === undefined ? {} : { vaultRequestId }),
+      },
+    ])
+    throw error
+  }
+}
+
+function recordMade(
+  signatureId: SignatureId,
+  signature: Signature,
+  deps: IssuanceDeps,
+): Promise<void> {
+  return deps.ledger.append([
+    {
+      kind: 'signature.made',
+      atMs: deps.clock.nowMs(),
+      signature: signatureId,
+      vaultRequestId: signature.vaultRequestId,
+      signatureSha256: sha256Base64url(signature.value),
+    },
+  ])
+}
