@@ -1,0 +1,155 @@
+import { accessSync, constants, existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
+import type { Row } from './chain.ts'
+
+/**
+ * The SQLite file of a ledger: one table of canonical entries and their hashes, in WAL mode, so that
+ * it can be read while the service writes it.
+ */
+
+/** `CSLG`: tells a ledger from any other SQLite file. */
+const applicationId = 0x43534c47
+const schemaVersion = 1
+
+/** Text, so that people can read it with any SQLite tool; its UTF-8 bytes are what is hashed. */
+const schema = `
+  CREATE TABLE entry (
+    sequence INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL,
+    canonical TEXT NOT NULL
+  ) STRICT;
+  PRAGMA application_id = ${applicationId};
+  PRAGMA user_version = ${schemaVersion};
+`
+
+/** How long another process may keep the file locked: a service that just closes, a tool of the operator. */
+export const lockWaitMs = 2000
+
+/** What {@link rowFrom} reads; `CAST` because the bytes count. */
+export const rowColumns = 'sequence, hash, CAST(canonical AS BLOB) AS canonical'
+
+/** Why a ledger file cannot be opened: one code for each thing that an operator does about it. */
+export type LedgerFileErrorCode =
+  | 'LEDGER_MISSING' // no such file, where one is to be read
+  | 'LEDGER_IN_USE' // another process writes it
+  | 'LEDGER_NOT_A_LEDGER' // some other file
+  | 'LEDGER_VERSION_UNKNOWN' // written by another version of the program
+  | 'LEDGER_TIP_BROKEN' // its last entry does not verify
+  | 'LEDGER_UNREADABLE' // the file or its folder does not let us
+
+/** The message is one sentence for the operator, and names the file. */
+export class LedgerFileError extends Error {
+  override readonly name = 'LedgerFileError'
+  readonly code: LedgerFileErrorCode
+
+  constructor(code: LedgerFileErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/**
+ * Opens a ledger to read it: while the service writes it, after the service was killed, or as a copy
+ * in a folder where nothing may be written.
+ *
+ * @throws LedgerFileError
+ */
+export function openLedgerToRead(file: string): DatabaseSync {
+  if (!existsSync(file)) throw new LedgerFileError('LEDGER_MISSING', `there is no file ${file}`)
+  return asLedgerFileError(file, () => {
+    const db = new DatabaseSync(locationToRead(file), { readOnly: true, timeout: lockWaitMs })
+    try {
+      assertLedger(db, file)
+      return db
+    } catch (error) {
+      db.close()
+      throw error
+    }
+  })
+}
+
+/**
+ * A reader in WAL mode wants to create `-shm` beside the file. Where it may not, a file without
+ * `-wal` was closed in order and is all there is: `immutable` says so.
+ */
+function locationToRead(file: string): string | URL {
+  if (existsSync(`${file}-wal`) || mayWrite(dirname(file))) return file
+  const location = pathToFileURL(file)
+  location.searchParams.set('immutable', '1')
+  return location
+}
+
+function mayWrite(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Gives an empty file its schema; a file that has one keeps it. */
+export function ensureSchema(db: DatabaseSync): void {
+  const isBlank =
+    pragma(db, 'application_id') === 0 &&
+    db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined
+  if (isBlank) db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
+}
+
+/** @throws LedgerFileError when the file is not a ledger, or one of another version. */
+export function assertLedger(db: DatabaseSync, file: string): void {
+  if (pragma(db, 'application_id') !== applicationId) throw notALedger(file)
+  const version = pragma(db, 'user_version')
+  if (version !== schemaVersion) {
+    throw new LedgerFileError(
+      'LEDGER_VERSION_UNKNOWN',
+      `${file} is a ledger of version ${version} and this program reads version ${schemaVersion}`,
+    )
+  }
+}
+
+/** The row that `rowColumns` selects. */
+export function rowFrom(columns: Record<string, unknown>): Row {
+  const { sequence, hash, canonical } = columns
+  if (
+    typeof sequence !== 'number' ||
+    !(hash instanceof Uint8Array) ||
+    !(canonical instanceof Uint8Array)
+  ) {
+    throw new TypeError('the table has other columns than the schema')
+  }
+  return { sequence, hash, canonical }
+}
+
+function pragma(db: DatabaseSync, name: string): number {
+  return Number(db.prepare(`PRAGMA ${name}`).get()?.[name])
+}
+
+/** SQLite's primary result codes (https://sqlite.org/rescode.html). */
+export const sqliteBusy = 5
+const sqliteNotADatabase = 26
+
+/** SQLite's primary result code; undefined when the error is not SQLite's. */
+export function sqliteCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error)) return undefined
+  return typeof error.errcode === 'number' ? error.errcode & 0xff : undefined
+}
+
+/** What `act` returns; what it throws as a LedgerFileError. */
+export function asLedgerFileError<T>(file: string, act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    if (error instanceof LedgerFileError) throw error
+    if (sqliteCode(error) === sqliteNotADatabase) throw notALedger(file, error)
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new LedgerFileError('LEDGER_UNREADABLE', `${file} cannot be opened: ${reason}`, {
+      cause: error,
+    })
+  }
+}
+
+const notALedger = (file: string, cause?: unknown) =>
+  new LedgerFileError('LEDGER_NOT_A_LEDGER', `${file} is not a ledger of Countersign`, { cause })

@@ -1,0 +1,126 @@
+import { closeSync, openSync, realpathSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { chainFault, chainHash, genesis } from './chain.ts'
+import type { Link } from './chain.ts'
+import {
+  asLedgerFileError,
+  assertLedger,
+  ensureSchema,
+  LedgerFileError,
+  lockWaitMs,
+  rowColumns,
+  rowFrom,
+  sqliteBusy,
+  sqliteCode,
+} from './ledger-file.ts'
+
+/**
+ * The one writer of a ledger file, synchronous. After a throw it is of no more use than to be closed:
+ * what the last commit left behind is known only by opening the file again.
+ */
+export interface LedgerWriter {
+  /** Chains and stores the canonical entries in one commit, synced to the disk when this returns. */
+  append(canonicalEntries: readonly string[]): void
+  close(): void
+}
+
+/**
+ * Opens the file, or creates it readable by its owner alone (an existing one keeps the mode that the
+ * operator gave it).
+ *
+ * @throws LedgerFileError when another process writes it, or its tip does not verify.
+ */
+export function openLedgerWriter(file: string): LedgerWriter {
+  return asLedgerFileError(file, () => {
+    createForOwner(file)
+    const path = realpathSync(file)
+    const claim = claimFile(`${path}-writer`, file)
+    try {
+      const { db, tip } = openAtTip(path, file)
+      return writerFrom(db, tip, claim)
+    } catch (error) {
+      claim.close()
+      throw error
+    }
+  })
+}
+
+/**
+ * Never opens a file that exists: POSIX drops all locks of a process on a file as soon as the process
+ * closes any descriptor of it, so that would undo the locks of a ledger that this process has open.
+ */
+function createForOwner(file: string): void {
+  try {
+    closeSync(openSync(file, 'wx', 0o600))
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+}
+
+/**
+ * Exclusive use, as an exclusive transaction on an empty file beside the ledger: SQLite's lock ends
+ * with the process however it dies, and leaves the ledger itself open to readers.
+ */
+function claimFile(claimPath: string, file: string): DatabaseSync {
+  createForOwner(claimPath)
+  const claim = new DatabaseSync(claimPath)
+  try {
+    claim.exec('BEGIN EXCLUSIVE')
+    return claim
+  } catch (error) {
+    claim.close()
+    if (sqliteCode(error) !== sqliteBusy) throw error
+    throw new LedgerFileError('LEDGER_IN_USE', `another process is writing the ledger ${file}`, {
+      cause: error,
+    })
+  }
+}
+
+function openAtTip(path: string, file: string): { db: DatabaseSync; tip: Link } {
+  const db = new DatabaseSync(path, { timeout: lockWaitMs })
+  try {
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+    ensureSchema(db)
+    assertLedger(db, file)
+    return { db, tip: verifiedTip(db, file) }
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** The cheap check: the last entry continues the one before it. All of them take `verifyLedger`. */
+function verifiedTip(db: DatabaseSync, file: string): Link {
+  const select = db.prepare(`SELECT ${rowColumns} FROM entry ORDER BY sequence DESC LIMIT 2`)
+  const [last, beforeLast] = select.all().map(rowFrom)
+  if (last === undefined) return genesis
+  if (chainFault(beforeLast ?? genesis, last) === undefined) return last
+  throw new LedgerFileError(
+    'LEDGER_TIP_BROKEN',
+    `the last entry (${last.sequence}) of the ledger ${file} does not verify: it was changed outside of Countersign`,
+  )
+}
+
+function writerFrom(db: DatabaseSync, openedAt: Link, claim: DatabaseSync): LedgerWriter {
+  const insert = db.prepare('INSERT INTO entry (sequence, hash, canonical) VALUES (?, ?, ?)')
+  let tip = openedAt
+
+  const insertAfter = ({ sequence, hash }: Link, canonical: string): Link => {
+    const next = { sequence: sequence + 1, hash: chainHash(hash, Buffer.from(canonical)) }
+    insert.run(next.sequence, next.hash, canonical)
+    return next
+  }
+  return {
+    append(canonicalEntries) {
+      db.exec('BEGIN IMMEDIATE')
+      const next = canonicalEntries.reduce(insertAfter, tip)
+      db.exec('COMMIT')
+      tip = next
+    },
+    close() {
+      // First the file, then the claim: the next writer must find the file as this one leaves it.
+      db.close()
+      claim.close()
+    },
+  }
+}

@@ -1,0 +1,30 @@
+import type { Row } from './chain.ts'
+import { openLedgerToRead, rowColumns, rowFrom } from './ledger-file.ts'
+
+/** Rows that are in memory at a time. */
+const pageRows = 1000
+
+/**
+ * Every stored row of a ledger file in order, unverified; also while the service appends, and what it
+ * appends meanwhile is read too. Each page is a read of its own, because one long read would keep
+ * SQLite from recycling the write-ahead log under the service.
+ *
+ * @throws LedgerFileError when the file cannot be opened; SQLite's own error for a damaged page.
+ */
+export function* readRows(file: string): Generator<Row, void, undefined> {
+  const db = openLedgerToRead(file)
+  try {
+    const select = db.prepare(
+      `SELECT ${rowColumns} FROM entry WHERE sequence > ? ORDER BY sequence LIMIT ${pageRows}`,
+    )
+    let page: readonly Row[]
+    let after = Number.MIN_SAFE_INTEGER
+    do {
+      page = select.all(after).map(rowFrom)
+      yield* page
+      after = page.at(-1)?.sequence ?? after
+    } while (page.length === pageRows)
+  } finally {
+    db.close()
+  }
+}

@@ -1,0 +1,64 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { LedgerFileError } from './ledger-file.ts'
+import type { LedgerFileErrorCode } from './ledger-file.ts'
+import { openLedgerWriter } from './ledger-writer.ts'
+import type { LedgerWriter } from './ledger-writer.ts'
+
+/**
+ * The thread that owns the file of a ledger, so that waiting for the disk never holds up the event
+ * loop. It ends when it is told to close, and after the first failure.
+ */
+
+export interface WorkerInput {
+  readonly file: string
+}
+
+/** One commit, or the end. */
+export type ToWorker = { readonly commit: readonly string[] } | 'close'
+
+export type FromWorker =
+  | { readonly kind: 'opened' }
+  | { readonly kind: 'refused'; readonly code: LedgerFileErrorCode; readonly message: string }
+  | { readonly kind: 'committed' }
+  | { readonly kind: 'failed'; readonly cause: unknown }
+
+if (parentPort === null) throw new TypeError('this file runs as a worker thread')
+const port = parentPort
+const report = (message: FromWorker) => {
+  port.postMessage(message)
+}
+
+const writer = openOrRefuse((workerData as WorkerInput).file)
+if (writer !== undefined) serve(writer)
+
+function openOrRefuse(file: string): LedgerWriter | undefined {
+  try {
+    return openLedgerWriter(file)
+  } catch (error) {
+    if (!(error instanceof LedgerFileError)) throw error
+    report({ kind: 'refused', code: error.code, message: error.message })
+    return undefined
+  }
+}
+
+function serve(writer: LedgerWriter): void {
+  report({ kind: 'opened' })
+  port.on('message', (message: ToWorker) => {
+    if (message === 'close') {
+      end()
+      return
+    }
+    try {
+      writer.append(message.commit)
+      report({ kind: 'committed' })
+    } catch (cause) {
+      report({ kind: 'failed', cause })
+      end()
+    }
+  })
+
+  function end(): void {
+    port.close()
+    writer.close()
+  }
+}

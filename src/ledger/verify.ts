@@ -1,0 +1,22 @@
+import { chainFault, genesis } from './chain.ts'
+import type { ChainFault, Link, Row } from './chain.ts'
+
+/** What can be said of a ledger by itself: consistent to its tip, or broken at one entry. */
+export type Verification =
+  | { readonly ok: true; readonly tip: Link }
+  | { readonly ok: false; readonly intactUpTo: Link; readonly fault: ChainFault }
+
+/**
+ * Follows the chain to its end or its first fault, in constant memory. "Consistent" is all it says:
+ * that nobody wrote the whole ledger anew, or cut off its end, shows only against a copy of a hash
+ * that was kept elsewhere.
+ */
+export function verifyChain(rows: Iterable<Row>): Verification {
+  let tip: Link = genesis
+  for (const row of rows) {
+    const fault = chainFault(tip, row)
+    if (fault !== undefined) return { ok: false, intactUpTo: tip, fault }
+    tip = { sequence: row.sequence, hash: row.hash }
+  }
+  return { ok: true, tip }
+}

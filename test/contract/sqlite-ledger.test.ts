@@ -1,0 +1,4 @@
+import { createSqliteStore } from '../support/ledger-store.ts'
+import { describeLedger } from './ledger.contract.ts'
+
+describeLedger('sqlite ledger', createSqliteStore)
