@@ -1,0 +1,90 @@
+import type { TenantId } from '../base/ids.ts'
+import {
+  assertIssuerSettings,
+  type EntraIssuerSettings,
+  type IssuerSettings,
+} from './issuer-settings.ts'
+import type { KeyLocation } from './key-source.ts'
+
+/** The tenant and version of Entra that an `iss` stands for. */
+export interface EntraTenant {
+  readonly tenantId: TenantId
+  readonly version: '1.0' | '2.0'
+  /** What `issuer` of a key must be, the tenant put into its template; the v2 form for v1 tokens too. */
+  readonly keyIssuer: string
+}
+
+/** An issuer, and for Entra the tenant, that a token names. */
+export interface NamedIssuer {
+  readonly settings: IssuerSettings
+  /** Entra only. */
+  readonly tenant?: EntraTenant
+}
+
+export type IssuerFinding =
+  | { readonly found: 'issuer'; readonly issuer: NamedIssuer }
+  | { readonly found: 'unlisted tenant'; readonly settings: EntraIssuerSettings }
+  | { readonly found: 'nothing' }
+
+/** Who a token says it is from, among those that count. Decided before any key is looked for. */
+export interface IssuerDirectory {
+  find(claims: { readonly iss?: unknown; readonly tid?: unknown }): IssuerFinding
+}
+
+/** @throws RangeError when two issuers could have made one token: nobody could say which vouches. */
+export function createIssuerDirectory(issuers: readonly IssuerSettings[]): IssuerDirectory {
+  const byIss = new Map<string, NamedIssuer>()
+  for (const settings of issuers) {
+    assertIssuerSettings(settings)
+    for (const [iss, issuer] of namesOf(settings)) {
+      if (byIss.has(iss)) throw new RangeError(`issuer ${settings.name}: ${iss} is another's`)
+      byIss.set(iss, issuer)
+    }
+  }
+  const entra = issuers.filter((settings) => settings.kind === 'entra')
+  return {
+    find: ({ iss, tid }) => {
+      if (typeof iss !== 'string') return { found: 'nothing' }
+      const issuer = byIss.get(iss)
+      if (issuer === undefined) return strangerFrom(iss, entra)
+      const { settings, tenant } = issuer
+      if (settings.kind === 'entra' && tid !== tenant?.tenantId) {
+        return { found: 'unlisted tenant', settings }
+      }
+      return { found: 'issuer', issuer }
+    },
+  }
+}
+
+/** Where the keys of an issuer are asked for: hosts that the operator named, and no others. */
+export function keyLocationOf(settings: IssuerSettings): KeyLocation {
+  if (settings.jwksUri !== undefined) return { jwksUri: new URL(settings.jwksUri) }
+  if (settings.kind !== 'entra') return { discoverFrom: settings.issuer }
+  return { jwksUri: new URL('/common/discovery/v2.0/keys', settings.authority) }
+}
+
+function namesOf(settings: IssuerSettings): readonly (readonly [string, NamedIssuer])[] {
+  if (settings.kind !== 'entra') return [[settings.issuer, { settings }]]
+  return settings.tenants.flatMap((tenantId) => {
+    const keyIssuer = issV2(settings, tenantId)
+    const v1: EntraTenant = { tenantId, version: '1.0', keyIssuer }
+    const v2: EntraTenant = { tenantId, version: '2.0', keyIssuer }
+    return [
+      [issV1(settings, tenantId), { settings, tenant: v1 }],
+      [keyIssuer, { settings, tenant: v2 }],
+    ] as const
+  })
+}
+
+const issV1 = ({ authorityV1 }: EntraIssuerSettings, tenant: string) => `${authorityV1}/${tenant}/`
+const issV2 = ({ authority }: EntraIssuerSettings, tenant: string) => `${authority}/${tenant}/v2.0`
+
+/** A tenant of a known Entra that is on no list is worth telling from an unheard-of issuer. */
+function strangerFrom(iss: string, entra: readonly EntraIssuerSettings[]): IssuerFinding {
+  const tenant = /^https?:\/\/[^/]+\/([0-9a-f-]{36})\//.exec(iss)?.[1]
+  if (tenant === undefined) return { found: 'nothing' }
+  const settings = entra.find((candidate) =>
+    [issV1(candidate, tenant), issV2(candidate, tenant)].includes(iss),
+  )
+  return settings === undefined ? { found: 'nothing' } : { found: 'unlisted tenant', settings }
+}

@@ -1,0 +1,63 @@
+import type { ClaimRule } from '../base/claim-rules.ts'
+import type { IssuerName, TenantId } from '../base/ids.ts'
+import { parseFetchableUrl } from './json-fetcher.ts'
+import type { AsymmetricAlgorithm } from './key-set.ts'
+
+/** An issuer whose tokens prove callers, as the operator describes it. */
+export type IssuerSettings = OpenIdIssuerSettings | EntraIssuerSettings
+
+interface CommonSettings {
+  readonly name: IssuerName
+  /** A token's `aud` must hold it, exactly. At Entra: the App ID URI (v1 tokens) or the client id (v2). */
+  readonly audience: string
+  /** At least one; a token signed otherwise is refused before its key is looked for. */
+  readonly algorithms: readonly AsymmetricAlgorithm[]
+  /** What every token of the issuer must claim. Empty: any does, at a public issuer everybody's. */
+  readonly require: readonly ClaimRule[]
+  /** `exp − iat` at most. A managed identity's tokens say 24 hours and five minutes. */
+  readonly maxTokenSeconds: number
+  /**
+   * Absent: found through discovery, on the issuer's own host (Entra: its tenant-independent v2 keys).
+   * Needed where an issuer keeps its keys on another host.
+   */
+  readonly jwksUri?: string
+}
+
+export interface OpenIdIssuerSettings extends CommonSettings {
+  readonly kind: 'oidc' | 'github' | 'gitlab' | 'kubernetes'
+  /** Exactly as tokens say it in `iss`. */
+  readonly issuer: string
+}
+
+export interface EntraIssuerSettings extends CommonSettings {
+  readonly kind: 'entra'
+  /** Origin of the cloud's Entra, and of `iss` in v2 tokens: `https://login.microsoftonline.com`. */
+  readonly authority: string
+  /** Origin of `iss` in v1 tokens, never contacted: `https://sts.windows.net`. */
+  readonly authorityV1: string
+  /** Closed list: tokens of other tenants prove nobody. */
+  readonly tenants: readonly TenantId[]
+}
+
+/**
+ * @throws RangeError for settings that no valid configuration leads to: a mistake of ours, because
+ *   what an operator writes is checked and explained before it comes here.
+ */
+export function assertIssuerSettings(settings: IssuerSettings): void {
+  const { name, audience, algorithms, jwksUri, maxTokenSeconds } = settings
+  const url = settings.kind === 'entra' ? settings.authority : settings.issuer
+  const fault =
+    (audience === '' && 'no audience') ||
+    (algorithms.length === 0 && 'no algorithm') ||
+    (!(maxTokenSeconds > 0) && 'no lifetime') ||
+    (parseFetchableUrl(url) === undefined && 'an issuer that cannot be asked') ||
+    (jwksUri !== undefined && parseFetchableUrl(jwksUri) === undefined && 'an unusable jwksUri') ||
+    (settings.kind === 'entra' && entraFault(settings))
+  if (fault) throw new RangeError(`issuer ${name}: ${fault}`)
+}
+
+function entraFault({ authority, authorityV1, tenants }: EntraIssuerSettings): string | false {
+  const origins = [authority, authorityV1].every((url) => URL.parse(url)?.origin === url)
+  if (!origins) return 'an authority that is not an origin'
+  return tenants.length === 0 && 'no tenant'
+}

@@ -1,0 +1,100 @@
+import { getCACertificates } from 'node:tls'
+import { Agent, request } from 'undici'
+
+/**
+ * Gets one JSON document of an issuer.
+ *
+ * @throws FetchError for every answer but a 200 with JSON in it, in time and within size.
+ */
+export type FetchJson = (url: URL) => Promise<unknown>
+
+export type FetchErrorCode = 'FETCH_UNREACHABLE' | 'FETCH_MALFORMED'
+
+/** Why a document was not had; nothing of its content is in the message. */
+export class FetchError extends Error {
+  override readonly name = 'FetchError'
+  readonly code: FetchErrorCode
+
+  constructor(code: FetchErrorCode, message: string, options?: ErrorOptions) {
+    super(`${code}: ${message}`, options)
+    this.code = code
+  }
+}
+
+export interface JsonFetcher {
+  readonly fetchJson: FetchJson
+  /** Ends idle connections and waits for running requests. */
+  close(): Promise<void>
+}
+
+/** Callers wait for it, and an issuer that needs longer is as good as away. */
+const timeLimitMs = 5_000
+/** Entra's key set is 16 KiB; what is read is held in memory before it is parsed. */
+const bodyBytesMax = 512 * 1024
+
+/**
+ * Fetches issuers' documents and nothing else: GET, no redirect, no cookie, no proxy, connections of
+ * its own. Certificates are always verified.
+ *
+ * @param caCertificates PEM, trusted beside what Node trusts.
+ */
+export function createJsonFetcher({
+  caCertificates = [],
+}: { readonly caCertificates?: readonly string[] } = {}): JsonFetcher {
+  const agent = new Agent({
+    connections: 4,
+    maxResponseSize: bodyBytesMax,
+    maxHeaderSize: 16 * 1024,
+    connect: {
+      timeout: timeLimitMs,
+      ...(caCertificates.length === 0
+        ? {}
+        : { ca: [...getCACertificates('default'), ...caCertificates] }),
+    },
+  })
+  return {
+    fetchJson: async (url) => {
+      if (parseFetchableUrl(url.href) === undefined) {
+        throw new TypeError('issuers are asked over https, or over http on loopback')
+      }
+      return jsonFrom(await readBody(agent, url))
+    },
+    close: () => agent.close(),
+  }
+}
+
+async function readBody(agent: Agent, url: URL): Promise<string> {
+  try {
+    const { statusCode, body } = await request(url, {
+      dispatcher: agent,
+      headers: { accept: 'application/json' },
+      signal: AbortSignal.timeout(timeLimitMs),
+    })
+    if (statusCode === 200) return await body.text()
+    await body.dump()
+    throw new FetchError('FETCH_UNREACHABLE', `status ${statusCode}`)
+  } catch (error) {
+    if (error instanceof FetchError) throw error
+    throw new FetchError('FETCH_UNREACHABLE', 'no complete answer', { cause: error })
+  }
+}
+
+function jsonFrom(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The cause would quote the document.
+    throw new FetchError('FETCH_MALFORMED', 'not JSON')
+  }
+}
+
+const loopbackHost = /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
+
+/** An https URL, or an http one of this machine; without user, query or fragment. */
+export function parseFetchableUrl(text: string): URL | undefined {
+  const url = URL.parse(text)
+  if (url === null || url.username !== '' || url.password !== '') return undefined
+  if (url.search !== '' || url.hash !== '') return undefined
+  const plainLoopback = url.protocol === 'http:' && loopbackHost.test(url.hostname)
+  return url.protocol === 'https:' || plainLoopback ? url : undefined
+}

@@ -1,0 +1,163 @@
+import { compactVerify, errors } from 'jose'
+import type { Clock } from '../base/clock.ts'
+import type { ClientId, IssuerName } from '../base/ids.ts'
+import { sha256Base64url } from '../base/sha256.ts'
+import type {
+  Caller,
+  CallerError,
+  CallerIdentifier,
+  CallerRefusal,
+  CallerRefusalReason,
+  Identification,
+} from './caller.ts'
+import { judgeClaims, shortName } from './judge-claims.ts'
+import { parseCompactToken, tokenCharactersMax, type CompactToken } from './compact-token.ts'
+import { createIssuerDirectory, keyLocationOf, type NamedIssuer } from './issuer-directory.ts'
+import type { IssuerSettings } from './issuer-settings.ts'
+import type { FetchJson } from './json-fetcher.ts'
+import type { AsymmetricAlgorithm, VerificationKey } from './key-set.ts'
+import { createKeySource, type KeySource } from './key-source.ts'
+import { createVerifiedTokenCache, type VerifiedTokenCacheLimits } from './verified-token-cache.ts'
+
+export interface JwtCallerDeps {
+  readonly issuers: readonly IssuerSettings[]
+  /** Client ids of the applications that we sign for: their tokens prove nobody. */
+  readonly ownClientIds: readonly ClientId[]
+  readonly clock: Clock
+  readonly fetchJson: FetchJson
+  /** Told each time an issuer could not be asked, also when older keys keep callers served. */
+  readonly onIssuerAway: (failure: CallerError) => void
+  /** Absent: 20,000 tokens, 64 MiB. */
+  readonly cacheLimits?: VerifiedTokenCacheLimits
+}
+
+/**
+ * Proves callers by the JWT of an issuer that the operator lists (RFC 7519, RFC 8725). Only hosts
+ * that the settings name are ever contacted, whatever a token says.
+ *
+ * @throws RangeError for settings that contradict themselves.
+ */
+export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier {
+  const { issuers, clock, cacheLimits = { entriesMax: 20_000, bytesMax: 64 * 2 ** 20 } } = deps
+  const directory = createIssuerDirectory(issuers)
+  const keySources = new Map(issuers.map((settings) => [settings, keySourceOf(settings, deps)]))
+  const ownClientIds = new Set<string>(deps.ownClientIds)
+  const cache = createVerifiedTokenCache(cacheLimits)
+  const flights = new Map<string, Promise<Identification>>()
+
+  const verify = async (text: string, tokenSha256: string): Promise<Identification> => {
+    const parsed = parseCompactToken(text)
+    if (!parsed.ok) return refused({ reason: 'caller_token_malformed', detail: parsed.fault })
+    const { token } = parsed
+    const finding = directory.find(token.claims)
+    if (finding.found === 'nothing') return refused({ reason: 'caller_issuer_unknown' })
+    if (finding.found === 'unlisted tenant') {
+      return refusedBy(finding.settings.name, 'caller_tenant_refused', 'iss and tid')
+    }
+    const { issuer } = finding
+    const { settings } = issuer
+    const keys = keySources.get(settings)
+    if (keys === undefined) throw new TypeError('the directory knows only issuers with keys')
+    const proof = await proveSignature(text, token, issuer, keys)
+    if (!proof.ok) return refusedBy(settings.name, proof.reason, proof.detail)
+    const nowSeconds = clock.nowSeconds()
+    const verdict = judgeClaims(token.claims, { issuer, nowSeconds, ownClientIds })
+    if (!verdict.ok) return refusedBy(settings.name, verdict.reason, verdict.detail)
+    const { subject, expiresAtSeconds } = verdict
+    const caller: Caller = Object.freeze({
+      issuer: settings.name,
+      subject,
+      claims: token.claims,
+      tokenSha256,
+      expiresAtSeconds,
+    })
+    cache.keep({
+      caller,
+      verifiedAtMs: clock.nowMs(),
+      tokenCharacters: text.length,
+      keyIsTrusted: () => keys.trusts(proof.key.fingerprint),
+    })
+    return { ok: true, caller }
+  }
+
+  return {
+    identify: async (secret) => {
+      const text = secret.reveal()
+      if (text === '') return refused({ reason: 'caller_token_missing' })
+      if (text.length > tokenCharactersMax) {
+        return refused({ reason: 'caller_token_malformed', detail: 'too long' })
+      }
+      const tokenSha256 = sha256Base64url(text)
+      const caller = cache.find(tokenSha256, clock.nowMs())
+      if (caller !== undefined) return { ok: true, caller }
+      return joinFlight(flights, tokenSha256, () => verify(text, tokenSha256))
+    },
+  }
+}
+
+function keySourceOf(settings: IssuerSettings, deps: JwtCallerDeps): KeySource {
+  const { clock, fetchJson, onIssuerAway } = deps
+  const location = keyLocationOf(settings)
+  return createKeySource({ issuer: settings.name, location, fetchJson, clock, onIssuerAway })
+}
+
+type SignatureProof =
+  | { readonly ok: true; readonly key: VerificationKey }
+  | { readonly ok: false; readonly reason: CallerRefusalReason; readonly detail: string }
+
+async function proveSignature(
+  text: string,
+  { header }: CompactToken,
+  issuer: NamedIssuer,
+  keys: KeySource,
+): Promise<SignatureProof> {
+  const algorithm = issuer.settings.algorithms.find((name) => name === header.alg)
+  if (algorithm === undefined) {
+    return { ok: false, reason: 'caller_algorithm_refused', detail: shortName(header.alg) }
+  }
+  const key = await keys.find((candidate) => fits(candidate, header.kid, algorithm, issuer))
+  if (key === undefined) {
+    return { ok: false, reason: 'caller_key_unknown', detail: `kid ${shortName(header.kid)}` }
+  }
+  try {
+    await compactVerify(text, key.publicKey, { algorithms: [algorithm] })
+    return { ok: true, key }
+  } catch (error) {
+    if (!(error instanceof errors.JOSEError)) throw error
+    return { ok: false, reason: 'caller_signature_wrong', detail: algorithm }
+  }
+}
+
+/**
+ * A token without `kid` fits every key of its algorithm, and is verified when that is only one. At
+ * Entra one endpoint shows the keys of all tenants and of others, so each says whose it is.
+ */
+function fits(
+  key: VerificationKey,
+  kid: string | undefined,
+  algorithm: AsymmetricAlgorithm,
+  { tenant }: NamedIssuer,
+): boolean {
+  if (!key.algorithms.includes(algorithm)) return false
+  if (kid !== undefined && key.kid !== kid) return false
+  if (tenant === undefined) return true
+  return key.issuer?.replace('{tenantid}', tenant.tenantId) === tenant.keyIssuer
+}
+
+/** Ten thousand callers with one token cost one verification. Bounded by the requests in progress. */
+function joinFlight<T>(
+  flights: Map<string, Promise<T>>,
+  name: string,
+  begin: () => Promise<T>,
+): Promise<T> {
+  const under = flights.get(name)
+  if (under !== undefined) return under
+  const flight = begin().finally(() => flights.delete(name))
+  flights.set(name, flight)
+  return flight
+}
+
+const refused = (refusal: CallerRefusal): Identification => ({ ok: false, refusal })
+
+const refusedBy = (issuer: IssuerName, reason: CallerRefusalReason, detail: string) =>
+  refused({ reason, issuer, detail })

@@ -1,0 +1,135 @@
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { z } from 'zod'
+import { canonicalJson } from '../base/canonical-json.ts'
+import { sha256Base64url } from '../base/sha256.ts'
+
+/** What issuers may sign with (RFC 7518 §3.1, RFC 8037): asymmetric all of them, never `none`. */
+export const asymmetricAlgorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const
+export type AsymmetricAlgorithm = (typeof asymmetricAlgorithms)[number]
+
+/** One public key of an issuer that is fit to verify with. */
+export interface VerificationKey {
+  /** Of everything the issuer says about the key: another use or another number is another key. */
+  readonly fingerprint: string
+  readonly publicKey: KeyObject
+  /** Those that kind, curve and the issuer's own `alg` leave. */
+  readonly algorithms: readonly AsymmetricAlgorithm[]
+  readonly kid?: string
+  /** Entra: whose tokens it signs, with `{tenantid}` in it when it signs for every tenant. */
+  readonly issuer?: string
+}
+
+/** Issuers show two to eight; a longer list is no key set that we know how to trust. */
+const keysMax = 100
+
+const keySetSchema = z.object({ keys: z.array(z.unknown()).max(keysMax) })
+
+const base64url = z.string().regex(/^[A-Za-z0-9_-]+$/)
+const describedKey = {
+  kid: z.string().optional(),
+  use: z.literal('sig').optional(),
+  key_ops: z
+    .array(z.string())
+    .refine((operations) => operations.includes('verify'))
+    .optional(),
+  alg: z.enum(asymmetricAlgorithms).optional(),
+  issuer: z.string().optional(),
+  // A key set that shows a private half has lost that key.
+  d: z.undefined().optional(),
+}
+const keySchema = z.discriminatedUnion('kty', [
+  z.object({ kty: z.literal('RSA'), n: base64url, e: base64url, ...describedKey }),
+  z.object({
+    kty: z.literal('EC'),
+    crv: z.enum(['P-256', 'P-384', 'P-521']),
+    x: base64url,
+    y: base64url,
+    ...describedKey,
+  }),
+  z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: base64url, ...describedKey }),
+])
+type DescribedKey = z.output<typeof keySchema>
+
+/**
+ * The keys of a JWKS (RFC 7517 §5) that are fit to verify with. Others are left out one by one, as
+ * the standard wants: they may be meant for somebody else.
+ *
+ * @returns undefined when it is no key set at all.
+ */
+export function parseKeySet(json: unknown): readonly VerificationKey[] | undefined {
+  const set = keySetSchema.safeParse(json)
+  if (!set.success) return undefined
+  return set.data.keys.map(verificationKeyFrom).filter((key) => key !== undefined)
+}
+
+function verificationKeyFrom(json: unknown): VerificationKey | undefined {
+  const described = keySchema.safeParse(json)
+  if (!described.success) return undefined
+  const { data } = described
+  const { kid, alg, issuer } = data
+  const publicKey = publicKeyFrom(data)
+  const algorithms = algorithmsOf(data).filter((name) => alg === undefined || alg === name)
+  if (publicKey === undefined || !isStrong(publicKey) || algorithms.length === 0) return undefined
+  return {
+    fingerprint: sha256Base64url(canonicalJson(data)),
+    publicKey,
+    algorithms,
+    ...(kid === undefined ? {} : { kid }),
+    ...(issuer === undefined ? {} : { issuer }),
+  }
+}
+
+function publicKeyFrom(described: DescribedKey): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: numbersOf(described), format: 'jwk' })
+  } catch {
+    // A point beside its curve, for one: left out like every other unfit key.
+    return undefined
+  }
+}
+
+function numbersOf(described: DescribedKey) {
+  switch (described.kty) {
+    case 'RSA':
+      return { kty: described.kty, n: described.n, e: described.e }
+    case 'EC':
+      return { kty: described.kty, crv: described.crv, x: described.x, y: described.y }
+    case 'OKP':
+      return { kty: described.kty, crv: described.crv, x: described.x }
+  }
+}
+
+function algorithmsOf(described: DescribedKey): readonly AsymmetricAlgorithm[] {
+  if (described.kty === 'RSA') return ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
+  switch (described.crv) {
+    case 'P-256':
+      return ['ES256']
+    case 'P-384':
+      return ['ES384']
+    case 'P-521':
+      return ['ES512']
+    case 'Ed25519':
+      return ['EdDSA']
+  }
+}
+
+/**
+ * RSA from 2048 bits (RFC 7518 §3.3) to 8192, beyond which one verification costs milliseconds; an
+ * exponent of 1 would make every signature right.
+ */
+function isStrong({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boolean {
+  if (asymmetricKeyType !== 'rsa') return true
+  const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {}
+  return modulusLength >= 2048 && modulusLength <= 8192 && publicExponent >= 3n
+}
