@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { SignJWT, type JWTPayload } from 'jose'
+import { SignJWT } from 'jose'
 import { createEmulatorClock } from '../../src/emulator/emulator-clock.ts'
 import { createEntra } from '../../src/emulator/entra/entra.ts'
 import { generateEntraKey } from '../../src/emulator/entra/entra-keys.ts'
@@ -24,13 +24,17 @@ export const deploy = '22222222-0000-4000-8000-000000000002'
 
 export const origin = 'https://127.0.0.1:8443'
 
+/** RSA keys take a tenth of a second each, so all tests of a file share these two. */
+const entraKey = generateEntraKey(createEmulatorClock())
+const eventsCertificate = createClientCertificate()
+
 /** The emulated Entra as a function, without a socket; `events` has one certificate whose key is at hand. */
 export async function createTestEntra() {
   const clock = createEmulatorClock()
   const faults = createFaultList(createSeededRandom(1))
-  const keys = await createSigningKeys(() => generateEntraKey(clock))
+  const keys = await createSigningKeys(() => entraKey)
   const entra = createEntra({ origin, world: defaultWorld, clock, keys, faults })
-  const certificate = await createClientCertificate()
+  const certificate = await eventsCertificate
   entra.certificates.register('events', certificate.der)
   return { entra, clock, faults, certificate }
 }
@@ -38,7 +42,7 @@ export async function createTestEntra() {
 export interface AssertionChanges {
   readonly header?: Readonly<Record<string, unknown>>
   /** A claim that is undefined here is left out. */
-  readonly claims?: JWTPayload
+  readonly claims?: Readonly<Record<string, unknown>>
 }
 
 /** The client assertion that Entra documents for `events` in fabrikam, with changes. */

@@ -10,6 +10,7 @@ import {
   createApplicationCertificates,
   type ApplicationCertificates,
 } from './application-certificates.ts'
+import { createBlocks, type Blocks } from './blocks.ts'
 import { createDials, type Dials } from './dials.ts'
 import { createDirectory, type Directory } from './directory.ts'
 import { instanceDiscovery, keysReply, metadataReply, type EndpointVersion } from './discovery.ts'
@@ -27,6 +28,7 @@ export interface Entra {
   readonly certificates: ApplicationCertificates
   readonly exchanges: ExchangeLog
   readonly dials: Dials
+  readonly blocks: Blocks
 }
 
 export interface EntraDeps {
@@ -44,6 +46,7 @@ export function createEntra({ origin, world, clock, keys, faults }: EntraDeps): 
   const certificates = createApplicationCertificates()
   const exchanges = createExchangeLog()
   const dials = createDials()
+  const blocks = createBlocks()
   const tokenEndpoint = createTokenEndpoint({
     origin,
     clock,
@@ -51,6 +54,7 @@ export function createEntra({ origin, world, clock, keys, faults }: EntraDeps): 
     certificates,
     accessTokens,
     dials,
+    blocks,
     replays: createReplayMemory(),
     exchanges,
     faults,
@@ -98,5 +102,5 @@ export function createEntra({ origin, world, clock, keys, faults }: EntraDeps): 
         return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) }
     }
   }
-  return { service, directory, accessTokens, certificates, exchanges, dials }
+  return { service, directory, accessTokens, certificates, exchanges, dials, blocks }
 }

@@ -4,10 +4,11 @@ import type { EmulatedReply, EmulatedRequest } from '../exchange.ts'
 import { replyAfter, replyInstead } from '../fault-replies.ts'
 import type { Fault, FaultList } from '../faults.ts'
 import type { AccessTokens } from './access-tokens.ts'
-import type { ApplicationCertificates } from './application-certificates.ts'
+import type { ApplicationCertificates, RegisteredCertificate } from './application-certificates.ts'
+import type { Blocks } from './blocks.ts'
 import { verifyClientAssertion } from './client-assertion.ts'
 import type { Dials } from './dials.ts'
-import type { Directory, DirectoryTenant } from './directory.ts'
+import type { Directory, DirectoryClient, DirectoryTenant } from './directory.ts'
 import { sha256Hex, type ExchangeLog, type ExchangeRecord } from './exchange-log.ts'
 import { passed, refused, type Checked } from './refusal.ts'
 import type { ReplayMemory } from './replay-memory.ts'
@@ -22,6 +23,7 @@ export interface TokenEndpointDeps {
   readonly certificates: ApplicationCertificates
   readonly accessTokens: AccessTokens
   readonly dials: Dials
+  readonly blocks: Blocks
   readonly replays: ReplayMemory
   readonly exchanges: ExchangeLog
   readonly faults: FaultList
@@ -100,32 +102,49 @@ async function issue(
   const client = deps.directory.client(tenant, clientId)
   if (!client.ok) return client
 
-  const { clock, dials } = deps
-  const verified = verifyClientAssertion(clientAssertion, {
-    origin: deps.origin,
-    tenantId: tenant.id,
-    clientId,
-    certificates: deps.certificates.registered(client.value.name),
-    dials: dials.current(),
-    nowMs: clock.nowMs(),
-  })
-  if (!verified.ok) return verified
-  if (dials.current().replay === 'refused') {
-    const { jwtId, expiresAtSeconds } = verified.value
-    const until = expiresAtSeconds + dials.current().skewSeconds
-    const first =
-      jwtId !== undefined && deps.replays.firstUse(clientId, jwtId, until, clock.nowSeconds())
-    if (!first) return refused(50012, 'Authentication failed. The assertion was used before.')
-  }
+  const certificate = authenticate(clientAssertion, client.value, tenant, deps)
+  if (!certificate.ok) return certificate
 
   const resource = deps.directory.resource(tenant, resourceName.value)
   if (!resource.ok) return resource
+  const held = deps.blocks.refusal(tenant, client.value)
+  if (held !== undefined) return { ok: false, refusal: held }
+
   const subject = { tenantId: tenant.id, ...client.value }
   return passed({
     accessToken: await deps.accessTokens.issue(subject, resource.value),
     expiresInSeconds: resource.value.tokenSeconds,
-    certificate: verified.value.certificate.x5tS256,
+    certificate: certificate.value.x5tS256,
   })
+}
+
+/** The certificate that proves the client; with the replay dial each assertion proves it once. */
+function authenticate(
+  clientAssertion: string,
+  client: DirectoryClient,
+  tenant: DirectoryTenant,
+  deps: TokenEndpointDeps,
+): Checked<RegisteredCertificate> {
+  const { clientId, name } = client
+  const dials = deps.dials.current()
+  const verified = verifyClientAssertion(clientAssertion, {
+    origin: deps.origin,
+    tenantId: tenant.id,
+    clientId,
+    certificates: deps.certificates.registered(name),
+    dials,
+    nowMs: deps.clock.nowMs(),
+  })
+  if (!verified.ok) return verified
+  const { certificate, jwtId, expiresAtSeconds } = verified.value
+  if (dials.replay === 'allowed') return passed(certificate)
+
+  const untilSeconds = expiresAtSeconds + dials.skewSeconds
+  const isFirstUse =
+    jwtId !== undefined &&
+    deps.replays.firstUse(clientId, jwtId, untilSeconds, deps.clock.nowSeconds())
+  if (isFirstUse) return passed(certificate)
+  return refused(50012, 'Authentication failed. The assertion was used before.')
 }
 
 function outcomeFrom(issued: Checked<Issued>): ExchangeRecord['outcome'] {
