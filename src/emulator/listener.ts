@@ -7,11 +7,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ServerCertificate } from './certificate-authority.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from './exchange.ts'
 
-/** A service on a socket of its own. */
+/** A port of its own for one service. */
 export interface Listener {
   /** `https://127.0.0.1:41234`, without a slash at the end. */
   readonly origin: string
   readonly port: number
+  /**
+   * Hands every request from now on to the service. Apart from listening, because many services have to
+   * be told where they are reached before they can be made; requests that come earlier are answered 503.
+   */
+  serve(service: EmulatedService): void
   /** Destroys every open connection, delayed answers included; resolves when the port is free. */
   close(): Promise<void>
 }
@@ -23,59 +28,54 @@ export interface ListenOptions {
   readonly port?: number
 }
 
-/**
- * A service, given the origin it is reached at. It is called once, before the first request, because
- * many services have to name themselves in what they answer.
- */
-export type ServiceAt = (origin: string) => EmulatedService
-
 /** More than any request to the emulated services; past it the answer is 413 and the connection ends. */
 const bodyBytesMax = 256 * 1024
 
 /** Clients keep connections for about a minute; closing earlier would look like a fault to them. */
 const keepAliveTimeoutMs = 75_000
 
-export async function listenHttps(
-  serviceAt: ServiceAt,
-  { tls, ...options }: ListenOptions & { readonly tls: ServerCertificate },
-): Promise<Listener> {
+export async function listenHttps({
+  tls,
+  ...options
+}: ListenOptions & { readonly tls: ServerCertificate }): Promise<Listener> {
   const server = createTlsServer({
     key: tls.keyPem,
     cert: tls.certificatePem,
     minVersion: 'TLSv1.2',
     keepAliveTimeout: keepAliveTimeoutMs,
   })
-  return listen('https', server, serviceAt, options)
+  return listen('https', server, options)
 }
 
-export async function listenHttp(
-  serviceAt: ServiceAt,
-  options: ListenOptions = {},
-): Promise<Listener> {
-  return listen('http', createServer({ keepAliveTimeout: keepAliveTimeoutMs }), serviceAt, options)
+export async function listenHttp(options: ListenOptions = {}): Promise<Listener> {
+  return listen('http', createServer({ keepAliveTimeout: keepAliveTimeoutMs }), options)
 }
+
+const notYetServed: EmulatedService = () =>
+  Promise.resolve({ kind: 'answer', status: 503, headers: {}, body: Buffer.alloc(0) })
 
 async function listen(
   scheme: 'http' | 'https',
   server: Server & { closeAllConnections(): void },
-  serviceAt: ServiceAt,
   { host = '127.0.0.1', port: wantedPort = 0 }: ListenOptions,
 ): Promise<Listener> {
   if (!isLoopback(host)) throw new RangeError(`${host} is not a loopback address`)
   const closing = new AbortController()
-  server.listen(wantedPort, host)
-  await once(server, 'listening')
-  const port = portOf(server)
-  const origin = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
-  const service = serviceAt(origin)
+  let service = notYetServed
   server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) => {
     serve(service, incoming, outgoing, closing.signal).catch((error: unknown) => {
       outgoing.destroy(error instanceof Error ? error : undefined)
     })
   })
+  server.listen(wantedPort, host)
+  await once(server, 'listening')
+  const port = portOf(server)
   return {
-    origin,
+    origin: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`,
     port,
+    serve: (next) => {
+      service = next
+    },
     close: async () => {
       closing.abort()
       const closed = once(server, 'close')

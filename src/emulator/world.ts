@@ -39,6 +39,10 @@ const certificateSchema = z.strictObject({
     .array(z.enum(['sign', 'verify', 'encrypt', 'decrypt', 'wrapKey', 'unwrapKey']))
     .default(['sign', 'verify']),
   subject: z.string().default('CN=assertion-signer'),
+  /** What its secret is, where the key is exportable: PFX or PEM, certificate and private key. */
+  contentType: z
+    .enum(['application/x-pkcs12', 'application/x-pem-file'])
+    .default('application/x-pkcs12'),
   /** Relative to the start of the emulator; negative begins in the past. */
   notBeforeSeconds: z.int().default(-3600),
   /** Relative to the start of the emulator; negative has already expired. */
@@ -49,6 +53,8 @@ const certificateSchema = z.strictObject({
 const vaultSchema = z.strictObject({
   name: z.string().regex(/^[0-9A-Za-z-]{3,24}$/),
   location: z.string().default('westeurope'),
+  /** Whose tokens it takes; without it the first tenant. */
+  tenant: z.string().optional(),
   /** 0 lets the system choose; the address is in the ready file. */
   port: z.int().min(0).max(65535).default(0),
   certificates: z.array(certificateSchema).default([]),

@@ -26,13 +26,11 @@ const answer = (body: string): EmulatedReply => ({
 
 beforeAll(async () => {
   authority = await createCertificateAuthority(createEmulatorClock())
-  listener = await listenHttps(
-    () => (incoming) => {
-      received.push(incoming)
-      return Promise.resolve(reply(incoming))
-    },
-    { tls: await authority.issueServerCertificate() },
-  )
+  listener = await listenHttps({ tls: await authority.issueServerCertificate() })
+  listener.serve((incoming) => {
+    received.push(incoming)
+    return Promise.resolve(reply(incoming))
+  })
   reply = () => answer('hello')
 })
 afterAll(() => listener.close())
@@ -111,15 +109,15 @@ describe('replies', () => {
 })
 
 test('closing ends connections that still wait for a delayed answer', async () => {
-  const delayed = await listenHttp(
-    () => () =>
-      Promise.resolve({
-        kind: 'answer',
-        status: 200,
-        headers: {},
-        body: Buffer.alloc(0),
-        delayMs: 60_000,
-      }),
+  const delayed = await listenHttp()
+  delayed.serve(() =>
+    Promise.resolve({
+      kind: 'answer',
+      status: 200,
+      headers: {},
+      body: Buffer.alloc(0),
+      delayMs: 60_000,
+    }),
   )
   const pending = fetch(delayed.origin)
   const refused = expect(pending).rejects.toThrow()
@@ -129,6 +127,11 @@ test('closing ends connections that still wait for a delayed answer', async () =
 })
 
 test('refuses to listen where others could reach it', async () => {
-  const service = () => () => Promise.resolve(answer(''))
-  await expect(listenHttp(service, { host: '0.0.0.0' })).rejects.toThrow(/not a loopback address/)
+  await expect(listenHttp({ host: '0.0.0.0' })).rejects.toThrow(/not a loopback address/)
+})
+
+test('answers 503 until it has a service', async () => {
+  const empty = await listenHttp()
+  expect((await fetch(empty.origin)).status).toBe(503)
+  await empty.close()
 })

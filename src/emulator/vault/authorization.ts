@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto'
+import type { World, WorldVault } from '../world.ts'
+import { vaultResource } from './arm.ts'
+import type { VaultCaller } from './bearer.ts'
+import type { VaultOperation } from './operation.ts'
+import { deniedByRbac, type VaultError } from './vault-error.ts'
+
+export interface RoleAssignment {
+  /** 32 hex digits, as `appliedAssignmentId` in audit records. */
+  readonly id: string
+  readonly principalId: string
+  readonly actions: ReadonlySet<string>
+  /** `keys/name` in lower case; undefined is the whole vault. */
+  readonly scope: string | undefined
+}
+
+/** @throws Error when an assignment names a principal that the world does not have. */
+export function roleAssignmentsFrom(
+  vault: WorldVault,
+  principals: World['principals'],
+): readonly RoleAssignment[] {
+  return vault.roleAssignments.map(({ principal: name, actions, scope }) => {
+    const principal = principals.find((one) => one.name === name)
+    if (principal === undefined) {
+      throw new Error(`vault ${vault.name}: role assignment for unknown principal '${name}'`)
+    }
+    return {
+      id: randomBytes(16).toString('hex'),
+      principalId: principal.objectId.toLowerCase(),
+      actions: new Set<string>(actions),
+      scope: scope?.toLowerCase(),
+    }
+  })
+}
+
+/**
+ * The assignment that allows the caller this operation, or undefined. A scope names an object, never
+ * one of its versions; what asks the vault itself, such as a list, needs the whole vault.
+ */
+export function assignmentFor(
+  assignments: readonly RoleAssignment[],
+  caller: VaultCaller,
+  operation: VaultOperation,
+): RoleAssignment | undefined {
+  const object = `${operation.collection}/${operation.object?.toLowerCase() ?? ''}`
+  return assignments.find(
+    ({ principalId, actions, scope }) =>
+      principalId === caller.objectId.toLowerCase() &&
+      actions.has(operation.action) &&
+      (scope === undefined || scope === object),
+  )
+}
+
+export function denialFor(
+  vault: Pick<WorldVault, 'name' | 'location'>,
+  caller: VaultCaller,
+  operation: VaultOperation,
+): VaultError {
+  const object =
+    operation.object === undefined ? '' : `/${operation.collection}/${operation.object}`
+  return deniedByRbac({
+    caller: `appid=${caller.applicationId};oid=${caller.objectId};iss=${caller.issuer}`,
+    action: `Microsoft.KeyVault/vaults/${operation.action}`,
+    resource: `${vaultResource(vault.name)}${object}`,
+    vault: `${vault.name};location=${vault.location}`,
+  })
+}

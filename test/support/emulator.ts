@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TokenCredential } from '@azure/core-auth'
+import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/emulator.ts'
+import { worldSchema, type World } from '../../src/emulator/world.ts'
+import type { z } from 'zod'
+
+/** A running emulator for one test file, with what Azure's own clients need to talk to it. */
+export interface TestEmulator extends Emulator {
+  readonly world: World
+  /** PEM of the CA. */
+  readonly ca: string
+  /** Sends one request to the control interface, and returns the parsed answer. */
+  control(request: string, body?: unknown): Promise<unknown>
+  /** Speaks for a principal of the world with real tokens of the emulated Entra. */
+  credential(principal: string, resource?: string): TokenCredential
+  /** URL of a vault, by name. */
+  vaultUrl(vault: string): string
+  /** Options every Azure client takes here: our CA, no retries, and no check of the challenge's host. */
+  readonly clientOptions: {
+    readonly disableChallengeResourceVerification: true
+    readonly retryOptions: { readonly maxRetries: 0 }
+    readonly tlsOptions: { readonly ca: string }
+  }
+  /** Closes everything and removes what was written. */
+  stop(): Promise<void>
+}
+
+export interface TestEmulatorOptions extends Partial<EmulatorOptions> {
+  /** Instead of `world`: vaults in the tenant `contoso` with the principals of the small world. */
+  readonly vaults?: z.input<typeof worldSchema>['vaults']
+}
+
+export const contosoTenantId = 'c0c0c0c0-0000-4000-8000-000000000001'
+
+const principal = (name: string, number: number) => ({
+  name,
+  tenant: 'contoso',
+  objectId: `51000000-0000-4000-8000-00000000000${number}`,
+  clientId: `51000000-0000-4000-8000-0000000000c${number}`,
+})
+
+/** One tenant, three principals (`signer`, `auditor`, `bystander`) and two resources. */
+export const smallWorld = (vaults: z.input<typeof worldSchema>['vaults']): World =>
+  worldSchema.parse({
+    tenants: [
+      { name: 'contoso', id: contosoTenantId },
+      { name: 'fabrikam', id: 'fab00000-0000-4000-8000-000000000002' },
+    ],
+    principals: [
+      principal('signer', 1),
+      principal('auditor', 2),
+      principal('bystander', 3),
+      { ...principal('stranger', 4), tenant: 'fabrikam' },
+    ],
+    resources: [
+      {
+        uris: ['https://vault.azure.net'],
+        clientId: 'cfa8b339-82a2-471a-a3c9-0fc0be7a4093',
+        tenants: ['contoso', 'fabrikam'],
+      },
+      {
+        uris: ['https://management.azure.com'],
+        clientId: '797f4846-ba00-4fd7-ba43-dac1f8f63013',
+        tenants: ['contoso'],
+      },
+    ],
+    vaults,
+  })
+
+export async function startTestEmulator({
+  vaults = [],
+  ...options
+}: TestEmulatorOptions = {}): Promise<TestEmulator> {
+  const stateFolder = await mkdtemp(join(tmpdir(), 'emulator-'))
+  const world = options.world ?? smallWorld(vaults)
+  const emulator = await startEmulator({ stateFolder, ...options, world })
+  const ca = readFileSync(emulator.endpoints.caFile, 'utf8')
+  return {
+    ...emulator,
+    world,
+    ca,
+    control: (request, body) => askControl(emulator, request, body),
+    credential: (name, resource = 'https://vault.azure.net') =>
+      credentialFrom(emulator, world, name, resource),
+    vaultUrl: (vault) => emulator.endpoints.vaults[vault] ?? `https://no-vault.invalid/${vault}`,
+    clientOptions: {
+      disableChallengeResourceVerification: true,
+      retryOptions: { maxRetries: 0 },
+      tlsOptions: { ca },
+    },
+    stop: async () => {
+      await emulator.close()
+      await rm(stateFolder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function askControl(emulator: Emulator, request: string, body: unknown): Promise<unknown> {
+  const [method = 'GET', path = '/'] = request.split(' ')
+  const { origin, token } = emulator.endpoints.control
+  const response = await fetch(`${origin}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}` },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${request}: ${response.status} ${text}`)
+  return text === '' ? undefined : JSON.parse(text)
+}
+
+function credentialFrom(
+  { entra, clock }: Emulator,
+  world: World,
+  name: string,
+  resourceUri: string,
+): TokenCredential {
+  const found = world.principals.find((one) => one.name === name)
+  const resource = world.resources.find(({ uris }) => uris.includes(resourceUri))
+  const tenant = world.tenants.find((one) => one.name === found?.tenant)
+  if (found === undefined || resource === undefined || tenant === undefined) {
+    throw new TypeError(`the world has no principal '${name}' or no resource '${resourceUri}'`)
+  }
+  return {
+    getToken: async () => ({
+      token: await entra.accessTokens.issue(
+        { tenantId: tenant.id, clientId: found.clientId, objectId: found.objectId },
+        resource,
+      ),
+      // The clients compare with the machine's clock, however the emulator's is shifted.
+      expiresOnTimestamp: clock.nowMs() - clock.shiftSeconds * 1000 + resource.tokenSeconds * 1000,
+    }),
+  }
+}
