@@ -1,3 +1,5 @@
+import { canonicalEntry, chainHash, genesisHash } from '../../src/ledger/chain.ts'
+import type { Row } from '../../src/ledger/chain.ts'
 import type { Entry } from '../../src/ledger/entry.ts'
 
 /** The smallest entry there is, told from others by `version`. */
@@ -6,3 +8,13 @@ export const startedEntry = (version: string): Entry => ({
   atMs: 1_790_000_000_000,
   version,
 })
+
+/** The rows that a ledger holds after these entries. */
+export function chainedRows(entries: readonly Entry[]): readonly Row[] {
+  let previous = genesisHash
+  return entries.map((entry, index) => {
+    const canonical = Buffer.from(canonicalEntry(entry))
+    previous = chainHash(previous, canonical)
+    return { sequence: index + 1, hash: previous, canonical }
+  })
+}
