@@ -1,5 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { createCertificateAuthority } from './certificate-authority.ts'
 import {
   clockRoutes,
@@ -44,7 +45,7 @@ export interface EmulatorEndpoints {
   /** Vault URLs by name. */
   readonly vaults: Readonly<Record<string, string>>
   readonly control: { readonly origin: string; readonly token: string }
-  /** PEM that clients must trust. */
+  /** PEM that clients must trust; gone again when the emulator has ended. */
   readonly caFile: string
   /** The storage account: holds `insights-logs-auditevent`. */
   readonly vaultLogFolder: string
@@ -66,7 +67,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const { world, stateFolder, randomSeed = 1 } = options
   // Owns what has been started, so that a start that fails half-way leaves nothing running.
   await using starting = new AsyncDisposableStack()
-  const unconfirmed = unconfirmedSchema.parse(options.unconfirmed ?? {})
+  const unconfirmed = parseOption('unconfirmed', unconfirmedSchema, options.unconfirmed)
   const clock = createEmulatorClock()
   const faults = createFaultList(createSeededRandom(randomSeed))
   const certificateAuthority = await createCertificateAuthority(clock)
@@ -75,13 +76,16 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   mkdirSync(stateFolder, { recursive: true })
   const caFile = join(stateFolder, 'ca.pem')
   writeFileSync(caFile, certificateAuthority.certificatePem)
+  starting.defer(() => {
+    rmSync(caFile, { force: true })
+  })
 
   const { shape = 'json-lines', ...dials } = options.vaultLog ?? {}
   const vaultLogFolder = join(stateFolder, 'storage-account')
   const vaultLog = openVaultLog({
     folder: vaultLogFolder,
     shape,
-    dials: deliverySchema.parse(dials),
+    dials: parseOption('vaultLog', deliverySchema, dials),
     clock,
     // A sequence of its own: how often faults are drawn must not change what the log does.
     random: createSeededRandom(randomSeed + 1),
@@ -152,6 +156,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     vaultLog,
     close: () => running.disposeAsync(),
   }
+}
+
+/** @throws RangeError that names the option, what is wrong with it, and what it may be. */
+function parseOption<Schema extends z.ZodType>(name: string, schema: Schema, value: unknown = {}) {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  throw new RangeError(`${name}: ${z.prettifyError(result.error)}`)
 }
 
 const vaultState = ({ name, url, store }: RunningVault) => ({

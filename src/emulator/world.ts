@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { z } from 'zod'
 
@@ -117,6 +118,9 @@ export type WorldPrincipal = World['principals'][number]
 export type WorldApplication = World['applications'][number]
 export type WorldResource = World['resources'][number]
 export type WorldIssuer = World['issuers'][number]
+
+/** The cloud that starts when no seed file is named. */
+export const defaultWorldFile = fileURLToPath(new URL('./default-world.yaml', import.meta.url))
 
 /**
  * Reads a seed file (YAML or JSON).
