@@ -38,7 +38,7 @@ export async function exchangeAssertion(
     tenant: grant.tenant,
     scope,
   })
-  const sentAtSeconds = deps.clock.nowSeconds()
+  const sentAtMs = deps.clock.nowMs()
   let token: AccessToken
   try {
     token = await deps.tokenEndpoint.exchange({
@@ -50,10 +50,13 @@ export async function exchangeAssertion(
       timeoutMs: exchangeTimeoutMs,
     })
   } catch (error) {
-    if (error instanceof TokenEndpointError) await deps.ledger.append([failed(facts(), error)])
+    if (!(error instanceof TokenEndpointError)) throw error
+    deps.events.exchangeFailed(error.code)
+    await deps.ledger.append([failed(facts(), error)])
     throw error
   }
-  const cached = cachedTokenFrom(token, sentAtSeconds, grant.attempt)
+  deps.events.exchangeMade(deps.clock.nowMs() - sentAtMs)
+  const cached = cachedTokenFrom(token, Math.floor(sentAtMs / 1000), grant.attempt)
   await deps.ledger.append([succeeded(facts(), token, cached)])
   return cached
 }

@@ -1,5 +1,7 @@
 import type { IssuerName } from '../base/ids.ts'
 import type { SignatureBegun } from '../ledger/entry.ts'
+import type { SignerErrorCode } from '../signer/signer.ts'
+import type { TokenEndpointErrorCode } from '../token-endpoint/token-endpoint.ts'
 
 /**
  * What operators are told as it happens. One function per business event, so that the log line and
@@ -13,6 +15,9 @@ export interface IssuanceEvents {
   /** A stranger was refused; `detail` is for the protected log. */
   turnedAway(attempt: string, reason: string, issuer: IssuerName | undefined, detail: string): void
   signatureMade(purpose: SignatureBegun['purpose'], durationMs: number): void
+  signatureFailed(code: SignerErrorCode): void
+  exchangeMade(durationMs: number): void
+  exchangeFailed(code: TokenEndpointErrorCode): void
   /** `cause` holds what the SDKs and Entra said: for the protected log only. */
   failed(attempt: string, code: string, cause: unknown): void
 }

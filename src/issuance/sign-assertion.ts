@@ -109,6 +109,7 @@ async function recordingSignerFailure(
   } catch (error) {
     if (!(error instanceof SignerError)) throw error
     const { code, applied, vaultRequestId } = error
+    deps.events.signatureFailed(code)
     await deps.ledger.append([
       {
         kind: 'signature.failed',

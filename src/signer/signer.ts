@@ -76,4 +76,16 @@ export class SignerError extends Error {
     this.applied = applied
     this.vaultRequestId = options.vaultRequestId
   }
+
+  /** Whether asking again later is all that anybody need do. */
+  get transient(): boolean {
+    return transientCodes.has(this.code)
+  }
 }
+
+const transientCodes = new Set<SignerErrorCode>([
+  'SIGNER_THROTTLED',
+  'SIGNER_UNAVAILABLE',
+  'SIGNER_TIMEOUT',
+  'SIGNER_CREDENTIAL',
+])

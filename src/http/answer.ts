@@ -1,0 +1,35 @@
+import type { Response } from 'express'
+
+/** A whole answer, before a byte of it is written. */
+export interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export const jsonAnswer = (status: number, value: object): Answer => ({
+  status,
+  contentType: 'application/json',
+  body: JSON.stringify(value),
+})
+
+/**
+ * Writes an answer in one piece. What this service says is about one caller at one moment, so no
+ * cache may keep it (RFC 6749 §5.1).
+ */
+export function writeAnswer(
+  response: Response,
+  answer: Answer,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const body = Buffer.from(answer.body)
+  response.writeHead(answer.status, {
+    'content-type': answer.contentType,
+    'content-length': body.length,
+    'cache-control': 'no-store',
+    ...headers,
+    ...answer.headers,
+  })
+  response.end(body)
+}

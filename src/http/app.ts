@@ -1,0 +1,79 @@
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import type { IssuanceDeps } from '../issuance/issuance.ts'
+import { writeAnswer } from './answer.ts'
+import { problemAnswer, problemFromFailure } from './problem.ts'
+import { healthRoute, type Readiness, readinessRoute } from './readiness.ts'
+import { RequestProblem } from './request-problem.ts'
+import { assertionRoute } from './v1-assertion.ts'
+import { assertionRequestUrlRoute } from './v1-assertion-request-url.ts'
+import { tokenRoute } from './v1-token.ts'
+
+export interface AppDeps {
+  readonly issuance: IssuanceDeps
+  readonly readiness: Readiness
+  /** Prometheus text. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
+  /** The text of `openapi.yaml`. */
+  readonly contract: string
+}
+
+/**
+ * The HTTP surface. Nothing stands between the router and a route: no parser, no logger and no header
+ * is paid for by requests that do not need it.
+ */
+export function createApp(deps: AppDeps): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('query parser', false)
+  app.enable('case sensitive routing')
+  app.enable('strict routing')
+
+  app.route('/v1/token').post(tokenRoute(deps.issuance)).all(only('POST'))
+  app.route('/v1/assertion').post(assertionRoute(deps.issuance)).all(only('POST'))
+  app
+    .route('/v1/assertion/:application/:tenant')
+    .get(assertionRequestUrlRoute(deps.issuance))
+    .all(only('GET'))
+  app.route('/healthz').get(healthRoute).all(only('GET'))
+  app.route('/readyz').get(readinessRoute(deps.readiness)).all(only('GET'))
+  app.route('/metrics').get(metricsRoute(deps.metrics)).all(only('GET'))
+  app.route('/openapi.yaml').get(contractRoute(deps.contract)).all(only('GET'))
+  app.use(() => {
+    throw new RequestProblem('not_found', 'See /openapi.yaml for what this service offers.')
+  })
+  app.use(problemHandler)
+  return app
+}
+
+const only = (method: string): RequestHandler => {
+  return () => {
+    throw new RequestProblem('method_not_allowed', `Use ${method}.`, method)
+  }
+}
+
+const metricsRoute = (metrics: AppDeps['metrics']): RequestHandler => {
+  return async (_request, response) => {
+    const { contentType, text } = await metrics()
+    writeAnswer(response, { status: 200, contentType, body: text })
+  }
+}
+
+const contractRoute = (contract: string): RequestHandler => {
+  return (_request, response) => {
+    writeAnswer(response, { status: 200, contentType: 'application/yaml', body: contract })
+  }
+}
+
+/** Express finds its error handler by the number of its parameters. */
+const problemHandler: ErrorRequestHandler = (error, _request, response, _next) => {
+  writeAnswer(response, problemAnswer(problemFromFailure(undecodable(error))), {
+    connection: 'close',
+  })
+}
+
+/** The router's own complaint about a path that does not percent-decode. */
+const undecodable = (error: unknown): unknown =>
+  error instanceof URIError
+    ? new RequestProblem('request_invalid', 'The path is not validly percent-encoded.')
+    : error

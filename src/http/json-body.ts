@@ -1,0 +1,71 @@
+import type { IncomingMessage } from 'node:http'
+import type { z } from 'zod'
+import { RequestProblem } from './request-problem.ts'
+
+/** The largest request that has a meaning here is under 2 KiB. */
+const bodyBytesMax = 8 * 1024
+
+/**
+ * Reads a JSON body and checks it against the schema of its route.
+ *
+ * @throws RequestProblem for another media type, too many bytes, bytes that are no JSON, and a first
+ *   member that breaks the schema.
+ */
+export async function readJsonBody<Schema extends z.ZodType>(
+  request: IncomingMessage,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  if (!isJson(request.headers['content-type'])) {
+    throw new RequestProblem('media_type_unsupported', 'Send the body as application/json.')
+  }
+  const parsed = schema.safeParse(parseJson(await readBody(request)))
+  if (parsed.success) return parsed.data
+  throw new RequestProblem('request_invalid', firstRuleBroken(parsed.error))
+}
+
+const isJson = (contentType: string | undefined) =>
+  contentType !== undefined && /^application\/json\s*(;|$)/i.test(contentType)
+
+function readBody(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes <= bodyBytesMax) chunks.push(chunk)
+    })
+    request.on('end', () => {
+      if (bytes <= bodyBytesMax) resolve(Buffer.concat(chunks))
+      else reject(tooLarge())
+    })
+    request.on('error', reject)
+    // A client that hangs up in the middle of its body ends neither way.
+    request.on('close', () => {
+      reject(new RequestProblem('request_invalid', 'The body ended early.'))
+    })
+  })
+}
+
+const tooLarge = () =>
+  new RequestProblem('body_too_large', `Send a body of at most ${bodyBytesMax} bytes.`)
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8')) as unknown
+  } catch {
+    throw new RequestProblem('request_invalid', 'The body is not valid JSON.')
+  }
+}
+
+/** Names members by the contract's own words: an unknown one could be anything, so it is not repeated. */
+function firstRuleBroken(error: z.ZodError): string {
+  const issue = error.issues[0]
+  if (issue === undefined) return 'The body does not have the form that the contract gives it.'
+  const member = issue.path.map(String).join('.')
+  if (issue.code === 'unrecognized_keys') {
+    return 'The body has a member that the contract does not know: see openapi.yaml.'
+  }
+  return member === ''
+    ? 'The body must be a JSON object.'
+    : `The member ${member} is missing or wrong: ${issue.message}.`
+}

@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs'
+import { createServer as createHttpServer, type Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { BlockList, isIPv6, type Socket } from 'node:net'
+import type { Express } from 'express'
+
+/** Where and how callers reach the service. */
+export interface ListenerSettings {
+  readonly host: string
+  readonly port: number
+  readonly transport:
+    | { readonly kind: 'plain' }
+    | { readonly kind: 'tls'; readonly certFile: string; readonly keyFile: string }
+    /** IP addresses or CIDR ranges; connections from elsewhere are cut. */
+    | { readonly kind: 'behind-proxy'; readonly addresses: readonly string[] }
+}
+
+export interface Listener {
+  /** `https://host:port`, with the port that was taken. */
+  readonly origin: string
+  /** No new connection; resolves when what was asked has been answered, or after `deadlineMs`. */
+  drain(deadlineMs: number): Promise<void>
+}
+
+/** Caller tokens of up to 16 KiB travel in a header, beside others. */
+const headerBytesMax = 32 * 1024
+/** A client that takes longer to say what it wants is cut off. */
+const requestTimeoutMs = 15_000
+
+/** @throws Error of the system when the address cannot be bound or a TLS file cannot be read. */
+export async function listen(app: Express, settings: ListenerSettings): Promise<Listener> {
+  const { transport } = settings
+  const options = {
+    maxHeaderSize: headerBytesMax,
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: requestTimeoutMs,
+    keepAliveTimeout: 65_000,
+  }
+  const server: Server =
+    transport.kind === 'tls'
+      ? createHttpsServer(
+          {
+            ...options,
+            cert: readFileSync(transport.certFile),
+            key: readFileSync(transport.keyFile),
+            minVersion: 'TLSv1.2',
+          },
+          app,
+        )
+      : createHttpServer(options, app)
+  if (transport.kind === 'behind-proxy') admitOnly(server, transport.addresses)
+  await bound(server, settings.host, settings.port)
+  const scheme = transport.kind === 'tls' ? 'https' : 'http'
+  return { origin: `${scheme}://${authorityOf(server)}`, drain: (ms) => drain(server, ms) }
+}
+
+function bound(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+function authorityOf(server: Server): string {
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new TypeError('listens on TCP only')
+  const host = isIPv6(address.address) ? `[${address.address}]` : address.address
+  return `${host}:${address.port}`
+}
+
+/** Whoever reaches the plain port past the proxy would be past TLS too. */
+function admitOnly(server: Server, addresses: readonly string[]): void {
+  const admitted = new BlockList()
+  for (const address of addresses) {
+    const [network = '', bits] = address.split('/')
+    const family = isIPv6(network) ? 'ipv6' : 'ipv4'
+    if (bits === undefined) admitted.addAddress(network, family)
+    else admitted.addSubnet(network, Number(bits), family)
+  }
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress = '' } = socket
+    if (!admitted.check(remoteAddress, isIPv6(remoteAddress) ? 'ipv6' : 'ipv4')) socket.destroy()
+  })
+}
+
+async function drain(server: Server, deadlineMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve()
+    })
+  })
+  // Kept-alive connections end as soon as they have nothing to answer.
+  const idle = setInterval(() => {
+    server.closeIdleConnections()
+  }, 100)
+  const cut = setTimeout(() => {
+    server.closeAllConnections()
+  }, deadlineMs)
+  await closed
+  clearInterval(idle)
+  clearTimeout(cut)
+}

@@ -1,0 +1,235 @@
+import { CallerError } from '../caller/caller.ts'
+import type { Refusal } from '../issuance/refusal.ts'
+import { LedgerError } from '../ledger/ledger.ts'
+import { SignerError, type SignerErrorCode } from '../signer/signer.ts'
+import { TokenEndpointError, tokenEndpointErrorMeanings } from '../token-endpoint/token-endpoint.ts'
+import { type Answer, jsonAnswer } from './answer.ts'
+import { RequestProblem, type RequestProblemCode } from './request-problem.ts'
+
+/**
+ * The one map from our reasons and codes to the words on the wire (RFC 9457). Many reasons share one
+ * dull sentence on purpose: what would help a caller who is in the right helps everybody else too.
+ * The attempt id is what the operator finds the true reason by.
+ */
+export type ProblemCode =
+  | RequestProblemCode
+  | 'caller_not_proven'
+  | 'not_granted'
+  | 'lifetime_too_long'
+  | 'limit_reached'
+  | 'not_ready'
+  | 'issuer_unavailable'
+  | 'ledger_unavailable'
+  | 'signing_throttled'
+  | 'signing_unavailable'
+  | 'signing_broken'
+  | 'entra_refused'
+  | 'entra_unavailable'
+  | 'internal'
+
+export interface Problem {
+  readonly code: ProblemCode
+  readonly status: number
+  readonly title: string
+  readonly detail: string
+  readonly retryAfterSeconds?: number
+  /** What Entra said, in numbers that its documentation explains. */
+  readonly entra?: {
+    readonly errorCodes: readonly number[]
+    readonly traceId?: string
+    readonly whoMustAct: string
+  }
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** What was refused before it was asked who is there. */
+export function problemFromRequest(error: RequestProblem): Problem {
+  const headers = error.allow === undefined ? {} : { headers: { allow: error.allow } }
+  return { code: error.code, ...requestWords[error.code], detail: error.detail, ...headers }
+}
+
+const requestWords: Record<RequestProblemCode, { status: number; title: string }> = {
+  request_invalid: { status: 400, title: 'The request is not valid' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  media_type_unsupported: { status: 415, title: 'The media type is not supported' },
+  not_found: { status: 404, title: 'There is nothing here' },
+  method_not_allowed: { status: 405, title: 'The method is not allowed' },
+}
+
+export function problemFromRefusal(refusal: Refusal): Problem {
+  switch (refusal.reason) {
+    case 'caller_token_missing':
+      return {
+        ...callerNotProven,
+        detail: 'Send the caller token as "Authorization: Bearer".',
+        headers: { 'www-authenticate': 'Bearer' },
+      }
+    case 'caller_token_malformed':
+    case 'caller_issuer_unknown':
+    case 'caller_algorithm_refused':
+    case 'caller_key_unknown':
+    case 'caller_signature_wrong':
+    case 'caller_audience_wrong':
+    case 'caller_token_expired':
+    case 'caller_token_not_yet_valid':
+    case 'caller_token_too_long_lived':
+    case 'caller_claim_missing':
+    case 'caller_claim_refused':
+    case 'caller_tenant_refused':
+    case 'caller_not_an_application':
+    case 'caller_is_ourselves':
+      return callerNotProven
+    case 'caller_not_named':
+    case 'grant_missing':
+      return notGranted
+    case 'lifetime_too_long':
+      return {
+        code: 'lifetime_too_long',
+        status: 403,
+        title: 'The lifetime is too long',
+        detail: `Ask for lifetimeSeconds of at most ${refusal.maxSeconds}.`,
+      }
+    case 'limit_reached':
+      return {
+        code: 'limit_reached',
+        status: 429,
+        title: 'The limit of the grant is reached',
+        detail: 'Wait, and keep what you were given for as long as it lives.',
+        retryAfterSeconds: refusal.retryAfterSeconds,
+      }
+    case 'not_ready':
+      return {
+        code: 'not_ready',
+        status: 503,
+        title: 'The service is not ready',
+        detail: 'It has not proven its key yet. Try again later.',
+        retryAfterSeconds: 5,
+      }
+  }
+}
+
+const callerNotProven: Problem = {
+  code: 'caller_not_proven',
+  status: 401,
+  title: 'The caller is not proven',
+  detail:
+    'The caller token was not accepted. It must be unexpired, from an issuer that this service trusts, ' +
+    'and meant for this service. The operator finds the reason by the attempt id.',
+  headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+}
+
+const notGranted: Problem = {
+  code: 'not_granted',
+  status: 403,
+  title: 'Not granted',
+  detail:
+    'No grant allows this caller what it asks for. Check application, tenant and scope; the operator ' +
+    'finds the reason by the attempt id.',
+}
+
+/** What the world did. Whatever is not one of our errors is a mistake of ours, and says nothing. */
+export function problemFromFailure(error: unknown): Problem {
+  if (error instanceof RequestProblem) return problemFromRequest(error)
+  if (error instanceof CallerError) return issuerUnavailable
+  if (error instanceof LedgerError) return ledgerUnavailable
+  if (error instanceof SignerError) return signerProblems[error.code]
+  if (error instanceof TokenEndpointError) return tokenEndpointProblem(error)
+  return {
+    code: 'internal',
+    status: 500,
+    title: 'The service made a mistake',
+    detail: 'Nothing was issued. The operator finds the reason by the attempt id.',
+  }
+}
+
+const issuerUnavailable: Problem = {
+  code: 'issuer_unavailable',
+  status: 503,
+  title: 'The caller cannot be proven now',
+  detail: "The keys of the caller token's issuer cannot be had at the moment. Try again later.",
+  retryAfterSeconds: 5,
+}
+
+const ledgerUnavailable: Problem = {
+  code: 'ledger_unavailable',
+  status: 503,
+  title: 'Nothing can be recorded',
+  detail: 'Nothing is issued that cannot be recorded first. Try again later.',
+  retryAfterSeconds: 5,
+}
+
+/** The vault counts in windows of ten seconds and does not say when the next one begins. */
+const signingThrottled: Problem = {
+  code: 'signing_throttled',
+  status: 503,
+  title: 'Too much is to be signed',
+  detail: 'The key is used as often as it may be. Try again later.',
+  retryAfterSeconds: 10,
+}
+
+const signingUnavailable: Problem = {
+  code: 'signing_unavailable',
+  status: 503,
+  title: 'Nothing can be signed now',
+  detail: 'The key could not be reached. Try again later.',
+  retryAfterSeconds: 5,
+}
+
+const signingBroken: Problem = {
+  code: 'signing_broken',
+  status: 503,
+  title: 'Nothing can be signed',
+  detail: 'The key cannot be used until the operator of this service has mended it.',
+  retryAfterSeconds: 60,
+}
+
+const signerProblems: Record<SignerErrorCode, Problem> = {
+  SIGNER_THROTTLED: signingThrottled,
+  SIGNER_UNAVAILABLE: signingUnavailable,
+  SIGNER_TIMEOUT: signingUnavailable,
+  SIGNER_CREDENTIAL: signingUnavailable,
+  SIGNER_FORBIDDEN: signingBroken,
+  SIGNER_KEY_DISABLED: signingBroken,
+  SIGNER_KEY_OUTSIDE_VALIDITY: signingBroken,
+  SIGNER_KEY_MISSING: signingBroken,
+  SIGNER_REJECTED: signingBroken,
+  SIGNER_WRONG_SIGNATURE: signingBroken,
+  SIGNER_UNACCOUNTABLE: signingBroken,
+  SIGNER_UNRECOGNISED: signingBroken,
+}
+
+function tokenEndpointProblem(error: TokenEndpointError): Problem {
+  const { meaning, who } = tokenEndpointErrorMeanings[error.code]
+  const { errorCodes, traceId } = error
+  const entra = { errorCodes, ...(traceId === undefined ? {} : { traceId }), whoMustAct: who }
+  return who === 'nobody'
+    ? {
+        code: 'entra_unavailable',
+        status: 503,
+        title: 'Entra gave no token',
+        detail: meaning,
+        retryAfterSeconds: error.retryAfterSeconds ?? 10,
+        entra,
+      }
+    : { code: 'entra_refused', status: 502, title: 'Entra refused', detail: meaning, entra }
+}
+
+/** The problem as `application/problem+json`; the attempt is absent where none was begun. */
+export function problemAnswer(problem: Problem, attempt?: string): Answer {
+  const { code, status, title, detail, retryAfterSeconds, entra, headers } = problem
+  const retry = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }
+  return {
+    ...jsonAnswer(status, {
+      type: `urn:countersign:problem:${code}`,
+      title,
+      status,
+      detail,
+      code,
+      attempt,
+      retryAfterSeconds,
+      entra,
+    }),
+    contentType: 'application/problem+json',
+    headers: { ...headers, ...retry },
+  }
+}

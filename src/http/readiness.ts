@@ -1,0 +1,30 @@
+import type { RequestHandler } from 'express'
+import type { DependencyState } from '../base/dependency-watch.ts'
+import { jsonAnswer, writeAnswer } from './answer.ts'
+
+/** What the service knows of itself. Reading it costs nothing and touches nobody. */
+export interface Readiness {
+  /** All certificates proven, the ledger writable, and not stopping. */
+  ready(): boolean
+  report(): {
+    readonly certificates: 'proving' | 'proven'
+    readonly ledger: 'ok' | 'failing'
+    readonly stopping: boolean
+    /** Named, and without a say: what is cached is served while they are away. */
+    readonly vault: DependencyState
+    readonly entra: DependencyState
+  }
+}
+
+/** `GET /healthz`: the process answers. */
+export const healthRoute: RequestHandler = (_request, response) => {
+  writeAnswer(response, jsonAnswer(200, { status: 'alive' }))
+}
+
+/** `GET /readyz`: 200 when requests may be sent here, 503 when not; the body says why. */
+export function readinessRoute(readiness: Readiness): RequestHandler {
+  return (_request, response) => {
+    const ready = readiness.ready()
+    writeAnswer(response, jsonAnswer(ready ? 200 : 503, { ready, ...readiness.report() }))
+  }
+}

@@ -1,0 +1,49 @@
+import type { Request, RequestHandler } from 'express'
+import { type AssertionAsk, type IssuanceDeps, issueAssertion } from '../issuance/issuance.ts'
+import { jsonAnswer } from './answer.ts'
+import { applicationFrom, tenantFrom } from './ask.ts'
+import { attemptRoute } from './attempt-route.ts'
+import { bearerTokenOf } from './bearer-token.ts'
+import { problemAnswer, problemFromRefusal } from './problem.ts'
+import { RequestProblem } from './request-problem.ts'
+
+/** What clients of GitHub's request URL ask for when they mean Entra. */
+const entraTokenExchange = 'api://AzureADTokenExchange'
+
+/**
+ * `GET /v1/assertion/{application}/{tenant}[?audience=]`: the same assertion in the shape of the
+ * request URL of GitHub Actions, for Terraform and its kin. The attempt is in the header only, as in
+ * every shape that is not ours.
+ */
+export function assertionRequestUrlRoute(deps: IssuanceDeps): RequestHandler {
+  return attemptRoute(async (request, attempt) => {
+    const ask = askFrom(request)
+    const callerToken = bearerTokenOf(request)
+    const outcome = await issueAssertion({ attempt, callerToken, ask }, deps)
+    return outcome.ok
+      ? jsonAnswer(200, { value: outcome.assertion.reveal() })
+      : problemAnswer(problemFromRefusal(outcome.refusal), attempt)
+  }, deps.events)
+}
+
+function askFrom(request: Request): AssertionAsk {
+  const application = applicationFrom(String(request.params['application']))
+  const tenant = tenantFrom(String(request.params['tenant']))
+  checkAudience(
+    new URL(request.url, 'http://localhost').searchParams.getAll('audience'),
+    application,
+  )
+  return { want: 'assertion', application, tenant }
+}
+
+/** The audience of what is signed is the tenant's token endpoint; the parameter can only agree. */
+function checkAudience(audiences: readonly string[], application: string): void {
+  const [audience, ...more] = audiences
+  const agrees =
+    audience === undefined || audience === entraTokenExchange || audience === application
+  if (agrees && more.length === 0) return
+  throw new RequestProblem(
+    'request_invalid',
+    `The parameter audience must be absent, ${entraTokenExchange} or the name of the application.`,
+  )
+}

@@ -1,0 +1,46 @@
+import type { RequestHandler } from 'express'
+import { z } from 'zod'
+import { assertionLifetimeMaxSeconds } from '../assertion/client-assertion.ts'
+import { type AssertionAsk, type IssuanceDeps, issueAssertion } from '../issuance/issuance.ts'
+import { jsonAnswer } from './answer.ts'
+import { applicationFrom, tenantFrom } from './ask.ts'
+import { attemptRoute } from './attempt-route.ts'
+import { bearerTokenOf } from './bearer-token.ts'
+import { readJsonBody } from './json-body.ts'
+import { problemAnswer, problemFromRefusal } from './problem.ts'
+
+const clientAssertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+/** Body of `POST /v1/assertion`; `openapi.yaml` says the same. */
+export const assertionRequestSchema = z.strictObject({
+  application: z.string().min(1).max(63),
+  tenant: z.string().length(36),
+  lifetimeSeconds: z.int().min(1).max(assertionLifetimeMaxSeconds).optional(),
+})
+
+/** `POST /v1/assertion`: a fresh client assertion, and where and how to present it (RFC 7523 §2.2). */
+export function assertionRoute(deps: IssuanceDeps): RequestHandler {
+  return attemptRoute(async (request, attempt) => {
+    const ask = assertionAskFrom(await readJsonBody(request, assertionRequestSchema))
+    const callerToken = bearerTokenOf(request)
+    const outcome = await issueAssertion({ attempt, callerToken, ask }, deps)
+    if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
+    return jsonAnswer(200, {
+      client_assertion: outcome.assertion.reveal(),
+      client_assertion_type: clientAssertionType,
+      client_id: outcome.clientId,
+      token_endpoint: outcome.tokenEndpoint,
+      expires_in: outcome.expiresInSeconds,
+      attempt,
+    })
+  }, deps.events)
+}
+
+function assertionAskFrom(body: z.output<typeof assertionRequestSchema>): AssertionAsk {
+  return {
+    want: 'assertion',
+    application: applicationFrom(body.application),
+    tenant: tenantFrom(body.tenant),
+    ...(body.lifetimeSeconds === undefined ? {} : { lifetimeSeconds: body.lifetimeSeconds }),
+  }
+}

@@ -1,0 +1,50 @@
+import type { RequestHandler } from 'express'
+import { z } from 'zod'
+import { parseScope } from '../base/ids.ts'
+import { type IssuanceDeps, issueToken, type TokenAsk } from '../issuance/issuance.ts'
+import { jsonAnswer } from './answer.ts'
+import { applicationFrom, tenantFrom } from './ask.ts'
+import { attemptRoute } from './attempt-route.ts'
+import { bearerTokenOf } from './bearer-token.ts'
+import { readJsonBody } from './json-body.ts'
+import { problemAnswer, problemFromRefusal } from './problem.ts'
+import { RequestProblem } from './request-problem.ts'
+
+/** Body of `POST /v1/token`; `openapi.yaml` says the same. */
+export const tokenRequestSchema = z.strictObject({
+  application: z.string().min(1).max(63),
+  tenant: z.string().length(36),
+  scope: z.string().min(1).max(600),
+})
+
+/** `POST /v1/token`: an access token for one application, tenant and scope. */
+export function tokenRoute(deps: IssuanceDeps): RequestHandler {
+  return attemptRoute(async (request, attempt) => {
+    const ask = tokenAskFrom(await readJsonBody(request, tokenRequestSchema))
+    const outcome = await issueToken({ attempt, callerToken: bearerTokenOf(request), ask }, deps)
+    if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
+    return jsonAnswer(200, {
+      access_token: outcome.token.reveal(),
+      token_type: 'Bearer',
+      expires_in: outcome.expiresInSeconds,
+      attempt,
+    })
+  }, deps.events)
+}
+
+function tokenAskFrom(body: z.output<typeof tokenRequestSchema>): TokenAsk {
+  const scope = parseScope(body.scope)
+  if (scope === undefined) {
+    throw new RequestProblem(
+      'request_invalid',
+      'The member scope must be one resource and /.default, such as https://vault.azure.net/.default.',
+    )
+  }
+  const { application, tenant } = body
+  return {
+    want: 'token',
+    application: applicationFrom(application),
+    tenant: tenantFrom(tenant),
+    scope,
+  }
+}

@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs'
+import tls from 'node:tls'
+import type { Logger } from 'pino'
+import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
+import type { Clock } from './base/clock.ts'
+import { CertificateError } from './certificate/certificate.ts'
+import type { Config } from './config/config.ts'
+import { listen, type Listener } from './http/listener.ts'
+import type { LoadedPolicy } from './policy/grant-file.ts'
+import { SignerError } from './signer/signer.ts'
+import { createService, type Service } from './wiring.ts'
+
+/** Everything that `countersign serve` has found out before it begins. */
+export interface ServeOptions {
+  readonly config: Config
+  readonly policy: LoadedPolicy
+  readonly identityClientId: string | undefined
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly version: string
+  readonly contractFile: string
+}
+
+/** In-flight requests may wait for a vault and a token endpoint; no platform waits longer than this. */
+const drainDeadlineMs = 25_000
+const proofsEveryMs = 15_000
+const turnedAwayEveryMs = 10_000
+/** Waits between attempts to prove the certificates: doubles up to this. */
+const provingWaitMaxMs = 30_000
+
+/**
+ * Serves until the process is told to stop (SIGTERM, SIGINT), then drains.
+ *
+ * Listens at once, but is ready only when every certificate is proven: an answer that is wrong ends
+ * the start, no answer leaves it waiting.
+ *
+ * @throws when it cannot start, or when a certificate is not what the configuration demands.
+ */
+export async function serve(options: ServeOptions): Promise<void> {
+  const { config, logger } = options
+  trust(config.trust.caFiles)
+  const stop = stopSignal()
+  const service = await createService({ ...options, policy: options.policy.policy })
+  const listener = await listen(service.app, config.listen)
+  logger.info({ origin: listener.origin }, 'listening')
+  try {
+    await start(service, options, stop)
+    const tasks = startTasks(service, logger)
+    if (!stop.aborted) await aborted(stop)
+    await drain(service, listener, tasks, options)
+  } catch (error) {
+    await listener.drain(0)
+    throw error
+  } finally {
+    await service.ledger.close()
+    await service.close()
+  }
+}
+
+/** Roots of the operator's own, besides those that Node brings; verification is never turned off. */
+function trust(caFiles: readonly string[]): void {
+  if (caFiles.length === 0) return
+  const added = caFiles.map((file) => readFileSync(file, 'utf8'))
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), ...added])
+}
+
+/** Aborted by the first signal; a second one ends the process as if we were not here. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      controller.abort()
+    })
+  }
+  return controller.signal
+}
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => {
+      resolve()
+    })
+  })
+
+async function start(service: Service, options: ServeOptions, stop: AbortSignal): Promise<void> {
+  const { clock, logger, policy, version } = options
+  await service.ledger.append([
+    { kind: 'service.started', atMs: clock.nowMs(), version },
+    {
+      kind: 'policy.loaded',
+      atMs: clock.nowMs(),
+      sha256: policy.sha256,
+      grants: policy.policy.grants.length,
+      broken: policy.brokenFiles,
+    },
+  ])
+  await proveCertificates(service, logger, stop)
+  if (!stop.aborted) logger.info({ grants: policy.policy.grants.length }, 'ready')
+}
+
+async function proveCertificates(
+  service: Service,
+  logger: Logger,
+  stop: AbortSignal,
+): Promise<void> {
+  for (let waitMs = 500; !stop.aborted; waitMs = Math.min(waitMs * 2, provingWaitMaxMs)) {
+    try {
+      await service.credentials.prove()
+      return
+    } catch (error) {
+      if (!noAnswer(error)) throw error
+      logger.warn({ err: error, retryInMs: waitMs }, 'certificates are not proven yet')
+    }
+    await waitOrStop(waitMs, stop)
+  }
+}
+
+/** Whether the vault or the credential gave no answer, so that asking again is the right thing. */
+function noAnswer(error: unknown): boolean {
+  if (error instanceof CertificateError) return error.transient
+  return error instanceof SignerError && error.transient
+}
+
+function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    stop.addEventListener('abort', end, { once: true })
+  })
+}
+
+function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
+  const { proofs, turnedAway } = service
+  const report = (task: string) => (error: unknown) => {
+    logger.error({ err: error, task }, 'a background task failed; it will run again')
+  }
+  return [
+    startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
+    startBackgroundTask(
+      turnedAwayEveryMs,
+      () => turnedAway.roll('ended-minutes'),
+      report('turned-away'),
+    ),
+  ]
+}
+
+/** Ends in order: no new request, the requests under way, then what only the ledger should outlive. */
+async function drain(
+  service: Service,
+  listener: Listener,
+  tasks: readonly BackgroundTask[],
+  { clock, logger }: ServeOptions,
+): Promise<void> {
+  logger.info('stopping')
+  service.stopping()
+  await listener.drain(drainDeadlineMs)
+  await Promise.all(tasks.map((task) => task.stop()))
+  await service.turnedAway.roll('every')
+  await service.proofs.publish()
+  const { unproved } = service.proofs
+  await service.ledger.append([{ kind: 'service.stopped', atMs: clock.nowMs(), unproved }])
+  logger.info({ unproved }, 'stopped')
+}

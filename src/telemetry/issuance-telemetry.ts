@@ -1,0 +1,77 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../base/clock.ts'
+import type { IssuanceEvents } from '../issuance/issuance-events.ts'
+import type { DependencyWatch } from '../base/dependency-watch.ts'
+import type { Metrics } from './metrics.ts'
+
+/** Lines about strangers per minute and reason; the rest are counted, so that junk cannot fill a disk. */
+const strangerLinesPerMinute = 10
+
+/** Log lines, counters and dependency states of issuing, one function per event. */
+export function createIssuanceTelemetry(deps: {
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly vault: DependencyWatch
+  readonly entra: DependencyWatch
+}): IssuanceEvents {
+  const { logger, metrics, vault, entra } = deps
+  const fromCache = metrics.tokensIssued.labels('cache')
+  const fromExchange = metrics.tokensIssued.labels('exchange')
+  const mayLog = sampler(deps.clock)
+
+  return {
+    // Not logged: the ledger has the whole of it, and this happens thousands of times a second.
+    tokenIssued: (source) => {
+      ;(source === 'cache' ? fromCache : fromExchange).inc()
+    },
+    assertionIssued: () => {
+      metrics.assertionsIssued.inc()
+    },
+    refused: (attempt, reason) => {
+      metrics.refusals.labels(reason).inc()
+      logger.info({ attempt, reason }, 'refused')
+    },
+    turnedAway: (attempt, reason, issuer, detail) => {
+      metrics.refusals.labels(reason).inc()
+      if (mayLog(reason)) logger.info({ attempt, reason, issuer, detail }, 'turned away')
+    },
+    signatureMade: (purpose, durationMs) => {
+      metrics.signatures.labels(purpose).inc()
+      metrics.signSeconds.observe(durationMs / 1000)
+      vault.saw('ok')
+    },
+    signatureFailed: () => {
+      vault.saw('failing')
+    },
+    exchangeMade: (durationMs) => {
+      metrics.exchanges.labels('succeeded').inc()
+      metrics.exchangeSeconds.observe(durationMs / 1000)
+      entra.saw('ok')
+    },
+    exchangeFailed: (code) => {
+      metrics.exchanges.labels('failed').inc()
+      entra.saw(code === 'ENTRA_UNAVAILABLE' || code === 'ENTRA_TIMEOUT' ? 'failing' : 'ok')
+    },
+    failed: (attempt, code, cause) => {
+      metrics.failures.labels(code).inc()
+      logger.error({ attempt, code, err: cause }, 'failed')
+    },
+  }
+}
+
+/** Allows so many lines per reason in each minute of the clock. */
+function sampler(clock: Clock): (reason: string) => boolean {
+  let minute = 0
+  let lines = new Map<string, number>()
+  return (reason) => {
+    const now = Math.floor(clock.nowMs() / 60_000)
+    if (now !== minute) {
+      minute = now
+      lines = new Map()
+    }
+    const count = (lines.get(reason) ?? 0) + 1
+    lines.set(reason, count)
+    return count <= strangerLinesPerMinute
+  }
+}

@@ -1,0 +1,95 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Every metric of the service, named once. Labels take few values, and never a caller's. */
+export interface Metrics {
+  readonly registry: Registry
+  readonly tokensIssued: Counter<'source'>
+  readonly assertionsIssued: Counter
+  readonly refusals: Counter<'reason'>
+  readonly failures: Counter<'code'>
+  readonly signatures: Counter<'purpose'>
+  readonly signSeconds: Histogram
+  readonly exchanges: Counter<'outcome'>
+  readonly exchangeSeconds: Histogram
+}
+
+const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** @param gauges Read when somebody asks, not counted as they change. */
+export function createMetrics(gauges: {
+  readonly cacheBytes: () => number
+  readonly cacheEntries: () => number
+  readonly unprovedSignatures: () => number
+  readonly ready: () => boolean
+}): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read())
+      },
+    })
+  gauge('countersign_token_cache_bytes', 'Bytes held by cached tokens.', gauges.cacheBytes)
+  gauge('countersign_token_cache_entries', 'Tokens in the cache.', gauges.cacheEntries)
+  gauge(
+    'countersign_signatures_unproved',
+    'Signatures whose assertions are not dead yet.',
+    gauges.unprovedSignatures,
+  )
+  gauge('countersign_ready', '1 when requests may be sent here.', () => (gauges.ready() ? 1 : 0))
+  return {
+    registry,
+    tokensIssued: new Counter({
+      name: 'countersign_tokens_issued_total',
+      help: 'Access tokens given to callers, by where they came from.',
+      labelNames: ['source'],
+      registers,
+    }),
+    assertionsIssued: new Counter({
+      name: 'countersign_assertions_issued_total',
+      help: 'Client assertions given to callers.',
+      registers,
+    }),
+    refusals: new Counter({
+      name: 'countersign_refusals_total',
+      help: 'Requests refused, by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
+    failures: new Counter({
+      name: 'countersign_failures_total',
+      help: 'Requests that failed, by code.',
+      labelNames: ['code'],
+      registers,
+    }),
+    signatures: new Counter({
+      name: 'countersign_signatures_total',
+      help: 'Signatures made by the vault, by what for.',
+      labelNames: ['purpose'],
+      registers,
+    }),
+    signSeconds: new Histogram({
+      name: 'countersign_sign_seconds',
+      help: 'Time the vault took to sign, in seconds.',
+      buckets: secondsBuckets,
+      registers,
+    }),
+    exchanges: new Counter({
+      name: 'countersign_exchanges_total',
+      help: 'Requests to token endpoints, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    exchangeSeconds: new Histogram({
+      name: 'countersign_exchange_seconds',
+      help: 'Time the token endpoint took, in seconds.',
+      buckets: secondsBuckets,
+      registers,
+    }),
+  }
+}

@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs'
+import { Agent } from 'undici'
+import type { Logger } from 'pino'
+import type { Clock } from './base/clock.ts'
+import { createDependencyWatch } from './base/dependency-watch.ts'
+import { createJsonFetcher } from './caller/json-fetcher.ts'
+import type { IssuerSettings } from './caller/issuer-settings.ts'
+import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
+import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
+import type { Config, IssuerConfig } from './config/config.ts'
+import { createApp } from './http/app.ts'
+import type { Readiness } from './http/readiness.ts'
+import type { Application } from './issuance/application.ts'
+import { createCredentials, type Credentials } from './issuance/credentials.ts'
+import type { IssuanceDeps } from './issuance/issuance.ts'
+import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
+import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
+import type { Ledger } from './ledger/ledger.ts'
+import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
+import { createMemoryGrantBudget } from './policy/grant-budget.ts'
+import { decide, type Policy } from './policy/policy.ts'
+import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
+import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
+import { createMetrics } from './telemetry/metrics.ts'
+import { createTokenCache } from './token-cache/token-cache.ts'
+import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
+import { createVaultAccess } from './vault-access/vault-access.ts'
+
+/** The parts that the life of the process is about; everything else is inside them. */
+export interface Service {
+  readonly app: ReturnType<typeof createApp>
+  readonly credentials: Credentials
+  readonly ledger: Ledger
+  readonly proofs: SignatureProofs
+  readonly turnedAway: TurnedAway
+  /** From now on `/readyz` says no. */
+  stopping(): void
+  /** Closes connections to the world; after the ledger. */
+  close(): Promise<void>
+}
+
+export interface WiringOptions {
+  readonly config: Config
+  readonly policy: Policy
+  /** SDKs read the client id of a user-assigned identity from the environment; absent for the other kind. */
+  readonly identityClientId: string | undefined
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly version: string
+  /** The text of `openapi.yaml`. */
+  readonly contractFile: string
+}
+
+/** A few dozen connections to one authority carry more exchanges than a vault can sign for. */
+const entraConnectionsMax = 64
+
+/** Constructs every part of the service, once. */
+export async function createService(options: WiringOptions): Promise<Service> {
+  const { config, policy, clock, logger } = options
+
+  const access = await createVaultAccess({
+    kind: config.credential,
+    clientId: options.identityClientId,
+    loopbackVaults: config.cloud.loopbackVaults,
+  })
+  const fetcher = createJsonFetcher()
+  const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
+
+  const signer = createKeyVaultSigner(access, `countersign/${options.version}`)
+  const tokenEndpoint = createEntraTokenEndpoint(config.cloud.authority, entraAgent)
+  const callers = createJwtCallerIdentifier({
+    issuers: config.issuers.map((issuer) => issuerSettings(issuer, config)),
+    ownClientIds: config.applications.map(({ clientId }) => clientId),
+    clock,
+    fetchJson: fetcher.fetchJson,
+    onIssuerAway: (failure) => {
+      logger.warn({ issuer: failure.issuer, code: failure.code, err: failure }, 'issuer is away')
+    },
+  })
+
+  const ledger = await createSqliteLedger({ file: config.ledger.sqliteFile })
+  const cache = createTokenCache({ clock, ...config.tokenCache })
+  const proofs = createSignatureProofs({ ledger, clock })
+  const turnedAway = createTurnedAway({ ledger, clock })
+  const applications = config.applications.map(applicationFrom)
+  const credentials = createCredentials({
+    applications,
+    locations: config.certificates.map(({ name, vault, nameInVault, requireHsm }) => ({
+      name,
+      vaultUrl: vault,
+      vaultCertificateName: nameInVault,
+      requireHsm,
+    })),
+    source: createKeyVaultCertificateSource(access, clock),
+    signer,
+    ledger,
+    clock,
+  })
+
+  const vault = createDependencyWatch(clock)
+  const entra = createDependencyWatch(clock)
+  let isStopping = false
+  const certificatesProven = () =>
+    applications.every(({ name }) => credentials.current(name) !== undefined)
+  const readiness: Readiness = {
+    ready: () => certificatesProven() && ledger.healthy() && !isStopping,
+    report: () => ({
+      certificates: certificatesProven() ? 'proven' : 'proving',
+      ledger: ledger.healthy() ? 'ok' : 'failing',
+      stopping: isStopping,
+      vault: vault.state,
+      entra: entra.state,
+    }),
+  }
+  const metrics = createMetrics({
+    cacheBytes: () => cache.bytes,
+    cacheEntries: () => cache.entries,
+    unprovedSignatures: () => proofs.unproved,
+    ready: readiness.ready,
+  })
+  const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
+
+  const budget = createMemoryGrantBudget(clock)
+  const issuance: IssuanceDeps = {
+    clock,
+    callers,
+    decide: (caller, ask) => decide(policy, caller, ask, clock.nowSeconds(), budget),
+    applications: new Map(applications.map((application) => [application.name, application])),
+    credentials,
+    signer,
+    tokenEndpoint,
+    cache,
+    ledger,
+    proofs,
+    turnedAway,
+    events,
+  }
+  const app = createApp({
+    issuance,
+    readiness,
+    metrics: async () => ({
+      contentType: metrics.registry.contentType,
+      text: await metrics.registry.metrics(),
+    }),
+    contract: readFileSync(options.contractFile, 'utf8'),
+  })
+
+  return {
+    app,
+    credentials,
+    ledger,
+    proofs,
+    turnedAway,
+    stopping: () => {
+      isStopping = true
+    },
+    close: async () => {
+      await Promise.all([access.close(), entraAgent.close()])
+    },
+  }
+}
+
+const applicationFrom = (application: Config['applications'][number]): Application => ({
+  name: application.name,
+  clientId: application.clientId,
+  certificate: application.certificate,
+  profile: application.profile,
+  x5c: application.x5c ? 'include' : 'omit',
+})
+
+function issuerSettings(issuer: IssuerConfig, config: Config): IssuerSettings {
+  if (issuer.kind !== 'entra') return issuer
+  const { authority, authorityV1 } = config.cloud
+  return { ...issuer, authority, authorityV1 }
+}
