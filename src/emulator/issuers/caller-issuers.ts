@@ -1,0 +1,105 @@
+import type { EmulatorClock } from '../emulator-clock.ts'
+import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
+import { replyAfter, replyInstead } from '../fault-replies.ts'
+import type { FaultList } from '../faults.ts'
+import { jsonReply } from '../json-reply.ts'
+import type { SigningKeys } from '../signing-keys.ts'
+import type { WorldIssuer } from '../world.ts'
+import { callerTokenClaims, signCallerToken } from './caller-token.ts'
+import { issuerKinds } from './claim-sets.ts'
+import { createJobs, type Jobs } from './jobs.ts'
+import type { MintOrder } from './mint-order.ts'
+
+/** Somebody whose tokens prove callers: a CI system or a cluster. */
+export interface CallerIssuer {
+  readonly name: string
+  readonly kind: WorldIssuer['kind']
+  /** Its `iss`, and the address below which its metadata and keys are. */
+  readonly url: string
+  readonly keys: SigningKeys
+  mint(order: MintOrder): Promise<string>
+  readonly jobs: Jobs
+}
+
+/** All issuers of the world, each below `ORIGIN/NAME`. */
+export interface CallerIssuers {
+  readonly service: EmulatedService
+  find(name: string): CallerIssuer | undefined
+  list(): readonly CallerIssuer[]
+}
+
+export interface CallerIssuersDeps {
+  readonly origin: string
+  /** Each with keys of its own. */
+  readonly issuers: readonly { readonly issuer: WorldIssuer; readonly keys: SigningKeys }[]
+  readonly clock: EmulatorClock
+  readonly faults: FaultList
+}
+
+export function createCallerIssuers(deps: CallerIssuersDeps): CallerIssuers {
+  const { origin, clock, faults } = deps
+  const issuers = new Map(
+    deps.issuers.map(({ issuer, keys }) => [
+      issuer.name,
+      createCallerIssuer(`${origin}/${issuer.name}`, issuer, keys, clock),
+    ]),
+  )
+  const serve = async (request: EmulatedRequest): Promise<EmulatedReply> => {
+    const [, name = '', ...rest] = request.path.split('/')
+    const issuer = issuers.get(name)
+    return issuer === undefined ? notFound : replyOf(issuer, `/${rest.join('/')}`, request)
+  }
+  return {
+    service: async (request) => {
+      const fault = faults.strike('issuer', `${request.method} ${request.path}`)
+      const instead = replyInstead(fault, {
+        throttled: () => jsonReply(429, { message: 'Too many requests.' }, { 'retry-after': '1' }),
+        serverError: (status) => jsonReply(status, { message: 'Unavailable.' }),
+      })
+      return instead ?? replyAfter(fault, await serve(request))
+    },
+    find: (name) => issuers.get(name),
+    list: () => [...issuers.values()],
+  }
+}
+
+function createCallerIssuer(
+  url: string,
+  issuer: WorldIssuer,
+  keys: SigningKeys,
+  clock: EmulatorClock,
+): CallerIssuer {
+  const mint = (order: MintOrder) => {
+    const claims = callerTokenClaims(url, issuer, order, clock.nowSeconds())
+    return signCallerToken(claims, issuer, keys.current(), order.wrong)
+  }
+  return { name: issuer.name, kind: issuer.kind, url, keys, mint, jobs: createJobs(url, mint) }
+}
+
+async function replyOf(
+  issuer: CallerIssuer,
+  path: string,
+  request: EmulatedRequest,
+): Promise<EmulatedReply> {
+  const { jwksPath } = issuerKinds[issuer.kind]
+  if (path === '/.well-known/openid-configuration') return metadataReply(issuer)
+  if (path === jwksPath) return keysReply(issuer)
+  const jobId = /^\/jobs\/([^/]+)\/oidctoken$/.exec(path)?.[1]
+  // Only GitHub's runners fetch tokens; elsewhere they are put into the job's environment or pod.
+  if (issuer.kind === 'github' && jobId !== undefined) return issuer.jobs.reply(jobId, request)
+  return notFound
+}
+
+const metadataReply = ({ url, kind }: CallerIssuer) =>
+  jsonReply(200, {
+    issuer: url,
+    jwks_uri: `${url}${issuerKinds[kind].jwksPath}`,
+    subject_types_supported: ['public'],
+    response_types_supported: ['id_token'],
+    id_token_signing_alg_values_supported: ['RS256'],
+  })
+
+const keysReply = ({ keys }: CallerIssuer) =>
+  jsonReply(200, { keys: keys.published().map(({ jwk }) => ({ alg: 'RS256', ...jwk })) })
+
+const notFound: EmulatedReply = { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) }
