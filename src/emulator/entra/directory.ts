@@ -5,6 +5,8 @@ import { passed, refused, type Checked } from './refusal.ts'
 export interface Directory {
   /** By GUID, or by the initial domain `NAME.onmicrosoft.com`. */
   tenant(tenantText: string): Checked<DirectoryTenant>
+  /** @throws RangeError where the seed file has no tenant of that name. */
+  tenantNamed(name: string): DirectoryTenant
   /** The service principal of a client in a tenant: an application present there, or a principal of it. */
   client(tenant: DirectoryTenant, clientId: string): Checked<DirectoryClient>
   /** By one of its URIs or its client id. */
@@ -27,6 +29,11 @@ export interface DirectoryClient {
 export function createDirectory(world: World): Directory {
   return {
     tenant: (tenantText) => findTenant(world, tenantText),
+    tenantNamed: (name) => {
+      const tenant = world.tenants.find((one) => one.name === name)
+      if (tenant === undefined) throw new RangeError(`the seed file has no tenant '${name}'`)
+      return tenant
+    },
     client: (tenant, clientId) => {
       const client = clientsOf(world, tenant).find((one) => sameGuid(one.clientId, clientId))
       return client === undefined ? clientMissing(tenant, clientId) : passed(client)
