@@ -88,7 +88,7 @@ function jsonFrom(text: string): unknown {
   }
 }
 
-const loopbackHost = /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
+const loopbackHost = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
 
 /** An https URL, or an http one of this machine; without user, query or fragment. */
 export function parseFetchableUrl(text: string): URL | undefined {

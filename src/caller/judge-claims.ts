@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { claimsMatch } from '../base/claim-rules.ts'
 import type { CallerRefusalReason } from './caller.ts'
 import type { NamedIssuer } from './issuer-directory.ts'
+import { shortName } from './short-name.ts'
 import type { StrictJsonObject } from './strict-json.ts'
 
 /** What a verified token is judged by. */
@@ -119,10 +120,4 @@ function ourOwn({ claims: { appid, azp }, ownClientIds }: Case) {
 
 function requirementBroken({ claims, issuer }: Case) {
   return issuer.settings.require.find((rule) => !claimsMatch([rule], claims))?.claim
-}
-
-/** For an operator who compares it with the configuration; a token or a sentence is not shown. */
-export function shortName(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  return typeof value === 'string' && /^[\w.:/@-]{1,80}$/.test(value) ? value : '(not shown)'
 }

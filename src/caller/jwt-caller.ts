@@ -1,4 +1,3 @@
-import { compactVerify, errors } from 'jose'
 import type { Clock } from '../base/clock.ts'
 import type { ClientId, IssuerName } from '../base/ids.ts'
 import { sha256Base64url } from '../base/sha256.ts'
@@ -10,13 +9,13 @@ import type {
   CallerRefusalReason,
   Identification,
 } from './caller.ts'
-import { judgeClaims, shortName } from './judge-claims.ts'
-import { parseCompactToken, tokenCharactersMax, type CompactToken } from './compact-token.ts'
-import { createIssuerDirectory, keyLocationOf, type NamedIssuer } from './issuer-directory.ts'
+import { parseCompactToken, tokenCharactersMax } from './compact-token.ts'
+import { createIssuerDirectory, keyLocationOf } from './issuer-directory.ts'
 import type { IssuerSettings } from './issuer-settings.ts'
 import type { FetchJson } from './json-fetcher.ts'
-import type { AsymmetricAlgorithm, VerificationKey } from './key-set.ts'
+import { judgeClaims } from './judge-claims.ts'
 import { createKeySource, type KeySource } from './key-source.ts'
+import { proveSignature } from './signature-proof.ts'
 import { createVerifiedTokenCache, type VerifiedTokenCacheLimits } from './verified-token-cache.ts'
 
 export interface JwtCallerDeps {
@@ -58,7 +57,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
     const { settings } = issuer
     const keys = keySources.get(settings)
     if (keys === undefined) throw new TypeError('the directory knows only issuers with keys')
-    const proof = await proveSignature(text, token, issuer, keys)
+    const proof = await proveSignature(text, token.header, issuer, keys)
     if (!proof.ok) return refusedBy(settings.name, proof.reason, proof.detail)
     const nowSeconds = clock.nowSeconds()
     const verdict = judgeClaims(token.claims, { issuer, nowSeconds, ownClientIds })
@@ -84,6 +83,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
     identify: async (secret) => {
       const text = secret.reveal()
       if (text === '') return refused({ reason: 'caller_token_missing' })
+      // Before anything is computed over it.
       if (text.length > tokenCharactersMax) {
         return refused({ reason: 'caller_token_malformed', detail: 'too long' })
       }
@@ -99,49 +99,6 @@ function keySourceOf(settings: IssuerSettings, deps: JwtCallerDeps): KeySource {
   const { clock, fetchJson, onIssuerAway } = deps
   const location = keyLocationOf(settings)
   return createKeySource({ issuer: settings.name, location, fetchJson, clock, onIssuerAway })
-}
-
-type SignatureProof =
-  | { readonly ok: true; readonly key: VerificationKey }
-  | { readonly ok: false; readonly reason: CallerRefusalReason; readonly detail: string }
-
-async function proveSignature(
-  text: string,
-  { header }: CompactToken,
-  issuer: NamedIssuer,
-  keys: KeySource,
-): Promise<SignatureProof> {
-  const algorithm = issuer.settings.algorithms.find((name) => name === header.alg)
-  if (algorithm === undefined) {
-    return { ok: false, reason: 'caller_algorithm_refused', detail: shortName(header.alg) }
-  }
-  const key = await keys.find((candidate) => fits(candidate, header.kid, algorithm, issuer))
-  if (key === undefined) {
-    return { ok: false, reason: 'caller_key_unknown', detail: `kid ${shortName(header.kid)}` }
-  }
-  try {
-    await compactVerify(text, key.publicKey, { algorithms: [algorithm] })
-    return { ok: true, key }
-  } catch (error) {
-    if (!(error instanceof errors.JOSEError)) throw error
-    return { ok: false, reason: 'caller_signature_wrong', detail: algorithm }
-  }
-}
-
-/**
- * A token without `kid` fits every key of its algorithm, and is verified when that is only one. At
- * Entra one endpoint shows the keys of all tenants and of others, so each says whose it is.
- */
-function fits(
-  key: VerificationKey,
-  kid: string | undefined,
-  algorithm: AsymmetricAlgorithm,
-  { tenant }: NamedIssuer,
-): boolean {
-  if (!key.algorithms.includes(algorithm)) return false
-  if (kid !== undefined && key.kid !== kid) return false
-  if (tenant === undefined) return true
-  return key.issuer?.replace('{tenantid}', tenant.tenantId) === tenant.keyIssuer
 }
 
 /** Ten thousand callers with one token cost one verification. Bounded by the requests in progress. */

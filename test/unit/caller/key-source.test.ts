@@ -1,0 +1,240 @@
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { CallerError } from '../../../src/caller/caller.ts'
+import { createJsonFetcher, type FetchJson } from '../../../src/caller/json-fetcher.ts'
+import { createKeySource, type KeyLocation } from '../../../src/caller/key-source.ts'
+import {
+  createIssuerKey,
+  createStoppedClock,
+  discoveryPath,
+  issuerName,
+  keysPath,
+  startLoopbackIssuer,
+  type LoopbackIssuer,
+} from '../../support/caller-issuer.ts'
+
+const fetcher = createJsonFetcher()
+afterAll(() => fetcher.close())
+
+const first = createIssuerKey('first')
+const second = createIssuerKey('second')
+let issuer: LoopbackIssuer
+
+beforeEach(async () => {
+  issuer = await startLoopbackIssuer(first)
+})
+afterEach(() => issuer.close())
+
+const minutes = (count: number) => count * 60
+
+function createSource({
+  location = { discoverFrom: issuer.url },
+  fetchJson = fetcher.fetchJson,
+}: { location?: KeyLocation; fetchJson?: FetchJson } = {}) {
+  const clock = createStoppedClock()
+  const failures: CallerError[] = []
+  const source = createKeySource({
+    issuer: issuerName('platform'),
+    location,
+    fetchJson,
+    clock,
+    onIssuerAway: (failure) => failures.push(failure),
+  })
+  return { source, clock, failures, find: (kid: string) => source.find((key) => key.kid === kid) }
+}
+
+/** How often the keys themselves were asked for. */
+const keysAsked = () => issuer.asked.filter((path) => path === keysPath).length
+const issuerIsAway = () => {
+  issuer.answer(keysPath, { raw: (_, response) => response.writeHead(503).end() })
+}
+/** Background refreshes have no other sign than the request that they make and what is known after. */
+const keysAskedTimes = (times: number) =>
+  expect.poll(keysAsked, { timeout: 2000, interval: 5 }).toBe(times)
+
+describe('createKeySource', () => {
+  it('finds a key through discovery, and no other', async () => {
+    const { find } = createSource()
+    expect((await find('first'))?.kid).toBe('first')
+    expect(await find('second')).toBeUndefined()
+  })
+
+  it('asks a configured address without discovery', async () => {
+    const { find } = createSource({ location: { jwksUri: new URL(keysPath, issuer.url) } })
+    expect((await find('first'))?.kid).toBe('first')
+    expect(issuer.asked).toEqual([keysPath])
+  })
+
+  it('asks once for a thousand callers at the same time', async () => {
+    const { find } = createSource()
+    const found = await Promise.all(Array.from({ length: 1000 }, () => find('first')))
+    expect(new Set(found).size).toBe(1)
+    expect(issuer.asked).toEqual([discoveryPath, keysPath])
+  })
+
+  it('does not find a name that two keys have', async () => {
+    issuer.publish(first, { ...second.jwk, kid: 'first' })
+    expect(await createSource().find('first')).toBeUndefined()
+  })
+
+  it('asks again without making anybody wait, shortly before its keys get old', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    issuer.publish(second)
+    clock.advanceSeconds(minutes(4))
+    expect((await find('first'))?.kid).toBe('first')
+    await keysAskedTimes(2)
+    await expect.poll(() => find('second').then((key) => key?.kid)).toBe('second')
+    expect(keysAsked()).toBe(2)
+  })
+
+  it('waits for new keys when its own are five minutes old', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    issuer.publish(second)
+    clock.advanceSeconds(minutes(5))
+    expect(await find('first')).toBeUndefined()
+    expect((await find('second'))?.kid).toBe('second')
+  })
+
+  it('asks at once for a key that it does not know, and then not for thirty seconds', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    issuer.publish(first, second)
+    expect((await find('second'))?.kid).toBe('second')
+    expect(keysAsked()).toBe(2)
+    for (let count = 0; count < 100; count++) expect(await find(`made-up-${count}`)).toBeUndefined()
+    expect(keysAsked()).toBe(2)
+    clock.advanceSeconds(29)
+    await find('made-up')
+    expect(keysAsked()).toBe(2)
+    clock.advanceSeconds(1)
+    await find('made-up')
+    expect(keysAsked()).toBe(3)
+  })
+
+  it('does not ask twice when the key is not among those it has just waited for', async () => {
+    await createSource().find('made-up')
+    expect(keysAsked()).toBe(1)
+  })
+
+  it('keeps using what it knows for an hour while the issuer is away, and says so', async () => {
+    const { find, clock, failures } = createSource()
+    await find('first')
+    issuerIsAway()
+    clock.advanceSeconds(minutes(5))
+    expect((await find('first'))?.kid).toBe('first')
+    expect(failures.map(({ code }) => code)).toEqual(['ISSUER_UNREACHABLE'])
+    clock.advanceSeconds(minutes(54))
+    expect((await find('first'))?.kid).toBe('first')
+    await expect.poll(() => failures.length).toBe(2)
+    clock.advanceSeconds(minutes(1))
+    await expect(find('first')).rejects.toMatchObject({ code: 'ISSUER_UNREACHABLE' })
+  })
+
+  it('cannot tell about an unknown key while the issuer is away', async () => {
+    const { find } = createSource()
+    await find('first')
+    issuerIsAway()
+    await expect(find('second')).rejects.toMatchObject({
+      name: 'CallerError',
+      code: 'ISSUER_UNREACHABLE',
+      issuer: 'platform',
+    })
+    expect((await find('first'))?.kid).toBe('first')
+  })
+
+  it('does not turn on an issuer that is away: one attempt in five seconds', async () => {
+    issuerIsAway()
+    const { find, clock } = createSource()
+    for (let count = 0; count < 50; count++) await expect(find('first')).rejects.toThrow()
+    expect(keysAsked()).toBe(1)
+    clock.advanceSeconds(5)
+    await expect(find('first')).rejects.toThrow()
+    expect(keysAsked()).toBe(2)
+  })
+
+  it('recovers when the issuer is back', async () => {
+    issuerIsAway()
+    const { find, clock } = createSource()
+    await expect(find('first')).rejects.toThrow()
+    issuer.publish(first)
+    clock.advanceSeconds(5)
+    expect((await find('first'))?.kid).toBe('first')
+  })
+
+  it('takes an empty key set for a withdrawal, not for an outage', async () => {
+    const { find, source, clock } = createSource()
+    const fingerprint = (await find('first'))?.fingerprint ?? ''
+    issuer.publish()
+    clock.advanceSeconds(minutes(5))
+    expect(await find('first')).toBeUndefined()
+    expect(source.trusts(fingerprint)).toBe(false)
+  })
+
+  it('trusts a key until the issuer shows it no more', async () => {
+    const { find, source } = createSource()
+    const fingerprint = (await find('first'))?.fingerprint ?? ''
+    expect(source.trusts(fingerprint)).toBe(true)
+    expect(source.trusts('another')).toBe(false)
+    issuer.publish(second)
+    await find('second')
+    expect(source.trusts(fingerprint)).toBe(false)
+  })
+
+  it('trusts no key whose age it has not looked after', async () => {
+    const { find, source, clock } = createSource()
+    const fingerprint = (await find('first'))?.fingerprint ?? ''
+    clock.advanceSeconds(minutes(5))
+    expect(source.trusts(fingerprint)).toBe(false)
+    await keysAskedTimes(2)
+    await expect.poll(() => source.trusts(fingerprint)).toBe(true)
+  })
+
+  it('does not take keys for fresh because the clock went back', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    issuer.publish(second)
+    clock.advanceSeconds(-3600)
+    expect(await find('first')).toBeUndefined()
+  })
+
+  it.each<[string, string, unknown]>([
+    ['a key set without keys', keysPath, { key: [] }],
+    ['a discovery document that is a list', discoveryPath, []],
+    ['a discovery document without jwks_uri', discoveryPath, { issuer: 'x' }],
+    [
+      'a discovery document of another issuer',
+      discoveryPath,
+      { issuer: 'https://issuer.example', jwks_uri: 'https://issuer.example/keys' },
+    ],
+  ])('calls %s malformed', async (_, path, json) => {
+    issuer.answer(path, { json })
+    await expect(createSource().find('first')).rejects.toMatchObject({ code: 'ISSUER_MALFORMED' })
+  })
+
+  it.each([
+    ['another host', 'https://keys.example/keys'],
+    ['another port', 'http://127.0.0.1:1/keys'],
+    ['another scheme', 'https://127.0.0.1/keys'],
+    ['a file', 'file:///etc/keys'],
+    ['nowhere', 'keys'],
+  ])('is not sent to %s by a discovery document', async (_, jwksUri) => {
+    issuer.answer(discoveryPath, { json: { issuer: issuer.url, jwks_uri: jwksUri } })
+    await expect(createSource().find('first')).rejects.toMatchObject({ code: 'ISSUER_MALFORMED' })
+    expect(issuer.asked).toEqual([discoveryPath])
+  })
+
+  it('looks for the discovery document of an issuer with a path below that path', async () => {
+    const url = `${issuer.url}/realms/main/`
+    const document = { issuer: url, jwks_uri: `${issuer.url}${keysPath}` }
+    issuer.answer(`/realms/main${discoveryPath}`, { json: document })
+    const { find } = createSource({ location: { discoverFrom: url } })
+    expect((await find('first'))?.kid).toBe('first')
+  })
+
+  it('keeps the cause of a failure for the log', async () => {
+    const cause = new Error('socket hang up')
+    const { find } = createSource({ fetchJson: () => Promise.reject(cause) })
+    await expect(find('first')).rejects.toMatchObject({ code: 'ISSUER_UNREACHABLE', cause })
+  })
+})
