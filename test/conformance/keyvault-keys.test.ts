@@ -1,18 +1,35 @@
-import { constants, createHash, createPublicKey, verify } from 'node:crypto'
-import { CryptographyClient, KeyClient } from '@azure/keyvault-keys'
+import { constants, createHash, createPublicKey, verify, type KeyObject } from 'node:crypto'
+import { RestError } from '@azure/core-rest-pipeline'
+import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
+import { compactVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startTestEmulator, type TestEmulator } from '../support/emulator.ts'
 
 let emulator: TestEmulator
 
+const vault = 'contoso-hsm'
+const day = 86_400
+
 beforeAll(async () => {
   emulator = await startTestEmulator({
     vaults: [
       {
-        name: 'contoso-hsm',
-        certificates: [{ name: 'assert' }],
+        name: vault,
+        certificates: [
+          { name: 'assert', notBeforeSeconds: -day, notAfterSeconds: day },
+          { name: 'rsa-3072', keySize: 3072 },
+          { name: 'rsa-4096', keySize: 4096 },
+          { name: 'software', keyType: 'RSA', exportable: true },
+          { name: 'disabled', enabled: false },
+          { name: 'expired', notBeforeSeconds: -2 * day, notAfterSeconds: -day },
+          { name: 'not-yet-valid', notBeforeSeconds: day, notAfterSeconds: 2 * day },
+          { name: 'wrap-only', keyOps: ['wrapKey', 'unwrapKey'] },
+          { name: 'rolled' },
+        ],
         roleAssignments: [
           { principal: 'signer', actions: ['keys/read', 'keys/sign/action', 'keys/verify/action'] },
+          // May sign and verify, but not read: its clients stay remote, with no check of their own.
+          { principal: 'auditor', actions: ['keys/sign/action', 'keys/verify/action'] },
         ],
       },
     ],
@@ -21,34 +38,289 @@ beforeAll(async () => {
 afterAll(() => emulator.stop())
 
 const keyClient = (principal = 'signer') =>
-  new KeyClient(
-    emulator.vaultUrl('contoso-hsm'),
-    emulator.credential(principal),
-    emulator.clientOptions,
-  )
+  new KeyClient(emulator.vaultUrl(vault), emulator.credential(principal), emulator.clientOptions)
+const cryptographyClient = (key: KeyVaultKey | string, principal = 'signer') =>
+  new CryptographyClient(key, emulator.credential(principal), emulator.clientOptions)
+const keyUrl = (name: string, version = '') => `${emulator.vaultUrl(vault)}/keys/${name}/${version}`
+
 const message = Buffer.from('header.payload')
-const digest = createHash('sha256').update(message).digest()
+const digestOf = (algorithm: string) =>
+  createHash(`sha${algorithm.slice(2)}`)
+    .update(message)
+    .digest()
+
+function publicKeyOf({ key }: KeyVaultKey): KeyObject {
+  const member = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('base64url')
+  return createPublicKey({
+    key: { kty: 'RSA', n: member(key?.n), e: member(key?.e) },
+    format: 'jwk',
+  })
+}
+
+async function refusalOf(act: Promise<unknown>): Promise<RestError> {
+  const error: unknown = await act.then(
+    () => new Error('it was granted'),
+    (reason: unknown) => reason,
+  )
+  if (error instanceof RestError) return error
+  throw new TypeError(`not refused by the service: ${String(error)}`)
+}
+
+describe('a key', () => {
+  test('is shown as HSM-held, for signing only, and never with private parts', async () => {
+    const key = await keyClient().getKey('assert')
+    expect(key.keyType).toBe('RSA-HSM')
+    expect(key.keyOperations).toEqual(['sign', 'verify'])
+    expect(key.properties).toMatchObject({
+      enabled: true,
+      exportable: false,
+      managed: true,
+      hsmPlatform: '2',
+      recoveryLevel: 'Recoverable+Purgeable',
+      recoverableDays: 90,
+    })
+    expect(key.properties.version).toMatch(/^[0-9a-f]{32}$/)
+    expect(key.key?.n?.length).toBe(256)
+    expect([key.key?.d, key.key?.p, key.key?.q]).toEqual([undefined, undefined, undefined])
+  })
+
+  test('in software says so', async () => {
+    const key = await keyClient().getKey('software')
+    expect(key.keyType).toBe('RSA')
+    expect(key.properties).toMatchObject({ exportable: true, hsmPlatform: '0' })
+  })
+
+  test('is found whatever the case of its name', async () => {
+    expect((await keyClient().getKey('ASSERT')).id).toBe((await keyClient().getKey('assert')).id)
+  })
+
+  test('can be asked for by version', async () => {
+    const current = await keyClient().getKey('assert')
+    const version = current.properties.version ?? ''
+    expect((await keyClient().getKey('assert', { version })).id).toBe(current.id)
+    const unknown = await refusalOf(keyClient().getKey('assert', { version: '0'.repeat(32) }))
+    expect([unknown.statusCode, unknown.code]).toEqual([404, 'KeyNotFound'])
+  })
+
+  test('that does not exist is not found, in the words of Key Vault', async () => {
+    const error = await refusalOf(keyClient().getKey('absent'))
+    expect([error.statusCode, error.code]).toEqual([404, 'KeyNotFound'])
+    expect(error.message).toBe(
+      'A key with (name/id) absent was not found in this key vault. If you recently deleted this key you may be ' +
+        'able to recover it using the correct recovery command. For help resolving this issue, please see ' +
+        'https://go.microsoft.com/fwlink/?linkid=2125182',
+    )
+  })
+
+  test('has an attestation when it is in an HSM, and none in software', async () => {
+    const attested = await keyClient().getKeyAttestation('assert')
+    expect(attested.properties.attestation?.publicKeyAttestation).toBeDefined()
+    const software = await keyClient().getKeyAttestation('software')
+    expect(software.properties.attestation).toBeUndefined()
+  })
+})
+
+describe('versions', () => {
+  test('are listed over several pages; the newest is current and the oldest still signs', async () => {
+    const first = await keyClient().getKey('rolled')
+    await emulator.control(`POST /vaults/${vault}/certificates/rolled/roll`)
+    await emulator.control(`POST /vaults/${vault}/certificates/rolled/roll`)
+
+    const pages: number[] = []
+    const versions = new Set<string | undefined>()
+    const listing = keyClient().listPropertiesOfKeyVersions('rolled').byPage({ maxPageSize: 2 })
+    for await (const page of listing) {
+      pages.push(page.length)
+      for (const { version } of page) versions.add(version)
+    }
+    expect(pages).toEqual([2, 1])
+
+    const current = await keyClient().getKey('rolled')
+    expect(versions.size).toBe(3)
+    expect(versions.has(current.properties.version)).toBe(true)
+    expect(current.id).not.toBe(first.id)
+    expect(publicKeyOf(current).equals(publicKeyOf(first))).toBe(false)
+
+    const { result } = await cryptographyClient(first).sign('RS256', digestOf('RS256'))
+    expect(verify('sha256', message, publicKeyOf(first), result)).toBe(true)
+  })
+
+  test('of all keys are listed for whoever may read the whole vault', async () => {
+    const names: string[] = []
+    for await (const { name } of keyClient().listPropertiesOfKeys()) names.push(name)
+    expect(names).toHaveLength(9)
+    const denied = await refusalOf(keyClient('auditor').listPropertiesOfKeys().next())
+    expect(denied.statusCode).toBe(403)
+  })
+})
 
 describe('a signature', () => {
-  test.each([
-    ['PS256', constants.RSA_PKCS1_PSS_PADDING],
-    ['RS256', constants.RSA_PKCS1_PADDING],
-  ])('made as %s over a digest verifies over the message', async (algorithm, padding) => {
+  const pss = {
+    padding: constants.RSA_PKCS1_PSS_PADDING,
+    saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+  }
+  const pkcs1 = { padding: constants.RSA_PKCS1_PADDING }
+  const cases = ['assert', 'rsa-3072', 'rsa-4096'].flatMap((name) =>
+    (['PS256', 'RS256', 'PS384', 'RS384', 'PS512', 'RS512'] as const).map(
+      (algorithm) => [name, algorithm] as const,
+    ),
+  )
+
+  test.each(cases)(
+    'by %s as %s over a digest verifies over the message',
+    async (name, algorithm) => {
+      const key = await keyClient().getKey(name)
+      const { result } = await cryptographyClient(key).sign(algorithm, digestOf(algorithm))
+      const verifier = {
+        key: publicKeyOf(key),
+        ...(algorithm.startsWith('PS') ? pss : pkcs1),
+      }
+      expect(verify(`sha${algorithm.slice(2)}`, message, verifier, result)).toBe(true)
+      const other = Buffer.from('header.other')
+      expect(verify(`sha${algorithm.slice(2)}`, other, verifier, result)).toBe(false)
+    },
+  )
+
+  test.each(['PS256', 'RS256'])('as %s completes a JWS that jose accepts', async (alg) => {
     const key = await keyClient().getKey('assert')
-    const cryptography = new CryptographyClient(
-      key,
-      emulator.credential('signer'),
-      emulator.clientOptions,
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const input = `${part({ alg })}.${part({ sub: 'somebody' })}`
+    const digest = createHash('sha256').update(input).digest()
+    const { result } = await cryptographyClient(key).sign(alg, digest)
+    const compact = `${input}.${Buffer.from(result).toString('base64url')}`
+    const { protectedHeader } = await compactVerify(compact, publicKeyOf(key))
+    expect(protectedHeader.alg).toBe(alg)
+  })
+
+  test('is made with the current version when the key is named without one', async () => {
+    const remote = cryptographyClient(keyUrl('assert'), 'auditor')
+    const { result } = await remote.sign('RS256', digestOf('RS256'))
+    const key = await keyClient().getKey('assert')
+    expect(verify('sha256', message, publicKeyOf(key), result)).toBe(true)
+  })
+
+  test('is verified by the vault, and an altered one is not', async () => {
+    const key = await keyClient().getKey('assert')
+    const cryptography = cryptographyClient(key)
+    const digest = digestOf('PS256')
+    const { result } = await cryptography.sign('PS256', digest)
+    expect((await cryptography.verify('PS256', digest, result)).result).toBe(true)
+    const altered = Uint8Array.from(result, (byte, i) => (i === 100 ? byte ^ 1 : byte))
+    expect((await cryptography.verify('PS256', digest, altered)).result).toBe(false)
+    expect((await cryptography.verify('RS256', digest, result)).result).toBe(false)
+  })
+})
+
+describe('the vault refuses to sign', () => {
+  const sign = async (name: string, algorithm = 'PS256', digest = digestOf('PS256')) =>
+    refusalOf(cryptographyClient(keyUrl(name), 'auditor').sign(algorithm, digest))
+  const innerCode = ({ details }: RestError) =>
+    (details as { error?: { innerError?: { code?: string } } }).error?.innerError?.code
+
+  test('a digest of another length than the algorithm takes', async () => {
+    const error = await sign('assert', 'RS256', Buffer.alloc(31))
+    expect([error.statusCode, error.code]).toEqual([400, 'BadParameter'])
+    expect(error.message).toBe(
+      "Invalid length of 'value': 31 bytes. RS256 requires 32 bytes, encoded with base64url.",
     )
-    const { result } = await cryptography.sign(algorithm, digest)
-    const publicKey = createPublicKey({
-      key: {
-        kty: 'RSA',
-        n: Buffer.from(key.key?.n ?? []).toString('base64url'),
-        e: Buffer.from(key.key?.e ?? []).toString('base64url'),
-      },
-      format: 'jwk',
-    })
-    expect(verify('sha256', message, { key: publicKey, padding }, result)).toBe(true)
+  })
+
+  test('with an algorithm for other kinds of key', async () => {
+    const error = await sign('assert', 'ES256')
+    expect([error.statusCode, error.code]).toEqual([400, 'BadParameter'])
+    expect(error.message).toContain('Key and signing algorithm are incompatible.')
+  })
+
+  test('with an algorithm that nobody knows', async () => {
+    const error = await sign('assert', 'none')
+    expect([error.statusCode, error.code]).toEqual([400, 'BadParameter'])
+  })
+
+  test.each([
+    ['disabled', 'KeyDisabled', 'Operation sign is not allowed on a disabled key.'],
+    ['expired', 'KeyExpired', 'Operation sign is not allowed on an expired key.'],
+    [
+      'not-yet-valid',
+      'KeyNotYetValid',
+      'Operation sign is not allowed on a key that is not yet valid.',
+    ],
+    ['wrap-only', undefined, 'Operation sign is not permitted on this key.'],
+  ])('with a key that is %s', async (name, code, text) => {
+    const error = await sign(name)
+    expect([error.statusCode, error.code, innerCode(error)]).toEqual([403, 'Forbidden', code])
+    expect(error.message).toBe(text)
+  })
+
+  test('with a key that was disabled while a client held it, until it is enabled', async () => {
+    const cryptography = cryptographyClient(await keyClient().getKey('assert'))
+    await emulator.control(`POST /vaults/${vault}/certificates/assert/disable`)
+    const error = await refusalOf(cryptography.sign('PS256', digestOf('PS256')))
+    expect(innerCode(error)).toBe('KeyDisabled')
+    await emulator.control(`POST /vaults/${vault}/certificates/assert/enable`)
+    expect((await cryptography.sign('PS256', digestOf('PS256'))).result).toHaveLength(256)
+  })
+
+  test('with a key whose time is over, although verifying goes on', async () => {
+    const digest = digestOf('PS256')
+    const remote = cryptographyClient(keyUrl('assert'), 'auditor')
+    const { result } = await remote.sign('PS256', digest)
+    await emulator.control('POST /clock', { shiftSeconds: 2 * day })
+    try {
+      // Made afresh, because its token is from the time that has passed.
+      const later = cryptographyClient(keyUrl('assert'), 'auditor')
+      expect(innerCode(await refusalOf(later.sign('PS256', digest)))).toBe('KeyExpired')
+      expect((await later.verify('PS256', digest, result)).result).toBe(true)
+    } finally {
+      await emulator.control('POST /clock', { shiftSeconds: -2 * day })
+    }
+  })
+})
+
+describe('role-based access', () => {
+  test('is denied with everything an administrator needs to know', async () => {
+    const error = await refusalOf(keyClient('bystander').getKey('assert'))
+    expect([error.statusCode, error.code]).toEqual([403, 'Forbidden'])
+    expect(error.message.split('\r\n')).toEqual([
+      'Caller is not authorized to perform action on resource.',
+      'If role assignments, deny assignments or role definitions were changed recently, please observe propagation time.',
+      expect.stringMatching(
+        /^Caller: appid=51000000-0000-4000-8000-0000000000c3;oid=51000000-0000-4000-8000-000000000003;iss=https:\/\/.*\/$/,
+      ),
+      "Action: 'Microsoft.KeyVault/vaults/keys/read'",
+      expect.stringMatching(
+        /^Resource: '\/subscriptions\/[-0-9a-f]{36}\/resourcegroups\/\w+\/providers\/microsoft\.keyvault\/vaults\/contoso-hsm\/keys\/assert'$/,
+      ),
+      'Assignment: (not found)',
+      'DenyAssignmentId: null',
+      "DecisionReason: 'DeniedWithNoValidRBAC' ",
+      'Vault: contoso-hsm;location=westeurope',
+    ])
+  })
+
+  test('does not tell whoever lacks it which keys exist', async () => {
+    const error = await refusalOf(keyClient('bystander').getKey('absent'))
+    expect(error.statusCode).toBe(403)
+  })
+
+  test('lets a principal sign that may not read', async () => {
+    expect((await refusalOf(keyClient('auditor').getKey('assert'))).statusCode).toBe(403)
+    const remote = cryptographyClient(keyUrl('assert'), 'auditor')
+    expect((await remote.sign('PS256', digestOf('PS256'))).result).toHaveLength(256)
+  })
+
+  test.each([
+    [
+      'decrypt',
+      () =>
+        cryptographyClient(keyUrl('wrap-only'), 'auditor').decrypt({
+          algorithm: 'RSA-OAEP',
+          ciphertext: message,
+        }),
+    ],
+    ['delete', () => keyClient().beginDeleteKey('assert')],
+    ['backup', () => keyClient().backupKey('assert')],
+    ['rotate', () => keyClient().rotateKey('assert')],
+  ])('to %s is granted to nobody here', async (_, act) => {
+    expect((await refusalOf(act())).statusCode).toBe(403)
   })
 })

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
+import type { IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TokenCredential } from '@azure/core-auth'
-import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/emulator.ts'
-import { worldSchema, type World } from '../../src/emulator/world.ts'
+import { Agent, request as send } from 'undici'
 import type { z } from 'zod'
+import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/emulator.ts'
+import type { VaultRecord } from '../../src/emulator/vault-log/record.ts'
+import { worldSchema, type World } from '../../src/emulator/world.ts'
 
 /** A running emulator for one test file, with what Azure's own clients need to talk to it. */
 export interface TestEmulator extends Emulator {
@@ -16,6 +19,12 @@ export interface TestEmulator extends Emulator {
   control(request: string, body?: unknown): Promise<unknown>
   /** Speaks for a principal of the world with real tokens of the emulated Entra. */
   credential(principal: string, resource?: string): TokenCredential
+  /** A bearer token of a principal, as its credential would send it. */
+  token(principal: string, resource?: string): Promise<string>
+  /** One request to a vault, as it stands: nothing is added to it and nothing retried. */
+  ask(vault: string, request: string, options?: RawOptions): Promise<RawAnswer>
+  /** Audit records of what `act` caused, in order. */
+  recordsOf(act: () => Promise<unknown>): Promise<readonly VaultRecord[]>
   /** URL of a vault, by name. */
   vaultUrl(vault: string): string
   /** Options every Azure client takes here: our CA, no retries, and no check of the challenge's host. */
@@ -26,6 +35,19 @@ export interface TestEmulator extends Emulator {
   }
   /** Closes everything and removes what was written. */
   stop(): Promise<void>
+}
+
+export interface RawOptions {
+  readonly token?: string
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface RawAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  /** Parsed, or the text where it is no JSON. */
+  readonly body: unknown
 }
 
 export interface TestEmulatorOptions extends Partial<EmulatorOptions> {
@@ -78,6 +100,12 @@ export async function startTestEmulator({
   const world = options.world ?? smallWorld(vaults)
   const emulator = await startEmulator({ stateFolder, ...options, world })
   const ca = readFileSync(emulator.endpoints.caFile, 'utf8')
+  const agent = new Agent({ connect: { ca } })
+  const vaultUrl = (vault: string) => {
+    const url = emulator.endpoints.vaults[vault]
+    if (url === undefined) throw new TypeError(`the world has no vault '${vault}'`)
+    return url
+  }
   return {
     ...emulator,
     world,
@@ -85,16 +113,55 @@ export async function startTestEmulator({
     control: (request, body) => askControl(emulator, request, body),
     credential: (name, resource = 'https://vault.azure.net') =>
       credentialFrom(emulator, world, name, resource),
-    vaultUrl: (vault) => emulator.endpoints.vaults[vault] ?? `https://no-vault.invalid/${vault}`,
+    token: async (name, resource = 'https://vault.azure.net') => {
+      const issued = await credentialFrom(emulator, world, name, resource).getToken([])
+      return issued?.token ?? ''
+    },
+    ask: (vault, request, raw) => askRaw(agent, vaultUrl(vault), request, raw),
+    recordsOf: async (act) => {
+      const before = emulator.vaultLog.records().length
+      await act()
+      return emulator.vaultLog.records().slice(before)
+    },
+    vaultUrl,
     clientOptions: {
       disableChallengeResourceVerification: true,
       retryOptions: { maxRetries: 0 },
       tlsOptions: { ca },
     },
     stop: async () => {
+      await agent.close()
       await emulator.close()
       await rm(stateFolder, { recursive: true, force: true })
     },
+  }
+}
+
+async function askRaw(
+  dispatcher: Agent,
+  origin: string,
+  text: string,
+  { token, body, headers = {} }: RawOptions = {},
+): Promise<RawAnswer> {
+  const [method = 'GET', target = '/'] = text.split(' ')
+  const answer = await send(`${origin}${target}`, {
+    dispatcher,
+    method,
+    headers: {
+      ...headers,
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    body: body === undefined ? null : JSON.stringify(body),
+  })
+  const received = await answer.body.text()
+  return { status: answer.statusCode, headers: answer.headers, body: parsedOr(received) }
+}
+
+function parsedOr(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
   }
 }
 

@@ -53,7 +53,6 @@ export function keyBundle(
     },
     attributes: keyAttributes(certificate, version),
     managed: true,
-    tags: {},
   }
 }
 
@@ -87,7 +86,6 @@ export const keyItem = (
   kid: identifierOf(origin, 'keys', certificate.name, version.version),
   attributes: keyAttributes(certificate, version),
   managed: true,
-  tags: {},
 })
 
 /** base64url(SHA-1(DER)): what REST calls `x5t`. */
@@ -109,7 +107,6 @@ export function certificateBundle(
     attributes: certificateAttributes(version),
     policy: certificatePolicy(origin, certificate, version),
     pending: { id: `${origin}/certificates/${certificate.name}/pending` },
-    tags: {},
   }
 }
 
@@ -121,7 +118,6 @@ export const certificateItem = (
   id: identifierOf(origin, 'certificates', certificate.name, version.version),
   x5t: thumbprintOf(version.der),
   attributes: certificateAttributes(version),
-  tags: {},
 })
 
 const monthSeconds = 30 * 86_400

@@ -57,6 +57,7 @@ const routes: Readonly<Record<Collection, readonly Route[]>> = {
     route('GET ', 'KeyList', 'keys/read', 'keys'),
     route('GET {name}/versions', 'KeyListVersions', 'keys/read', 'key-versions'),
     route('GET {name}/rotationpolicy', 'KeyRotationPolicyGet', 'keys/rotationpolicy/read'),
+    route('GET {name}/attestation', 'KeyGet', 'keys/read', 'key-attestation'),
     route('GET {name}/{version}/attestation', 'KeyGet', 'keys/read', 'key-attestation'),
     route('GET {name}/{version}', 'KeyGet', 'keys/read', 'key'),
     route('POST {name}/create', 'KeyCreate', 'keys/create/action'),

@@ -29,7 +29,6 @@ export function getSecret(content: VaultContent, object: VaultObject): Performed
         recoverableDays: 90,
       },
       kid: identifierOf(content.origin, 'keys', certificate.name, version.version),
-      tags: {},
     },
   }
 }
