@@ -6,9 +6,18 @@ import type { Clock } from './base/clock.ts'
 import { CertificateError } from './certificate/certificate.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
-import type { LoadedPolicy } from './policy/grant-file.ts'
+import type { Policy } from './policy/policy.ts'
 import { SignerError } from './signer/signer.ts'
 import { createService, type Service } from './wiring.ts'
+
+/** The grants in force, and what the ledger says of them. */
+export interface LoadedPolicy {
+  readonly policy: Policy
+  /** base64url SHA-256 over the grant files as they were read. */
+  readonly sha256: string
+  /** Files that did not load and therefore grant nothing. */
+  readonly brokenFiles: number
+}
 
 /** Everything that `countersign serve` has found out before it begins. */
 export interface ServeOptions {

@@ -116,7 +116,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     cacheBytes: () => cache.bytes,
     cacheEntries: () => cache.entries,
     unprovedSignatures: () => proofs.unproved,
-    ready: readiness.ready,
+    ready: () => readiness.ready(),
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
 
@@ -155,7 +155,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
       isStopping = true
     },
     close: async () => {
-      await Promise.all([access.close(), entraAgent.close()])
+      await Promise.all([access.close(), entraAgent.close(), fetcher.close()])
     },
   }
 }

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { Secret } from '../base/secret.ts'
+import type { CallerEnvironment } from '../config/environment.ts'
+
+/**
+ * The caller's own token: from the file that is named, else from the environment, else from the CI
+ * platform, which is asked for one that is meant for the service.
+ *
+ * @throws Error that says what to set when there is none.
+ */
+export async function findCallerToken(
+  file: string | undefined,
+  audience: string,
+  environment: CallerEnvironment,
+): Promise<Secret<string>> {
+  const namedFile = file ?? environment.tokenFile
+  if (namedFile !== undefined) return new Secret(readFileSync(namedFile, 'utf8').trim())
+  if (environment.token !== undefined) return environment.token
+  if (environment.requestUrl !== undefined && environment.requestToken !== undefined) {
+    return askPlatform(environment.requestUrl, environment.requestToken, audience)
+  }
+  throw new Error(
+    'no caller token: give --token-file FILE, set COUNTERSIGN_TOKEN_FILE or COUNTERSIGN_TOKEN, or run in a ' +
+      'GitHub Actions job with "permissions: id-token: write"',
+  )
+}
+
+const requestUrlAnswer = z.object({ value: z.string().min(1) })
+
+/** GitHub's request URL answers with a token for the audience that is asked for. */
+async function askPlatform(
+  requestUrl: string,
+  requestToken: Secret<string>,
+  audience: string,
+): Promise<Secret<string>> {
+  const url = new URL(requestUrl)
+  url.searchParams.set('audience', audience)
+  const response = await fetch(url, {
+    headers: { accept: 'application/json', authorization: `Bearer ${requestToken.reveal()}` },
+    signal: AbortSignal.timeout(10_000),
+    redirect: 'error',
+  })
+  const answer = requestUrlAnswer.safeParse(await response.json().catch(() => undefined))
+  if (!response.ok || !answer.success) {
+    throw new Error(`the platform's request URL gave no token (status ${response.status})`)
+  }
+  return new Secret(answer.data.value)
+}

@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest'
+import { readSourceFiles, roomOf } from '../support/source-files.ts'
+
+/**
+ * Which room may import which. Reads from the ground up: everything may use what is above it in this
+ * table and is named beside it, and nothing else. Capabilities are strangers to one another.
+ */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  'vault-access': ['base'],
+  config: ['base'],
+  caller: ['base'],
+  policy: ['base'],
+  assertion: ['base'],
+  certificate: ['base', 'vault-access'],
+  signer: ['base', 'vault-access'],
+  'token-endpoint': ['base'],
+  'token-cache': ['base'],
+  ledger: ['base'],
+  issuance: [
+    'base',
+    'caller',
+    'policy',
+    'assertion',
+    'certificate',
+    'signer',
+    'token-endpoint',
+    'token-cache',
+    'ledger',
+  ],
+  reconcile: ['base', 'ledger'],
+  telemetry: ['base', 'issuance'],
+  http: ['base', 'issuance', 'assertion', 'caller', 'ledger', 'signer', 'token-endpoint'],
+  'wiring.ts': [
+    'base',
+    'caller',
+    'certificate',
+    'config',
+    'http',
+    'issuance',
+    'ledger',
+    'policy',
+    'signer',
+    'telemetry',
+    'token-cache',
+    'token-endpoint',
+    'vault-access',
+  ],
+  'main.ts': ['base', 'certificate', 'config', 'http', 'policy', 'signer', 'wiring.ts'],
+  cli: ['base', 'config', 'emulator', 'ledger', 'main.ts', 'policy', 'reconcile'],
+  emulator: [],
+}
+
+const files = readSourceFiles('src/**/*.ts')
+const arrows = files.flatMap(({ path, imports }) =>
+  imports
+    .filter((imported) => roomOf(imported) !== roomOf(path))
+    .map((imported) => ({
+      from: path,
+      to: imported,
+      rooms: `${roomOf(path)} → ${roomOf(imported)}`,
+    })),
+)
+
+describe('one direction of imports', () => {
+  test('every room of src is in the table', () => {
+    const rooms = new Set(files.map(({ path }) => roomOf(path)))
+    expect([...rooms].sort()).toEqual(Object.keys(mayImport).sort())
+  })
+
+  test('no file imports what its room may not', () => {
+    const wrong = arrows.filter(
+      ({ from, to }) => mayImport[roomOf(from)]?.includes(roomOf(to)) !== true,
+    )
+    expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([])
+  })
+
+  test('every arrow of the table is used, so that it permits nothing by habit', () => {
+    const used = new Set(arrows.map(({ rooms }) => rooms))
+    const permitted = Object.entries(mayImport).flatMap(([from, rooms]) =>
+      rooms.map((to) => `${from} → ${to}`),
+    )
+    expect(permitted.filter((arrow) => !used.has(arrow))).toEqual([])
+  })
+
+  test('only the verbs that need the emulator load it, and dynamically', () => {
+    const importers = arrows.filter(({ to }) => roomOf(to) === 'emulator').map(({ from }) => from)
+    expect([...new Set(importers)].sort()).toEqual(['src/cli/demo.ts', 'src/cli/emulate.ts'])
+    const statically = files.filter(
+      ({ path, text }) =>
+        importers.includes(path) && /^import (?!type).*'\.\.\/emulator\//m.test(text),
+    )
+    expect(statically.map(({ path }) => path)).toEqual([])
+  })
+})
+
+describe('things that live in one place', () => {
+  const users = (pattern: RegExp) =>
+    files.filter(({ text }) => pattern.test(text)).map(({ path }) => path)
+
+  test('Azure SDKs are imported by adapters alone', () => {
+    const importers = files
+      .filter(({ packages }) => packages.some((name) => name.startsWith('@azure/')))
+      .map(({ path }) => path)
+    expect(importers).toEqual([
+      'src/certificate/key-vault-certificate.ts',
+      'src/signer/key-vault-signer.ts',
+      'src/vault-access/undici-http-client.ts',
+      'src/vault-access/vault-access.ts',
+      'src/vault-access/vault-failure.ts',
+    ])
+  })
+
+  test('the secret interface of Key Vault is imported nowhere', () => {
+    const importers = files.filter(({ packages }) => packages.includes('@azure/keyvault-secrets'))
+    expect(importers).toEqual([])
+    // The tests do import it, so the name is spelled right.
+    const tests = readSourceFiles('test/conformance/*.ts')
+    expect(tests.some(({ packages }) => packages.includes('@azure/keyvault-secrets'))).toBe(true)
+  })
+
+  test('the environment is read by one file', () => {
+    expect(users(/\bprocess\s*\.\s*env\b/)).toEqual(['src/config/environment.ts'])
+  })
+
+  test('the time is told by one clock of the product and one of the emulator', () => {
+    expect(users(/\bDate\.(now|parse)\b|\bnew Date\b/)).toEqual([
+      'src/base/clock.ts',
+      'src/emulator/emulator-clock.ts',
+    ])
+  })
+
+  test('signals of the process are handled in one file', () => {
+    const handlers = users(/process\.(on|once)\(\s*(signal|'SIG)/)
+    expect(handlers.filter((path) => !path.startsWith('src/cli/'))).toEqual(['src/main.ts'])
+  })
+
+  test('adapters are constructed by the wiring alone', () => {
+    const adapters =
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createVaultAccess)\(/
+    const callers = files.filter(({ text }) =>
+      text
+        .split('\n')
+        .some((line) => adapters.test(line) && !/^export (async )?function/.test(line)),
+    )
+    expect(callers.map(({ path }) => path)).toEqual(['src/wiring.ts'])
+  })
+
+  test('nothing outside the emulator can hold a private key', () => {
+    const holders = users(/\b(createPrivateKey|generateKeyPair|privateEncrypt|createSign)\b/)
+    expect(holders.filter((path) => !path.startsWith('src/emulator/'))).toEqual([])
+    expect(holders.length).toBeGreaterThan(0)
+  })
+})
