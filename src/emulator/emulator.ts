@@ -12,10 +12,18 @@ import {
 import { startControl, type ControlRoute } from './control.ts'
 import { createEmulatorClock, type EmulatorClock } from './emulator-clock.ts'
 import { generateEntraKey } from './entra/entra-keys.ts'
+import { entraRoutes } from './entra/entra-routes.ts'
 import { createEntra, type Entra } from './entra/entra.ts'
 import { createFaultList, type FaultList } from './faults.ts'
-import { listenHttps } from './listener.ts'
+import { createCallerIssuers, type CallerIssuers } from './issuers/caller-issuers.ts'
+import { issuerRoutes } from './issuers/issuer-routes.ts'
+import { listenHttp, listenHttps } from './listener.ts'
+import { createAppService, type AppServiceIdentity } from './managed-identity/app-service.ts'
+import { principalRoutes } from './managed-identity/principal-routes.ts'
+import { createPrincipalTokens } from './managed-identity/principal-tokens.ts'
 import { createSeededRandom } from './random.ts'
+import { createAuthorityKeys } from './sample-resource/authority-keys.ts'
+import { createSampleResource, sampleAudience } from './sample-resource/sample-resource.ts'
 import { createSigningKeys } from './signing-keys.ts'
 import { deliverySchema, type DeliveryDials } from './vault-log/delivery.ts'
 import type { BlobShape } from './vault-log/storage-account.ts'
@@ -44,6 +52,12 @@ export interface EmulatorEndpoints {
   readonly authority: string
   /** Vault URLs by name. */
   readonly vaults: Readonly<Record<string, string>>
+  /** `iss` of each issuer of caller tokens, by name. */
+  readonly issuers: Readonly<Record<string, string>>
+  /** `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` of each managed identity, by principal. */
+  readonly managedIdentities: Readonly<Record<string, AppServiceIdentity>>
+  /** `GET` it with an access token for `https://orders.example`. */
+  readonly sampleResource: string
   readonly control: { readonly origin: string; readonly token: string }
   /** PEM that clients must trust; gone again when the emulator has ended. */
   readonly caFile: string
@@ -56,6 +70,7 @@ export interface Emulator {
   readonly clock: EmulatorClock
   readonly faults: FaultList
   readonly entra: Entra
+  readonly issuers: CallerIssuers
   readonly vaults: readonly RunningVault[]
   readonly vaultLog: VaultLog
   /** Ends every connection, frees every port and closes every file; nothing of it goes on. */
@@ -119,6 +134,42 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   })
   registerCertificates(world, vaults, entra)
 
+  const issuersListener = starting.adopt(await listenHttps({ tls }), (part) => part.close())
+  const issuers = await createCallerIssuers({
+    origin: issuersListener.origin,
+    issuers: world.issuers,
+    clock,
+    faults,
+  })
+  issuersListener.serve(issuers.service)
+
+  const appServiceListener = starting.adopt(await listenHttp(), (part) => part.close())
+  const issuePrincipalToken = createPrincipalTokens(entra.accessTokens, entra.directory)
+  const appService = createAppService({
+    origin: appServiceListener.origin,
+    principals: world.principals,
+    issueToken: issuePrincipalToken,
+    clock,
+    faults,
+  })
+  appServiceListener.serve(appService.service)
+
+  const keysUrl = new URL('/common/discovery/v2.0/keys', authority.origin)
+  const authorityKeys = starting.adopt(
+    createAuthorityKeys(keysUrl, certificateAuthority.certificatePem),
+    (part) => part.close(),
+  )
+  const sampleListener = starting.adopt(await listenHttps({ tls }), (part) => part.close())
+  sampleListener.serve(
+    createSampleResource({
+      authorityOrigin: authority.origin,
+      authorityKeys,
+      audience: sampleAudience,
+      tenantIds: tenantIdsOf(sampleAudience, world),
+      clock,
+    }),
+  )
+
   const state: ControlRoute = {
     method: 'GET',
     path: '/state',
@@ -135,6 +186,9 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       ...clockRoutes(clock, vaultLog),
       ...vaultLogRoutes(vaultLog),
       ...vaultRoutes(vaults),
+      ...entraRoutes(entra, world),
+      ...issuerRoutes(issuers),
+      ...principalRoutes(world, issuePrincipalToken),
     ],
     options.controlPort ?? 0,
   )
@@ -145,6 +199,9 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     endpoints: {
       authority: authority.origin,
       vaults: Object.fromEntries(vaults.map(({ name, url }) => [name, url])),
+      issuers: Object.fromEntries(issuers.list().map(({ name, url }) => [name, url])),
+      managedIdentities: appService.identities,
+      sampleResource: `${sampleListener.origin}/orders`,
       control: { origin: control.origin, token: control.token },
       caFile,
       vaultLogFolder,
@@ -152,6 +209,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     clock,
     faults,
     entra,
+    issuers,
     vaults,
     vaultLog,
     close: () => running.disposeAsync(),
@@ -163,6 +221,12 @@ function parseOption<Schema extends z.ZodType>(name: string, schema: Schema, val
   const result = schema.safeParse(value)
   if (result.success) return result.data
   throw new RangeError(`${name}: ${z.prettifyError(result.error)}`)
+}
+
+/** Of the tenants that have a resource; none where the world has no such resource. */
+const tenantIdsOf = (uri: string, { resources, tenants }: World): readonly string[] => {
+  const resource = resources.find(({ uris }) => uris.includes(uri))
+  return tenants.filter(({ name }) => resource?.tenants.includes(name)).map(({ id }) => id)
 }
 
 const vaultState = ({ name, url, store }: RunningVault) => ({

@@ -1,6 +1,7 @@
 import { createHash, generateKeyPair, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { JWK } from 'jose'
+import { z } from 'zod'
 
 /** An RSA key that signs tokens of an emulated issuer, with the public JWK that its JWKS shows. */
 export interface SigningKey {
@@ -21,8 +22,15 @@ export interface SigningKeys {
    * @param previous `withdrawn` takes the older keys out of the JWKS at once, so that tokens they
    *   signed no longer verify: what a compromised issuer does.
    */
-  rotate(previous: 'published' | 'withdrawn'): Promise<SigningKey>
+  rotate(previous: Previous): Promise<SigningKey>
 }
+
+export type Previous = 'published' | 'withdrawn'
+
+/** How the control interface orders a rotation. */
+export const rotationSchema = z
+  .strictObject({ previous: z.enum(['published', 'withdrawn']).default('published') })
+  .default({ previous: 'published' })
 
 /** Entra, GitHub and GitLab show between two and five; an endless list would only hide stale keys. */
 const publishedMax = 3

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createLocalJWKSet, errors, jwtVerify, SignJWT, type JSONWebKeySet } from 'jose'
 import type { EmulatorClock } from '../emulator-clock.ts'
-import type { SigningKeys } from '../signing-keys.ts'
+import type { Previous, SigningKeys } from '../signing-keys.ts'
 import type { WorldResource } from '../world.ts'
 
 /** The service principal that a token speaks for. */
@@ -57,7 +57,7 @@ export interface AccessTokens {
   ): Promise<AccessTokenVerdict>
   /** The published keys, without the issuer that Entra writes beside each. */
   jwks(): JSONWebKeySet
-  rotate(previous?: 'published' | 'withdrawn'): Promise<void>
+  rotate(previous?: Previous): Promise<void>
 }
 
 export interface AccessTokensDeps {

@@ -24,6 +24,7 @@ export type Block = z.output<typeof blockSchema>
 export interface Blocks {
   put(block: Block): void
   lift(block: Block): void
+  clear(): void
   list(): readonly Block[]
   /** What a client is told that has proven itself; undefined where nothing is held against it. */
   refusal(tenant: DirectoryTenant, client: DirectoryClient): EntraRefusal | undefined
@@ -39,6 +40,9 @@ export function createBlocks(): Blocks {
     },
     lift: (block) => {
       blocks = without(block)
+    },
+    clear: () => {
+      blocks = []
     },
     list: () => blocks,
     refusal: (tenant, client) => {

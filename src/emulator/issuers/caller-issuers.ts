@@ -3,7 +3,7 @@ import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchang
 import { replyAfter, replyInstead } from '../fault-replies.ts'
 import type { FaultList } from '../faults.ts'
 import { jsonReply } from '../json-reply.ts'
-import type { SigningKeys } from '../signing-keys.ts'
+import { createSigningKeys, type SigningKeys } from '../signing-keys.ts'
 import type { WorldIssuer } from '../world.ts'
 import { callerTokenClaims, signCallerToken } from './caller-token.ts'
 import { issuerKinds } from './claim-sets.ts'
@@ -30,20 +30,21 @@ export interface CallerIssuers {
 
 export interface CallerIssuersDeps {
   readonly origin: string
-  /** Each with keys of its own. */
-  readonly issuers: readonly { readonly issuer: WorldIssuer; readonly keys: SigningKeys }[]
+  readonly issuers: readonly WorldIssuer[]
   readonly clock: EmulatorClock
   readonly faults: FaultList
+  /** Called once for each issuer: none signs with another's key. */
+  readonly createKeys?: () => Promise<SigningKeys>
 }
 
-export function createCallerIssuers(deps: CallerIssuersDeps): CallerIssuers {
-  const { origin, clock, faults } = deps
-  const issuers = new Map(
-    deps.issuers.map(({ issuer, keys }) => [
-      issuer.name,
-      createCallerIssuer(`${origin}/${issuer.name}`, issuer, keys, clock),
-    ]),
+export async function createCallerIssuers(deps: CallerIssuersDeps): Promise<CallerIssuers> {
+  const { origin, clock, faults, createKeys = createSigningKeys } = deps
+  const created = await Promise.all(
+    deps.issuers.map(async (issuer) =>
+      createCallerIssuer(`${origin}/${issuer.name}`, issuer, await createKeys(), clock),
+    ),
   )
+  const issuers = new Map(created.map((issuer) => [issuer.name, issuer]))
   const serve = async (request: EmulatedRequest): Promise<EmulatedReply> => {
     const [, name = '', ...rest] = request.path.split('/')
     const issuer = issuers.get(name)
@@ -59,7 +60,7 @@ export function createCallerIssuers(deps: CallerIssuersDeps): CallerIssuers {
       return instead ?? replyAfter(fault, await serve(request))
     },
     find: (name) => issuers.get(name),
-    list: () => [...issuers.values()],
+    list: () => created,
   }
 }
 

@@ -5,6 +5,9 @@ import type { EmulatedReply, EmulatedService } from '../exchange.ts'
 import { jsonReply } from '../json-reply.ts'
 import { KeysUnreachableError, type AuthorityKeys } from './authority-keys.ts'
 
+/** What the default world calls it. */
+export const sampleAudience = 'https://orders.example'
+
 export interface SampleResourceDeps {
   /** Of the emulated Entra. */
   readonly authorityOrigin: string

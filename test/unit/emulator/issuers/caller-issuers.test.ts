@@ -29,13 +29,12 @@ function createTestKeys() {
 
 async function createTestIssuers() {
   const faults = createFaultList(createSeededRandom(1))
-  const issuers = createCallerIssuers({
+  const issuers = await createCallerIssuers({
     origin,
-    issuers: await Promise.all(
-      defaultWorld.issuers.map(async (issuer) => ({ issuer, keys: await createTestKeys() })),
-    ),
+    issuers: defaultWorld.issuers,
     clock: createEmulatorClock(),
     faults,
+    createKeys: createTestKeys,
   })
   const find = (name: string): CallerIssuer => {
     const issuer = issuers.find(name)
