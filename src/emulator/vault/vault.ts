@@ -209,6 +209,7 @@ const apiVersions = [
   '7.5',
   '7.6',
   '2025-07-01',
+  '2026-04-01',
 ]
 
 function apiVersionError(query: URLSearchParams) {

@@ -1,0 +1,216 @@
+import { constants, createHash, X509Certificate, verify } from 'node:crypto'
+import { RestError } from '@azure/core-rest-pipeline'
+import { CryptographyClient, type CryptographyClientOptions } from '@azure/keyvault-keys'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { startTestEmulator, type TestEmulator } from '../support/emulator.ts'
+
+let emulator: TestEmulator
+
+const message = Buffer.from('header.payload')
+const digest = createHash('sha256').update(message).digest()
+
+beforeAll(async () => {
+  const roleAssignments = [
+    { principal: 'signer', actions: ['keys/read' as const, 'keys/sign/action' as const] },
+  ]
+  emulator = await startTestEmulator({
+    // 20 operations on an HSM key of 2048 bits per window.
+    throttleScale: 0.01,
+    vaults: [
+      { name: 'first', certificates: [{ name: 'assert' }], roleAssignments },
+      {
+        name: 'second',
+        certificates: [{ name: 'assert' }, { name: 'large', keySize: 4096 }],
+        roleAssignments,
+      },
+    ],
+  })
+})
+afterAll(() => emulator.stop())
+afterEach(async () => {
+  emulator.faults.clear()
+  // Into another window, where nothing has been spent.
+  await emulator.control('POST /clock', { shiftSeconds: 10 })
+})
+
+/** A client that has met the challenge, so that what follows is one request each. */
+async function warmClient(
+  vault = 'first',
+  key = 'assert',
+  options: CryptographyClientOptions = emulator.clientOptions,
+) {
+  const client = new CryptographyClient(
+    `${emulator.vaultUrl(vault)}/keys/${key}/`,
+    emulator.credential('signer'),
+    options,
+  )
+  await client.sign('RS256', digest)
+  return client
+}
+
+async function failureOf(act: Promise<unknown>): Promise<RestError> {
+  const error: unknown = await act.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  if (error instanceof RestError) return error
+  throw new TypeError(`no RestError but ${String(error)}`)
+}
+
+const statuses = (records: Awaited<ReturnType<TestEmulator['recordsOf']>>) =>
+  records.map(({ operationName, properties }) => `${operationName} ${properties.httpStatusCode}`)
+
+describe('throttling', () => {
+  const signUntilRefused = async (client: CryptographyClient) => {
+    for (let made = 0; made < 100; made += 1) {
+      const outcome = await client.sign('RS256', digest).catch((error: unknown) => error)
+      if (outcome instanceof RestError) return { made, error: outcome }
+    }
+    throw new Error('never throttled')
+  }
+
+  test('answers 429 without Retry-After, which the SDK does not retry even when told to', async () => {
+    const client = await warmClient('first', 'assert', {
+      ...emulator.clientOptions,
+      retryOptions: { maxRetries: 3 },
+    })
+    const records = await emulator.recordsOf(async () => {
+      const { error } = await signUntilRefused(client)
+      expect([error.statusCode, error.code]).toEqual([429, 'Throttled'])
+      expect(error.message).toBe(
+        'Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached',
+      )
+      expect(error.response?.headers.get('retry-after')).toBeUndefined()
+    })
+    expect(statuses(records).filter((status) => status === 'KeySign 429')).toHaveLength(1)
+  })
+
+  test('counts one 4096-bit signature as eight of 2048 bits', async () => {
+    // 20 units: one request to warm up (8 for its GET, 8 for its signature), then 4 are left.
+    const large = await warmClient('second', 'large')
+    const small = new CryptographyClient(
+      `${emulator.vaultUrl('second')}/keys/assert/`,
+      emulator.credential('signer'),
+      emulator.clientOptions,
+    )
+    // Its GET and three signatures.
+    expect((await signUntilRefused(small)).made).toBe(3)
+    expect((await failureOf(large.sign('RS256', digest))).statusCode).toBe(429)
+  })
+
+  test('of one vault leaves the others alone, and ends with its window', async () => {
+    const first = await warmClient('first')
+    const second = await warmClient('second')
+    await signUntilRefused(first)
+    expect((await second.sign('RS256', digest)).result).toHaveLength(256)
+    await emulator.control('POST /clock', { shiftSeconds: 10 })
+    expect((await first.sign('RS256', digest)).result).toHaveLength(256)
+  })
+})
+
+describe('a fault', () => {
+  const add = (kind: string, more: object = {}) =>
+    emulator.control('POST /faults', { at: 'vault', kind, match: 'POST /keys/assert/', ...more })
+
+  test('throttle: nothing is signed, and the record says 429', async () => {
+    const client = await warmClient()
+    await add('throttle')
+    const records = await emulator.recordsOf(async () => {
+      expect((await failureOf(client.sign('RS256', digest))).statusCode).toBe(429)
+    })
+    expect(statuses(records)).toEqual(['KeySign 429'])
+    expect((await client.sign('RS256', digest)).result).toHaveLength(256)
+  })
+
+  test.each([500, 503])('server-error %i: nothing is signed', async (status) => {
+    const client = await warmClient()
+    await add('server-error', { status })
+    const records = await emulator.recordsOf(async () => {
+      expect((await failureOf(client.sign('RS256', digest))).statusCode).toBe(status)
+    })
+    expect(statuses(records)).toEqual([`KeySign ${status}`])
+  })
+
+  test('drop-before: the connection dies, and the log knows of no signature', async () => {
+    const client = await warmClient()
+    await add('drop-before')
+    const records = await emulator.recordsOf(async () => {
+      expect((await failureOf(client.sign('RS256', digest))).code).toBe('ECONNRESET')
+    })
+    expect(records).toEqual([])
+  })
+
+  test('drop-after: the connection dies just so, and the log knows of the signature', async () => {
+    const client = await warmClient()
+    await add('drop-after')
+    const records = await emulator.recordsOf(async () => {
+      expect((await failureOf(client.sign('RS256', digest))).code).toBe('ECONNRESET')
+    })
+    expect(statuses(records)).toEqual(['KeySign 200'])
+  })
+
+  test('delay: the signature comes, later', async () => {
+    const client = await warmClient()
+    await add('delay', { delayMs: 120 })
+    const started = performance.now()
+    expect((await client.sign('RS256', digest)).result).toHaveLength(256)
+    expect(performance.now() - started).toBeGreaterThan(110)
+  })
+
+  const verifies = (signature: Uint8Array) => {
+    const der = emulator.vaults[0]?.store.find('assert')?.versions.at(-1)?.der ?? Buffer.alloc(0)
+    const key = { key: new X509Certificate(der).publicKey, padding: constants.RSA_PKCS1_PADDING }
+    return verify('sha256', message, key, signature)
+  }
+
+  test('wrong-signature: a signature of the right length that verifies nowhere', async () => {
+    const client = await warmClient()
+    await add('wrong-signature')
+    const wrong = (await client.sign('RS256', digest)).result
+    expect([wrong.length, verifies(wrong)]).toEqual([256, false])
+    expect(verifies((await client.sign('RS256', digest)).result)).toBe(true)
+  })
+
+  test('wrong-key-id: the answer names a version that did not sign', async () => {
+    const version = emulator.vaults[0]?.store.find('assert')?.versions.at(-1)?.version ?? ''
+    const keyIdOf = async () => {
+      const { body } = await emulator.ask('first', 'POST /keys/assert/sign?api-version=7.4', {
+        token: await emulator.token('signer'),
+        body: { alg: 'RS256', value: digest.toString('base64url') },
+      })
+      return (body as { kid: string }).kid
+    }
+    await add('wrong-key-id')
+    expect(await keyIdOf()).not.toContain(version)
+    expect(await keyIdOf()).toContain(version)
+  })
+
+  test('malformed: 200 with half an answer, and the signature was made', async () => {
+    const client = await warmClient()
+    await add('malformed')
+    const records = await emulator.recordsOf(() => failureOf(client.sign('RS256', digest)))
+    expect(statuses(records)).toEqual(['KeySign 200'])
+  })
+
+  test('strikes as often as it says, and only what it matches', async () => {
+    const client = await warmClient()
+    await add('server-error', { times: 2 })
+    const records = await emulator.recordsOf(async () => {
+      for (let i = 0; i < 3; i += 1) await client.sign('RS256', digest).catch(() => undefined)
+    })
+    expect(statuses(records)).toEqual(['KeySign 503', 'KeySign 503', 'KeySign 200'])
+    await add('server-error', { match: 'POST /keys/other/' })
+    expect((await client.sign('RS256', digest)).result).toHaveLength(256)
+  })
+
+  test('is not spent on the probe that a cold client sends without a token', async () => {
+    await add('server-error', { match: 'GET /keys/assert/' })
+    const client = new CryptographyClient(
+      `${emulator.vaultUrl('first')}/keys/assert/`,
+      emulator.credential('signer'),
+      emulator.clientOptions,
+    )
+    const records = await emulator.recordsOf(() => failureOf(client.sign('RS256', digest)))
+    expect(statuses(records)).toEqual(['KeyGet 401', 'KeyGet 503'])
+  })
+})
