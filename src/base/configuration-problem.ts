@@ -17,3 +17,9 @@ export function formatProblem(problem: ConfigurationProblem): string {
   const warning = problem.severity === 'warning' ? 'warning: ' : ''
   return `${problem.file}:${problem.line}: ${warning}${problem.rule}: ${problem.message}`
 }
+
+/** By file, then by line: the order in which people mend them. */
+export function byPlace(a: ConfigurationProblem, b: ConfigurationProblem): number {
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1
+  return a.line - b.line
+}

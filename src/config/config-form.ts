@@ -1,0 +1,63 @@
+import { z } from 'zod'
+import { oneOf, parsed, text, wholeNumber } from '../base/forms.ts'
+import { isLoopback } from '../base/loopback.ts'
+import { applicationsForm } from './applications.ts'
+import { certificatesForm } from './certificates.ts'
+import { cloudForm } from './cloud.ts'
+import { issuersForm } from './issuer-forms.ts'
+import { listenForm } from './listen.ts'
+
+/** `countersign.yaml` as an operator may write it: the source of the JSON Schema and of every default. */
+export const configForm = z.strictObject({
+  publicUrl: parsed(
+    'the origin that callers reach, such as https://countersign.contoso.example, with nothing behind it (http on loopback alone)',
+    parsePublicUrl,
+    '^https?://',
+  ).describe('Origin under which callers reach the service: the audience of their tokens.'),
+  listen: listenForm,
+  cloud: cloudForm,
+  credential: oneOf(['managed-identity', 'workload-identity', 'azure-cli'])
+    .default('managed-identity')
+    .describe('How the service itself reaches the vaults; azure-cli on loopback alone.'),
+  trust: z
+    .strictObject({
+      caFiles: z
+        .array(text('the path of a PEM file'), { error: 'a list of PEM files' })
+        .default([])
+        .describe("PEM files with roots that count besides the system's own."),
+    })
+    .prefault({})
+    .describe('Extra roots, for a proxy that looks into TLS or a private authority.'),
+  certificates: certificatesForm,
+  applications: applicationsForm,
+  issuers: issuersForm,
+  grants: text('the path of a folder')
+    .default('./grants')
+    .describe('Folder of the grant files, relative to this file.'),
+  ledger: z
+    .strictObject({
+      sqlite: text('the path of a database file').describe(
+        'Database file, relative to this file; made when it is not there.',
+      ),
+    })
+    .describe('Where everything that the service does is written before it counts.'),
+  tokenCache: z
+    .strictObject({
+      maxMegabytes: wholeNumber(1, 65_536).default(256).describe('Memory for tokens, at most.'),
+      minRemainingSeconds: wholeNumber(0, 3000)
+        .default(300)
+        .describe('What a token that is served has left to live, at least.'),
+    })
+    .prefault({})
+    .describe('Tokens that are served again while they live.'),
+})
+
+export type ConfigForm = z.output<typeof configForm>
+
+function parsePublicUrl(written: string): string | undefined {
+  const url = URL.parse(written)
+  if (url === null || url.origin !== written) return undefined
+  const trusted =
+    url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
+  return trusted ? written : undefined
+}

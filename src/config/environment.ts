@@ -1,0 +1,90 @@
+import { Secret } from '../base/secret.ts'
+
+/**
+ * Every environment variable that plays a part, once. This file alone reads `process.env`; what is
+ * configured belongs into `countersign.yaml`, and the environment says where that is.
+ */
+export const environmentVariables = {
+  COUNTERSIGN_CONFIG: 'Path of countersign.yaml; ./countersign.yaml when absent.',
+  COUNTERSIGN_LOG_LEVEL: 'fatal, error, warn, info (when absent), debug, trace or silent.',
+  COUNTERSIGN_URL: 'For callers: origin of the service that token and assertion ask.',
+  COUNTERSIGN_TOKEN: "For callers: the caller's own token.",
+  COUNTERSIGN_TOKEN_FILE: "For callers: a file with the caller's own token, read at each use.",
+  ACTIONS_ID_TOKEN_REQUEST_URL: 'For callers in GitHub Actions: where the job gets its token.',
+  ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'For callers in GitHub Actions: what it shows to get it.',
+} as const
+
+/** Read by the Azure SDKs and by Node, never by us: how the service itself signs in. */
+export const environmentVariablesOfLibraries = {
+  IDENTITY_ENDPOINT: 'Managed identity in the App Service shape: where its tokens are.',
+  IDENTITY_HEADER: 'Managed identity in the App Service shape: the secret that it asks for.',
+  AZURE_CLIENT_ID: 'Client id of a user-assigned or workload identity.',
+  AZURE_TENANT_ID: 'Tenant of the workload identity.',
+  AZURE_FEDERATED_TOKEN_FILE: "File with the workload identity's token.",
+  AZURE_AUTHORITY_HOST: 'Authority of the workload identity, where it is not the public one.',
+  NODE_EXTRA_CA_CERTS: 'PEM file with more roots, for every connection of the process.',
+} as const
+
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+export interface Environment {
+  /** As named, relative to the working directory. */
+  readonly configFile: string
+  readonly logLevel: LogLevel
+  readonly caller: CallerEnvironment
+}
+
+/** What `token` and `assertion` find out about the service and about whom they ask for. */
+export interface CallerEnvironment {
+  readonly url?: string
+  readonly token?: Secret<string>
+  readonly tokenFile?: string
+  /** Both or neither: a job of GitHub Actions with `id-token: write`. */
+  readonly githubActions?: { readonly requestUrl: string; readonly requestToken: Secret<string> }
+}
+
+/** A variable that does not say what it may say. The message names it and not its value. */
+export class EnvironmentError extends Error {
+  override readonly name = 'EnvironmentError'
+}
+
+type Variables = Readonly<Partial<Record<string, string>>>
+
+/** @throws EnvironmentError for a value that cannot be taken. */
+export function readEnvironment(): Environment {
+  return environmentFrom(process.env)
+}
+
+/** A variable that is set to nothing counts as absent. */
+export function environmentFrom(variables: Variables): Environment {
+  const get = (name: keyof typeof environmentVariables) => variables[name]?.trim() || undefined
+  return {
+    configFile: get('COUNTERSIGN_CONFIG') ?? 'countersign.yaml',
+    logLevel: parseLogLevel(get('COUNTERSIGN_LOG_LEVEL') ?? 'info'),
+    caller: callerEnvironmentFrom(get),
+  }
+}
+
+function callerEnvironmentFrom(
+  get: (name: keyof typeof environmentVariables) => string | undefined,
+): CallerEnvironment {
+  const [url, token] = [get('COUNTERSIGN_URL'), get('COUNTERSIGN_TOKEN')]
+  const tokenFile = get('COUNTERSIGN_TOKEN_FILE')
+  const requestUrl = get('ACTIONS_ID_TOKEN_REQUEST_URL')
+  const requestToken = get('ACTIONS_ID_TOKEN_REQUEST_TOKEN')
+  return {
+    ...(url === undefined ? {} : { url }),
+    ...(token === undefined ? {} : { token: new Secret(token) }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+    ...(requestUrl === undefined || requestToken === undefined
+      ? {}
+      : { githubActions: { requestUrl, requestToken: new Secret(requestToken) } }),
+  }
+}
+
+function parseLogLevel(text: string): LogLevel {
+  const level = logLevels.find((known) => known === text.toLowerCase())
+  if (level !== undefined) return level
+  throw new EnvironmentError(`COUNTERSIGN_LOG_LEVEL must be one of ${logLevels.join(', ')}.`)
+}

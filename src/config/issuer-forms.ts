@@ -1,0 +1,116 @@
+import { z } from 'zod'
+import {
+  claimsForm,
+  flag,
+  listOf,
+  namedMapOf,
+  oneOf,
+  parsed,
+  tenantIdForm,
+  text,
+  wholeNumber,
+} from '../base/forms.ts'
+import { parseIssuerName } from '../base/ids.ts'
+
+/** GitHub's and GitLab's own clouds: everybody has an account there. */
+export const publicGithub = 'https://token.actions.githubusercontent.com'
+export const publicGitlab = 'https://gitlab.com'
+
+/** A managed identity's token lives 24 hours and is valid 5 minutes before; with some to spare. */
+const maxTokenSecondsDefault = 90_000
+
+const algorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const
+
+const common = {
+  audience: text('the audience of tokens that are meant for this service')
+    .optional()
+    .describe('What aud of a token must contain. Absent: publicUrl.'),
+  acceptSharedAudience: flag()
+    .default(false)
+    .describe('Accepts an audience that other services share; every entry will say so.'),
+  require: claimsForm
+    .optional()
+    .describe('Claims that every token of this issuer must have, before any grant is looked at.'),
+  algorithms: listOf(oneOf(algorithms), `a list of ${algorithms.join(', ')}`)
+    .default(['RS256'])
+    .describe('Signature algorithms that are accepted.'),
+  maxTokenSeconds: wholeNumber(60, 604_800)
+    .default(maxTokenSecondsDefault)
+    .describe('Longest exp - iat of a token that is accepted.'),
+}
+
+const issuerUrl = () => parsed('an https URL, exactly as iss has it', parseIssuerUrl, '^https://')
+
+const issuerDescription = 'Compared with iss character by character.'
+
+const openId = {
+  jwksUri: parsed('an https URL', parseIssuerUrl, '^https://')
+    .optional()
+    .describe("Where the issuer's keys are. Absent: found through its discovery document."),
+  ...common,
+}
+
+export const githubForm = z.strictObject({
+  kind: z.literal('github'),
+  issuer: issuerUrl().default(publicGithub).describe(issuerDescription),
+  ...openId,
+})
+
+export const gitlabForm = z.strictObject({
+  kind: z.literal('gitlab'),
+  issuer: issuerUrl().default(publicGitlab).describe(issuerDescription),
+  ...openId,
+})
+
+export const kubernetesForm = z.strictObject({
+  kind: z.literal('kubernetes'),
+  issuer: issuerUrl().describe(issuerDescription),
+  ...openId,
+})
+
+export const oidcForm = z.strictObject({
+  kind: z.literal('oidc'),
+  issuer: issuerUrl().describe(issuerDescription),
+  ...openId,
+})
+
+export const entraForm = z.strictObject({
+  kind: z.literal('entra'),
+  tenants: listOf(tenantIdForm, 'a list of tenant GUIDs').describe(
+    'Tenants whose applications and managed identities may call.',
+  ),
+  ...common,
+})
+
+const issuerForm = z.discriminatedUnion(
+  'kind',
+  [githubForm, gitlabForm, kubernetesForm, oidcForm, entraForm],
+  { error: 'a map that begins with kind: github, gitlab, kubernetes, oidc or entra' },
+)
+
+export const issuersForm = namedMapOf(
+  parseIssuerName,
+  issuerForm,
+  'a map with at least one issuer',
+).describe('Whose tokens prove who a caller is, each under a name of your choice.')
+
+export type IssuerForm = z.output<typeof issuerForm>
+export type IssuersForm = z.output<typeof issuersForm>
+
+/** Kept as written: issuers are compared as texts (OpenID Connect Core §2). */
+function parseIssuerUrl(written: string): string | undefined {
+  const url = URL.parse(written)
+  if (url?.protocol !== 'https:' || url.username !== '' || url.password !== '') return undefined
+  return url.search === '' && url.hash === '' ? written : undefined
+}

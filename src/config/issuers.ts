@@ -1,0 +1,150 @@
+import type { z } from 'zod'
+import { adviseOnClaims } from '../base/claim-advice.ts'
+import { claimRulesFrom, entriesOf } from '../base/forms.ts'
+import type { IssuerName } from '../base/ids.ts'
+import type { YamlPart } from '../base/yaml-part.ts'
+import type { CloudConfig, IssuerConfig } from './config.ts'
+import {
+  entraForm,
+  githubForm,
+  gitlabForm,
+  kubernetesForm,
+  oidcForm,
+  publicGithub,
+  publicGitlab,
+  type IssuerForm,
+  type IssuersForm,
+} from './issuer-forms.ts'
+import { isSharedAudience } from './shared-audience.ts'
+
+/** @param cloud Undefined when the file's own is broken: then no issuer can be compared with it. */
+export function checkIssuers(part: YamlPart, cloud: CloudConfig | undefined): void {
+  const takenBy = new Map<string, string>()
+  for (const [name, issuer] of part.parts()) {
+    const seen = seenIn(issuer)
+    if (seen === undefined) continue
+    checkTaken(issuer, seen, takenBy, name)
+    checkAudience(issuer, seen)
+    checkRequire(issuer, seen)
+    if (cloud !== undefined) checkAuthority(issuer, seen, cloud)
+  }
+}
+
+/** @param publicUrl The audience of issuers that name none. */
+export function issuersFrom(issuers: IssuersForm, publicUrl: string): readonly IssuerConfig[] {
+  return entriesOf(issuers).map(([name, form]) => issuerFrom(name, form, publicUrl))
+}
+
+function issuerFrom(name: IssuerName, form: IssuerForm, publicUrl: string): IssuerConfig {
+  const common = {
+    name,
+    audience: form.audience ?? publicUrl,
+    acceptSharedAudience: form.acceptSharedAudience,
+    require: claimRulesFrom(form.require ?? {}),
+    algorithms: [...new Set(form.algorithms)],
+    maxTokenSeconds: form.maxTokenSeconds,
+  }
+  if (form.kind === 'entra') {
+    return { ...common, kind: form.kind, tenants: [...new Set(form.tenants)].toSorted() }
+  }
+  const { kind, issuer, jwksUri } = form
+  return { ...common, kind, issuer, ...(jwksUri === undefined ? {} : { jwksUri }) }
+}
+
+const forms = {
+  github: githubForm,
+  gitlab: gitlabForm,
+  kubernetes: kubernetesForm,
+  oidc: oidcForm,
+  entra: entraForm,
+} satisfies Record<IssuerForm['kind'], z.ZodObject>
+
+const isKind = (kind: unknown): kind is keyof typeof forms =>
+  typeof kind === 'string' && Object.hasOwn(forms, kind)
+
+type Seen = Partial<IssuerForm>
+
+function seenIn(part: YamlPart): Seen | undefined {
+  const kind = part.at('kind').value
+  return isKind(kind) ? part.seen(forms[kind]) : undefined
+}
+
+const urlOf = (seen: Seen) => ('issuer' in seen ? seen.issuer : undefined)
+const tenantsOf = (seen: Seen) => ('tenants' in seen ? (seen.tenants ?? []) : [])
+
+/** A token says by `iss` whose it is: two issuers that answer to it would be one too many. */
+function checkTaken(part: YamlPart, seen: Seen, takenBy: Map<string, string>, name: string): void {
+  const url = urlOf(seen)
+  const key = url === undefined ? 'tenants' : 'issuer'
+  const marks = url === undefined ? tenantsOf(seen) : [url]
+  for (const mark of new Set(marks)) {
+    const other = takenBy.get(mark)
+    takenBy.set(mark, other ?? name)
+    if (other === undefined) continue
+    part
+      .at(key)
+      .report(
+        'same-issuer',
+        `\`${part.name}\` has the tokens of issuer ${other} too: keep them under one name.`,
+      )
+  }
+}
+
+function checkAudience(part: YamlPart, seen: Seen): void {
+  const { audience, acceptSharedAudience } = seen
+  if (audience === undefined || acceptSharedAudience !== false) return
+  if (!isSharedAudience(audience, urlOf(seen))) return
+  part
+    .at('audience')
+    .report(
+      'shared-audience',
+      `\`${part.name}.audience\` is in tokens for other services too: leave it out and ask for tokens for \`publicUrl\`, or set acceptSharedAudience: true.`,
+    )
+}
+
+/** Issuers where everybody can have tokens, and the claims that say whose a token is. */
+const ownersAt: ReadonlyMap<string, readonly string[]> = new Map([
+  [
+    publicGithub,
+    [
+      'repository_owner_id',
+      'repository_id',
+      'enterprise_id',
+      'repository_owner',
+      'repository',
+      'enterprise',
+    ],
+  ],
+  [publicGitlab, ['namespace_id', 'project_id', 'namespace_path', 'project_path']],
+])
+
+function checkRequire(part: YamlPart, seen: Seen): void {
+  const at = part.at('require')
+  const rules = claimRulesFrom(seen.require ?? {})
+  adviseOnClaims(at, rules, seen.kind)
+
+  const owners = ownersAt.get(urlOf(seen) ?? '')
+  const brokenAlready = at.value !== undefined && seen.require === undefined
+  if (owners === undefined || brokenAlready) return
+  if (rules.some(({ claim }) => owners.includes(claim))) return
+  const claim = owners[0] ?? ''
+  at.report(
+    'require-owner',
+    `Everybody can have tokens of \`${part.name}\`: add \`require: { ${claim}: ["…"] }\` with the owners whose tokens count.`,
+  )
+}
+
+/** Kind `entra` refuses users' tokens and looks at tenants; `oidc` would take anything signed. */
+function checkAuthority(part: YamlPart, seen: Seen, cloud: CloudConfig): void {
+  const url = urlOf(seen)
+  if (seen.kind !== 'oidc' || url === undefined) return
+  const { origin } = new URL(url)
+  if (origin !== cloud.authority && origin !== cloud.authorityV1) return
+  part
+    .at('issuer')
+    .report(
+      'entra-as-oidc',
+      `\`${part.name}\` is Entra, whose users have such tokens too: use kind: entra with \`tenants\`, or \`require\` what no user's token has.`,
+      'warning',
+    )
+}

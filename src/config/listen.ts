@@ -1,0 +1,87 @@
+import { isIP, isIPv4 } from 'node:net'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { listOf, parsed, text, wholeNumber } from '../base/forms.ts'
+import { isLoopback } from '../base/loopback.ts'
+import type { YamlPart } from '../base/yaml-part.ts'
+import type { ListenConfig, ListenTransport } from './config.ts'
+
+const pemFile = () => text('the path of a PEM file')
+
+const addressForm = parsed('an IP address or a range such as 10.0.0.0/24', parseAddressRange)
+
+const form = z.strictObject({
+  host: text('a host name or an IP address')
+    .default('127.0.0.1')
+    .describe('Name or address to bind. Anything but loopback needs tls or behindProxy.'),
+  port: wholeNumber(0, 65535).default(8443).describe('TCP port; 0 takes any free one.'),
+  tls: z
+    .strictObject({
+      certFile: pemFile().describe('Certificate chain, leaf first, relative to this file.'),
+      keyFile: pemFile().describe('Private key of the certificate, relative to this file.'),
+    })
+    .optional()
+    .describe('TLS that the service ends itself.'),
+  behindProxy: z
+    .strictObject({
+      addresses: listOf(addressForm, 'a list of IP addresses').describe(
+        'Where the proxy connects from: IP addresses or ranges. Others are refused.',
+      ),
+    })
+    .optional()
+    .describe('Plain http for a proxy that ends TLS.'),
+})
+
+export const listenForm = form
+  .prefault({})
+  .describe('Where callers connect. Plain http on loopback unless tls or behindProxy is given.')
+
+export type ListenForm = z.output<typeof form>
+
+export function checkListen(part: YamlPart): void {
+  const [tls, proxy] = [part.at('tls'), part.at('behindProxy')]
+  if (tls.value !== undefined && proxy.value !== undefined) {
+    proxy.report(
+      'transport',
+      '`listen.tls` and `listen.behindProxy` exclude one another: keep the one that ends TLS.',
+    )
+  }
+  const host = hostIn(part)
+  if (host === undefined || isLoopback(host)) return
+  if (tls.value !== undefined || proxy.value !== undefined) return
+  part
+    .at('host')
+    .report(
+      'plain-http',
+      '`listen.host` can be reached from other machines, and plain http is for loopback: add `listen.tls` or `listen.behindProxy`.',
+    )
+}
+
+/** Undefined when the file names a host that is none. */
+export const hostIn = (part: YamlPart) => part.seen(form).host
+
+export function listenFrom({ host, port, tls, behindProxy }: ListenForm, folder: string) {
+  return {
+    host,
+    port,
+    transport: transportFrom({ tls, behindProxy }, folder),
+  } satisfies ListenConfig
+}
+
+function transportFrom(
+  { tls, behindProxy }: Pick<ListenForm, 'tls' | 'behindProxy'>,
+  folder: string,
+): ListenTransport {
+  if (behindProxy !== undefined) {
+    return { kind: 'behind-proxy', addresses: behindProxy.addresses }
+  }
+  if (tls === undefined) return { kind: 'plain' }
+  const [certFile, keyFile] = [resolve(folder, tls.certFile), resolve(folder, tls.keyFile)]
+  return { kind: 'tls', certFile, keyFile }
+}
+
+function parseAddressRange(written: string): string | undefined {
+  const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(written) ?? []
+  if (isIP(address) === 0) return undefined
+  return Number(bits ?? 0) <= (isIPv4(address) ? 32 : 128) ? written : undefined
+}

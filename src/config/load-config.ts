@@ -1,0 +1,150 @@
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { byPlace, type ConfigurationProblem } from '../base/configuration-problem.ts'
+import { frozen } from '../base/frozen.ts'
+import { isLoopback } from '../base/loopback.ts'
+import { readTextFile } from '../base/text-file.ts'
+import { readYaml, type Nouns, type YamlPart } from '../base/yaml-part.ts'
+import { applicationsFrom, checkApplications, type TenantsFromFiles } from './applications.ts'
+import { certificatesFrom, checkCertificates } from './certificates.ts'
+import { cloudFrom } from './cloud.ts'
+import type { Config } from './config.ts'
+import { configForm, type ConfigForm } from './config-form.ts'
+import { checkIssuers, issuersFrom } from './issuers.ts'
+import { checkListen, hostIn, listenFrom } from './listen.ts'
+import { parseTenantsFile } from './tenants-file.ts'
+
+export type LoadedConfig =
+  | {
+      readonly ok: true
+      readonly config: Config
+      /** None of them keeps the service from starting. */
+      readonly warnings: readonly ConfigurationProblem[]
+    }
+  | {
+      readonly ok: false
+      /** All that could be found, warnings too. */
+      readonly problems: readonly ConfigurationProblem[]
+    }
+
+/**
+ * Reads `countersign.yaml` and the files with tenants that it names. What is wrong with them is an
+ * answer and never thrown. Files with keys and certificates are left to those who use them.
+ *
+ * @param file As the operator named it: problems repeat it, and paths in it start at its folder.
+ */
+export async function loadConfig(file: string): Promise<LoadedConfig> {
+  const problems: ConfigurationProblem[] = []
+  const config = await configIn(file, problems)
+  const inOrder = problems.toSorted(byPlace)
+  if (config === undefined || problems.some(({ severity }) => severity === 'error')) {
+    return { ok: false, problems: inOrder }
+  }
+  return { ok: true, config: frozen(config), warnings: inOrder }
+}
+
+async function configIn(
+  file: string,
+  problems: ConfigurationProblem[],
+): Promise<Config | undefined> {
+  const reading = await readTextFile(file)
+  if (!reading.ok) {
+    const message = `The configuration cannot be read. ${reading.fault}`
+    problems.push({ file, line: 1, rule: 'config.unreadable', message, severity: 'error' })
+    return undefined
+  }
+  const root = readYaml({ file, text: reading.text }, problems, 'config', nouns)
+  if (root === undefined) return undefined
+  const form = root.read(configForm)
+  checkTogether(root)
+  const tenants = await readTenantsFiles(root.at('applications'), dirname(file), problems)
+  return form === undefined ? undefined : configFrom(form, resolve(dirname(file)), tenants)
+}
+
+/** What each part must be in view of the others; parts that are broken by themselves are left out. */
+function checkTogether(root: YamlPart): void {
+  const { cloud: cloudAsWritten } = root.seen(configForm)
+  const cloud = cloudAsWritten === undefined ? undefined : cloudFrom(cloudAsWritten)
+  const certificates = new Set(
+    root
+      .at('certificates')
+      .parts()
+      .map(([name]) => name),
+  )
+  checkListen(root.at('listen'))
+  checkCredential(root)
+  checkCertificates(root.at('certificates'), cloud)
+  checkApplications(root.at('applications'), certificates)
+  checkIssuers(root.at('issuers'), cloud)
+}
+
+/** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
+function checkCredential(root: YamlPart): void {
+  const { credential } = root.seen(configForm)
+  const host = hostIn(root.at('listen'))
+  if (credential !== 'azure-cli' || host === undefined || isLoopback(host)) return
+  root
+    .at('credential')
+    .report(
+      'azure-cli',
+      '`credential: azure-cli` is your own sign-in, and `listen.host` lets others use it: listen on 127.0.0.1, or use managed-identity or workload-identity.',
+    )
+}
+
+async function readTenantsFiles(
+  applications: YamlPart,
+  folder: string,
+  problems: ConfigurationProblem[],
+): Promise<TenantsFromFiles> {
+  const byApplication = new Map<string, ReturnType<typeof parseTenantsFile>>()
+  for (const [name, application] of applications.parts()) {
+    const part = application.at('tenantsFile')
+    if (typeof part.value !== 'string') continue
+    const file = isAbsolute(part.value) ? part.value : join(folder, part.value)
+    const reading = await readTextFile(file)
+    if (reading.ok)
+      byApplication.set(name, parseTenantsFile({ file, text: reading.text }, problems))
+    else
+      part.report('tenants-file', `The file of \`${part.name}\` cannot be read. ${reading.fault}`)
+  }
+  return byApplication
+}
+
+function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles): Config {
+  const { publicUrl, credential, ledger, tokenCache } = form
+  return {
+    publicUrl,
+    listen: listenFrom(form.listen, folder),
+    cloud: cloudFrom(form.cloud),
+    credential,
+    trust: { caFiles: form.trust.caFiles.map((file) => resolve(folder, file)) },
+    certificates: certificatesFrom(form.certificates).toSorted(byName),
+    applications: applicationsFrom(form.applications, tenants).toSorted(byName),
+    issuers: issuersFrom(form.issuers, publicUrl).toSorted(byName),
+    grants: { folder: resolve(folder, form.grants) },
+    ledger: { sqliteFile: resolve(folder, ledger.sqlite) },
+    tokenCache: {
+      bytesMax: tokenCache.maxMegabytes * 1024 * 1024,
+      minRemainingSeconds: tokenCache.minRemainingSeconds,
+    },
+  }
+}
+
+const byName = (a: { readonly name: string }, b: { readonly name: string }) =>
+  a.name < b.name ? -1 : 1
+
+const nounOfSection: ReadonlyMap<string | number, string> = new Map([
+  ['listen', 'listen'],
+  ['cloud', 'cloud'],
+  ['trust', 'trust'],
+  ['ledger', 'ledger'],
+  ['tokenCache', 'token-cache'],
+])
+
+const nounOfEntries: ReadonlyMap<string | number, string> = new Map([
+  ['certificates', 'certificate'],
+  ['applications', 'application'],
+  ['issuers', 'issuer'],
+])
+
+const nouns: Nouns = ([section], step) =>
+  section === undefined ? nounOfSection.get(step) : nounOfEntries.get(section)
