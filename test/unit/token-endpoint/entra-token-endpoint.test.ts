@@ -1,0 +1,207 @@
+import { constants, hash, sign } from 'node:crypto'
+import { Agent } from 'undici'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import {
+  assertionHeader,
+  buildClientAssertion,
+  compactAssertion,
+} from '../../../src/assertion/client-assertion.ts'
+import {
+  newExchangeId,
+  newJwtId,
+  parseClientId,
+  parseScope,
+  parseTenantId,
+} from '../../../src/base/ids.ts'
+import type { Secret } from '../../../src/base/secret.ts'
+import { createEntraTokenEndpoint } from '../../../src/token-endpoint/entra-token-endpoint.ts'
+import {
+  type TokenEndpoint,
+  TokenEndpointError,
+} from '../../../src/token-endpoint/token-endpoint.ts'
+import {
+  type ClientCertificate,
+  createClientCertificate,
+} from '../../support/client-certificate.ts'
+import {
+  contoso,
+  defaultWorld,
+  deploy,
+  events,
+  fabrikam,
+  northwind,
+} from '../../support/emulated-entra.ts'
+import { startTestEmulator, type TestEmulator } from '../../support/emulator.ts'
+import { required } from '../../support/required.ts'
+
+let emulator: TestEmulator
+let agent: Agent
+let endpoint: TokenEndpoint
+let certificate: ClientCertificate
+
+beforeAll(async () => {
+  emulator = await startTestEmulator({ world: defaultWorld })
+  certificate = await createClientCertificate()
+  emulator.entra.certificates.register('events', certificate.der)
+  emulator.entra.certificates.register('deploy', certificate.der)
+  agent = new Agent({ connect: { ca: emulator.ca } })
+  endpoint = createEntraTokenEndpoint(emulator.endpoints.authority, agent)
+})
+
+afterEach(() => {
+  emulator.faults.clear()
+})
+
+afterAll(async () => {
+  await agent.close()
+  await emulator.stop()
+})
+
+interface Ask {
+  readonly tenant?: string
+  readonly client?: string
+  readonly scope?: string
+  /** When the assertion is signed, relative to now. */
+  readonly ageSeconds?: number
+  readonly audienceTenant?: string
+  readonly certificate?: ClientCertificate
+  readonly timeoutMs?: number
+}
+
+function signed(ask: Ask, by: ClientCertificate): Secret<string> {
+  const header = assertionHeader(
+    'entra',
+    {
+      der: by.der,
+      thumbprintSha1: hash('sha1', by.der, 'base64url'),
+      thumbprintSha256: by.x5tS256,
+    },
+    'omit',
+  )
+  const tenant = required(parseTenantId(ask.audienceTenant ?? ask.tenant ?? fabrikam))
+  const unsigned = buildClientAssertion(header, {
+    clientId: required(parseClientId(ask.client ?? events)),
+    audience: endpoint.urlOf(tenant),
+    jwtId: newJwtId(),
+    nowSeconds: emulator.clock.nowSeconds() - (ask.ageSeconds ?? 0),
+    lifetimeSeconds: 300,
+  })
+  const padding = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
+  const input = Buffer.from(unsigned.signingInput)
+  return compactAssertion(unsigned, sign('sha256', input, { key: by.privateKey, ...padding }))
+}
+
+const exchange = (ask: Ask = {}) =>
+  endpoint.exchange({
+    exchangeId: newExchangeId(),
+    tenantId: required(parseTenantId(ask.tenant ?? fabrikam)),
+    clientId: required(parseClientId(ask.client ?? events)),
+    scope: required(parseScope(ask.scope ?? 'https://orders.example/.default')),
+    assertion: signed(ask, ask.certificate ?? certificate),
+    timeoutMs: ask.timeoutMs ?? 5000,
+  })
+
+async function failureOf(ask: Ask): Promise<TokenEndpointError> {
+  const failure: unknown = await exchange(ask).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  if (failure instanceof TokenEndpointError) return failure
+  throw new Error('expected a TokenEndpointError', { cause: failure })
+}
+
+const fault = (
+  kind: 'throttle' | 'server-error' | 'delay' | 'drop-before' | 'drop-after' | 'malformed',
+) => {
+  emulator.faults.add({
+    at: 'token-endpoint',
+    kind,
+    times: 1,
+    probability: 1,
+    delayMs: kind === 'delay' ? 2000 : 0,
+    status: 503,
+  })
+}
+
+describe('Entra token endpoint', () => {
+  test('exchanges an assertion for a token, and keeps what the ledger joins on', async () => {
+    const token = await exchange()
+    expect(token.value.reveal().split('.')).toHaveLength(3)
+    expect(token.expiresInSeconds).toBe(3599)
+    expect(token.traceId).toMatch(/^[0-9a-f-]{36}$/)
+    expect(token.uti).not.toBe('')
+    expect(token.uti).toBeDefined()
+  })
+
+  test.each<[string, Ask, number, string]>([
+    [
+      'the application is not in the tenant',
+      { client: deploy, tenant: northwind },
+      700016,
+      'ENTRA_APPLICATION_ABSENT',
+    ],
+    [
+      'the tenant does not exist',
+      { tenant: '99999999-0000-4000-8000-000000000009' },
+      90002,
+      'ENTRA_TENANT_UNKNOWN',
+    ],
+    ['the resource is not in the tenant', { tenant: contoso }, 500011, 'ENTRA_RESOURCE_ABSENT'],
+    ['the assertion has expired', { ageSeconds: 3600 }, 700024, 'ENTRA_ASSERTION_EXPIRED'],
+    [
+      'the assertion is for another tenant',
+      { audienceTenant: northwind },
+      700023,
+      'ENTRA_ASSERTION_REFUSED',
+    ],
+  ])('when %s, says by which number', async (_case, ask, number, code) => {
+    const failure = await failureOf(ask)
+    expect(failure).toMatchObject({ code, applied: 'no', errorCodes: [number] })
+    expect(failure.traceId).toMatch(/^[0-9a-f-]{36}$/)
+    expect(failure.message).toBe(code)
+  })
+
+  test('when the certificate is not registered, says that an operator must act', async () => {
+    const stranger = await createClientCertificate()
+    const failure = await failureOf({ certificate: stranger })
+    expect(failure).toMatchObject({ code: 'ENTRA_CERTIFICATE_UNKNOWN', errorCodes: [700027] })
+  })
+
+  test.each([
+    ['throttle', 'ENTRA_THROTTLED', 'no'],
+    ['server-error', 'ENTRA_UNAVAILABLE', 'unknown'],
+    ['drop-before', 'ENTRA_UNAVAILABLE', 'unknown'],
+    ['drop-after', 'ENTRA_UNAVAILABLE', 'unknown'],
+    ['malformed', 'ENTRA_MALFORMED', 'unknown'],
+  ] as const)('when it misbehaves (%s), says so', async (kind, code, applied) => {
+    fault(kind)
+    expect(await failureOf({})).toMatchObject({ code, applied })
+    await expect(exchange()).resolves.toHaveProperty('value')
+  })
+
+  test('when it throttles, repeats how long Entra wants to be left alone', async () => {
+    fault('throttle')
+    expect((await failureOf({})).retryAfterSeconds).toBeGreaterThan(0)
+  })
+
+  test('when it takes too long, gives up, and a token may exist that nobody has', async () => {
+    fault('delay')
+    expect(await failureOf({ timeoutMs: 200 })).toMatchObject({
+      code: 'ENTRA_TIMEOUT',
+      applied: 'unknown',
+    })
+  })
+
+  test('when it is not there, nothing was applied', async () => {
+    const away = createEntraTokenEndpoint('https://127.0.0.1:9', agent)
+    const asking = away.exchange({
+      exchangeId: newExchangeId(),
+      tenantId: required(parseTenantId(fabrikam)),
+      clientId: required(parseClientId(events)),
+      scope: required(parseScope('https://orders.example/.default')),
+      assertion: signed({}, certificate),
+      timeoutMs: 5000,
+    })
+    await expect(asking).rejects.toMatchObject({ code: 'ENTRA_UNAVAILABLE', applied: 'no' })
+  })
+})
