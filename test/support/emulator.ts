@@ -98,7 +98,13 @@ export async function startTestEmulator({
 }: TestEmulatorOptions = {}): Promise<TestEmulator> {
   const stateFolder = await mkdtemp(join(tmpdir(), 'emulator-'))
   const world = options.world ?? smallWorld(vaults)
-  const emulator = await startEmulator({ stateFolder, ...options, world })
+  const remove = () => rm(stateFolder, { recursive: true, force: true })
+  const emulator = await startEmulator({ stateFolder, ...options, world }).catch(
+    async (error: unknown) => {
+      await remove()
+      throw error
+    },
+  )
   const ca = readFileSync(emulator.endpoints.caFile, 'utf8')
   const agent = new Agent({ connect: { ca } })
   const vaultUrl = (vault: string) => {
@@ -132,7 +138,7 @@ export async function startTestEmulator({
     stop: async () => {
       await agent.close()
       await emulator.close()
-      await rm(stateFolder, { recursive: true, force: true })
+      await remove()
     },
   }
 }

@@ -35,6 +35,8 @@ interface Blob {
 
 /** Blobs of an earlier run, found in the folder, are continued. */
 export function openStorageAccount(folder: string, shape: BlobShape): StorageAccount {
+  // There from the start, so that a reader of an empty log finds it empty and not missing.
+  mkdirSync(join(folder, container), { recursive: true })
   const blobs = new Map<string, Blob>()
   const frame = frames[shape]
   const blobAt = (path: string) => {
@@ -55,10 +57,12 @@ export function openStorageAccount(folder: string, shape: BlobShape): StorageAcc
   }
 }
 
+const container = 'insights-logs-auditevent'
+
 /** Path of the blob below the account; `m=00` is minutes, which Azure never uses. */
 export function blobPath(resourceId: string, hourIso: string): string {
   const [, year, month, day, hour] = /^(\d{4})-(\d\d)-(\d\d)T(\d\d)/.exec(hourIso) ?? []
-  return `insights-logs-auditevent/resourceId=${resourceId}/y=${year ?? ''}/m=${month ?? ''}/d=${day ?? ''}/h=${hour ?? ''}/m=00/PT1H.json`
+  return `${container}/resourceId=${resourceId}/y=${year ?? ''}/m=${month ?? ''}/d=${day ?? ''}/h=${hour ?? ''}/m=00/PT1H.json`
 }
 
 function openBlob(file: string): Blob {

@@ -1,0 +1,72 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { VaultRecord } from '../../../../src/emulator/vault-log/record.ts'
+import {
+  blobPath,
+  openStorageAccount,
+  type BlobShape,
+} from '../../../../src/emulator/vault-log/storage-account.ts'
+
+let folder: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'storage-account-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
+
+const hourIso = '2026-11-22T04:56:16.0000000Z'
+const record = (correlationId: string): VaultRecord => ({
+  time: hourIso,
+  category: 'AuditEvent',
+  operationName: 'KeySign',
+  resultType: 'Success',
+  resultSignature: 'OK',
+  resultDescription: 'café',
+  correlationId,
+  durationMs: '1',
+  callerIpAddress: '127.0.0.1',
+  resourceId: '/SUBSCRIPTIONS/S/VAULTS/V',
+  operationVersion: '7.4',
+  identity: {},
+  properties: { httpStatusCode: 200 },
+})
+
+const textOf = () =>
+  readFileSync(join(folder, blobPath('/SUBSCRIPTIONS/S/VAULTS/V', hourIso)), 'utf8')
+
+function append(shape: BlobShape, ids: readonly string[]): void {
+  const account = openStorageAccount(folder, shape)
+  for (const id of ids) account.append(record(id), hourIso)
+  account.close()
+}
+
+test('paths are those of Azure Monitor', () => {
+  expect(blobPath('/SUBSCRIPTIONS/S', hourIso)).toBe(
+    'insights-logs-auditevent/resourceId=/SUBSCRIPTIONS/S/y=2026/m=11/d=22/h=04/m=00/PT1H.json',
+  )
+})
+
+test('JSON Lines: one record per line, no array, no commas', () => {
+  append('json-lines', ['a', 'b'])
+  expect(textOf()).toBe(`${JSON.stringify(record('a'))}\n${JSON.stringify(record('b'))}\n`)
+})
+
+test.each([
+  ['records', (text: string) => (JSON.parse(text) as { records: unknown }).records],
+  ['array', (text: string) => JSON.parse(text) as unknown],
+] as const)('%s: one JSON value, continued by the next run', (shape, recordsIn) => {
+  append(shape, ['a'])
+  expect(recordsIn(textOf())).toEqual([record('a')])
+  append(shape, ['b', 'c'])
+  expect(recordsIn(textOf())).toEqual([record('a'), record('b'), record('c')])
+})
+
+test('JSON Lines of an earlier run are continued', () => {
+  append('json-lines', ['a'])
+  append('json-lines', ['b'])
+  expect(textOf().match(/\n/g)).toHaveLength(2)
+})
