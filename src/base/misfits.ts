@@ -22,7 +22,10 @@ export function misfitsOf(form: Form, part: YamlPart): readonly Misfit[] {
   const { value } = part
   if (z.safeParse(form, value).success) return []
   const bare = bareFormOf(form)
-  if (bare instanceof z.ZodObject && isMap(value)) return fieldMisfits(bare, part, value)
+  if (bare instanceof z.ZodObject) {
+    if (isMap(value)) return fieldMisfits(bare, part, value)
+    return [wrong(part, `a map of ${Object.keys(bare.shape).join(', ')}`)]
+  }
   if (bare instanceof z.ZodRecord && isMap(value)) return entryMisfits(bare, part)
   if (bare instanceof z.ZodArray && Array.isArray(value) && value.length > 0) {
     return part.parts().flatMap(([, item]) => misfitsOf(formFrom(bare.element), item))

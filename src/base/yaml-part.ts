@@ -35,6 +35,11 @@ export class YamlPart {
     return isMap(this.value) ? Object.keys(this.value).map((key) => [key, this.at(key)]) : []
   }
 
+  /** Those of {@link parts} that are maps themselves: the others have been reported as no maps. */
+  maps(): readonly (readonly [key: string, part: YamlPart])[] {
+    return this.parts().filter(([, { value }]) => isMap(value))
+  }
+
   /** As messages name it: `applications.events.tenants[0]`. */
   get name(): string {
     return nameOfPath(this.#path)

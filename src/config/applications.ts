@@ -19,7 +19,7 @@ import {
 import type { YamlPart } from '../base/yaml-part.ts'
 import type { ApplicationConfig } from './config.ts'
 
-const form = z.strictObject({
+export const applicationForm = z.strictObject({
   clientId: clientIdForm.describe('Client id of the app registration.'),
   certificate: nameOf('a certificate', parseCertificateName).describe(
     'Which of the certificates authenticates it.',
@@ -43,7 +43,7 @@ const form = z.strictObject({
 
 export const applicationsForm = namedMapOf(
   parseApplicationName,
-  form,
+  applicationForm,
   'a map with at least one application',
 ).describe('App registrations that the service acts as, each under a name of your choice.')
 
@@ -55,8 +55,8 @@ export type TenantsFromFiles = ReadonlyMap<string, readonly TenantId[]>
 /** @param certificates Names in the file, sound or not: a broken entry is a problem of its own. */
 export function checkApplications(part: YamlPart, certificates: ReadonlySet<string>): void {
   const owners = new Map<ClientId, string>()
-  for (const [name, application] of part.parts()) {
-    const { certificate, clientId } = application.seen(form)
+  for (const [name, application] of part.maps()) {
+    const { certificate, clientId } = application.seen(applicationForm)
     if (certificate !== undefined && !certificates.has(certificate)) {
       application
         .at('certificate')

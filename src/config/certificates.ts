@@ -31,7 +31,7 @@ export type CertificatesForm = z.output<typeof certificatesForm>
 
 /** @param cloud Undefined when the file's own is broken: then no vault can be compared with it. */
 export function checkCertificates(part: YamlPart, cloud: CloudConfig | undefined): void {
-  for (const [, certificate] of part.parts()) {
+  for (const [, certificate] of part.maps()) {
     const { vault } = certificate.seen(form)
     if (vault !== undefined && cloud !== undefined)
       checkVault(certificate.at('vault'), vault, cloud)

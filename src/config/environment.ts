@@ -7,6 +7,7 @@ import { Secret } from '../base/secret.ts'
 export const environmentVariables = {
   COUNTERSIGN_CONFIG: 'Path of countersign.yaml; ./countersign.yaml when absent.',
   COUNTERSIGN_LOG_LEVEL: 'fatal, error, warn, info (when absent), debug, trace or silent.',
+  AZURE_CLIENT_ID: 'Client id of a user-assigned managed identity; also read by the Azure SDKs.',
   COUNTERSIGN_URL: 'For callers: origin of the service that token and assertion ask.',
   COUNTERSIGN_TOKEN: "For callers: the caller's own token.",
   COUNTERSIGN_TOKEN_FILE: "For callers: a file with the caller's own token, read at each use.",
@@ -18,7 +19,6 @@ export const environmentVariables = {
 export const environmentVariablesOfLibraries = {
   IDENTITY_ENDPOINT: 'Managed identity in the App Service shape: where its tokens are.',
   IDENTITY_HEADER: 'Managed identity in the App Service shape: the secret that it asks for.',
-  AZURE_CLIENT_ID: 'Client id of a user-assigned or workload identity.',
   AZURE_TENANT_ID: 'Tenant of the workload identity.',
   AZURE_FEDERATED_TOKEN_FILE: "File with the workload identity's token.",
   AZURE_AUTHORITY_HOST: 'Authority of the workload identity, where it is not the public one.',
@@ -32,6 +32,8 @@ export interface Environment {
   /** As named, relative to the working directory. */
   readonly configFile: string
   readonly logLevel: LogLevel
+  /** Of the identity that the service reaches the vaults with; absent for a system-assigned one. */
+  readonly identityClientId: string | undefined
   readonly caller: CallerEnvironment
 }
 
@@ -62,6 +64,7 @@ export function environmentFrom(variables: Variables): Environment {
   return {
     configFile: get('COUNTERSIGN_CONFIG') ?? 'countersign.yaml',
     logLevel: parseLogLevel(get('COUNTERSIGN_LOG_LEVEL') ?? 'info'),
+    identityClientId: get('AZURE_CLIENT_ID'),
     caller: callerEnvironmentFrom(get),
   }
 }

@@ -20,8 +20,8 @@ import { isSharedAudience } from './shared-audience.ts'
 /** @param cloud Undefined when the file's own is broken: then no issuer can be compared with it. */
 export function checkIssuers(part: YamlPart, cloud: CloudConfig | undefined): void {
   const takenBy = new Map<string, string>()
-  for (const [name, issuer] of part.parts()) {
-    const seen = seenIn(issuer)
+  for (const [name, issuer] of part.maps()) {
+    const seen = seenIssuer(issuer)
     if (seen === undefined) continue
     checkTaken(issuer, seen, takenBy, name)
     checkAudience(issuer, seen)
@@ -62,18 +62,24 @@ const forms = {
 const isKind = (kind: unknown): kind is keyof typeof forms =>
   typeof kind === 'string' && Object.hasOwn(forms, kind)
 
-type Seen = Partial<IssuerForm>
+export type SeenIssuer = Partial<IssuerForm>
 
-function seenIn(part: YamlPart): Seen | undefined {
+/** Undefined when its kind is none. */
+export function seenIssuer(part: YamlPart): SeenIssuer | undefined {
   const kind = part.at('kind').value
   return isKind(kind) ? part.seen(forms[kind]) : undefined
 }
 
-const urlOf = (seen: Seen) => ('issuer' in seen ? seen.issuer : undefined)
-const tenantsOf = (seen: Seen) => ('tenants' in seen ? (seen.tenants ?? []) : [])
+const urlOf = (seen: SeenIssuer) => ('issuer' in seen ? seen.issuer : undefined)
+const tenantsOf = (seen: SeenIssuer) => ('tenants' in seen ? (seen.tenants ?? []) : [])
 
 /** A token says by `iss` whose it is: two issuers that answer to it would be one too many. */
-function checkTaken(part: YamlPart, seen: Seen, takenBy: Map<string, string>, name: string): void {
+function checkTaken(
+  part: YamlPart,
+  seen: SeenIssuer,
+  takenBy: Map<string, string>,
+  name: string,
+): void {
   const url = urlOf(seen)
   const key = url === undefined ? 'tenants' : 'issuer'
   const marks = url === undefined ? tenantsOf(seen) : [url]
@@ -90,7 +96,7 @@ function checkTaken(part: YamlPart, seen: Seen, takenBy: Map<string, string>, na
   }
 }
 
-function checkAudience(part: YamlPart, seen: Seen): void {
+function checkAudience(part: YamlPart, seen: SeenIssuer): void {
   const { audience, acceptSharedAudience } = seen
   if (audience === undefined || acceptSharedAudience !== false) return
   if (!isSharedAudience(audience, urlOf(seen))) return
@@ -118,7 +124,7 @@ const ownersAt: ReadonlyMap<string, readonly string[]> = new Map([
   [publicGitlab, ['namespace_id', 'project_id', 'namespace_path', 'project_path']],
 ])
 
-function checkRequire(part: YamlPart, seen: Seen): void {
+function checkRequire(part: YamlPart, seen: SeenIssuer): void {
   const at = part.at('require')
   const rules = claimRulesFrom(seen.require ?? {})
   adviseOnClaims(at, rules, seen.kind)
@@ -135,7 +141,7 @@ function checkRequire(part: YamlPart, seen: Seen): void {
 }
 
 /** Kind `entra` refuses users' tokens and looks at tenants; `oidc` would take anything signed. */
-function checkAuthority(part: YamlPart, seen: Seen, cloud: CloudConfig): void {
+function checkAuthority(part: YamlPart, seen: SeenIssuer, cloud: CloudConfig): void {
   const url = urlOf(seen)
   if (seen.kind !== 'oidc' || url === undefined) return
   const { origin } = new URL(url)

@@ -11,6 +11,7 @@ import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
 import { checkIssuers, issuersFrom } from './issuers.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
+import { outlineOf, type ConfigOutline } from './config-outline.ts'
 import { parseTenantsFile } from './tenants-file.ts'
 
 export type LoadedConfig =
@@ -24,6 +25,8 @@ export type LoadedConfig =
       readonly ok: false
       /** All that could be found, warnings too. */
       readonly problems: readonly ConfigurationProblem[]
+      /** What could be read all the same; absent when nothing could. */
+      readonly outline?: ConfigOutline
     }
 
 /**
@@ -34,30 +37,29 @@ export type LoadedConfig =
  */
 export async function loadConfig(file: string): Promise<LoadedConfig> {
   const problems: ConfigurationProblem[] = []
-  const config = await configIn(file, problems)
-  const inOrder = problems.toSorted(byPlace)
-  if (config === undefined || problems.some(({ severity }) => severity === 'error')) {
-    return { ok: false, problems: inOrder }
-  }
-  return { ok: true, config: frozen(config), warnings: inOrder }
-}
+  const root = await readRoot(file, problems)
+  if (root === undefined) return { ok: false, problems }
 
-async function configIn(
-  file: string,
-  problems: ConfigurationProblem[],
-): Promise<Config | undefined> {
-  const reading = await readTextFile(file)
-  if (!reading.ok) {
-    const message = `The configuration cannot be read. ${reading.fault}`
-    problems.push({ file, line: 1, rule: 'config.unreadable', message, severity: 'error' })
-    return undefined
-  }
-  const root = readYaml({ file, text: reading.text }, problems, 'config', nouns)
-  if (root === undefined) return undefined
+  const folder = resolve(dirname(file))
   const form = root.read(configForm)
   checkTogether(root)
   const tenants = await readTenantsFiles(root.at('applications'), dirname(file), problems)
-  return form === undefined ? undefined : configFrom(form, resolve(dirname(file)), tenants)
+  const inOrder = problems.toSorted(byPlace)
+  if (form === undefined || problems.some(({ severity }) => severity === 'error')) {
+    return { ok: false, problems: inOrder, outline: outlineOf(root, folder, tenants) }
+  }
+  return { ok: true, config: frozen(configFrom(form, folder, tenants)), warnings: inOrder }
+}
+
+async function readRoot(
+  file: string,
+  problems: ConfigurationProblem[],
+): Promise<YamlPart | undefined> {
+  const reading = await readTextFile(file)
+  if (reading.ok) return readYaml({ file, text: reading.text }, problems, 'config', nouns)
+  const message = `The configuration cannot be read. ${reading.fault}`
+  problems.push({ file, line: 1, rule: 'config.unreadable', message, severity: 'error' })
+  return undefined
 }
 
 /** What each part must be in view of the others; parts that are broken by themselves are left out. */
@@ -96,7 +98,7 @@ async function readTenantsFiles(
   problems: ConfigurationProblem[],
 ): Promise<TenantsFromFiles> {
   const byApplication = new Map<string, ReturnType<typeof parseTenantsFile>>()
-  for (const [name, application] of applications.parts()) {
+  for (const [name, application] of applications.maps()) {
     const part = application.at('tenantsFile')
     if (typeof part.value !== 'string') continue
     const file = isAbsolute(part.value) ? part.value : join(folder, part.value)

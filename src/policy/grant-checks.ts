@@ -1,0 +1,120 @@
+import { adviseOnClaims } from '../base/claim-advice.ts'
+import { claimRulesFrom } from '../base/forms.ts'
+import type { Scope, TenantId } from '../base/ids.ts'
+import type { YamlPart } from '../base/yaml-part.ts'
+import { anyListed, grantForm, permissionForm } from './grant-form.ts'
+
+/**
+ * What grants may name. The configuration knows it; of one that is broken, what could be read. What
+ * is absent is not compared with, and nothing that depends on it is allowed.
+ */
+export interface GrantSurroundings {
+  /** The service itself: no grant may give a token for it. */
+  readonly publicUrl?: string | undefined
+  readonly applications: readonly KnownApplication[]
+  readonly issuers: readonly KnownIssuer[]
+}
+
+export interface KnownApplication {
+  readonly name: string
+  readonly tenants?: readonly TenantId[] | undefined
+  readonly handOut?: boolean | undefined
+}
+
+export interface KnownIssuer {
+  readonly name: string
+  readonly kind?: string | undefined
+  /** Tokens for this audience open the service, so it is as good as `publicUrl`. */
+  readonly audience?: string | undefined
+}
+
+/** The same, ready for looking up. */
+export interface Known {
+  readonly applications: ReadonlyMap<string, Application>
+  readonly issuerKinds: ReadonlyMap<string, string | undefined>
+  /** Resources that are the service itself, as {@link resourceOf} writes them. */
+  readonly ourselves: ReadonlySet<string>
+}
+
+export interface Application {
+  readonly tenants: ReadonlySet<TenantId> | undefined
+  readonly handOut: boolean | undefined
+}
+
+export function knownFrom({ publicUrl, applications, issuers }: GrantSurroundings): Known {
+  const ourselves = [publicUrl, ...issuers.map(({ audience }) => audience)]
+  return {
+    applications: new Map(
+      applications.map(({ name, tenants, handOut }) => [
+        name,
+        { tenants: tenants && new Set(tenants), handOut },
+      ]),
+    ),
+    issuerKinds: new Map(issuers.map(({ name, kind }) => [name, kind])),
+    ourselves: new Set(ourselves.filter((url) => url !== undefined).map(comparable)),
+  }
+}
+
+/** Reports what is wrong with a grant in view of the configuration and the time. */
+export function checkGrant(root: YamlPart, known: Known, nowSeconds: number): void {
+  checkCaller(root.at('caller'), known)
+  for (const [, item] of root.at('may').maps()) checkPermission(item, known)
+  const { until } = root.seen(grantForm)
+  if (until !== undefined && until <= nowSeconds) {
+    const message = '`until` has come, so this grant allows nothing: renew it, or remove the file.'
+    root.at('until').report('ended', message, 'warning')
+  }
+}
+
+function checkCaller(part: YamlPart, { issuerKinds }: Known): void {
+  const { issuer, claims } = part.seen(grantForm.shape.caller)
+  if (issuer !== undefined && !issuerKinds.has(issuer)) {
+    const message = `\`${part.name}.issuer\` names ${issuer}, which is not among the issuers of countersign.yaml: add it there, or name another.`
+    part.at('issuer').report('unknown-issuer', message)
+  }
+  const kind = issuer === undefined ? undefined : issuerKinds.get(issuer)
+  adviseOnClaims(part.at('claims'), claimRulesFrom(claims ?? {}), kind)
+}
+
+function checkPermission(part: YamlPart, { applications, ourselves }: Known): void {
+  const { application: name, tenant, scopes } = part.seen(permissionForm)
+  const wantsAssertion = part.at('assertion').value !== undefined
+  checkOneWant(part, wantsAssertion)
+  for (const [index, scope] of (scopes ?? []).entries()) {
+    if (ourselves.has(resourceOf(scope))) reportOurselves(part.at('scopes').at(index))
+  }
+  const application = name === undefined ? undefined : applications.get(name)
+  if (name === undefined) return
+  if (application === undefined) {
+    const message = `\`${part.name}.application\` names ${name}, which is not among the applications of countersign.yaml: add it there, or name another.`
+    part.at('application').report('unknown-application', message)
+    return
+  }
+  if (tenant !== undefined && tenant !== anyListed && application.tenants?.has(tenant) === false) {
+    const message = `\`${part.name}.tenant\` is not among the tenants of ${name}: add it there, or name another.`
+    part.at('tenant').report('tenant-not-listed', message)
+  }
+  if (wantsAssertion && application.handOut === false) {
+    const message = `\`${part.name}\` hands out assertions of ${name}, which has no \`handOut: true\`: grant \`scopes\` instead, or set it, knowing that an assertion is the whole application.`
+    part.at('assertion').report('no-hand-out', message)
+  }
+}
+
+function checkOneWant(part: YamlPart, wantsAssertion: boolean): void {
+  const wantsTokens = part.at('scopes').value !== undefined
+  if (wantsTokens !== wantsAssertion) return
+  const remedy = wantsTokens ? 'write an item for each' : 'add one of them'
+  const message = `\`${part.name}\` must have either \`scopes\` (tokens) or \`assertion\`: ${remedy}.`
+  part.report('scopes-or-assertion', message)
+}
+
+/** A token for us, got from us, would let a caller come back as somebody else. */
+function reportOurselves(part: YamlPart): void {
+  const message = `\`${part.name}\` is the service itself, and it gives no tokens for itself: name the resource that the caller wants to reach.`
+  part.report('resource-is-ours', message)
+}
+
+const resourceOf = (scope: Scope) => comparable(scope.replace(/\/\.default$/, ''))
+
+/** Hosts and GUIDs have no case, and a slash at the end names nothing else. */
+const comparable = (resource: string) => resource.toLowerCase().replace(/\/+$/, '')
