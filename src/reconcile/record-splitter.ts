@@ -1,0 +1,167 @@
+/** What a log is cut into: the text of one record, or a place where there is none. */
+export type Piece =
+  | { readonly kind: 'record'; readonly text: string; readonly line: number }
+  | { readonly kind: 'problem'; readonly problem: PieceProblem; readonly line: number }
+
+export type PieceProblem =
+  'it is longer than a record can be' | 'it is cut off' | 'it is not a record'
+
+/** Azure's records have about 1.5 KiB; one that does not end must not fill the memory. */
+const recordBytesMax = 256 * 1024
+
+/** The beginning of `{"records":[`, which nothing else tells from a record. */
+const wrapperStart = /^\{\s*"records"\s*:\s*$/
+const wrapperStartSoFar = /^\{\s*(?:"records"\s*(?::\s*)?)?$/
+const wrapperBytesMax = 64
+
+const newline = 0x0a
+const quote = 0x22
+const backslash = 0x5c
+const openList = 0x5b
+const closeList = 0x5d
+const openObject = 0x7b
+const closeObject = 0x7d
+/** Tab, newline, carriage return, space and comma. */
+const between: ReadonlySet<number> = new Set([0x09, newline, 0x0d, 0x20, 0x2c])
+
+/** A record whose end has not come yet. */
+interface OpenRecord {
+  readonly line: number
+  /** What earlier chunks held of it; empty when it is too long to be kept. */
+  parts: Buffer[]
+  bytes: number
+}
+
+/**
+ * Cuts a log into records as its bytes come, one record in memory at a time. Understands JSON Lines,
+ * `[…]` and `{"records":[…]}`, also one after the other, and passes over nothing without a word.
+ * Outside of lists a record ends with its line, so that a broken one costs no other.
+ */
+export class RecordSplitter {
+  #chunk: Buffer = Buffer.alloc(0)
+  #pieces: Piece[] = []
+  #line = 1
+  /** Brackets that are open. */
+  #depth = 0
+  /** Records begin at this depth: 0, or inside the list that is open. */
+  #recordDepth = 0
+  #inString = false
+  #escaped = false
+  #record: OpenRecord | undefined
+  /** Where the part of it begins that is in this chunk. */
+  #start = 0
+  /** One stretch of what is no record is told once. */
+  #strayIsTold = false
+
+  push(chunk: Buffer): readonly Piece[] {
+    this.#chunk = chunk
+    this.#pieces = []
+    this.#start = 0
+    for (let at = 0; at < chunk.length; at += 1) this.#take(chunk[at] ?? 0, at)
+    if (this.#record !== undefined) keep(this.#record, chunk.subarray(this.#start))
+    return this.#pieces
+  }
+
+  /** After the last byte: what is missing. */
+  end(): readonly Piece[] {
+    const isWhole = this.#record === undefined && this.#depth === 0
+    const line = this.#record?.line ?? this.#line
+    return isWhole ? [] : [{ kind: 'problem', problem: 'it is cut off', line }]
+  }
+
+  #take(byte: number, at: number): void {
+    if (byte === newline) this.#takeNewline(at)
+    else if (this.#inString) this.#takeInString(byte)
+    else if (byte === openObject || byte === openList) this.#takeOpening(byte, at)
+    else if (byte === closeObject || byte === closeList) this.#takeClosing(at)
+    else {
+      if (byte === quote) this.#inString = true
+      if (this.#record === undefined && !between.has(byte)) this.#tellStray()
+    }
+  }
+
+  #takeNewline(at: number): void {
+    // No string of JSON has a line break in it (RFC 8259 §7), so this is where a broken one ends.
+    this.#inString = false
+    this.#escaped = false
+    if (
+      this.#record !== undefined &&
+      this.#recordDepth === 0 &&
+      !this.#startsLike(wrapperStartSoFar, at)
+    ) {
+      this.#problem('it is cut off', this.#record.line)
+      this.#record = undefined
+      this.#depth = 0
+    }
+    this.#line += 1
+  }
+
+  #takeInString(byte: number): void {
+    if (this.#escaped) this.#escaped = false
+    else if (byte === backslash) this.#escaped = true
+    else if (byte === quote) this.#inString = false
+  }
+
+  #takeOpening(byte: number, at: number): void {
+    if (this.#record !== undefined) {
+      if (byte === openList && this.#depth === 1 && this.#startsLike(wrapperStart, at)) {
+        this.#record = undefined
+        this.#recordDepth = 2
+      }
+    } else if (this.#depth !== this.#recordDepth) this.#tellStray()
+    else if (byte === openList && this.#depth === 0) this.#recordDepth = 1
+    else {
+      this.#record = { line: this.#line, parts: [], bytes: 0 }
+      this.#start = at
+      this.#strayIsTold = false
+    }
+    this.#depth += 1
+  }
+
+  #takeClosing(at: number): void {
+    if (this.#depth === 0) {
+      this.#tellStray()
+      return
+    }
+    this.#depth -= 1
+    if (this.#record === undefined) {
+      if (this.#depth < this.#recordDepth) this.#recordDepth = 0
+    } else if (this.#depth === this.#recordDepth) {
+      keep(this.#record, this.#chunk.subarray(this.#start, at + 1))
+      this.#pieces.push(pieceFrom(this.#record))
+      this.#record = undefined
+    }
+  }
+
+  /** Whether all of the record up to here matches, which begins at depth 0. */
+  #startsLike(form: RegExp, at: number): boolean {
+    const record = this.#record
+    if (record === undefined || this.#recordDepth !== 0) return false
+    const here = this.#chunk.subarray(this.#start, at)
+    if (record.bytes + here.length > wrapperBytesMax) return false
+    return form.test(Buffer.concat([...record.parts, here]).toString('latin1'))
+  }
+
+  #tellStray(): void {
+    if (!this.#strayIsTold) this.#problem('it is not a record', this.#line)
+    this.#strayIsTold = true
+  }
+
+  #problem(problem: PieceProblem, line: number): void {
+    this.#pieces.push({ kind: 'problem', problem, line })
+  }
+}
+
+function keep(record: OpenRecord, part: Buffer): void {
+  record.bytes += part.length
+  if (record.bytes > recordBytesMax) record.parts = []
+  else record.parts.push(part)
+}
+
+function pieceFrom({ line, parts, bytes }: OpenRecord): Piece {
+  if (bytes > recordBytesMax)
+    return { kind: 'problem', problem: 'it is longer than a record can be', line }
+  const [only] = parts
+  const whole = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
+  return { kind: 'record', text: whole.toString(), line }
+}
