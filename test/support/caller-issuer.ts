@@ -2,7 +2,6 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { SignJWT, type JWK } from 'jose'
-import type { Clock } from '../../src/base/clock.ts'
 import { parseIssuerName, type IssuerName } from '../../src/base/ids.ts'
 
 /** A key of an issuer: it signs tokens, and its JWK is what a key set shows. */
@@ -92,22 +91,6 @@ export async function startLoopbackIssuer(...keys: readonly IssuerKey[]): Promis
         })
         server.closeAllConnections()
       }),
-  }
-}
-
-/** A clock that stands still until it is told. */
-export interface StoppedClock extends Clock {
-  advanceSeconds(seconds: number): void
-}
-
-export function createStoppedClock(startSeconds = 1_795_000_000): StoppedClock {
-  let nowMs = startSeconds * 1000
-  return {
-    nowMs: () => nowMs,
-    nowSeconds: () => Math.floor(nowMs / 1000),
-    advanceSeconds: (seconds) => {
-      nowMs += seconds * 1000
-    },
   }
 }
 

@@ -4,13 +4,13 @@ import { createJsonFetcher, type FetchJson } from '../../../src/caller/json-fetc
 import { createKeySource, type KeyLocation } from '../../../src/caller/key-source.ts'
 import {
   createIssuerKey,
-  createStoppedClock,
   discoveryPath,
   issuerName,
   keysPath,
   startLoopbackIssuer,
   type LoopbackIssuer,
 } from '../../support/caller-issuer.ts'
+import { fixedClock } from '../../support/fixed-clock.ts'
 
 const fetcher = createJsonFetcher()
 afterAll(() => fetcher.close())
@@ -30,7 +30,7 @@ function createSource({
   location = { discoverFrom: issuer.url },
   fetchJson = fetcher.fetchJson,
 }: { location?: KeyLocation; fetchJson?: FetchJson } = {}) {
-  const clock = createStoppedClock()
+  const clock = fixedClock(1_795_000_000)
   const failures: CallerError[] = []
   const source = createKeySource({
     issuer: issuerName('platform'),
@@ -80,7 +80,7 @@ describe('createKeySource', () => {
     const { find, clock } = createSource()
     await find('first')
     issuer.publish(second)
-    clock.advanceSeconds(minutes(4))
+    clock.advance(minutes(4))
     expect((await find('first'))?.kid).toBe('first')
     await keysAskedTimes(2)
     await expect.poll(() => find('second').then((key) => key?.kid)).toBe('second')
@@ -91,7 +91,7 @@ describe('createKeySource', () => {
     const { find, clock } = createSource()
     await find('first')
     issuer.publish(second)
-    clock.advanceSeconds(minutes(5))
+    clock.advance(minutes(5))
     expect(await find('first')).toBeUndefined()
     expect((await find('second'))?.kid).toBe('second')
   })
@@ -104,10 +104,10 @@ describe('createKeySource', () => {
     expect(keysAsked()).toBe(2)
     for (let count = 0; count < 100; count++) expect(await find(`made-up-${count}`)).toBeUndefined()
     expect(keysAsked()).toBe(2)
-    clock.advanceSeconds(29)
+    clock.advance(29)
     await find('made-up')
     expect(keysAsked()).toBe(2)
-    clock.advanceSeconds(1)
+    clock.advance(1)
     await find('made-up')
     expect(keysAsked()).toBe(3)
   })
@@ -121,13 +121,13 @@ describe('createKeySource', () => {
     const { find, clock, failures } = createSource()
     await find('first')
     issuerIsAway()
-    clock.advanceSeconds(minutes(5))
+    clock.advance(minutes(5))
     expect((await find('first'))?.kid).toBe('first')
     expect(failures.map(({ code }) => code)).toEqual(['ISSUER_UNREACHABLE'])
-    clock.advanceSeconds(minutes(54))
+    clock.advance(minutes(54))
     expect((await find('first'))?.kid).toBe('first')
     await expect.poll(() => failures.length).toBe(2)
-    clock.advanceSeconds(minutes(1))
+    clock.advance(minutes(1))
     await expect(find('first')).rejects.toMatchObject({ code: 'ISSUER_UNREACHABLE' })
   })
 
@@ -148,7 +148,7 @@ describe('createKeySource', () => {
     const { find, clock } = createSource()
     for (let count = 0; count < 50; count++) await expect(find('first')).rejects.toThrow()
     expect(keysAsked()).toBe(1)
-    clock.advanceSeconds(5)
+    clock.advance(5)
     await expect(find('first')).rejects.toThrow()
     expect(keysAsked()).toBe(2)
   })
@@ -158,7 +158,7 @@ describe('createKeySource', () => {
     const { find, clock } = createSource()
     await expect(find('first')).rejects.toThrow()
     issuer.publish(first)
-    clock.advanceSeconds(5)
+    clock.advance(5)
     expect((await find('first'))?.kid).toBe('first')
   })
 
@@ -166,7 +166,7 @@ describe('createKeySource', () => {
     const { find, source, clock } = createSource()
     const fingerprint = (await find('first'))?.fingerprint ?? ''
     issuer.publish()
-    clock.advanceSeconds(minutes(5))
+    clock.advance(minutes(5))
     expect(await find('first')).toBeUndefined()
     expect(source.trusts(fingerprint)).toBe(false)
   })
@@ -184,7 +184,7 @@ describe('createKeySource', () => {
   it('trusts no key whose age it has not looked after', async () => {
     const { find, source, clock } = createSource()
     const fingerprint = (await find('first'))?.fingerprint ?? ''
-    clock.advanceSeconds(minutes(5))
+    clock.advance(minutes(5))
     expect(source.trusts(fingerprint)).toBe(false)
     await keysAskedTimes(2)
     await expect.poll(() => source.trusts(fingerprint)).toBe(true)
@@ -194,7 +194,7 @@ describe('createKeySource', () => {
     const { find, clock } = createSource()
     await find('first')
     issuer.publish(second)
-    clock.advanceSeconds(-3600)
+    clock.advance(-3600)
     expect(await find('first')).toBeUndefined()
   })
 
