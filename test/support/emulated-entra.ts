@@ -7,12 +7,16 @@ import type { EmulatedRequest, EmulatedService } from '../../src/emulator/exchan
 import { createFaultList } from '../../src/emulator/faults.ts'
 import { createSeededRandom } from '../../src/emulator/random.ts'
 import { createSigningKeys } from '../../src/emulator/signing-keys.ts'
-import { readWorld } from '../../src/emulator/world.ts'
+import { defaultWorldFile, readWorld } from '../../src/emulator/world.ts'
 import { createClientCertificate, type ClientCertificate } from './client-certificate.ts'
 
-export const defaultWorld = readWorld(
-  new URL('../../src/emulator/default-world.yaml', import.meta.url).pathname,
-)
+export const defaultWorld = readWorld(defaultWorldFile)
+
+/** The default world with the one vault that its applications need: the others cost seconds of key generation. */
+export const oneVaultWorld = {
+  ...defaultWorld,
+  vaults: defaultWorld.vaults.filter(({ name }) => name === 'contoso-hsm'),
+}
 
 export const contoso = 'c0c0c0c0-0000-4000-8000-000000000001'
 export const fabrikam = 'fab00000-0000-4000-8000-000000000002'

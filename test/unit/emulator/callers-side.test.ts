@@ -1,14 +1,13 @@
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { defaultWorldFile, readWorld } from '../../../src/emulator/world.ts'
 import { createClientCertificate } from '../../support/client-certificate.ts'
-import { events, fabrikam } from '../../support/emulated-entra.ts'
+import { events, fabrikam, oneVaultWorld } from '../../support/emulated-entra.ts'
 import { startTestEmulator, type TestEmulator } from '../../support/emulator.ts'
 
 let emulator: TestEmulator
 
 beforeAll(async () => {
-  emulator = await startTestEmulator({ world: readWorld(defaultWorldFile) })
+  emulator = await startTestEmulator({ world: oneVaultWorld })
 })
 afterAll(() => emulator.stop())
 
