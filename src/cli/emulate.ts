@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { EmulatorEndpoints, EmulatorOptions } from '../emulator/emulator.ts'
+import type { Emulator, EmulatorEndpoints, EmulatorOptions } from '../emulator/emulator.ts'
 
 interface EmulateOptions {
   readonly world?: string
@@ -57,15 +57,10 @@ export function emulateCommand(): Command {
 }
 
 async function emulate(options: EmulateOptions, command: Command): Promise<void> {
-  const { defaultWorldFile, readWorld } = await import('../emulator/world.ts')
-  const { startEmulator } = await import('../emulator/emulator.ts')
   const stateFolder = resolve(options.state)
   const ended = nextSignal()
-  const emulator = await startEmulator({
-    world: readWorld(options.world ?? defaultWorldFile),
-    stateFolder,
-    ...emulatorOptionsFrom(options),
-  }).catch((error: unknown) =>
+  // What goes wrong here is in the seed file, an option or a port: the message says so, a stack would not.
+  const emulator = await start(options, stateFolder).catch((error: unknown) =>
     command.error(`emulate: ${error instanceof Error ? error.message : String(error)}`),
   )
   const readyFile = join(stateFolder, 'emulator.json')
@@ -77,6 +72,13 @@ async function emulate(options: EmulateOptions, command: Command): Promise<void>
   await ended
   rmSync(readyFile, { force: true })
   await emulator.close()
+}
+
+async function start(options: EmulateOptions, stateFolder: string): Promise<Emulator> {
+  const { defaultWorldFile, readWorld } = await import('../emulator/world.ts')
+  const { startEmulator } = await import('../emulator/emulator.ts')
+  const world = readWorld(options.world ?? defaultWorldFile)
+  return startEmulator({ world, stateFolder, ...emulatorOptionsFrom(options) })
 }
 
 const nextSignal = () =>
@@ -108,6 +110,12 @@ export function summaryOf(endpoints: EmulatorEndpoints, readyFile: string): stri
   const rows = [
     ['Entra ID', endpoints.authority],
     ...Object.entries(endpoints.vaults).map(([name, url]) => [`vault ${name}`, url]),
+    ...Object.entries(endpoints.issuers).map(([name, url]) => [`issuer ${name}`, url]),
+    // One endpoint for all of them; which one a program is, its header in the file decides.
+    ...Object.values(endpoints.managedIdentities)
+      .slice(0, 1)
+      .map(({ endpoint }) => ['managed identity', endpoint]),
+    ['sample resource', endpoints.sampleResource],
     ['vault log', endpoints.vaultLogFolder],
     ['control', endpoints.control.origin],
     ['trust', endpoints.caFile],
