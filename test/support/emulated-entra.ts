@@ -99,15 +99,19 @@ export interface TestAnswer {
   readonly json: Readonly<Record<string, unknown>>
 }
 
-/** Calls a service as its listener would. @throws Error where the service drops the connection. */
-export async function call(
-  service: EmulatedService,
+interface RequestOptions {
+  readonly headers?: EmulatedRequest['headers']
+  readonly body?: string
+}
+
+/** A request as the listener hands it to a service. */
+export function requestOf(
   method: string,
   target: string,
-  { headers = {}, body = '' }: { headers?: EmulatedRequest['headers']; body?: string } = {},
-): Promise<TestAnswer> {
+  { headers = {}, body = '' }: RequestOptions = {},
+): EmulatedRequest {
   const [path = '', query] = target.split('?')
-  const reply = await service({
+  return {
     method,
     target,
     path,
@@ -116,7 +120,17 @@ export async function call(
     body: Buffer.from(body),
     remoteAddress: '127.0.0.1',
     tlsVersion: 'TLSv1.3',
-  })
+  }
+}
+
+/** What a service answers in JSON. @throws Error where it drops the connection. */
+export async function call(
+  service: EmulatedService,
+  method: string,
+  target: string,
+  options?: RequestOptions,
+): Promise<TestAnswer> {
+  const reply = await service(requestOf(method, target, options))
   if (reply.kind === 'drop') throw new Error('the connection was dropped')
   const json = JSON.parse(reply.body.toString('utf8') || '{}') as TestAnswer['json']
   return { status: reply.status, headers: reply.headers, json }

@@ -16,6 +16,7 @@ export const blockSchema = z.strictObject({
     'conditional-access',
     'assignment-required',
     'request-loop',
+    'tenant-throttled',
   ]),
 })
 
@@ -70,4 +71,5 @@ const words: Record<Block['reason'], readonly [code: AadstsCode, text: string]> 
     'The server terminated an operation because it encountered a client request loop. Please ' +
       'contact your app vendor.',
   ],
+  'tenant-throttled': [90055, 'The tenant has exceeded its limit of requests.'],
 }

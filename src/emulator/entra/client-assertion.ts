@@ -133,9 +133,7 @@ function findCertificate(
       ? (x5t === undefined || x5t === one.x5t) && (x5tS256 === undefined || x5tS256 === one.x5tS256)
       : keyIds(one).includes(String(kid)),
   )
-  if (certificate === undefined) {
-    return unknownKey('The key was not found.', String(x5tS256 ?? x5t ?? kid), clientId)
-  }
+  if (certificate === undefined) return unknownKey(header, clientId)
   const { notBeforeMs, notAfterMs } = certificate
   if (nowMs > notAfterMs) {
     return refused(
@@ -208,7 +206,7 @@ const review =
 const malformed = () => refused(50027, 'JWT token is invalid or malformed.')
 
 function badSignature(certificate: RegisteredCertificate, clientId: string) {
-  const reason = 'The key was found, but use of the key to verify the signature failed.'
+  const reason = 'Key was found, but use of the key to verify the signature failed.'
   return refused(
     700027,
     `Client assertion contains an invalid signature. [Reason - ${reason}, ` +
@@ -216,17 +214,27 @@ function badSignature(certificate: RegisteredCertificate, clientId: string) {
   )
 }
 
-const unknownKey = (reason: string, selector: string, clientId: string) =>
-  refused(
+/** Live answers show the thumbprint of an x5t, and nothing of a kid. */
+function unknownKey({ x5t, 'x5t#S256': x5tS256 }: JsonObject, clientId: string) {
+  const thumbprint = x5tS256 ?? x5t
+  const shown =
+    typeof thumbprint === 'string'
+      ? `Thumbprint of key used by client: '${hexOf(thumbprint)}', `
+      : ''
+  return refused(
     700027,
     'The certificate with identifier used to sign the client assertion is not registered on ' +
-      `application. [Reason - ${reason}, Thumbprint of key used by client: '${hexOf(selector)}', ` +
-      `${configuredKeys(clientId)}]`,
+      `application. [Reason - The key was not found., ${shown}${configuredKeys(clientId)}]`,
   )
+}
 
 const keyFacts = ({ x5t, notBeforeMs, notAfterMs }: RegisteredCertificate) =>
   `Thumbprint of key used by client: '${hexOf(x5t)}', ` +
-  `Found key 'Start=${isoFrom(notBeforeMs / 1000)}, End=${isoFrom(notAfterMs / 1000)}'`
+  `Found key 'Start=${usDateOf(notBeforeMs)}, End=${usDateOf(notAfterMs)}'`
+
+/** `08/18/2024 19:33:23`, as keys are dated in these sentences. */
+const usDateOf = (epochMs: number) =>
+  isoFrom(epochMs / 1000).replace(/^(.+)-(\d\d)-(\d\d)T(.{8}).*$/, '$2/$3/$1 $4')
 
 const configuredKeys = (clientId: string) =>
   'Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys ' +

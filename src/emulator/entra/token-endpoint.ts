@@ -14,7 +14,7 @@ import { passed, refused, type Checked } from './refusal.ts'
 import type { ReplayMemory } from './replay-memory.ts'
 import { parseDefaultScope } from './scope.ts'
 import { parseTokenForm, type TokenForm } from './token-form.ts'
-import { errorReply, tokenReply, traceFrom, type Trace } from './token-reply.ts'
+import { errorReply, throttledReply, tokenReply, traceFrom, type Trace } from './token-reply.ts'
 
 export interface TokenEndpointDeps {
   readonly origin: string
@@ -39,7 +39,7 @@ export function createTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
     const trace = traceFrom(request, clock.nowSeconds())
     const fault = faults.strike('token-endpoint', `${request.method} ${request.path}`)
     const instead = replyInstead(fault, {
-      throttled: () => errorReply(origin, trace, throttled, 429, { 'retry-after': '1' }),
+      throttled: () => throttledReply(trace),
       serverError: (status) => errorReply(origin, trace, transient, status),
     })
     if (instead !== undefined) {
@@ -57,7 +57,6 @@ export function createTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
   }
 }
 
-const throttled = { code: 90055, text: 'The tenant has exceeded its request limit.' } as const
 const transient = {
   code: 90033,
   text: 'A transient error has occurred. Please try again.',

@@ -32,7 +32,13 @@ export function parseTokenForm(contentType: string | undefined, body: Buffer): C
     return refused(901002, "The 'resource' request parameter is not supported.")
   }
   const scope = parameters.get('scope')
-  if (!scope) return missing('scope')
+  if (!scope) {
+    return refused(
+      90014,
+      "The required field 'scope' is missing from the credential. Ensure that you have all the " +
+        'necessary parameters for the login request.',
+    )
+  }
 
   if (parameters.has('client_secret')) return secretRefused(clientId)
   const clientAssertion = parameters.get('client_assertion')

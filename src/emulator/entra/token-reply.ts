@@ -48,7 +48,6 @@ export function errorReply(
   trace: Trace,
   { code, text }: EntraRefusal,
   status: number = statusOf(code),
-  headers: Readonly<Record<string, string>> = {},
 ): EmulatedReply {
   const timestamp = trace.time.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
   const { traceId, correlationId } = trace
@@ -64,12 +63,25 @@ export function errorReply(
     correlation_id: correlationId,
     error_uri: `${origin}/error?code=${code}`,
   }
-  return jsonReply(status, body, { ...entraHeaders(trace, code), ...headers })
+  return jsonReply(status, body, entraHeaders(trace, code))
 }
 
-/** 401 where the client is not who it says, 400 for whatever else is wrong: the rule of all live samples. */
-const statusOf = (code: EntraRefusal['code']) =>
-  oauthErrorOf(code) === 'invalid_client' ? 401 : 400
+/**
+ * The gateway's own answer, which is no JSON. Real ones say 60 seconds; one is enough to be honoured
+ * without making everybody wait.
+ */
+export const throttledReply = (trace: Trace): EmulatedReply => ({
+  kind: 'answer',
+  status: 429,
+  headers: { ...entraHeaders(trace, 0), 'content-type': 'text/plain', 'retry-after': '1' },
+  body: Buffer.from('Too Many Requests'),
+})
+
+/** 401 where the client is not who it says, 400 for nearly everything else: the rule of all live samples. */
+function statusOf(code: EntraRefusal['code']): number {
+  if (code === 90055) return 429
+  return oauthErrorOf(code) === 'invalid_client' ? 401 : 400
+}
 
 function entraHeaders(trace: Trace, code: number): Record<string, string | readonly string[]> {
   const { traceId, clientRequestId, echoesClientRequestId } = trace

@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClientCertificate } from '../../support/client-certificate.ts'
-import { events, fabrikam, oneVaultWorld } from '../../support/emulated-entra.ts'
+import { events, fabrikam, oneVaultWorld, requestOf } from '../../support/emulated-entra.ts'
 import { startTestEmulator, type TestEmulator } from '../../support/emulator.ts'
 
 let emulator: TestEmulator
@@ -93,18 +93,12 @@ test('blocks are put and lifted', async () => {
 })
 
 test('exchanges are listed and forgotten', async () => {
-  await emulator.entra.service({
-    method: 'POST',
-    target: `/${fabrikam}/oauth2/v2.0/token`,
-    path: `/${fabrikam}/oauth2/v2.0/token`,
-    query: new URLSearchParams(),
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: Buffer.from(`grant_type=client_credentials&client_id=${events}`),
-    remoteAddress: '127.0.0.1',
-    tlsVersion: 'TLSv1.3',
-  })
+  const body = `grant_type=client_credentials&client_id=${events}`
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  const path = `/${fabrikam}/oauth2/v2.0/token`
+  await emulator.entra.service(requestOf('POST', path, { headers, body }))
   expect(await emulator.control('GET /exchanges')).toMatchObject([
-    { tenant: fabrikam, outcome: { kind: 'refused', code: 900144 } },
+    { tenant: fabrikam, outcome: { kind: 'refused', code: 90014 } },
   ])
   await emulator.control('DELETE /exchanges')
   expect(await emulator.control('GET /exchanges')).toEqual([])
