@@ -6,23 +6,14 @@ import type { Clock } from './base/clock.ts'
 import { CertificateError } from './certificate/certificate.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
-import type { Policy } from './policy/policy.ts'
+import type { CompiledGrants } from './policy/compile-grants.ts'
 import { SignerError } from './signer/signer.ts'
 import { createService, type Service } from './wiring.ts'
-
-/** The grants in force, and what the ledger says of them. */
-export interface LoadedPolicy {
-  readonly policy: Policy
-  /** base64url SHA-256 over the grant files as they were read. */
-  readonly sha256: string
-  /** Files that did not load and therefore grant nothing. */
-  readonly brokenFiles: number
-}
 
 /** Everything that `countersign serve` has found out before it begins. */
 export interface ServeOptions {
   readonly config: Config
-  readonly policy: LoadedPolicy
+  readonly policy: CompiledGrants
   readonly identityClientId: string | undefined
   readonly clock: Clock
   readonly logger: Logger
@@ -100,7 +91,7 @@ async function start(service: Service, options: ServeOptions, stop: AbortSignal)
       atMs: clock.nowMs(),
       sha256: policy.sha256,
       grants: policy.policy.grants.length,
-      broken: policy.brokenFiles,
+      broken: policy.broken,
     },
   ])
   await proveCertificates(service, logger, stop)

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
-import { readCallerEnvironment } from '../config/environment.ts'
+import { readEnvironment } from '../config/environment.ts'
 import { findCallerToken } from './caller-token.ts'
 import { requestOptions, type RequestOptions, serviceUrlOf } from './request-options.ts'
 import { askService } from './service-client.ts'
@@ -51,9 +51,10 @@ function wholeSeconds(text: string): number {
 }
 
 async function assertionText(options: AssertionOptions): Promise<string> {
-  const environment = readCallerEnvironment()
+  const environment = readEnvironment().caller
   const url = serviceUrlOf(options, environment)
-  const callerToken = await findCallerToken(options.tokenFile, url, environment)
+  const audience = options.audience ?? url
+  const callerToken = await findCallerToken(options.tokenFile, audience, environment)
   const { application, tenant, lifetimeSeconds } = options
   const answer = await askService(
     `${url}/v1/assertion`,

@@ -17,8 +17,8 @@ export async function findCallerToken(
   const namedFile = file ?? environment.tokenFile
   if (namedFile !== undefined) return new Secret(readFileSync(namedFile, 'utf8').trim())
   if (environment.token !== undefined) return environment.token
-  if (environment.requestUrl !== undefined && environment.requestToken !== undefined) {
-    return askPlatform(environment.requestUrl, environment.requestToken, audience)
+  if (environment.githubActions !== undefined) {
+    return askGitHub(environment.githubActions, audience)
   }
   throw new Error(
     'no caller token: give --token-file FILE, set COUNTERSIGN_TOKEN_FILE or COUNTERSIGN_TOKEN, or run in a ' +
@@ -29,9 +29,8 @@ export async function findCallerToken(
 const requestUrlAnswer = z.object({ value: z.string().min(1) })
 
 /** GitHub's request URL answers with a token for the audience that is asked for. */
-async function askPlatform(
-  requestUrl: string,
-  requestToken: Secret<string>,
+async function askGitHub(
+  { requestUrl, requestToken }: NonNullable<CallerEnvironment['githubActions']>,
   audience: string,
 ): Promise<Secret<string>> {
   const url = new URL(requestUrl)

@@ -6,6 +6,7 @@ export interface RequestOptions {
   readonly application: string
   readonly tenant: string
   readonly url?: string
+  readonly audience?: string
   readonly tokenFile?: string
 }
 
@@ -14,6 +15,7 @@ export function requestOptions(command: Command): Command {
     .requiredOption('--application <name>', 'name of the application at the service')
     .requiredOption('--tenant <guid>', 'where the token is wanted')
     .option('--url <url>', 'of the service (COUNTERSIGN_URL)')
+    .option('--audience <uri>', 'what a CI platform is asked for; the URL unless said')
     .option('--token-file <file>', "the caller's own token (COUNTERSIGN_TOKEN_FILE)")
 }
 

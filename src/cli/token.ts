@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { z } from 'zod'
-import { readCallerEnvironment } from '../config/environment.ts'
+import { readEnvironment } from '../config/environment.ts'
 import { findCallerToken } from './caller-token.ts'
 import { requestOptions, type RequestOptions, serviceUrlOf } from './request-options.ts'
 import { askService } from './service-client.ts'
@@ -44,9 +44,10 @@ export function tokenCommand(): Command {
 }
 
 async function tokenText(options: TokenOptions): Promise<string> {
-  const environment = readCallerEnvironment()
+  const environment = readEnvironment().caller
   const url = serviceUrlOf(options, environment)
-  const callerToken = await findCallerToken(options.tokenFile, url, environment)
+  const audience = options.audience ?? url
+  const callerToken = await findCallerToken(options.tokenFile, audience, environment)
   const { application, tenant, scope } = options
   const answer = await askService(
     `${url}/v1/token`,

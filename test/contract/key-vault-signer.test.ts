@@ -100,7 +100,7 @@ const signOnce = (nonce: string, timeoutMs = 5000) =>
 test('the audit record holds the nonce, and is found by the id that came with the signature', async () => {
   const { vaultRequestId } = await signOnce('AbCdEfGhIjKlMnOpQrStUv')
   const record = signRecords().find(({ correlationId }) => correlationId === vaultRequestId)
-  expect(record?.properties.clientInfo).toBe(
+  expect(record?.properties['clientInfo']).toBe(
     'countersign/0.0.0 (signature-nonce AbCdEfGhIjKlMnOpQrStUv)',
   )
 })

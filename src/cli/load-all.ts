@@ -1,0 +1,30 @@
+import type { ConfigurationProblem } from '../base/configuration-problem.ts'
+import type { Config } from '../config/config.ts'
+import { loadConfig } from '../config/load-config.ts'
+import { type CompiledGrants, compileGrants } from '../policy/compile-grants.ts'
+import { readGrantFolder } from '../policy/grant-folder.ts'
+
+/** The configuration and its grants. What is wrong with the grants does not keep the others from applying. */
+export type LoadedAll =
+  | { readonly ok: false; readonly problems: readonly ConfigurationProblem[] }
+  | {
+      readonly ok: true
+      readonly config: Config
+      readonly policy: CompiledGrants
+      readonly problems: readonly ConfigurationProblem[]
+    }
+
+/** Reads `countersign.yaml` and the folder of grants that it names. Never throws. */
+export async function loadAll(file: string, nowSeconds: number): Promise<LoadedAll> {
+  const loaded = await loadConfig(file)
+  if (!loaded.ok) return loaded
+  const { config, warnings } = loaded
+  const folder = await readGrantFolder(config.grants.folder)
+  const policy = compileGrants(folder.files, config, nowSeconds)
+  return {
+    ok: true,
+    config,
+    policy,
+    problems: [...warnings, ...folder.problems, ...policy.problems],
+  }
+}

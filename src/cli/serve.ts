@@ -1,0 +1,60 @@
+import { Command } from 'commander'
+import { pino } from 'pino'
+import { systemClock } from '../base/clock.ts'
+import { formatProblem } from '../base/configuration-problem.ts'
+import { readEnvironment } from '../config/environment.ts'
+import { serve } from '../main.ts'
+import { loadAll } from './load-all.ts'
+import { contractFile, productVersion } from './product.ts'
+
+interface ServeOptions {
+  readonly config?: string
+}
+
+const example = `
+Example:
+  $ countersign check --config countersign.yaml
+  $ countersign serve --config countersign.yaml
+
+The log goes to standard output, one JSON object a line. SIGTERM drains.
+`
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .summary('run the service')
+    .description(
+      'Runs the service. Refuses to start on a configuration with problems, and names all of them.',
+    )
+    .option('--config <file>', 'countersign.yaml (COUNTERSIGN_CONFIG)')
+    .addHelpText('after', example)
+    .action(async (options: ServeOptions, command: Command) => {
+      const environment = readEnvironment()
+      const loaded = await loadAll(
+        options.config ?? environment.configFile,
+        systemClock.nowSeconds(),
+      )
+      if (!loaded.ok) {
+        for (const problem of loaded.problems) console.error(formatProblem(problem))
+        command.error('serve: not started, because of the problems above')
+      }
+      const logger = pino({ level: environment.logLevel })
+      // A grant file that is broken grants nothing; the others apply, and this is the loud part.
+      for (const problem of loaded.problems) {
+        logger[problem.severity === 'error' ? 'error' : 'warn'](problem, formatProblem(problem))
+      }
+      try {
+        await serve({
+          config: loaded.config,
+          policy: loaded.policy,
+          identityClientId: environment.identityClientId,
+          clock: systemClock,
+          logger,
+          version: productVersion(),
+          contractFile,
+        })
+      } catch (error) {
+        logger.fatal({ err: error }, 'the service cannot run')
+        process.exitCode = 1
+      }
+    })
+}
