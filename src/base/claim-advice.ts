@@ -1,4 +1,4 @@
-import type { ClaimRule } from './claim-rules.ts'
+import { claimForm } from './forms.ts'
 import type { YamlPart } from './yaml-part.ts'
 
 /**
@@ -37,35 +37,32 @@ const textsOnly: ReadonlySet<string> = new Set(['github', 'gitlab'])
  *
  * @param issuerKind Whose tokens they are compared with; undefined when that cannot be told.
  */
-export function adviseOnClaims(
-  part: YamlPart,
-  rules: readonly ClaimRule[],
-  issuerKind: string | undefined,
-): void {
-  const named = new Set(rules.map(({ claim }) => claim))
-  for (const { claim, anyOf } of rules) {
-    const at = part.at(claim)
-    if (neverPlain.has(claim)) {
-      at.report(
-        'claim-is-a-list',
-        `\`${at.name}\` is a list or a map in tokens, and those never match: name another claim.`,
-      )
-    } else if (
-      textsOnly.has(issuerKind ?? '') &&
-      anyOf.some((value) => typeof value !== 'string')
-    ) {
-      at.report(
-        'claim-is-a-text',
-        `\`${at.name}\` is a text in tokens of ${issuerKind ?? ''}, and only a text matches it: put it in quotes.`,
-      )
-    }
+export function adviseOnClaims(claims: YamlPart, issuerKind: string | undefined): void {
+  const parts = claims.parts()
+  const named = new Set(parts.map(([claim]) => claim))
+  for (const [claim, part] of parts) {
+    if (neverPlain.has(claim)) reportList(part)
+    else if (textsOnly.has(issuerKind ?? '') && !isText(part)) reportType(part, issuerKind ?? '')
     const id = idOfName.get(claim)
-    if (id !== undefined && !named.has(id)) {
-      at.report(
-        'name-without-id',
-        `\`${at.name}\` is a name that a stranger can register after its owner: name \`${id}\` too.`,
-        'warning',
-      )
-    }
+    if (id !== undefined && !named.has(id)) reportName(part, id)
   }
+}
+
+/** Whatever is no claim at all has been reported as that. */
+const isText = (part: YamlPart) =>
+  part.sound(claimForm)?.every((value) => typeof value === 'string') ?? true
+
+function reportList(part: YamlPart): void {
+  const message = `\`${part.name}\` is a list or a map in tokens, and those never match: name another claim.`
+  part.report('claim-is-a-list', message)
+}
+
+function reportType(part: YamlPart, kind: string): void {
+  const message = `\`${part.name}\` is a text in tokens of ${kind}, and only a text matches it: put it in quotes.`
+  part.report('claim-is-a-text', message)
+}
+
+function reportName(part: YamlPart, id: string): void {
+  const message = `\`${part.name}\` is a name that a stranger can register after its owner: name \`${id}\` too.`
+  part.report('name-without-id', message, 'warning')
 }

@@ -120,7 +120,7 @@ const claimValueForm: z.ZodType<ClaimValue, ClaimValue> = z.union(
 const claimExpects = 'a text, a whole number, true or false, or a list of which one must hold'
 
 /** What one claim must be: a value, or a list of which one must hold. */
-const claimForm: z.ZodType<readonly ClaimValue[], ClaimValue | ClaimValue[]> = z
+export const claimForm: z.ZodType<readonly ClaimValue[], ClaimValue | ClaimValue[]> = z
   .union([claimValueForm, listOf(claimValueForm, claimExpects)], { error: claimExpects })
   .transform((written) => (Array.isArray(written) ? written : [written]))
 

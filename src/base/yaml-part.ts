@@ -60,6 +60,11 @@ export class YamlPart {
     return undefined
   }
 
+  /** The same, reporting nothing. */
+  sound<Value>(form: z.ZodType<Value>): Value | undefined {
+    return form.safeParse(this.value).data
+  }
+
   /**
    * The fields of a map that are sound by themselves: enough to compare them with the rest of the
    * file, even when others are not. Reports nothing.

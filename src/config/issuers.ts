@@ -126,13 +126,10 @@ const ownersAt: ReadonlyMap<string, readonly string[]> = new Map([
 
 function checkRequire(part: YamlPart, seen: SeenIssuer): void {
   const at = part.at('require')
-  const rules = claimRulesFrom(seen.require ?? {})
-  adviseOnClaims(at, rules, seen.kind)
+  adviseOnClaims(at, seen.kind)
 
   const owners = ownersAt.get(urlOf(seen) ?? '')
-  const brokenAlready = at.value !== undefined && seen.require === undefined
-  if (owners === undefined || brokenAlready) return
-  if (rules.some(({ claim }) => owners.includes(claim))) return
+  if (owners === undefined || at.parts().some(([claim]) => owners.includes(claim))) return
   const claim = owners[0] ?? ''
   at.report(
     'require-owner',

@@ -1,5 +1,5 @@
 import { adviseOnClaims } from '../base/claim-advice.ts'
-import { claimRulesFrom } from '../base/forms.ts'
+import { scopeForm } from '../base/forms.ts'
 import type { Scope, TenantId } from '../base/ids.ts'
 import type { YamlPart } from '../base/yaml-part.ts'
 import { anyListed, grantForm, permissionForm } from './grant-form.ts'
@@ -67,21 +67,22 @@ export function checkGrant(root: YamlPart, known: Known, nowSeconds: number): vo
 }
 
 function checkCaller(part: YamlPart, { issuerKinds }: Known): void {
-  const { issuer, claims } = part.seen(grantForm.shape.caller)
+  const { issuer } = part.seen(grantForm.shape.caller)
   if (issuer !== undefined && !issuerKinds.has(issuer)) {
     const message = `\`${part.name}.issuer\` names ${issuer}, which is not among the issuers of countersign.yaml: add it there, or name another.`
     part.at('issuer').report('unknown-issuer', message)
   }
   const kind = issuer === undefined ? undefined : issuerKinds.get(issuer)
-  adviseOnClaims(part.at('claims'), claimRulesFrom(claims ?? {}), kind)
+  adviseOnClaims(part.at('claims'), kind)
 }
 
 function checkPermission(part: YamlPart, { applications, ourselves }: Known): void {
-  const { application: name, tenant, scopes } = part.seen(permissionForm)
+  const { application: name, tenant } = part.seen(permissionForm)
   const wantsAssertion = part.at('assertion').value !== undefined
   checkOneWant(part, wantsAssertion)
-  for (const [index, scope] of (scopes ?? []).entries()) {
-    if (ourselves.has(resourceOf(scope))) reportOurselves(part.at('scopes').at(index))
+  for (const [, item] of part.at('scopes').parts()) {
+    const scope = item.sound(scopeForm)
+    if (scope !== undefined && ourselves.has(resourceOf(scope))) reportOurselves(item)
   }
   const application = name === undefined ? undefined : applications.get(name)
   if (name === undefined) return

@@ -1,0 +1,46 @@
+// Writes the JSON Schemas of countersign.yaml and of grant files, with which editors complete and
+// check them, from the same definitions that the service reads the files with.
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { format, resolveConfig } from 'prettier'
+import { z } from 'zod'
+import { configForm } from '../src/config/config-form.ts'
+import { grantForm } from '../src/policy/grant-form.ts'
+
+const root = resolve(import.meta.dirname, '..')
+
+const described = [
+  {
+    path: 'schemas/countersign.schema.json',
+    form: configForm,
+    title: 'countersign.yaml',
+    description: 'Configuration of Countersign. `countersign check` says what a schema cannot.',
+  },
+  {
+    path: 'schemas/grant.schema.json',
+    form: grantForm,
+    title: 'Grant of Countersign',
+    description: 'What one kind of caller may have. `countersign check` says what a schema cannot.',
+  },
+]
+
+/** Path from the root of the repository, and the text that belongs there. */
+export async function jsonSchemas(): Promise<readonly { path: string; text: string }[]> {
+  const style = await resolveConfig(join(root, 'package.json'))
+  return Promise.all(
+    described.map(async ({ path, form, title, description }) => {
+      // Draft 7 is the one that YAML editors know best.
+      const { $schema, ...schema } = z.toJSONSchema(form, { io: 'input', target: 'draft-7' })
+      const whole = { $schema, title, description, ...schema }
+      return { path, text: await format(JSON.stringify(whole), { ...style, parser: 'json' }) }
+    }),
+  )
+}
+
+if (import.meta.main) {
+  for (const { path, text } of await jsonSchemas()) {
+    await mkdir(dirname(join(root, path)), { recursive: true })
+    await writeFile(join(root, path), text)
+    console.log(path)
+  }
+}

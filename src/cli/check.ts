@@ -1,0 +1,127 @@
+import { isAbsolute, relative } from 'node:path'
+import { Command } from 'commander'
+import { systemClock } from '../base/clock.ts'
+import { byPlace, formatProblem, type ConfigurationProblem } from '../base/configuration-problem.ts'
+import type { ApplicationConfig, Config } from '../config/config.ts'
+import { EnvironmentError, readEnvironment } from '../config/environment.ts'
+import { loadConfig } from '../config/load-config.ts'
+import { compileGrants, type CompiledGrants } from '../policy/compile-grants.ts'
+import type { GrantSurroundings } from '../policy/grant-checks.ts'
+import { readGrantFolder } from '../policy/grant-folder.ts'
+import { sharedPowers } from '../policy/shared-powers.ts'
+
+const example = `
+Example, in a pull request that changes a grant:
+  $ countersign check --config countersign.yaml
+  grants/billing-export.yaml:4: grant.tenant-not-listed: \`may[0].tenant\` is not among …
+
+Exits with 1 when there is an error; warnings alone exit with 0.
+`
+
+export function checkCommand(): Command {
+  return new Command('check')
+    .summary('report every problem of the configuration and its grants')
+    .description(
+      'Reports every problem of countersign.yaml and its grants, with file, line and rule. Reaches nothing but these files.',
+    )
+    .option('--config <file>', 'countersign.yaml (COUNTERSIGN_CONFIG)')
+    .addHelpText('after', example)
+    .action(async ({ config }: { readonly config?: string }, command: Command) => {
+      const file = config ?? configFileNamed(command)
+      const { lines, errors } = await check(file, systemClock.nowSeconds())
+      for (const line of lines) console.log(line)
+      if (errors > 0) process.exitCode = 1
+    })
+}
+
+function configFileNamed(command: Command): string {
+  try {
+    return readEnvironment().configFile
+  } catch (error) {
+    if (error instanceof EnvironmentError) command.error(`check: ${error.message}`)
+    throw error
+  }
+}
+
+export interface CheckReport {
+  /** What is printed: problems by file and line, then what it comes to. */
+  readonly lines: readonly string[]
+  readonly errors: number
+}
+
+/** @param file As the operator named it; the files of grants are named in the same way. */
+export async function check(file: string, nowSeconds: number): Promise<CheckReport> {
+  const loaded = await loadConfig(file)
+  const surroundings = loaded.ok ? loaded.config : loaded.outline
+  const grants = await checkGrants(surroundings, nowSeconds)
+  const problems = [...(loaded.ok ? loaded.warnings : loaded.problems), ...grants.problems].map(
+    (problem) => ({ ...problem, file: isAbsolute(file) ? problem.file : asNamed(problem.file) }),
+  )
+  const errors = problems.filter(({ severity }) => severity === 'error').length
+  const said = problems.toSorted(byPlace).map(formatProblem)
+  if (errors > 0 || !loaded.ok || grants.compiled === undefined) {
+    return { lines: [...said, countOf(problems)], errors }
+  }
+  return { lines: [...said, ...summaryOf(loaded.config, grants.compiled)], errors }
+}
+
+interface CheckedGrants {
+  readonly problems: readonly ConfigurationProblem[]
+  readonly compiled?: CompiledGrants
+}
+
+type Surroundings = GrantSurroundings & {
+  readonly grants: { readonly folder: string } | undefined
+}
+
+/** Even of a broken configuration, as far as it can be read: all that is wrong is told in one run. */
+async function checkGrants(
+  surroundings: Surroundings | undefined,
+  nowSeconds: number,
+): Promise<CheckedGrants> {
+  if (surroundings?.grants === undefined) return { problems: [] }
+  const folder = await readGrantFolder(surroundings.grants.folder)
+  const compiled = compileGrants(folder.files, surroundings, nowSeconds)
+  return { problems: [...folder.problems, ...compiled.problems], compiled }
+}
+
+const asNamed = (file: string) => (isAbsolute(file) ? relative('.', file) : file)
+
+function countOf(problems: readonly ConfigurationProblem[]): string {
+  const warnings = problems.filter(({ severity }) => severity === 'warning').length
+  const errors = counted(problems.length - warnings, 'error')
+  return warnings === 0 ? errors : `${errors}, ${counted(warnings, 'warning')}`
+}
+
+function summaryOf(config: Config, { policy }: CompiledGrants): readonly string[] {
+  const { applications, issuers } = config
+  const tenants = new Set(applications.flatMap((application) => application.tenants))
+  return [
+    [
+      counted(applications.length, 'application'),
+      counted(tenants.size, 'tenant'),
+      counted(issuers.length, 'issuer'),
+      counted(policy.grants.length, 'grant'),
+    ].join(', '),
+    ...applications.filter(({ handOut }) => handOut).map(handOutNote),
+    ...sharedPowers(policy).map(
+      ({ power, tenants: shared, issuers: sharers }) =>
+        `${power}: callers of ${sharers.join(' and ')} share it in ${tenantsIn(shared)}; powers that must be separate need separate applications.`,
+    ),
+    'The configuration is sound.',
+  ]
+}
+
+const handOutNote = ({ name, tenants }: ApplicationConfig) =>
+  `${name} hands out assertions: whoever holds one has every permission of it in these tenants: ${tenantsIn(tenants)}.`
+
+/** Enough to recognise them by; a list of thousands is in the file. */
+const tenantsNamedMax = 5
+
+function tenantsIn(tenants: readonly string[]): string {
+  const named = tenants.slice(0, tenantsNamedMax).join(', ')
+  const others = tenants.length - tenantsNamedMax
+  return others > 0 ? `${named} and ${counted(others, 'other')}` : named
+}
+
+const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`
