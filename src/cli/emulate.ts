@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Emulator, EmulatorEndpoints, EmulatorOptions } from '../emulator/emulator.ts'
@@ -64,14 +64,19 @@ async function emulate(options: EmulateOptions, command: Command): Promise<void>
     command.error(`emulate: ${error instanceof Error ? error.message : String(error)}`),
   )
   const readyFile = join(stateFolder, 'emulator.json')
-  // Holds the control token: nobody else on this machine may read it.
-  rmSync(readyFile, { force: true })
-  writeFileSync(readyFile, `${JSON.stringify(emulator.endpoints, null, 2)}\n`, { mode: 0o600 })
+  writeReadyFile(readyFile, emulator.endpoints)
   console.log(summaryOf(emulator.endpoints, readyFile))
   console.log('ready')
   await ended
   rmSync(readyFile, { force: true })
   await emulator.close()
+}
+
+/** Holds the control token, so it is its owner's alone; whole as soon as it is there, for who waits for it. */
+function writeReadyFile(file: string, endpoints: EmulatorEndpoints): void {
+  const unfinished = `${file}.${process.pid}`
+  writeFileSync(unfinished, `${JSON.stringify(endpoints, null, 2)}\n`, { mode: 0o600 })
+  renameSync(unfinished, file)
 }
 
 async function start(options: EmulateOptions, stateFolder: string): Promise<Emulator> {

@@ -7,6 +7,30 @@ import type { RunningVault } from './vaults.ts'
 import { thumbprintOf } from './vault/bundles.ts'
 import { ObjectUnknownError, type CertificateVersion } from './vault/vault-store.ts'
 
+export const stateRoute = (
+  clock: EmulatorClock,
+  vaults: readonly RunningVault[],
+): ControlRoute => ({
+  method: 'GET',
+  path: '/state',
+  summary: 'the vaults with the versions of their certificates, and the time',
+  handle: () => ({ clock: timeOf(clock), vaults: vaults.map(vaultState) }),
+})
+
+const timeOf = (clock: EmulatorClock) => ({
+  nowSeconds: clock.nowSeconds(),
+  shiftSeconds: clock.shiftSeconds,
+})
+
+const vaultState = ({ name, url, store }: RunningVault) => ({
+  name,
+  url,
+  certificates: store.list().map((certificate) => ({
+    name: certificate.name,
+    versions: certificate.versions.map(versionState),
+  })),
+})
+
 export const faultRoutes = (faults: FaultList): readonly ControlRoute[] => [
   {
     method: 'GET',
@@ -37,22 +61,19 @@ export const faultRoutes = (faults: FaultList): readonly ControlRoute[] => [
 const shiftSchema = z.strictObject({ shiftSeconds: z.number() })
 
 /** @param log Told of every shift, because its deliveries fall due by this clock. */
-export const clockRoutes = (clock: EmulatorClock, log: VaultLog): readonly ControlRoute[] => {
-  const state = () => ({ nowSeconds: clock.nowSeconds(), shiftSeconds: clock.shiftSeconds })
-  return [
-    { method: 'GET', path: '/clock', summary: "the emulator's time", handle: state },
-    {
-      method: 'POST',
-      path: '/clock',
-      summary: 'moves the time on, or back: {"shiftSeconds": 3600}',
-      handle: ({ body }) => {
-        clock.shift(parsed(shiftSchema, body).shiftSeconds)
-        log.deliverDue()
-        return state()
-      },
+export const clockRoutes = (clock: EmulatorClock, log: VaultLog): readonly ControlRoute[] => [
+  { method: 'GET', path: '/clock', summary: "the emulator's time", handle: () => timeOf(clock) },
+  {
+    method: 'POST',
+    path: '/clock',
+    summary: 'moves the time on, or back: {"shiftSeconds": 3600}',
+    handle: ({ body }) => {
+      clock.shift(parsed(shiftSchema, body).shiftSeconds)
+      log.deliverDue()
+      return timeOf(clock)
     },
-  ]
-}
+  },
+]
 
 export const vaultLogRoutes = (log: VaultLog): readonly ControlRoute[] => [
   {
@@ -129,7 +150,7 @@ async function knownObject<Value>(act: () => Value | Promise<Value>): Promise<Va
 }
 
 /** What may be shown of a version: everything but the private key. */
-export const versionState = (version: CertificateVersion) => ({
+const versionState = (version: CertificateVersion) => ({
   version: version.version,
   enabled: version.enabled,
   notBeforeSeconds: version.notBeforeSeconds,

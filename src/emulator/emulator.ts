@@ -5,11 +5,11 @@ import { createCertificateAuthority } from './certificate-authority.ts'
 import {
   clockRoutes,
   faultRoutes,
+  stateRoute,
   vaultLogRoutes,
   vaultRoutes,
-  versionState,
 } from './control-routes.ts'
-import { startControl, type ControlRoute } from './control.ts'
+import { startControl } from './control.ts'
 import { createEmulatorClock, type EmulatorClock } from './emulator-clock.ts'
 import { generateEntraKey } from './entra/entra-keys.ts'
 import { entraRoutes } from './entra/entra-routes.ts'
@@ -170,18 +170,9 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     }),
   )
 
-  const state: ControlRoute = {
-    method: 'GET',
-    path: '/state',
-    summary: 'the vaults with the versions of their certificates, and the time',
-    handle: () => ({
-      clock: { nowSeconds: clock.nowSeconds(), shiftSeconds: clock.shiftSeconds },
-      vaults: vaults.map(vaultState),
-    }),
-  }
   const control = await startControl(
     [
-      state,
+      stateRoute(clock, vaults),
       ...faultRoutes(faults),
       ...clockRoutes(clock, vaultLog),
       ...vaultLogRoutes(vaultLog),
@@ -228,15 +219,6 @@ const tenantIdsOf = (uri: string, { resources, tenants }: World): readonly strin
   const resource = resources.find(({ uris }) => uris.includes(uri))
   return tenants.filter(({ name }) => resource?.tenants.includes(name)).map(({ id }) => id)
 }
-
-const vaultState = ({ name, url, store }: RunningVault) => ({
-  name,
-  url,
-  certificates: store.list().map((certificate) => ({
-    name: certificate.name,
-    versions: certificate.versions.map(versionState),
-  })),
-})
 
 /** @throws Error when an application names a certificate that no vault has. */
 function registerCertificates(

@@ -10,7 +10,7 @@ export interface ReplyContext {
   readonly region: string
   /** The `WWW-Authenticate` of a 401. */
   readonly challenge: string
-  /** Spoils the answer of what has been done; undefined leaves it right. */
+  /** May make the answer a lie: `wrong-signature`, `wrong-key-id`. */
   readonly fault: Fault | undefined
 }
 
@@ -38,7 +38,6 @@ export function replyFrom(performed: Performed, context: ReplyContext): Emulated
       ...(status === 401 ? { 'www-authenticate': challenge } : {}),
     },
     body: performed.ok ? spoilt(performed.body, fault) : json(errorBody(performed.error)),
-    ...(fault === undefined ? {} : { delayMs: fault.delayMs }),
   }
 }
 
@@ -53,8 +52,7 @@ function spoilt(body: Readonly<Record<string, unknown>>, fault: Fault | undefine
     return json({ ...body, value: alteredSignature(body['value']) })
   }
   if (fault?.kind === 'wrong-key-id') return json({ ...body, kid: otherVersion(body['kid']) })
-  const bytes = json(body)
-  return fault?.kind === 'malformed' ? bytes.subarray(0, -10) : bytes
+  return json(body)
 }
 
 /** One bit off: as long as a right one, and verified by nobody. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { AccessTokens } from '../entra/access-tokens.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
+import { replyAfter } from '../fault-replies.ts'
 import type { Fault, FaultList } from '../faults.ts'
 import { recordFrom, type VaultRecord } from '../vault-log/record.ts'
 import type { WorldVault } from '../world.ts'
@@ -57,7 +58,8 @@ export function createVault(deps: VaultDeps): EmulatedService {
     const fault = authentication.ok
       ? deps.faults.strike('vault', `${request.method} ${request.path}`)
       : undefined
-    if (fault?.kind === 'drop-before') return { kind: 'drop', delayMs: fault.delayMs }
+    // Nothing is done, and nothing recorded: as if the request had never arrived.
+    if (fault?.kind === 'drop-before') return { kind: 'drop' }
     const conclusion = conclude(deps, request, operation, authentication, fault)
     deps.record(
       recordFrom(
@@ -236,12 +238,14 @@ function reply(
   performed: Performed,
   fault: Fault | undefined,
 ): EmulatedReply {
-  if (fault?.kind === 'drop-after') return { kind: 'drop', delayMs: fault.delayMs }
-  return replyFrom(performed, {
-    request,
-    requestId,
-    region: deps.definition.location,
-    challenge: challengeOf(deps.authorityOrigin, deps.tenantId),
+  return replyAfter(
     fault,
-  })
+    replyFrom(performed, {
+      request,
+      requestId,
+      region: deps.definition.location,
+      challenge: challengeOf(deps.authorityOrigin, deps.tenantId),
+      fault,
+    }),
+  )
 }
