@@ -23,8 +23,9 @@ export interface VerifiedAssertion {
 }
 
 /**
- * Verifies a client assertion by its form, its key, its signature and its claims, in that order. Pure,
- * so replay is not its business. Entra's own order is not documented where several things are wrong.
+ * Verifies a client assertion: its form, whose it is, by which key, its signature, its place and its
+ * time. The order matters only where several things are wrong, and Entra's own is not documented. Pure,
+ * so replay is not its business.
  */
 export function verifyClientAssertion(
   text: string,
@@ -73,16 +74,17 @@ const schemes: ReadonlyMap<unknown, Scheme> = new Map<unknown, Scheme>([
 ])
 
 function parseScheme(header: JsonObject, dials: TokenEndpointDials): Checked<Scheme> {
-  const scheme = schemes.get(header['alg'])
+  const { alg, typ } = header
+  const scheme = schemes.get(alg)
   if (scheme === undefined) {
     const supported = [...schemes.keys()].join(', ')
     return refused(
       5002738,
-      `Invalid JWT token. Unsupported algorithm '${String(header['alg'])}' in the token header, ` +
+      `Invalid JWT token. Unsupported algorithm '${String(alg)}' in the token header, ` +
         `supported are '${supported}'.`,
     )
   }
-  if (dials.typ === 'jwt' && ![undefined, 'JWT'].includes(header['typ'] as string | undefined)) {
+  if (dials.typ === 'jwt' && typ !== undefined && typ !== 'JWT') {
     return refused(5002727, "Invalid JWT header: the 'typ' is not one that is accepted.")
   }
   return passed(scheme)
@@ -114,7 +116,7 @@ function parseAssertionClaims(claims: JsonObject): Checked<AssertionClaims> {
 const isNumericDate = (value: unknown): value is number =>
   typeof value === 'number' && Math.abs(value) <= 8.64e12
 
-/** Every selector that the header carries must name the same certificate. */
+/** Where both thumbprints are given, both must fit; `kid` counts only where there is none. */
 function findCertificate(
   header: JsonObject,
   { certificates, clientId, dials, nowMs }: AssertionExpectation,

@@ -41,6 +41,9 @@ const oauthErrors = {
 
 export type AadstsCode = keyof typeof oauthErrors
 
+/** All of them, in ascending order. */
+export const aadstsCodes = Object.keys(oauthErrors).map(Number) as readonly AadstsCode[]
+
 export const oauthErrorOf = (code: AadstsCode): string => oauthErrors[code]
 
 export interface EntraRefusal {
