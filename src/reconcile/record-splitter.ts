@@ -21,8 +21,8 @@ const openList = 0x5b
 const closeList = 0x5d
 const openObject = 0x7b
 const closeObject = 0x7d
-/** Tab, newline, carriage return, space and comma. */
-const between: ReadonlySet<number> = new Set([0x09, newline, 0x0d, 0x20, 0x2c])
+/** Tab, newline, carriage return, space, comma, and the byte order mark that some tools put in front. */
+const between: ReadonlySet<number> = new Set([0x09, newline, 0x0d, 0x20, 0x2c, 0xef, 0xbb, 0xbf])
 
 /** A record whose end has not come yet. */
 interface OpenRecord {

@@ -1,0 +1,158 @@
+import { inspect } from 'node:util'
+import { Command, InvalidArgumentError } from 'commander'
+import { parseIsoTime, systemClock } from '../base/clock.ts'
+import { formatProblem } from '../base/configuration-problem.ts'
+import type { Config } from '../config/config.ts'
+import { readEnvironment } from '../config/environment.ts'
+import { loadConfig } from '../config/load-config.ts'
+import { LedgerFileError } from '../ledger/ledger-file.ts'
+import { parseKeyUrl } from '../reconcile/key-name.ts'
+import type { KeyName } from '../reconcile/key-name.ts'
+import { reconcile } from '../reconcile/reconcile.ts'
+import type { Verdict } from '../reconcile/reconcile.ts'
+import { jsonReport, textReport } from '../reconcile/report.ts'
+import { VaultLogError } from '../reconcile/vault-log.ts'
+
+interface ReconcileOptions {
+  readonly vaultLog: readonly string[]
+  readonly ledger?: string
+  readonly config?: string
+  readonly key?: readonly KeyName[]
+  readonly graceMinutes: number
+  readonly now?: number
+  readonly json?: true
+}
+
+const exitCodes: Readonly<Record<Verdict, number>> = {
+  'accounted-for': 0,
+  findings: 1,
+  undecided: 2,
+}
+
+const example = `
+Example, with the container that the vault's diagnostic setting writes to, as a local copy:
+  $ azcopy copy 'https://contosologs.blob.core.windows.net/insights-logs-auditevent' vault-log --recursive
+  $ countersign reconcile --vault-log vault-log --ledger /var/lib/countersign/countersign.db
+  ACCOUNTED FOR: the ledger knows every signature in the vault's log (1204).
+
+The ledger is only read, also while the service runs. What is younger than the grace period, or
+outside of what the log covers, is counted as undecided and never guessed.
+
+Exits with
+  0  every signature is accounted for
+  1  there are findings, whatever is undecided besides
+  2  no findings, and not everything could be decided: too young, a log that does not reach so far or
+     could not be read in places, a ledger or log that is not there, a wrong option
+`
+
+export function reconcileCommand(): Command {
+  return (
+    new Command('reconcile')
+      .summary("account for every signature in the vault's log")
+      .description(
+        "Joins the ledger to the vault's audit log, and names every signature that only one of them knows.",
+      )
+      .requiredOption(
+        '--vault-log <path...>',
+        'files of records (JSON Lines, a list, or {"records": […]}), or folders with PT1H.json at any depth',
+      )
+      .option(
+        '--ledger <file>',
+        'the ledger, or a copy of it; otherwise the one that --config names',
+      )
+      .option(
+        '--config <file>',
+        'countersign.yaml (COUNTERSIGN_CONFIG): names the ledger, and keys to watch besides those in it',
+      )
+      .option(
+        '--key <url>',
+        'watch this key too, whatever version: https://VAULT/keys/NAME; may be repeated',
+        collectKey,
+      )
+      .option('--grace-minutes <n>', 'how late records may arrive', parseMinutes, 30)
+      .option('--now <time>', 'decide as of this time (ISO 8601 with a zone)', parseTime)
+      .option('--json', 'the whole report for programs')
+      .addHelpText('after', example)
+      // Commander's own 1 would say that there are findings.
+      .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
+      .action(runReconcile)
+  )
+}
+
+async function runReconcile(options: ReconcileOptions, command: Command): Promise<void> {
+  try {
+    const { ledgerFile, keys } = await sourcesFor(options)
+    const report = await reconcile({
+      ledgerFile,
+      vaultLogPaths: options.vaultLog,
+      keys,
+      nowMs: options.now ?? systemClock.nowMs(),
+      graceMs: options.graceMinutes * 60_000,
+    })
+    process.stdout.write(options.json === true ? jsonReport(report) : textReport(report))
+    process.exitCode = exitCodes[report.verdict]
+  } catch (error) {
+    // Whatever went wrong, nothing was decided: Node's own 1 would say that there are findings.
+    const isExpected =
+      error instanceof LedgerFileError ||
+      error instanceof VaultLogError ||
+      error instanceof ConfigurationError
+    command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
+  }
+}
+
+interface Sources {
+  readonly ledgerFile: string
+  readonly keys: readonly KeyName[]
+}
+
+/** The configuration is read where it is named, or where nothing else names the ledger. */
+async function sourcesFor({ ledger, config, key = [] }: ReconcileOptions): Promise<Sources> {
+  if (ledger !== undefined && config === undefined) return { ledgerFile: ledger, keys: key }
+  const configured = await readConfig(config ?? readEnvironment().configFile)
+  return {
+    ledgerFile: ledger ?? configured.ledger.sqliteFile,
+    keys: [...key, ...keysIn(configured)],
+  }
+}
+
+/** What is wrong with a configuration, a problem a line. */
+class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError'
+}
+
+async function readConfig(file: string): Promise<Config> {
+  const loaded = await loadConfig(file)
+  if (loaded.ok) return loaded.config
+  const problems = loaded.problems.map(formatProblem).join('\n')
+  throw new ConfigurationError(
+    `name the ledger with --ledger, or mend the configuration\n${problems}`,
+  )
+}
+
+const keysIn = ({ certificates }: Config): readonly KeyName[] =>
+  certificates.flatMap(
+    ({ vault, nameInVault }) => parseKeyUrl(`${vault}/keys/${nameInVault}`) ?? [],
+  )
+
+function collectKey(text: string, before: readonly KeyName[] = []): readonly KeyName[] {
+  const key = parseKeyUrl(text)
+  if (key === undefined) throw new InvalidArgumentError('It is not https://VAULT/keys/NAME.')
+  return [...before, key]
+}
+
+/** A week: a log that is later than that is not late. */
+const graceMinutesMax = 7 * 24 * 60
+
+function parseMinutes(text: string): number {
+  const minutes = Number(text)
+  if (/^\d+$/.test(text) && minutes <= graceMinutesMax) return minutes
+  throw new InvalidArgumentError(`It is not a whole number from 0 to ${graceMinutesMax}.`)
+}
+
+function parseTime(text: string): number {
+  const timeMs = parseIsoTime(text)
+  if (timeMs === undefined)
+    throw new InvalidArgumentError('It is not such as 2026-11-22T04:56:16Z.')
+  return timeMs
+}

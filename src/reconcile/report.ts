@@ -1,0 +1,159 @@
+import { isoTimeFrom } from '../base/clock.ts'
+import { printable } from '../base/printable.ts'
+import type { Finding, FindingKind } from './finding.ts'
+import { counted, factsOf, nextSteps, summaries, undecidedText } from './finding-text.ts'
+import type { Facts } from './finding-text.ts'
+import type { LedgerSummary, Report, VaultLogSummary } from './reconcile.ts'
+
+/** Findings of one kind that are written out for people; the JSON has all of them. */
+const shownMax = 20
+const pathLengthMax = 300
+
+/** The worst first. */
+const kinds: readonly FindingKind[] = [
+  'ledger.broken',
+  'sign.unexplained',
+  'sign.differs',
+  'sign.unrecorded',
+  'sign.assumed',
+]
+
+/** For a terminal: the verdict in one sentence, what was read, each finding with its evidence, what to do. */
+export function textReport(report: Report): string {
+  const found = kinds.flatMap((kind) => {
+    const ofKind = report.findings.filter((finding) => finding.kind === kind)
+    return ofKind.length === 0 ? [] : [ofKind]
+  })
+  return [
+    verdictSentence(report),
+    lines([
+      ...ledgerFacts(report.ledger),
+      ...vaultLogFacts(report.vaultLog),
+      ...watchFacts(report),
+    ]),
+    ...found.flatMap(findingSections),
+    ...undecidedSection(report),
+  ]
+    .join('\n\n')
+    .concat('\n')
+}
+
+function verdictSentence(report: Report): string {
+  const { signatures } = report.vaultLog
+  switch (report.verdict) {
+    case 'accounted-for':
+      return `ACCOUNTED FOR: the ledger knows every signature in the vault's log (${signatures}).`
+    case 'findings':
+      return `NOT ACCOUNTED FOR: ${summaryOf(report.findings)}.`
+    case 'undecided':
+      return `NOT DECIDED: ${report.undecided.map(undecidedText).join('; ')}.`
+  }
+}
+
+function summaryOf(findings: readonly Finding[]): string {
+  return kinds
+    .flatMap((kind) => {
+      const count = findings.filter((finding) => finding.kind === kind).length
+      return count === 0 ? [] : [summaries[kind](count)]
+    })
+    .join('; ')
+}
+
+function ledgerFacts(ledger: LedgerSummary): Facts {
+  const { signaturesBegun, signaturesMade, signaturesRefused, signaturesOpen } = ledger
+  return [
+    ['ledger', `${printable(ledger.file, pathLengthMax)}: ${counted(ledger.entries, 'line')}`],
+    [
+      '',
+      `${counted(signaturesBegun, 'signature')} begun: ${signaturesMade} made, ${signaturesRefused} not made, ${signaturesOpen} without a known answer`,
+    ],
+  ]
+}
+
+function vaultLogFacts(log: VaultLogSummary): Facts {
+  const paths = log.paths.map((path) => printable(path, pathLengthMax)).join(', ')
+  return [
+    ["vault's log", `${paths}: ${counted(log.records, 'record')}`],
+    [
+      '',
+      `${counted(log.signatures, 'signature')} by the watched keys: ${log.explained} explained by the ledger; ${counted(log.duplicates, 'repetition')} left out`,
+    ],
+    ...[...log.coverage].map(
+      ([vault, { fromMs, toMs }]) =>
+        [
+          '',
+          `${printable(vault, 100)} from ${isoTimeFrom(fromMs)} to ${isoTimeFrom(toMs)}`,
+        ] as const,
+    ),
+  ]
+}
+
+function watchFacts({ watchedKeys, nowMs, graceMs }: Report): Facts {
+  return [
+    ...watchedKeys.map(
+      (key, index) => [index === 0 ? 'watched' : '', printable(key, pathLengthMax)] as const,
+    ),
+    ['as of', `${isoTimeFrom(nowMs)}, with ${counted(graceMs / 60_000, 'minute')} of grace`],
+  ]
+}
+
+function findingSections(findings: readonly Finding[]): readonly string[] {
+  const [first] = findings
+  if (first === undefined) return []
+  const shown = findings
+    .slice(0, shownMax)
+    .map((finding) => `${finding.kind}\n${lines(factsOf(finding))}`)
+  const more = findings.length - shown.length
+  const rest = more === 0 ? [] : [`${first.kind}: ${more} more; --json shows all`]
+  return [...shown, ...rest, `what to do about ${first.kind}\n  ${nextSteps[first.kind]}`]
+}
+
+function undecidedSection({ undecided, vaultLog }: Report): readonly string[] {
+  if (undecided.length === 0) return []
+  const places = vaultLog.unreadPlaces.map(
+    ({ file, line, why }) => `  ${printable(file, pathLengthMax)}:${line}: ${why}`,
+  )
+  const items = undecided.map((item) => `  ${undecidedText(item)}`)
+  return [['undecided, and to be looked at by a later run', ...items, ...places].join('\n')]
+}
+
+/** `  name   value`, the values in one column. */
+function lines(facts: Facts): string {
+  const width = Math.max(...facts.map(([name]) => name.length))
+  return facts.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join('\n')
+}
+
+/**
+ * For programs: stable names, times in ISO 8601. What a terminal could obey is escaped, because people
+ * look at it too.
+ */
+export function jsonReport(report: Report): string {
+  const { ledger, vaultLog, nowMs, graceMs, undecided, ...rest } = report
+  const coverage = [...vaultLog.coverage].map(([vault, { fromMs, toMs }]) => ({
+    vault,
+    from: isoTimeFrom(fromMs),
+    to: isoTimeFrom(toMs),
+  }))
+  const value = {
+    ...rest,
+    now: isoTimeFrom(nowMs),
+    graceMinutes: graceMs / 60_000,
+    undecided: undecided.map(({ fromMs, toMs, ...item }) => ({
+      ...item,
+      ...(fromMs === undefined ? {} : { from: isoTimeFrom(fromMs) }),
+      ...(toMs === undefined ? {} : { to: isoTimeFrom(toMs) }),
+    })),
+    ledger,
+    vaultLog: { ...vaultLog, coverage },
+  }
+  return `${escaped(JSON.stringify(value, undefined, 2))}\n`
+}
+
+/** Only strings can hold these characters, and there an escape means the same (RFC 8259 §7). */
+function escaped(json: string): string {
+  return json.replaceAll(/(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
+      .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
+}
