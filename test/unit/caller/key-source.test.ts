@@ -202,15 +202,20 @@ describe('createKeySource', () => {
     ['a key set without keys', keysPath, { key: [] }],
     ['a discovery document that is a list', discoveryPath, []],
     ['a discovery document without jwks_uri', discoveryPath, { issuer: 'x' }],
-    [
-      'a discovery document of another issuer',
-      discoveryPath,
-      { issuer: 'https://issuer.example', jwks_uri: 'https://issuer.example/keys' },
-    ],
   ])('calls %s malformed', async (_, path, json) => {
     issuer.answer(path, { json })
     await expect(createSource().find('first')).rejects.toMatchObject({ code: 'ISSUER_MALFORMED' })
   })
+
+  it.each([['https://issuer.example'], ['']])(
+    'does not take a discovery document for its own that is about %j',
+    async (about) => {
+      const jwksUri = `${issuer.url}${keysPath}`
+      issuer.answer(discoveryPath, { json: { issuer: about, jwks_uri: jwksUri } })
+      await expect(createSource().find('first')).rejects.toMatchObject({ code: 'ISSUER_MALFORMED' })
+      expect(issuer.asked).toEqual([discoveryPath])
+    },
+  )
 
   it.each([
     ['another host', 'https://keys.example/keys'],
