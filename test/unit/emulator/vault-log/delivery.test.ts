@@ -7,23 +7,7 @@ import {
   deliverySchema,
   type DeliveryDials,
 } from '../../../../src/emulator/vault-log/delivery.ts'
-import type { VaultRecord } from '../../../../src/emulator/vault-log/record.ts'
-
-const recordCalled = (correlationId: string): VaultRecord => ({
-  time: '2026-11-22T04:56:16.0000000Z',
-  category: 'AuditEvent',
-  operationName: 'KeySign',
-  resultType: 'Success',
-  resultSignature: 'OK',
-  resultDescription: '',
-  correlationId,
-  durationMs: '1',
-  callerIpAddress: '127.0.0.1',
-  resourceId: '/SUBSCRIPTIONS/S',
-  operationVersion: '7.4',
-  identity: {},
-  properties: { httpStatusCode: 200 },
-})
+import { vaultRecord } from '../../../support/vault-records.ts'
 
 function deliveryWith(dials: Partial<DeliveryDials>, seed = 1) {
   const arrived: string[] = []
@@ -40,7 +24,7 @@ function deliveryWith(dials: Partial<DeliveryDials>, seed = 1) {
 }
 
 const accept = ({ delivery }: ReturnType<typeof deliveryWith>, ids: readonly string[]) => {
-  for (const id of ids) delivery.accept(recordCalled(id))
+  for (const id of ids) delivery.accept(vaultRecord({ correlationId: id }))
 }
 const hundred = Array.from({ length: 100 }, (_, i) => String(i))
 

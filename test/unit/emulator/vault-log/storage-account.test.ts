@@ -2,12 +2,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { VaultRecord } from '../../../../src/emulator/vault-log/record.ts'
 import {
   blobPath,
   openStorageAccount,
   type BlobShape,
 } from '../../../../src/emulator/vault-log/storage-account.ts'
+import { vaultRecord } from '../../../support/vault-records.ts'
 
 let folder: string
 
@@ -19,21 +19,7 @@ afterEach(() => {
 })
 
 const hourIso = '2026-11-22T04:56:16.0000000Z'
-const record = (correlationId: string): VaultRecord => ({
-  time: hourIso,
-  category: 'AuditEvent',
-  operationName: 'KeySign',
-  resultType: 'Success',
-  resultSignature: 'OK',
-  resultDescription: 'café',
-  correlationId,
-  durationMs: '1',
-  callerIpAddress: '127.0.0.1',
-  resourceId: '/SUBSCRIPTIONS/S/VAULTS/V',
-  operationVersion: '7.4',
-  identity: {},
-  properties: { httpStatusCode: 200 },
-})
+const record = (correlationId: string) => vaultRecord({ correlationId, resultDescription: 'café' })
 
 const textOf = () =>
   readFileSync(join(folder, blobPath('/SUBSCRIPTIONS/S/VAULTS/V', hourIso)), 'utf8')
