@@ -63,8 +63,9 @@ async function listen(
   const closing = new AbortController()
   let service = notYetServed
   server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    serve(service, incoming, outgoing, closing.signal).catch((error: unknown) => {
-      outgoing.destroy(error instanceof Error ? error : undefined)
+    serve(service, incoming, outgoing, closing.signal).catch(() => {
+      // The client left half-way, or the listener is closing: there is nobody to tell.
+      outgoing.destroy()
     })
   })
   server.listen(wantedPort, host)
@@ -107,7 +108,24 @@ async function serve(
     outgoing.writeHead(413, { connection: 'close' }).end()
     return
   }
-  await write(await service(requestFrom(incoming, body)), outgoing, closing)
+  await write(await replyOf(service, requestFrom(incoming, body)), outgoing, closing)
+}
+
+/** A mistake of the emulator's own is answered and said aloud: it must not pass for an ordered fault. */
+async function replyOf(service: EmulatedService, request: EmulatedRequest): Promise<EmulatedReply> {
+  try {
+    return await service(request)
+  } catch (error) {
+    const cause = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const message = `the emulator failed at ${request.method} ${request.path}: ${cause}`
+    process.emitWarning(message, 'EmulatorWarning')
+    return {
+      kind: 'answer',
+      status: 500,
+      headers: { 'content-type': 'text/plain; charset=utf-8' },
+      body: Buffer.from(`${message}\n`),
+    }
+  }
 }
 
 async function readBody(incoming: IncomingMessage): Promise<Buffer | 'too-large'> {

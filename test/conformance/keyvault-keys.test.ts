@@ -324,3 +324,48 @@ describe('role-based access', () => {
     expect((await refusalOf(act())).statusCode).toBe(403)
   })
 })
+
+describe('switches for what nobody has confirmed', () => {
+  test('decide about the words of a refusal and about leeway', async () => {
+    const other = await startTestEmulator({
+      unconfirmed: {
+        innerErrorKeyDisabled: '',
+        innerErrorKeyOperation: 'KeyOperationForbidden',
+        keyTimeLeewaySeconds: 300,
+      },
+      vaults: [
+        {
+          name: vault,
+          certificates: [
+            { name: 'disabled', enabled: false },
+            { name: 'wrap-only', keyOps: ['wrapKey', 'unwrapKey'] },
+            { name: 'just-expired', notBeforeSeconds: -day, notAfterSeconds: -60 },
+            { name: 'long-expired', notBeforeSeconds: -day, notAfterSeconds: -600 },
+          ],
+          roleAssignments: [{ principal: 'signer', actions: ['keys/sign/action'] }],
+        },
+      ],
+    })
+    const verdictOf = async (name: string) => {
+      const { status, body } = await other.ask(vault, `POST /keys/${name}/sign?api-version=7.4`, {
+        token: await other.token('signer'),
+        body: { alg: 'RS256', value: digestOf('RS256').toString('base64url') },
+      })
+      const { error } = body as { error?: { innererror?: { code: string } } }
+      return [status, error?.innererror?.code]
+    }
+    const verdicts = [
+      await verdictOf('disabled'),
+      await verdictOf('wrap-only'),
+      await verdictOf('just-expired'),
+      await verdictOf('long-expired'),
+    ]
+    await other.stop()
+    expect(verdicts).toEqual([
+      [403, undefined],
+      [403, 'KeyOperationForbidden'],
+      [200, undefined],
+      [403, 'KeyExpired'],
+    ])
+  })
+})

@@ -135,3 +135,16 @@ test('answers 503 until it has a service', async () => {
   expect((await fetch(empty.origin)).status).toBe(503)
   await empty.close()
 })
+
+test('answers 500 and warns when a service throws, so that a mistake is not taken for a fault', async () => {
+  const broken = await listenHttp()
+  broken.serve(() => Promise.reject(new Error('not foreseen')))
+  const warned = new Promise<Error>((resolve) => process.once('warning', resolve))
+  const response = await fetch(`${broken.origin}/some/path`)
+  expect(response.status).toBe(500)
+  expect(await response.text()).toContain(
+    'the emulator failed at GET /some/path: Error: not foreseen',
+  )
+  expect((await warned).message).toContain('not foreseen')
+  await broken.close()
+})
