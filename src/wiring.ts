@@ -126,6 +126,9 @@ export async function createService(options: WiringOptions): Promise<Service> {
     callers,
     decide: (caller, ask) => decide(policy, caller, ask, clock.nowSeconds(), budget),
     applications: new Map(applications.map((application) => [application.name, application])),
+    sharedAudienceIssuers: new Set(
+      config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
+    ),
     credentials,
     signer,
     tokenEndpoint,

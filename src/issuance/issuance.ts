@@ -1,10 +1,10 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
 import type { Clock } from '../base/clock.ts'
-import type { ApplicationName, AttemptId, TenantId } from '../base/ids.ts'
+import type { ApplicationName, AttemptId, IssuerName, TenantId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import { type Caller, CallerError, type CallerIdentifier } from '../caller/caller.ts'
-import type { DecisionOnRecord } from '../ledger/entry.ts'
+import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
 import { type Ledger, LedgerError } from '../ledger/ledger.ts'
 import type { Ask, CallerFacts, Decision, PolicyRefusal } from '../policy/policy.ts'
 import { type Signer, SignerError } from '../signer/signer.ts'
@@ -26,6 +26,8 @@ export interface IssuanceDeps {
   /** The policy in force, its budgets charged. */
   readonly decide: (caller: CallerFacts, ask: Ask) => Decision
   readonly applications: ReadonlyMap<ApplicationName, Application>
+  /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
+  readonly sharedAudienceIssuers: ReadonlySet<IssuerName>
   readonly credentials: Credentials
   readonly signer: Signer
   readonly tokenEndpoint: TokenEndpoint
@@ -193,26 +195,27 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
       application,
       tenant: ask.tenant,
       credential,
-      onRecord: decisionOnRecord(attempt, caller, decision.grant, ask),
+      onRecord: decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask),
       lifetimeSeconds: decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds,
     },
   }
 }
 
-const callerOnRecord = (caller: Caller) => ({
+const callerOnRecord = (caller: Caller, deps: IssuanceDeps): CallerOnRecord => ({
   issuer: caller.issuer,
   subject: caller.subject,
   tokenSha256: caller.tokenSha256,
+  ...(deps.sharedAudienceIssuers.has(caller.issuer) ? { sharedAudience: true } : {}),
 })
 
 const decisionOnRecord = (
   attempt: AttemptId,
-  caller: Caller,
+  caller: CallerOnRecord,
   grant: string,
   ask: Ask,
 ): DecisionOnRecord => ({
   attempt,
-  caller: callerOnRecord(caller),
+  caller,
   grant,
   application: ask.application,
   tenant: ask.tenant,
@@ -254,7 +257,7 @@ async function refuse(
       kind: 'request.refused',
       atMs: deps.clock.nowMs(),
       attempt,
-      caller: callerOnRecord(caller),
+      caller: callerOnRecord(caller, deps),
       reason,
       application: ask.application,
       tenant: ask.tenant,

@@ -38,6 +38,8 @@ export interface CallerOnRecord {
   readonly subject: string
   /** The proof itself stays outside: this recognises it if it turns up elsewhere. */
   readonly tokenSha256: string
+  /** The operator accepts tokens of this issuer that were meant for others too; otherwise absent. */
+  readonly sharedAudience?: true
 }
 
 /** What was decided: by which grant, what for. */
