@@ -18,7 +18,8 @@ import type { SignedAssertion } from './sign-assertion.ts'
 const exchangeTimeoutMs = 10_000
 
 /**
- * Exchanges a signed assertion for a token, and writes how it ended before saying so.
+ * Exchanges a signed assertion for a token: its signature is written before anything is sent, and how
+ * it ended before anybody is told.
  *
  * @throws TokenEndpointError | LedgerError
  */
@@ -38,6 +39,7 @@ export async function exchangeAssertion(
     tenant: grant.tenant,
     scope,
   })
+  await deps.ledger.append([signed.made])
   const sentAtMs = deps.clock.nowMs()
   let token: AccessToken
   try {

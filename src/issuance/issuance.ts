@@ -148,6 +148,7 @@ export async function issueAssertion(
   )
   const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
+    signed.made,
     {
       kind: 'assertion.issued',
       atMs: nowMs,

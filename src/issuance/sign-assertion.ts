@@ -7,7 +7,7 @@ import {
 import { newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import type { SignatureBegun } from '../ledger/entry.ts'
+import type { SignatureBegun, SignatureMade } from '../ledger/entry.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import type { Grant, IssuanceDeps } from './issuance.ts'
 
@@ -24,11 +24,13 @@ export interface SignedAssertion {
   readonly signatureId: SignatureId
   readonly compact: Secret<string>
   readonly expiresAtSeconds: number
+  /** Not written yet: it goes into the commit before whatever comes of the assertion next. */
+  readonly made: SignatureMade
 }
 
 /**
- * Grant and signature begin in one commit, then the vault signs, then its answer is written: when
- * this resolves, the ledger knows the signature and the vault's id of it.
+ * Grant and signature begin in one commit, then the vault signs. A failure of the vault is written
+ * here; a success is for the caller to write, together with what follows from it.
  *
  * @throws SignerError | LedgerError
  */
@@ -59,10 +61,14 @@ export async function signAssertion(
     }),
   )
   deps.events.signatureMade(order.purpose, deps.clock.nowMs() - startedMs)
-  await recordMade(signatureId, signature, deps)
   const { expiresAtSeconds } = unsigned
   deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiresAtSeconds })
-  return { signatureId, compact: compactAssertion(unsigned, signature.value), expiresAtSeconds }
+  return {
+    signatureId,
+    compact: compactAssertion(unsigned, signature.value),
+    expiresAtSeconds,
+    made: madeEntry(signatureId, signature, deps.clock.nowMs()),
+  }
 }
 
 function unsignedAssertion(grant: Grant, order: SignOrder, deps: IssuanceDeps): UnsignedAssertion {
@@ -124,18 +130,14 @@ async function recordingSignerFailure(
   }
 }
 
-function recordMade(
+const madeEntry = (
   signatureId: SignatureId,
   signature: Signature,
-  deps: IssuanceDeps,
-): Promise<void> {
-  return deps.ledger.append([
-    {
-      kind: 'signature.made',
-      atMs: deps.clock.nowMs(),
-      signature: signatureId,
-      vaultRequestId: signature.vaultRequestId,
-      signatureSha256: sha256Base64url(signature.value),
-    },
-  ])
-}
+  nowMs: number,
+): SignatureMade => ({
+  kind: 'signature.made',
+  atMs: nowMs,
+  signature: signatureId,
+  vaultRequestId: signature.vaultRequestId,
+  signatureSha256: sha256Base64url(signature.value),
+})
