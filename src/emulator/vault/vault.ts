@@ -122,11 +122,11 @@ function conclude(
   if (!deps.throttle.admit(costOf(operation, certificate))) {
     return { performed: refused(throttled) }
   }
-  return authorized(deps, request, operation, certificate, authentication.caller)
+  return performIfAuthorized(deps, request, operation, certificate, authentication.caller)
 }
 
 /** Who may not use an object does not learn whether it exists. */
-function authorized(
+function performIfAuthorized(
   deps: VaultDeps,
   request: EmulatedRequest,
   operation: VaultOperation,

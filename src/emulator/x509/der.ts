@@ -14,7 +14,6 @@ const tags = {
   printableString: 0x13,
   utcTime: 0x17,
   generalizedTime: 0x18,
-  bmpString: 0x1e,
   sequence: 0x30,
   set: 0x31,
 } as const
@@ -87,10 +86,6 @@ export const utf8String = (text: string) => derValue(tags.utf8String, Buffer.fro
 
 export const printableString = (text: string) =>
   derValue(tags.printableString, Buffer.from(text, 'ascii'))
-
-/** UTF-16, big-endian. */
-export const bmpString = (text: string) =>
-  derValue(tags.bmpString, Buffer.from(text, 'utf16le').swap16())
 
 /** `[n] EXPLICIT`. */
 export const explicitTag = (n: number, inner: Uint8Array) => derValue(0xa0 | n, inner)
