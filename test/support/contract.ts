@@ -131,7 +131,7 @@ function documentedFaults(exchange: Exchange, template: string, method: string):
   if (reply === undefined) return [`status ${status} of ${method} ${template} is not documented`]
   const pointer =
     '$ref' in reply
-      ? String(reply.$ref).split('/').slice(1)
+      ? reply.$ref.split('/').slice(1)
       : ['paths', template, method, 'responses', String(status)]
   return replyFaults(exchange, pointer)
 }
@@ -166,7 +166,7 @@ function attemptFaults(
   const documented = responses['200']
   const promised =
     documented !== undefined && 'headers' in documented
-      ? documented.headers?.['countersign-attempt']
+      ? documented.headers['countersign-attempt']
       : undefined
   if (promised === undefined || !decodes(path)) return []
   const told = headers['countersign-attempt']

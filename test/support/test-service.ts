@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { Agent, type Dispatcher } from 'undici'
+import { Agent } from 'undici'
 import { stringify } from 'yaml'
 import type { z } from 'zod'
 import type { Clock } from '../../src/base/clock.ts'
@@ -303,7 +303,7 @@ async function ask(
   const response = await agent.request({
     origin,
     path,
-    method: method as Dispatcher.HttpMethod,
+    method,
     headers: {
       ...(json === undefined ? {} : { 'content-type': 'application/json' }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
@@ -324,5 +324,5 @@ async function ask(
 }
 
 function parsedBody(headers: IncomingHttpHeaders, text: string): unknown {
-  return /[/+]json(;|$)/.test(headers['content-type'] ?? '') ? (JSON.parse(text) as unknown) : text
+  return /[/+]json(;|$)/.test(headers['content-type'] ?? '') ? JSON.parse(text) : text
 }
