@@ -64,7 +64,7 @@ export function ledgerFactsFrom(rows: Iterable<Row>): LedgerFacts {
     }
   } catch (error) {
     if (error instanceof LedgerFileError || !(error instanceof Error)) throw error
-    fault ??= { fault: 'unreadable', sequence: tip.sequence, reason: error.message }
+    fault ??= { fault: 'unreadable', sequence: tip.sequence + 1, reason: error.message }
   }
   const { signatures, keys } = collector
   return { signatures, keys, entries, ...(fault === undefined ? {} : { fault }) }

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest'
+import { chainHash, genesisHash } from '../../../src/ledger/chain.ts'
+import type { Row } from '../../../src/ledger/chain.ts'
+import { LedgerFileError } from '../../../src/ledger/ledger-file.ts'
+import { ledgerFactsFrom } from '../../../src/reconcile/ledger-facts.ts'
+import { chainedRows, startedEntry } from '../../support/entries.ts'
+import {
+  begun,
+  failed,
+  keyUrl,
+  loaded,
+  made,
+  requestIdOf,
+  signatureIdOf,
+} from '../../support/signed-traffic.ts'
+
+const rows = chainedRows([startedEntry('1'), loaded, begun(0), made(0), begun(1), failed(1)])
+
+describe('the facts of a ledger', () => {
+  it('are what it says of each signature, and the keys it names', () => {
+    const facts = ledgerFactsFrom(rows)
+    expect(facts).toMatchObject({ entries: 6, keys: new Set([keyUrl]) })
+    expect(facts).not.toHaveProperty('fault')
+    expect([...facts.signatures.values()]).toMatchObject([
+      {
+        signature: signatureIdOf(0),
+        begun: { attempt: 'attempt-0', algorithm: 'PS256' },
+        outcome: { kind: 'signature.made', vaultRequestId: requestIdOf(0) },
+      },
+      { signature: signatureIdOf(1), outcome: { kind: 'signature.failed', applied: 'unknown' } },
+    ])
+  })
+
+  it('name a key that signed, although no entry says that it was loaded', () => {
+    expect(ledgerFactsFrom(chainedRows([begun(0)])).keys).toEqual(new Set([keyUrl]))
+  })
+
+  it('are not misled by what callers write into their own names', () => {
+    const caller = {
+      issuer: 'github',
+      subject: '{"kind":"signature.made","signature":"x"}',
+      tokenSha256: 'sha256',
+    }
+    const refused = {
+      kind: 'request.refused',
+      atMs: 1,
+      attempt: 'a',
+      caller,
+      reason: 'grant_missing',
+      application: 'events',
+      tenant: 't',
+    } as const
+    expect(ledgerFactsFrom(chainedRows([refused])).signatures.size).toBe(0)
+  })
+})
+
+describe('a fault of a ledger', () => {
+  it('is the first entry that was changed; what follows is read all the same', () => {
+    const changed = rows.map((row, index) =>
+      index === 0 ? { ...row, canonical: Buffer.from('{}') } : row,
+    )
+    expect(ledgerFactsFrom(changed)).toMatchObject({
+      fault: { fault: 'hash', sequence: 1 },
+      entries: 6,
+      signatures: { size: 2 },
+    })
+  })
+
+  it('is a gap, and nothing else is said of what follows it', () => {
+    expect(ledgerFactsFrom(rows.toSpliced(1, 1)).fault).toEqual({
+      fault: 'sequence',
+      sequence: 3,
+      expected: 2,
+    })
+  })
+
+  it.each(['{"kind":"signature.made"}', '{"kind":"signature.begun",'])(
+    'is an entry that says %s, although it is chained',
+    (text) => {
+      const canonical = Buffer.from(text)
+      const row = { sequence: 1, canonical, hash: chainHash(genesisHash, canonical) }
+      expect(ledgerFactsFrom([row]).fault).toEqual({
+        fault: 'unreadable',
+        sequence: 1,
+        reason: 'it is no entry',
+      })
+    },
+  )
+
+  it('is the place from which the file cannot be read', () => {
+    function* damaged(): Generator<Row> {
+      yield* rows.slice(0, 4)
+      throw new Error('database disk image is malformed')
+    }
+    expect(ledgerFactsFrom(damaged())).toMatchObject({
+      fault: { fault: 'unreadable', sequence: 5, reason: 'database disk image is malformed' },
+      entries: 4,
+    })
+  })
+
+  it('is not a ledger that cannot be opened: nothing can be said then', () => {
+    function* missing(): Generator<Row> {
+      throw new LedgerFileError('LEDGER_MISSING', 'there is no file')
+    }
+    expect(() => ledgerFactsFrom(missing())).toThrow(LedgerFileError)
+  })
+})
