@@ -54,7 +54,7 @@ function checkVault(part: YamlPart, vault: string, cloud: CloudConfig): void {
     if (cloud.loopbackVaults && hostname === cloud.vaultSuffix) return
     part.report(
       'loopback-vault',
-      `\`${part.name}\` is on loopback: that is for a \`cloud\` of your own with vaultSuffix: localhost.`,
+      `\`${part.name}\` is on loopback, where anybody can play a vault: name one of the cloud, or use a \`cloud\` of your own with vaultSuffix: localhost.`,
     )
   } else if (
     !isVaultHost(hostname, cloud.vaultSuffix) ||

@@ -2,7 +2,9 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { byPlace, type ConfigurationProblem } from '../base/configuration-problem.ts'
 import { frozen } from '../base/frozen.ts'
 import { isLoopback } from '../base/loopback.ts'
+import type { TenantId } from '../base/ids.ts'
 import { readTextFile } from '../base/text-file.ts'
+import { isMap } from '../base/yaml-document.ts'
 import { readYaml, type Nouns, type YamlPart } from '../base/yaml-part.ts'
 import { applicationsFrom, checkApplications, type TenantsFromFiles } from './applications.ts'
 import { certificatesFrom, checkCertificates } from './certificates.ts'
@@ -46,7 +48,8 @@ export async function loadConfig(file: string): Promise<LoadedConfig> {
   const tenants = await readTenantsFiles(root.at('applications'), dirname(file), problems)
   const inOrder = problems.toSorted(byPlace)
   if (form === undefined || problems.some(({ severity }) => severity === 'error')) {
-    return { ok: false, problems: inOrder, outline: outlineOf(root, folder, tenants) }
+    const outline = isMap(root.value) ? { outline: outlineOf(root, folder, tenants) } : {}
+    return { ok: false, problems: inOrder, ...outline }
   }
   return { ok: true, config: frozen(configFrom(form, folder, tenants)), warnings: inOrder }
 }
@@ -97,16 +100,18 @@ async function readTenantsFiles(
   folder: string,
   problems: ConfigurationProblem[],
 ): Promise<TenantsFromFiles> {
-  const byApplication = new Map<string, ReturnType<typeof parseTenantsFile>>()
+  const byApplication = new Map<string, readonly TenantId[]>()
   for (const [name, application] of applications.maps()) {
     const part = application.at('tenantsFile')
     if (typeof part.value !== 'string') continue
     const file = isAbsolute(part.value) ? part.value : join(folder, part.value)
     const reading = await readTextFile(file)
-    if (reading.ok)
-      byApplication.set(name, parseTenantsFile({ file, text: reading.text }, problems))
-    else
+    if (!reading.ok) {
       part.report('tenants-file', `The file of \`${part.name}\` cannot be read. ${reading.fault}`)
+      continue
+    }
+    const tenants = parseTenantsFile({ file, text: reading.text }, problems)
+    if (tenants !== undefined) byApplication.set(name, tenants)
   }
   return byApplication
 }

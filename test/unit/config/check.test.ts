@@ -1,0 +1,104 @@
+import { spawnSync } from 'node:child_process'
+import { resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { check } from '../../../src/cli/check.ts'
+import { configurationFixtures, within } from '../../support/configuration-fixtures.ts'
+import { readSourceFiles } from '../../support/source-files.ts'
+
+const september2026 = 1_790_000_000
+const invalid = configurationFixtures('invalid')
+const valid = configurationFixtures('valid')
+
+const problemLine = /^[^\s:]+:[1-9]\d*: (?:warning: )?(?<rule>[a-z-]+\.[a-z0-9-]+): \S.*[.?]$/
+
+/** What to do: what the value must be, a step to take, or the name that was meant. */
+const remedy =
+  /must be |did you mean|\b(?:add|remove|keep|write|name|use|make|leave|grant|check|put|give|listen|rename|save|correct|indent|renew)\b/
+
+const problemsOf = (lines: readonly string[]) => lines.filter((line) => /^[^\s:]+:\d+: /.test(line))
+
+const run = (folder: string) => within(folder, () => check('countersign.yaml', september2026))
+
+describe('countersign check on what is wrong', () => {
+  test('there are at least 30 ways to be wrong', () => {
+    expect(invalid.length).toBeGreaterThanOrEqual(30)
+  })
+
+  test.for(invalid)('$name', async ({ folder, expected }) => {
+    const { lines, errors } = await run(folder)
+    expect(lines).toEqual(expected)
+    expect(errors).toBeGreaterThan(0)
+  })
+
+  test.for(invalid)('every message of $name has file, line, rule and remedy', ({ expected }) => {
+    const problems = problemsOf(expected)
+    expect(problems).toHaveLength(expected.length - 1)
+    for (const line of problems) {
+      expect(line).toMatch(problemLine)
+      expect(line).toMatch(remedy)
+      expect(line).not.toContain('Invalid')
+    }
+  })
+
+  test('every rule in the source is broken by some fixture', () => {
+    const sources = readSourceFiles('src/{base,config,policy}/*.ts').map(({ text }) => text)
+    const rules = sources.flatMap((text) =>
+      [
+        ...text.matchAll(
+          /(?:\breport\(\s*(?:\d+,\s*|line,\s*)?|rule: )'([a-z-]+(?:\.[a-z0-9-]+)?)'/g,
+        ),
+      ].map(([, rule = '']) => rule),
+    )
+    const broken = [...invalid, ...valid].flatMap(({ expected }) => problemsOf(expected).join('\n'))
+    const missing = rules.filter((rule) => !broken.some((text) => text.includes(`${rule}: `)))
+    expect(rules.length).toBeGreaterThan(30)
+    // A file of more than a million characters has its test where YAML is read.
+    expect(missing).toEqual(['yaml.too-long'])
+  })
+})
+
+describe('countersign check on what is right', () => {
+  test.for(valid)('$name', async ({ folder, expected }) => {
+    const { lines, errors } = await run(folder)
+    expect(lines).toEqual(expected)
+    expect(errors).toBe(0)
+  })
+
+  test('says of an application that hands out assertions what they can do', () => {
+    const said = valid.flatMap(({ expected }) => expected)
+    expect(said.join('\n')).toContain('every permission of it in these tenants')
+  })
+})
+
+describe('countersign check from the command line', () => {
+  const program = resolve(import.meta.dirname, '../../../bin/countersign.js')
+  const spawn = (folder: string, ...args: string[]) =>
+    spawnSync(process.execPath, [program, 'check', ...args], { cwd: folder, encoding: 'utf8' })
+  const fixture = (name: string) => {
+    const found = [...invalid, ...valid].find((one) => one.name === name)
+    if (found === undefined) throw new TypeError(`no fixture ${name}`)
+    return found
+  }
+
+  test('prints every problem and exits with 1', () => {
+    const { folder, expected } = fixture('configuration-and-grants-are-broken')
+    const { status, stdout, stderr } = spawn(folder)
+    expect({ status, stderr, lines: stdout.trimEnd().split('\n') }).toEqual({
+      status: 1,
+      stderr: '',
+      lines: expected,
+    })
+  })
+
+  test('exits with 0 when all that is to be said is a warning', () => {
+    const { folder, expected } = fixture('warnings-alone')
+    const { status, stdout } = spawn(folder, '--config', 'countersign.yaml')
+    expect({ status, lines: stdout.trimEnd().split('\n') }).toEqual({ status: 0, lines: expected })
+  })
+
+  test('names files as the operator did', () => {
+    const { folder } = fixture('a-grant-names-no-issuer')
+    const { stdout } = spawn('/', '--config', `${folder}/countersign.yaml`)
+    expect(stdout).toContain(`${folder}/grants/orders.yaml:3: grant.unknown-issuer: `)
+  })
+})

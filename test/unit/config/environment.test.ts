@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'vitest'
+import {
+  environmentFrom,
+  environmentVariables,
+  environmentVariablesOfLibraries,
+  EnvironmentError,
+} from '../../../src/config/environment.ts'
+import { readSourceFiles } from '../../support/source-files.ts'
+
+describe('the environment', () => {
+  test('says where the configuration is, or leaves it where it usually is', () => {
+    expect(environmentFrom({ COUNTERSIGN_CONFIG: '/etc/c.yaml' }).configFile).toBe('/etc/c.yaml')
+    expect(environmentFrom({}).configFile).toBe('countersign.yaml')
+  })
+
+  test('counts a variable that is set to nothing as absent', () => {
+    expect(environmentFrom({ COUNTERSIGN_CONFIG: ' ', COUNTERSIGN_TOKEN: '' })).toEqual(
+      environmentFrom({}),
+    )
+  })
+
+  test('takes a level of the log in any case, and refuses one that is none', () => {
+    expect(environmentFrom({ COUNTERSIGN_LOG_LEVEL: 'Debug' }).logLevel).toBe('debug')
+    expect(() => environmentFrom({ COUNTERSIGN_LOG_LEVEL: 'loud' })).toThrow(EnvironmentError)
+  })
+
+  test('never repeats the value that it refuses', () => {
+    expect(() => environmentFrom({ COUNTERSIGN_LOG_LEVEL: 'eyJhbGciOi' })).not.toThrow(/eyJ/)
+    expect(() => environmentFrom({ COUNTERSIGN_LOG_LEVEL: 'eyJhbGciOi' })).toThrow(
+      /COUNTERSIGN_LOG_LEVEL must be one of/,
+    )
+  })
+
+  test('wraps tokens, so that they cannot be printed', () => {
+    const { caller } = environmentFrom({
+      COUNTERSIGN_TOKEN: 'eyJ-caller',
+      ACTIONS_ID_TOKEN_REQUEST_URL: 'https://ci.example/token',
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'eyJ-runner',
+    })
+    expect(JSON.stringify(caller)).not.toContain('eyJ')
+    expect(caller.token?.reveal()).toBe('eyJ-caller')
+    expect(caller.githubActions?.requestToken.reveal()).toBe('eyJ-runner')
+  })
+
+  test('is a GitHub Actions job only with both of its variables', () => {
+    const url = { ACTIONS_ID_TOKEN_REQUEST_URL: 'https://ci.example/token' }
+    expect(environmentFrom(url).caller.githubActions).toBeUndefined()
+  })
+
+  test('names the identity that reaches the vaults', () => {
+    expect(environmentFrom({ AZURE_CLIENT_ID: 'a' }).identityClientId).toBe('a')
+    expect(environmentFrom({}).identityClientId).toBeUndefined()
+  })
+
+  test('is listed once, and read in one file', () => {
+    const ours = Object.keys(environmentVariables)
+    const theirs = Object.keys(environmentVariablesOfLibraries)
+    expect(new Set([...ours, ...theirs]).size).toBe(ours.length + theirs.length)
+    const readers = readSourceFiles('src/**/*.ts').filter(({ text }) =>
+      text.includes('process.env'),
+    )
+    expect(readers.map(({ path }) => path)).toEqual(['src/config/environment.ts'])
+  })
+})

@@ -1,0 +1,206 @@
+import { dirname, resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { Config } from '../../../src/config/config.ts'
+import { loadConfig } from '../../../src/config/load-config.ts'
+import { configurationFixtures } from '../../support/configuration-fixtures.ts'
+import { required } from '../../support/required.ts'
+
+const fixtures = [...configurationFixtures('valid'), ...configurationFixtures('invalid')]
+const fileOf = (name: string) =>
+  resolve(required(fixtures.find((one) => one.name === name)).folder, 'countersign.yaml')
+
+async function configOf(name: string): Promise<Config> {
+  const loaded = await loadConfig(fileOf(name))
+  if (!loaded.ok) throw new TypeError(JSON.stringify(loaded.problems))
+  return loaded.config
+}
+
+describe('a configuration that says little', () => {
+  test('gets every default', async () => {
+    const file = fileOf('smallest')
+    expect(await configOf('smallest')).toEqual({
+      publicUrl: 'https://countersign.contoso.example',
+      listen: { host: '127.0.0.1', port: 8443, transport: { kind: 'plain' } },
+      cloud: {
+        name: 'public',
+        authority: 'https://login.microsoftonline.com',
+        authorityV1: 'https://sts.windows.net',
+        vaultSuffix: 'vault.azure.net',
+        loopbackVaults: false,
+      },
+      credential: 'managed-identity',
+      trust: { caFiles: [] },
+      certificates: [
+        {
+          name: 'partners',
+          vault: 'https://contoso-hsm.vault.azure.net',
+          nameInVault: 'partner-signing',
+          requireHsm: true,
+        },
+      ],
+      applications: [
+        {
+          name: 'events',
+          clientId: '11111111-0000-4000-8000-000000000001',
+          certificate: 'partners',
+          profile: 'entra',
+          x5c: false,
+          tenants: ['fab00000-0000-4000-8000-000000000002'],
+          handOut: false,
+        },
+      ],
+      issuers: [
+        {
+          name: 'cluster',
+          kind: 'kubernetes',
+          issuer: 'https://oidc.cluster.example',
+          audience: 'https://countersign.contoso.example',
+          acceptSharedAudience: false,
+          require: [],
+          algorithms: ['RS256'],
+          maxTokenSeconds: 90_000,
+        },
+      ],
+      grants: { folder: resolve(dirname(file), 'grants') },
+      ledger: { sqliteFile: resolve(dirname(file), 'countersign.db') },
+      tokenCache: { bytesMax: 256 * 1024 * 1024, minRemainingSeconds: 300 },
+    })
+  })
+})
+
+describe('a configuration that says everything', () => {
+  test('is taken at its word, with paths made absolute and ids in lower case', async () => {
+    const folder = dirname(fileOf('every-setting'))
+    const config = await configOf('every-setting')
+    expect(config.listen).toEqual({
+      host: '0.0.0.0',
+      port: 443,
+      transport: {
+        kind: 'tls',
+        certFile: resolve(folder, 'tls/tls.crt'),
+        keyFile: '/etc/countersign/tls.key',
+      },
+    })
+    expect(config.trust.caFiles).toEqual([
+      resolve(folder, 'ca/proxy.pem'),
+      resolve(folder, 'ca/internal.pem'),
+    ])
+    expect(config.certificates.map(({ vault }) => vault)).toEqual([
+      'https://contoso-hsm.vault.azure.net',
+      'https://contoso-dev.vault.azure.net',
+    ])
+    expect(config.applications.find(({ name }) => name === 'legacy')).toEqual({
+      name: 'legacy',
+      clientId: '22222222-0000-4000-8000-00000000000a',
+      certificate: 'software',
+      profile: 'entra-legacy',
+      x5c: true,
+      tenants: ['fab00000-0000-4000-8000-000000000002'],
+      handOut: true,
+    })
+    expect(config.ledger.sqliteFile).toBe('/var/lib/countersign/ledger.db')
+    expect(config.tokenCache).toEqual({ bytesMax: 64 * 1024 * 1024, minRemainingSeconds: 600 })
+  })
+
+  test('has its tenants from a file, comments and line ends left out', async () => {
+    const { applications } = await configOf('every-setting')
+    const tenants = applications.find(({ name }) => name === 'events')?.tenants
+    expect(tenants).toHaveLength(10)
+    expect(tenants).toContain('fab00000-0000-4000-8000-000000000002')
+    expect(tenants).toContain('0a0a0a0a-0000-4000-8000-000000000003')
+  })
+
+  test('has each issuer whole', async () => {
+    const { issuers } = await configOf('every-setting')
+    expect(issuers.find(({ name }) => name === 'github')).toMatchObject({
+      issuer: 'https://token.actions.githubusercontent.com',
+      require: [{ claim: 'repository_owner_id', anyOf: ['987', '988'] }],
+      maxTokenSeconds: 900,
+    })
+    expect(issuers.find(({ name }) => name === 'cluster')).toMatchObject({
+      acceptSharedAudience: true,
+      jwksUri: 'https://10.0.0.1/openid/v1/jwks',
+      algorithms: ['RS256', 'ES256'],
+    })
+    expect(issuers.find(({ name }) => name === 'platform')).toEqual({
+      name: 'platform',
+      kind: 'entra',
+      tenants: ['c0c0c0c0-0000-4000-8000-000000000001'],
+      audience: '33333333-0000-4000-8000-000000000003',
+      acceptSharedAudience: false,
+      require: [],
+      algorithms: ['RS256'],
+      maxTokenSeconds: 90_000,
+    })
+  })
+
+  test('is sorted by name, so that the order in the file decides nothing', async () => {
+    const { applications, issuers } = await configOf('every-setting')
+    expect(applications.map(({ name }) => name)).toEqual(['events', 'legacy'])
+    expect(issuers.map(({ name }) => name)).toEqual(['cluster', 'github', 'platform', 'spire'])
+  })
+
+  test('is frozen to its leaves', async () => {
+    const config = await configOf('every-setting')
+    const values: unknown[] = [config]
+    for (const value of values) {
+      if (typeof value !== 'object' || value === null) continue
+      expect(Object.isFrozen(value)).toBe(true)
+      values.push(...(Object.values(value) as unknown[]))
+    }
+    expect(values.length).toBeGreaterThan(100)
+  })
+})
+
+describe('clouds', () => {
+  test('a cloud of Microsoft brings its hosts', async () => {
+    expect((await configOf('behind-a-proxy-in-usgov')).cloud).toEqual({
+      name: 'usgov',
+      authority: 'https://login.microsoftonline.us',
+      authorityV1: 'https://sts.windows.net',
+      vaultSuffix: 'vault.usgovcloudapi.net',
+      loopbackVaults: false,
+    })
+  })
+
+  test('only a custom cloud on localhost has vaults on loopback', async () => {
+    expect((await configOf('emulated-world')).cloud).toEqual({
+      name: 'custom',
+      authority: 'https://localhost:8443',
+      authorityV1: 'https://localhost:8443',
+      vaultSuffix: 'localhost',
+      loopbackVaults: true,
+    })
+  })
+})
+
+describe('a broken configuration', () => {
+  test('keeps what can be read, so that grants can be compared with it', async () => {
+    const loaded = await loadConfig(fileOf('configuration-and-grants-are-broken'))
+    expect(loaded).toMatchObject({
+      ok: false,
+      outline: {
+        publicUrl: 'https://countersign.contoso.example',
+        applications: [{ name: 'events', tenants: ['fab00000-0000-4000-8000-000000000002'] }],
+        issuers: [{ name: 'cluster', kind: 'kubernetes' }],
+      },
+    })
+  })
+
+  test('leaves out what it cannot know, instead of guessing', async () => {
+    const loaded = await loadConfig(fileOf('the-tenants-file-has-a-domain'))
+    expect(loaded).toMatchObject({
+      ok: false,
+      outline: { applications: [{ name: 'events', tenants: undefined }] },
+    })
+  })
+
+  test('has no outline when it is no YAML at all', async () => {
+    expect(await loadConfig(fileOf('the-text-is-not-yaml'))).not.toHaveProperty('outline')
+  })
+
+  test('is an answer even when the path is a folder', async () => {
+    const loaded = await loadConfig(dirname(fileOf('smallest')))
+    expect(loaded).toMatchObject({ ok: false, problems: [{ rule: 'config.unreadable', line: 1 }] })
+  })
+})
