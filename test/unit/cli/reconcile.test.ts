@@ -1,0 +1,133 @@
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createReconcileFiles } from '../../support/reconcile-files.ts'
+import type { ReconcileFiles } from '../../support/reconcile-files.ts'
+import {
+  begun,
+  keyUrl,
+  lastRecordLine,
+  loaded,
+  made,
+  recordLine,
+} from '../../support/signed-traffic.ts'
+
+const program = fileURLToPath(new URL('../../../bin/countersign.js', import.meta.url))
+
+const smallest = new URL(
+  '../../fixtures/configuration/valid/smallest/countersign.yaml',
+  import.meta.url,
+)
+
+async function countersign(...options: readonly string[]) {
+  const child = spawn(process.execPath, [program, 'reconcile', ...options], { cwd: files.folder })
+  const exited = new Promise((resolve) => child.once('exit', resolve))
+  const [out, error, code] = await Promise.all([text(child.stdout), text(child.stderr), exited])
+  return { out, error, code }
+}
+
+let files: ReconcileFiles
+beforeAll(async () => {
+  files = await createReconcileFiles([loaded, begun(0), made(0)])
+  files.write('agreed.json', [recordLine(0), lastRecordLine()].join('\n'))
+  files.write('foreign.json', [recordLine(0), recordLine(5)].join('\n'))
+})
+afterAll(() => {
+  files.remove()
+})
+
+const now = ['--now', '2026-11-23T04:00:00Z']
+const ledger = ['--ledger', 'countersign.db']
+
+describe('countersign reconcile', () => {
+  it('exits with 0 when every signature is accounted for', async () => {
+    const { out, error, code } = await countersign(...ledger, '--vault-log', 'agreed.json', ...now)
+    expect({ error, code }).toEqual({ error: '', code: 0 })
+    expect(out).toMatch(/^ACCOUNTED FOR: /)
+  })
+
+  it('exits with 1 when there are findings, and has all of them in its JSON', async () => {
+    const { out, error, code } = await countersign(
+      ...[...ledger, '--vault-log', 'agreed.json', 'foreign.json', '--json', ...now],
+    )
+    expect({ error, code }).toEqual({ error: '', code: 1 })
+    expect(JSON.parse(out)).toMatchObject({
+      verdict: 'findings',
+      findings: [{ kind: 'sign.unexplained' }],
+    })
+  })
+
+  it('exits with 2 when it is too early to decide; without grace it decides', async () => {
+    const early = ['--now', '2026-11-22T04:10:00Z', '--vault-log', 'foreign.json']
+    const { out, code } = await countersign(...ledger, ...early)
+    expect(code).toBe(2)
+    expect(out).toMatch(/^NOT DECIDED: 1 signature of the log younger than the grace period/)
+    expect(await countersign(...ledger, ...early, '--grace-minutes', '0')).toMatchObject({
+      code: 1,
+    })
+  })
+
+  it.each([
+    ['no log is named', [...ledger], "required option '--vault-log"],
+    [
+      'the log is not there',
+      [...ledger, '--vault-log', 'no.json'],
+      'reconcile: there is no no.json',
+    ],
+    [
+      'the ledger is not there',
+      ['--ledger', 'no.db', '--vault-log', 'agreed.json'],
+      'reconcile: there is no file no.db',
+    ],
+    [
+      'nothing names the ledger',
+      ['--vault-log', 'agreed.json'],
+      'countersign.yaml:1: config.unreadable',
+    ],
+    [
+      'a time has no zone',
+      [...ledger, '--vault-log', 'agreed.json', '--now', '2026-11-22T04:10:00'],
+      'It is not such as 2026-11-22T04:56:16Z.',
+    ],
+    [
+      'a key is none',
+      [...ledger, '--vault-log', 'agreed.json', '--key', 'partner-signing'],
+      'It is not https://VAULT/keys/NAME.',
+    ],
+    [
+      'the grace period is none',
+      [...ledger, '--vault-log', 'agreed.json', '--grace-minutes', '-1'],
+      'It is not a whole number from 0 to 10080.',
+    ],
+  ])('exits with 2 and says why when %s', async (_, options, message) => {
+    const { out, error, code } = await countersign(...options)
+    expect({ out, code }).toEqual({ out: '', code: 2 })
+    expect(error).toContain(message)
+  })
+
+  it('finds the ledger, and keys to watch besides those in it, in the configuration', async () => {
+    files.write(
+      'configured/countersign.yaml',
+      readFileSync(smallest, 'utf8')
+        .replace('./countersign.db', '../countersign.db')
+        .replace('name: partner-signing', 'name: next-signing'),
+    )
+    const { out, code } = await countersign(
+      ...['--config', 'configured/countersign.yaml', '--vault-log', 'agreed.json', '--json'],
+      ...now,
+    )
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({
+      ledger: { entries: 3 },
+      watchedKeys: ['https://contoso-hsm.vault.azure.net/keys/next-signing', keyUrl],
+    })
+  })
+
+  it('shows an example in its help', async () => {
+    const { out, code } = await countersign('--help')
+    expect(code).toBe(0)
+    expect(out).toContain('$ countersign reconcile --vault-log vault-log --ledger ')
+  })
+})
