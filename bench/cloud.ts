@@ -1,0 +1,302 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { stringify } from 'yaml'
+import { z } from 'zod'
+import type { EmulatorEndpoints } from '../src/emulator/emulator.ts'
+import { createClientCertificate } from '../test/support/client-certificate.ts'
+
+export const audience = 'https://countersign.contoso.example'
+export const scope = 'https://orders.example/.default'
+export const eventsClientId = '11111111-0000-4000-8000-000000000001'
+const repositoryId = '123456'
+
+/** GUID of the n-th tenant of the bench. */
+export const tenantAt = (index: number) =>
+  `aaaaaaaa-0000-4000-8000-${String(index).padStart(12, '0')}`
+
+/** A process that serves on loopback. */
+export interface Server {
+  readonly port: number
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+/** The emulator, and everything that is measured, each in a process of its own. */
+export interface BenchCloud {
+  readonly endpoints: EmulatorEndpoints
+  callerToken(): Promise<string>
+  /** Signatures and exchanges that the emulated services have seen so far. */
+  seen(): Promise<{ readonly signatures: number; readonly exchanges: number }>
+  startService(): Promise<Server>
+  startPeer(): Promise<Server>
+  startBare(tokenBytes: number): Promise<Server>
+  stop(): Promise<void>
+}
+
+const processes = new Set<() => Promise<void>>()
+
+async function start(
+  args: readonly string[],
+  isReady: (line: string) => boolean,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<{ readonly line: string; readonly pid: number; stop(): Promise<void> }> {
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production', ...variables },
+  })
+  const closed = once(child, 'close')
+  const stop = async () => {
+    processes.delete(stop)
+    child.kill('SIGTERM')
+    await closed
+  }
+  processes.add(stop)
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (!isReady(line)) continue
+    child.stdout.resume()
+    return { line, pid: child.pid ?? 0, stop }
+  }
+  throw new Error(`${args.join(' ')} ended before it was ready`)
+}
+
+export async function stopEverything(): Promise<void> {
+  await Promise.all([...processes].map((stop) => stop()))
+}
+
+const cli = new URL('../dist/cli/countersign.js', import.meta.url).pathname
+
+export async function startCloud(tenants: number): Promise<BenchCloud> {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'))
+  const state = join(folder, 'cloud')
+  const worldFile = join(folder, 'world.yaml')
+  writeFileSync(worldFile, stringify(worldOf(tenants)))
+  const emulator = await start(
+    [cli, 'emulate', '--world', worldFile, '--state', state, '--throttle-scale', '1000'],
+    (line) => line === 'ready',
+  )
+  const endpoints = JSON.parse(
+    readFileSync(join(state, 'emulator.json'), 'utf8'),
+  ) as EmulatorEndpoints
+
+  const control = async (method: string, path: string, body?: object): Promise<unknown> => {
+    const response = await fetch(endpoints.control.origin + path, {
+      method,
+      headers: { authorization: `Bearer ${endpoints.control.token}` },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${path}: ${text}`)
+    return text === '' ? undefined : (JSON.parse(text) as unknown)
+  }
+
+  let services = 0
+  return {
+    endpoints,
+    callerToken: async () => {
+      const order = {
+        audience,
+        lifetimeSeconds: 3600,
+        claims: { repository_owner_id: '9870', repository_id: repositoryId },
+      }
+      const answer = await control('POST', '/issuers/github/token', order)
+      return z.object({ token: z.string() }).parse(answer).token
+    },
+    seen: async () => {
+      const log = recordsSchema.parse(await control('GET', '/vault-log'))
+      const exchanges = exchangesSchema.parse(await control('GET', '/exchanges'))
+      const signed = log.records.filter(
+        (record) => record.operationName === 'KeySign' && record.properties.httpStatusCode === 200,
+      )
+      return { signatures: signed.length, exchanges: exchanges.length }
+    },
+    startService: async () => {
+      services += 1
+      const home = join(folder, `service-${services}`)
+      const port = await freePort()
+      writeConfiguration(home, endpoints, port, tenants)
+      const identity = endpoints.managedIdentities['countersign']
+      const service = await start(
+        [cli, 'serve', '--config', join(home, 'countersign.yaml')],
+        (line) => line.includes('"msg":"ready"'),
+        {
+          IDENTITY_ENDPOINT: identity?.endpoint ?? '',
+          IDENTITY_HEADER: identity?.header ?? '',
+        },
+      )
+      return { port, pid: service.pid, stop: () => service.stop() }
+    },
+    startPeer: async () => {
+      const certificate = await createClientCertificate()
+      const privateKeyFile = join(folder, 'peer-key.pem')
+      writeFileSync(privateKeyFile, certificate.privateKeyPem, { mode: 0o600 })
+      await control('POST', '/applications/events/certificates', {
+        cer: certificate.der.toString('base64'),
+      })
+      const settings = {
+        authority: endpoints.authority,
+        clientId: eventsClientId,
+        thumbprintSha256: Buffer.from(certificate.x5tS256, 'base64url').toString('hex'),
+        privateKeyFile,
+        issuer: endpoints.issuers['github'],
+        audience,
+        repositoryId,
+      }
+      return startServer('servers/peer.ts', JSON.stringify(settings), {
+        NODE_EXTRA_CA_CERTS: endpoints.caFile,
+      })
+    },
+    startBare: (tokenBytes) => startServer('servers/bare.ts', String(tokenBytes)),
+    stop: async () => {
+      await emulator.stop()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function startServer(
+  file: string,
+  argument: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Server> {
+  const path = new URL(file, import.meta.url).pathname
+  const server = await start([path, argument], (line) => line.startsWith('{'), variables)
+  const { port } = z.object({ port: z.int() }).parse(JSON.parse(server.line))
+  return { port, pid: server.pid, stop: () => server.stop() }
+}
+
+const recordsSchema = z.object({
+  records: z.array(
+    z.object({
+      operationName: z.string(),
+      properties: z.object({ httpStatusCode: z.int() }),
+    }),
+  ),
+})
+const exchangesSchema = z.array(z.unknown())
+
+function worldOf(tenants: number) {
+  const names = Array.from({ length: tenants }, (_, index) => `tenant-${index}`)
+  return {
+    tenants: [
+      { name: 'contoso', id: 'c0c0c0c0-0000-4000-8000-000000000001' },
+      ...names.map((name, index) => ({ name, id: tenantAt(index) })),
+    ],
+    principals: [
+      {
+        name: 'countersign',
+        tenant: 'contoso',
+        objectId: '51000000-0000-4000-8000-000000000001',
+        clientId: '51000000-0000-4000-8000-0000000000c1',
+      },
+    ],
+    applications: [
+      {
+        name: 'events',
+        clientId: eventsClientId,
+        objectId: '11111111-0000-4000-8000-0000000000a1',
+        homeTenant: 'contoso',
+        certificates: ['bench-hsm/signing'],
+        presentIn: names.map((tenant, index) => ({
+          tenant,
+          objectId: `bbbbbbbb-0000-4000-8000-${String(index).padStart(12, '0')}`,
+        })),
+      },
+    ],
+    resources: [
+      {
+        uris: ['https://orders.example'],
+        clientId: '33333333-0000-4000-8000-000000000001',
+        tenants: names,
+      },
+      {
+        uris: ['https://vault.azure.net'],
+        clientId: 'cfa8b339-82a2-471a-a3c9-0fc0be7a4093',
+        tenants: ['contoso'],
+      },
+    ],
+    vaults: [
+      {
+        name: 'bench-hsm',
+        certificates: [{ name: 'signing' }],
+        roleAssignments: [
+          {
+            principal: 'countersign',
+            actions: ['keys/sign/action', 'keys/read', 'certificates/read'],
+          },
+        ],
+      },
+    ],
+    issuers: [{ name: 'github', kind: 'github' }],
+  }
+}
+
+function writeConfiguration(
+  home: string,
+  endpoints: EmulatorEndpoints,
+  port: number,
+  tenants: number,
+): void {
+  mkdirSync(join(home, 'grants'), { recursive: true })
+  const tenantIds = Array.from({ length: tenants }, (_, index) => tenantAt(index))
+  writeFileSync(join(home, 'tenants.txt'), tenantIds.join('\n'))
+  const configuration = {
+    publicUrl: audience,
+    listen: { host: '127.0.0.1', port },
+    cloud: { authority: endpoints.authority, vaultSuffix: '127.0.0.1' },
+    credential: 'managed-identity',
+    trust: { caFiles: [endpoints.caFile] },
+    certificates: { signing: { vault: endpoints.vaults['bench-hsm'], name: 'signing' } },
+    applications: {
+      events: {
+        clientId: eventsClientId,
+        certificate: 'signing',
+        profile: 'entra',
+        tenantsFile: './tenants.txt',
+        handOut: true,
+      },
+    },
+    issuers: {
+      github: {
+        kind: 'github',
+        issuer: endpoints.issuers['github'],
+        require: { repository_owner_id: '9870' },
+      },
+    },
+    grants: './grants',
+    ledger: { sqlite: './countersign.db' },
+  }
+  writeFileSync(join(home, 'countersign.yaml'), stringify(configuration))
+  const caller = { issuer: 'github', claims: { repository_id: repositoryId } }
+  const everywhere = { application: 'events', tenant: 'any-listed' }
+  const grants = {
+    tokens: { grant: 'tokens', caller, may: [{ ...everywhere, scopes: [scope] }] },
+    assertions: {
+      grant: 'assertions',
+      caller,
+      may: [{ ...everywhere, assertion: { lifetimeSeconds: 300 } }],
+      limits: { perMinute: 60_000 },
+    },
+  }
+  for (const [name, grant] of Object.entries(grants)) {
+    writeFileSync(join(home, 'grants', `${name}.yaml`), stringify(grant))
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => {
+        if (address === null || typeof address === 'string') reject(new TypeError('no port'))
+        else resolve(address.port)
+      })
+    })
+  })
+}

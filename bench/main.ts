@@ -1,0 +1,55 @@
+// Measures us beside our peers in one run: interleaved, several rounds, medians. Machines differ, so
+// what counts are the ratios. Prints a table and writes bench/results.json. Needs `npm run build`.
+//
+//   npm run bench [-- --rounds 5 --seconds 3]
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { assertionMeasure } from './assertion.ts'
+import { startCloud, stopEverything } from './cloud.ts'
+import { coldBurst } from './cold-burst.ts'
+import { printTable, type Row } from './table.ts'
+import { warmMeasure } from './warm.ts'
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '3' },
+    tenants: { type: 'string', default: '1000' },
+    callers: { type: 'string', default: '10000' },
+  },
+})
+
+async function main(): Promise<void> {
+  const build = spawnSync(process.execPath, ['scripts/build.ts'], { stdio: 'inherit' })
+  if (build.status !== 0) throw new Error('the build failed')
+  const tenants = Number(values.tenants)
+  const cloud = await startCloud(tenants)
+  const rows: Row[] = []
+  try {
+    rows.push(...(await coldBurst(cloud, Number(values.callers))))
+    rows.push(
+      ...(await warmMeasure(cloud, {
+        rounds: Number(values.rounds),
+        durationMs: Number(values.seconds) * 1000,
+        tenants,
+      })),
+    )
+    rows.push(...(await assertionMeasure(cloud, Number(values.rounds))))
+  } finally {
+    await stopEverything()
+    await cloud.stop()
+  }
+  printTable(rows)
+  const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model }
+  const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+  writeFileSync(
+    new URL('results.json', import.meta.url),
+    `${JSON.stringify({ version: manifest.version, machine, rows }, null, 2)}\n`,
+  )
+  const missed = rows.filter(({ met }) => met === false)
+  if (missed.length > 0) console.log(`\n${missed.length} bar(s) missed in this run.`)
+}
+
+await main()
