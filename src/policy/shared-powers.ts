@@ -28,7 +28,8 @@ export function sharedPowers({ grants }: Policy): readonly SharedPower[] {
         .map(([tenant, reach]) => ({ tenant, issuers: issuersOf(reach) }))
         .filter(({ issuers }) => issuers.length > 1)
       const bySharers = Map.groupBy(sharers, ({ issuers }) => issuers.join(' '))
-      return [...bySharers.values()].map((same) => ({
+      const inOrder = [...bySharers].toSorted(([a], [b]) => (a < b ? -1 : 1))
+      return inOrder.map(([, same]) => ({
         power,
         tenants: same.map(({ tenant }) => tenant).toSorted(),
         issuers: same[0]?.issuers ?? [],

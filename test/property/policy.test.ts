@@ -1,0 +1,353 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { compileGrants } from '../../src/policy/compile-grants.ts'
+import { createMemoryGrantBudget } from '../../src/policy/grant-budget.ts'
+import type { GrantSurroundings } from '../../src/policy/grant-checks.ts'
+import type { GrantFile } from '../../src/policy/grant-folder.ts'
+import { type Ask, type CallerFacts, decide, type Policy } from '../../src/policy/policy.ts'
+import { fixedClock } from '../support/fixed-clock.ts'
+import {
+  applicationName,
+  deploy,
+  eventHubs,
+  events,
+  fabrikam,
+  graph,
+  issuerName,
+  northwind,
+} from '../support/grants.ts'
+
+/** A small world, so that what is drawn often meets: few names, few values, few tenants. */
+const now = 1_790_000_000
+const issuers = ['cluster', 'platform'].map(issuerName)
+const claimNames = ['sub', 'ref', 'level', 'constructor', 'toString'] as const
+const claimValues = ['api', 'main', '1', 1, 0, true, false, 'true', ''] as const
+const tenants = [fabrikam, northwind]
+const scopes = [eventHubs, graph]
+const surroundings: GrantSurroundings = {
+  publicUrl: 'https://countersign.contoso.example',
+  applications: [
+    { name: events, tenants, handOut: true },
+    { name: deploy, tenants: [fabrikam], handOut: true },
+  ],
+  issuers: issuers.map((name) => ({ name, kind: 'oidc', audience: 'countersign' })),
+}
+
+interface Item {
+  readonly application: string
+  readonly tenant: string
+  readonly scopes?: readonly string[]
+  readonly assertion?: { readonly lifetimeSeconds: number }
+}
+
+interface Written {
+  readonly grant: string
+  readonly caller: { readonly issuer: string; readonly claims: Record<string, unknown> }
+  readonly may: readonly Item[]
+}
+
+const subset = <Value>(values: readonly Value[]) =>
+  fc.subarray([...values], { minLength: 1, maxLength: Math.min(3, values.length) })
+
+const item: fc.Arbitrary<Item> = fc
+  .tuple(
+    fc.constantFrom<readonly [string, string]>(
+      [events, fabrikam],
+      [events, northwind],
+      [events, 'any-listed'],
+      [deploy, fabrikam],
+      [deploy, 'any-listed'],
+    ),
+    fc.oneof(
+      subset(scopes).map((some) => ({ scopes: some })),
+      fc.constantFrom(60, 300, 600).map((lifetimeSeconds) => ({ assertion: { lifetimeSeconds } })),
+    ),
+  )
+  .map(([[application, tenant], want]) => ({ application, tenant, ...want }))
+
+const rule = fc.oneof(fc.constantFrom(...claimValues), subset(claimValues))
+
+const written = (grant: string): fc.Arbitrary<Written> =>
+  fc.record({
+    grant: fc.constant(grant),
+    caller: fc.record({
+      issuer: fc.constantFrom(...issuers),
+      claims: fc.dictionary(fc.constantFrom(...claimNames), rule, { minKeys: 1, maxKeys: 3 }),
+    }),
+    may: fc.array(item, { minLength: 1, maxLength: 3 }),
+  })
+
+/** Up to six grants, each with a name of its own. */
+const grants = fc
+  .tuple(...['a', 'b', 'c', 'd', 'e', 'f'].map(written))
+  .chain((all) => fc.subarray(all))
+
+const caller: fc.Arbitrary<CallerFacts> = fc.record({
+  issuer: fc.constantFrom(...issuers),
+  claims: fc.dictionary(fc.constantFrom(...claimNames), fc.constantFrom(...claimValues)),
+})
+
+/** A grant's caller to the letter, so that permissions are met and not only refusals. */
+const matching = (grant: Written): CallerFacts => ({
+  issuer: issuerName(grant.caller.issuer),
+  claims: Object.fromEntries(
+    Object.entries(grant.caller.claims).map(([claim, value]) => [
+      claim,
+      Array.isArray(value) ? (value[0] as unknown) : value,
+    ]),
+  ),
+})
+
+const callers = (from: readonly Written[]) =>
+  from.length === 0 ? caller : fc.oneof(caller, fc.constantFrom(...from).map(matching))
+
+const ask: fc.Arbitrary<Ask> = fc.oneof(
+  fc.record({
+    want: fc.constant('token' as const),
+    application: fc.constantFrom(events, deploy, applicationName('other')),
+    tenant: fc.constantFrom(...tenants),
+    scope: fc.constantFrom(...scopes),
+  }),
+  fc.record(
+    {
+      want: fc.constant('assertion' as const),
+      application: fc.constantFrom(events, deploy),
+      tenant: fc.constantFrom(...tenants),
+      lifetimeSeconds: fc.constantFrom(30, 60, 100, 300, 600),
+    },
+    { requiredKeys: ['want', 'application', 'tenant', 'lifetimeSeconds'] },
+  ),
+)
+
+const fileOf = (grant: Written): GrantFile => ({
+  file: `grants/${grant.grant}.yaml`,
+  ok: true,
+  // JSON is YAML, and says what was drawn without a writer of ours in between.
+  text: JSON.stringify(grant),
+})
+
+function policyOf(all: readonly Written[]): Policy {
+  const { policy, problems } = compileGrants(all.map(fileOf), surroundings, now)
+  expect(problems.filter(({ severity }) => severity === 'error')).toEqual([])
+  return policy
+}
+
+const decision = (policy: Policy, from: CallerFacts, want: Ask) =>
+  decide(policy, from, want, now, createMemoryGrantBudget(fixedClock(now)))
+
+/** Everything that one step of mending takes away: a file, an item, a value of a list. */
+function narrowings(all: readonly Written[]): readonly (readonly Written[])[] {
+  const without = <Value>(values: readonly Value[], index: number) => values.toSpliced(index, 1)
+  const withOne = (index: number, grant: Written) => all.toSpliced(index, 1, grant)
+  return all.flatMap((grant, index) => [
+    without(all, index),
+    ...grant.may.flatMap((_, at) =>
+      grant.may.length > 1 ? [withOne(index, { ...grant, may: without(grant.may, at) })] : [],
+    ),
+    ...grant.may.flatMap((one, at) =>
+      (one.scopes?.length ?? 0) > 1
+        ? [
+            withOne(index, {
+              ...grant,
+              may: grant.may.toSpliced(at, 1, { ...one, scopes: (one.scopes ?? []).slice(1) }),
+            }),
+          ]
+        : [],
+    ),
+    ...Object.entries(grant.caller.claims).flatMap(([claim, value]) =>
+      Array.isArray(value) && value.length > 1
+        ? [
+            withOne(index, {
+              ...grant,
+              caller: {
+                ...grant.caller,
+                claims: { ...grant.caller.claims, [claim]: value.slice(1) as unknown[] },
+              },
+            }),
+          ]
+        : [],
+    ),
+  ])
+}
+
+describe('widening', () => {
+  test('taking away a file, an item or a value of a list never allows anything new', () => {
+    let named = 0
+    fc.assert(
+      fc.property(
+        grants.chain((all) => fc.tuple(fc.constant(all), callers(all), ask)),
+        ([all, from, want]) => {
+          const before = decision(policyOf(all), from, want)
+          if (before.ok) return
+          named += before.refusal.reason === 'caller_not_named' ? 0 : 1
+          for (const fewer of narrowings(all)) {
+            expect(decision(policyOf(fewer), from, want).ok).toBe(false)
+          }
+        },
+      ),
+      { numRuns: 200 },
+    )
+    expect(named).toBeGreaterThan(10)
+  })
+
+  test('adding a grant never takes anything away', () => {
+    let allowed = 0
+    fc.assert(
+      fc.property(
+        grants.chain((all) => fc.tuple(fc.constant(all), callers(all), ask)),
+        written('added'),
+        ([all, from, want], added) => {
+          if (!decision(policyOf(all), from, want).ok) return
+          allowed += 1
+          expect(decision(policyOf([...all, added]), from, want).ok).toBe(true)
+        },
+      ),
+      { numRuns: 300 },
+    )
+    expect(allowed).toBeGreaterThan(10)
+  })
+})
+
+describe('order', () => {
+  test('of files, items, claims and values decides nothing', () => {
+    fc.assert(
+      fc.property(
+        grants.chain((all) => fc.tuple(fc.constant(all), callers(all), ask)),
+        ([all, from, want]) => {
+          const turned = all.toReversed().map((grant) => ({
+            ...grant,
+            caller: {
+              ...grant.caller,
+              claims: Object.fromEntries(
+                Object.entries(grant.caller.claims)
+                  .toReversed()
+                  .map(([claim, value]) => [
+                    claim,
+                    Array.isArray(value) ? value.toReversed() : value,
+                  ]),
+              ),
+            },
+            may: grant.may.toReversed(),
+          }))
+          expect(decision(policyOf(turned), from, want)).toEqual(
+            decision(policyOf(all), from, want),
+          )
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+})
+
+describe('the index', () => {
+  test('finds exactly the grants that looking at each of them would find', () => {
+    fc.assert(
+      fc.property(
+        grants.chain((all) => fc.tuple(fc.constant(all), callers(all))),
+        ([all, from]) => {
+          const named = policyOf(all).index.naming(from)
+          const byHand = all.filter(({ caller: { issuer, claims } }) => {
+            const holds = Object.entries(claims).every(([claim, value]) => {
+              const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+              return Object.hasOwn(from.claims, claim) && values.includes(from.claims[claim])
+            })
+            return issuer === from.issuer && holds
+          })
+          expect(named.map(({ name }) => name)).toEqual(byHand.map(({ grant }) => grant))
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+})
+
+describe('claims of any shape', () => {
+  const anyClaims = fc.oneof(
+    fc.dictionary(
+      fc.oneof(fc.constantFrom(...claimNames, '__proto__', 'hasOwnProperty'), fc.string()),
+      fc.jsonValue(),
+    ),
+    fc
+      .jsonValue()
+      .filter((value) => typeof value === 'object' && value !== null && !Array.isArray(value)),
+  )
+
+  test('never make a decision throw, as a parser gives them', () => {
+    fc.assert(
+      fc.property(grants, anyClaims, ask, (all, drawn, want) => {
+        const claims = JSON.parse(JSON.stringify(drawn)) as Record<string, unknown>
+        const found = decide(
+          policyOf(all),
+          { issuer: issuerName('cluster'), claims },
+          want,
+          now,
+          createMemoryGrantBudget(fixedClock(now)),
+        )
+        expect(typeof found.ok).toBe('boolean')
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('never match when one that a grant names is absent, of another type, or a list', () => {
+    fc.assert(
+      fc.property(
+        written('a'),
+        fc.constantFrom<(value: unknown) => unknown>(
+          () => undefined,
+          () => null,
+          (value) => [value],
+          (value) => ({ value }),
+          (value) => (typeof value === 'string' ? Number(value) : String(value)),
+        ),
+        fc.nat(),
+        ask,
+        (grant, change, pick, want) => {
+          const from = matching(grant)
+          expect(policyOf([grant]).index.naming(from)).toHaveLength(1)
+          const names = Object.keys(from.claims)
+          const claim = names[pick % names.length] ?? ''
+          const changed = change(from.claims[claim])
+          const accepted = grant.caller.claims[claim]
+          fc.pre(!(Array.isArray(accepted) ? accepted : [accepted]).includes(changed))
+          const others = Object.entries(from.claims).filter(([name]) => name !== claim)
+          const claims = Object.fromEntries(
+            changed === undefined ? others : [...others, [claim, changed]],
+          )
+          const found = decide(
+            policyOf([grant]),
+            { ...from, claims },
+            want,
+            now,
+            createMemoryGrantBudget(fixedClock(now)),
+          )
+          expect(found).toEqual({ ok: false, refusal: { reason: 'caller_not_named' } })
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+})
+
+describe('files of any text', () => {
+  test('never make compiling throw, and never grant anything beside what is sound', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string({ unit: 'binary' }),
+          fc.string({ unit: fc.constantFrom(...'{}[]:-,&*!|>#? \t\n"ab_~'.split('')) }),
+          fc.json(),
+        ),
+        written('a'),
+        (text, sound) => {
+          const files: GrantFile[] = [{ file: 'grants/z.yaml', ok: true, text }, fileOf(sound)]
+          const { policy, problems, broken } = compileGrants(files, surroundings, now)
+          expect(policy.grants.map(({ name }) => name)).toEqual(['a'])
+          expect(broken).toBe(1)
+          expect(problems.every(({ line }) => line >= 1)).toBe(true)
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+})
