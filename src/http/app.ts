@@ -33,6 +33,8 @@ export function createApp(deps: AppDeps): Express {
   app.route('/v1/assertion').post(assertionRoute(deps.issuance)).all(only('POST'))
   app
     .route('/v1/assertion/:application/:tenant')
+    // Express answers HEAD with the route of GET, which would sign what the answer cannot carry.
+    .head(only('GET'))
     .get(assertionRequestUrlRoute(deps.issuance))
     .all(only('GET'))
   app.route('/healthz').get(healthRoute).all(only('GET'))

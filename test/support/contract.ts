@@ -96,6 +96,8 @@ export function contractFaults(exchange: Exchange): readonly string[] {
   const path = exchange.path.split('?', 1)[0] ?? ''
   const template = templateOf(path)
   const always = headers['cache-control'] === 'no-store' ? [] : ['the answer may be cached']
+  // It has no body, which is all that the document could say of it.
+  if (method === 'HEAD') return always
   if (template === undefined) {
     const known = status === 404 ? [] : [`${path} is in no path, and the status is ${status}`]
     return [...always, ...known, ...replyFaults(exchange, ['components', 'responses', 'Problem'])]

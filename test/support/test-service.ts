@@ -324,5 +324,6 @@ async function ask(
 }
 
 function parsedBody(headers: IncomingHttpHeaders, text: string): unknown {
-  return /[/+]json(;|$)/.test(headers['content-type'] ?? '') ? JSON.parse(text) : text
+  const isJson = text !== '' && /[/+]json(;|$)/.test(headers['content-type'] ?? '')
+  return isJson ? JSON.parse(text) : text
 }
