@@ -20,6 +20,10 @@ function insist(happened: boolean, what: string): asserts happened {
   if (!happened) throw new Error(`this should have happened and did not: ${what}`)
 }
 
+/** What was done, how it ended, and what came of it. */
+const step = (done: string, ended: string | number, result: string) =>
+  `   ${done.padEnd(30)} ${String(ended).padStart(3)}  ${result}`
+
 const title = ({ say }: Stage, text: string) => {
   say('')
   say(text)
@@ -33,21 +37,19 @@ export async function workloadAct(stage: Stage): Promise<void> {
   const { status, body } = await askToken(configuration.url, callerToken, cast.fabrikam)
   const answer = tokenAnswer.parse(body)
   insist(status === 200, 'the workload gets a token')
-  say(
-    `   POST /v1/token                  200  a token for ${answer.expires_in} s, attempt ${answer.attempt}`,
-  )
+  const attempt = answer.attempt
+  say(step('POST /v1/token', status, `a token for ${answer.expires_in} s, attempt ${attempt}`))
 
   const orders = await fetch(cloud.endpoints.sampleResource, {
     headers: { authorization: `Bearer ${answer.access_token}` },
   })
   insist(orders.status === 200, 'the API accepts the token')
   const seen = ordersAnswer.parse(await orders.json()).askedBy
-  say(`   GET  https://orders.example     200  the API saw application ${seen.application}`)
-  say(`                                        in tenant           ${seen.tenant}`)
+  say(step('GET  https://orders.example', 200, `the API saw the tenant ${seen.tenant}`))
 
   const again = await askToken(configuration.url, callerToken, cast.fabrikam)
   insist(tokenAnswer.parse(again.body).access_token === answer.access_token, 'the cache answers')
-  say('   POST /v1/token                  200  the same token from the cache: nothing was signed')
+  say(step('POST /v1/token', 200, 'the same token, from the cache: nothing was signed'))
 }
 
 /** A CI job gets an assertion, and an Azure SDK that knows nothing of us exchanges it. */
@@ -71,7 +73,7 @@ export async function pipelineAct(stage: Stage): Promise<void> {
   )
   insist(assertion.code === 0, `the job gets an assertion\n${assertion.stderr}`)
   const clientAssertion = assertion.stdout.trim()
-  say(`   countersign assertion             0  ${clientAssertion.slice(0, 24)}…`)
+  say(step('countersign assertion', 0, `${clientAssertion.slice(0, 24)}… for 300 s`))
 
   const exchanged = await run([sdkProgram], {
     NODE_EXTRA_CA_CERTS: cloud.endpoints.caFile,
@@ -84,7 +86,7 @@ export async function pipelineAct(stage: Stage): Promise<void> {
   insist(exchanged.code === 0, `@azure/identity exchanges the assertion\n${exchanged.stderr}`)
   const seen = exchangedAnswer.parse(JSON.parse(exchanged.stdout))
   insist(seen.tid === cast.fabrikam, 'the token is one of fabrikam')
-  say(`   @azure/identity getToken()       ok  a token for ${seen.aud}`)
+  say(step('@azure/identity getToken()', 'ok', `a token for ${seen.aud}`))
 }
 
 /** A job of another branch asks for the same, and is told no and why. */
@@ -96,8 +98,8 @@ export async function strangerAct(stage: Stage): Promise<void> {
   const { status, body } = await askToken(configuration.url, callerToken, cast.fabrikam)
   insist(status === 403, 'the stranger is refused')
   const problem = problemAnswer.parse(body)
-  say(`   POST /v1/token                  ${status}  ${problem.code}`)
-  say(`     ${problem.detail}`)
+  say(step('POST /v1/token', status, problem.code))
+  for (const sentence of problem.detail.split(/(?<=\.) /)) say(step('', '', sentence))
 }
 
 /** The auditor's two logs agree, until somebody uses the key past the service. */
@@ -106,18 +108,28 @@ export async function auditorAct(stage: Stage): Promise<void> {
   title(stage, '4  The security team, with the ledger and the log of the vault')
   const before = await reconcile(stage)
   insist(before.code === 0, `ledger and vault log agree\n${before.stdout}${before.stderr}`)
-  say('   countersign reconcile             0')
-  say(indented(before.stdout))
+  say(step('countersign reconcile', 0, verdictOf(before.stdout)))
 
   await cloud.signDirectly('build-agent', 'contoso-hsm', 'partner-signing')
-  say('')
-  say('   … and after one signature that was made behind the back of the service:')
+  say('   … then somebody signs with the key, past the service …')
   const after = await reconcile(stage)
   insist(after.code === 1, `the signature is found\n${after.stdout}${after.stderr}`)
-  insist(after.stdout.includes('sign.unexplained'), 'the finding has its name')
-  insist(after.stdout.includes('nightly-build/2.1'), 'the finding says with what it was made')
-  say('   countersign reconcile             1')
-  say(indented(after.stdout))
+  const finding = findingOf(after.stdout)
+  insist(
+    finding.includes('nightly-build/2.1'),
+    `the finding says with what it was made\n${finding}`,
+  )
+  say(step('countersign reconcile', 1, verdictOf(after.stdout)))
+  say(finding)
+}
+
+const verdictOf = (report: string) => report.split('\n')[0] ?? ''
+
+/** From the name of the finding to its last line of evidence, as the report shows it. */
+function findingOf(report: string): string {
+  const found = /^sign\.unexplained\n(?: {2}.*\n)+/m.exec(report)
+  insist(found !== null, `the finding has its name\n${report}`)
+  return found[0].trimEnd().replaceAll(/^/gm, '     ')
 }
 
 const reconcile = ({ cloud, configuration }: Stage) =>
@@ -130,13 +142,6 @@ const reconcile = ({ cloud, configuration }: Stage) =>
     '--grace-minutes',
     '0',
   ])
-
-const indented = (text: string) =>
-  text
-    .trimEnd()
-    .split('\n')
-    .map((line) => (line === '' ? '' : `     ${line}`))
-    .join('\n')
 
 const mainBranch = {
   repository_owner_id: '9870',
