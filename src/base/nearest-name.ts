@@ -1,6 +1,7 @@
 /** The one of `names` that a slip of at most two letters turned into `written`, if there is one. */
 export function nearestName(written: string, names: readonly string[]): string | undefined {
   const [nearest] = names
+    .filter((name) => Math.abs(name.length - written.length) <= slipsMax)
     .map((name) => ({ name, slips: slipsBetween(written.toLowerCase(), name.toLowerCase()) }))
     .filter(({ name, slips }) => slips <= slipsMax && slips < name.length / 2)
     .toSorted((a, b) => a.slips - b.slips)

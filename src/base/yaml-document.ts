@@ -7,6 +7,7 @@ import {
   parseDocument,
   visit,
   type Document,
+  type YAMLMap,
   type YAMLError,
 } from 'yaml'
 import { printable } from './printable.ts'
@@ -57,18 +58,16 @@ export function parseYaml(text: string): YamlReading {
   const lineAt = (offset: number) => Math.max(1, lines.linePos(offset).line)
   const document = parseDocument(text, {
     lineCounter: lines,
-    logLevel: 'silent',
+    // Not `silent`, which would leave out that a second document follows.
+    logLevel: 'error',
     prettyErrors: false,
     stringKeys: true,
+    // Compares every key with every other, which takes minutes where there are many: see below.
+    uniqueKeys: false,
   })
+  if (document.errors.length > 0) return { faults: syntaxFaults(document.errors, lineAt) }
 
-  const broken = document.errors.filter(({ code }) => code !== 'DUPLICATE_KEY')
-  if (broken.length > 0) return { faults: syntaxFaults(broken, lineAt) }
-
-  const duplicates = document.errors.map(({ pos: [offset] }) => duplicateKeyFault(offset))
-  const faults = [...duplicates, ...refusedNodes(document)]
-    .map(({ offset, ...fault }) => ({ line: lineAt(offset), ...fault }))
-    .toSorted((a, b) => a.line - b.line)
+  const faults = onceALine(refusedNodes(document), lineAt)
   if (faults.some(({ rule }) => rule !== 'yaml.duplicate-key')) return { faults }
   if (document.contents === null) return { faults: [...faults, emptyFault] }
   return { faults, document: { value: document.toJS(), lineOf: lineFinder(document, lineAt) } }
@@ -86,24 +85,26 @@ const emptyFault: YamlFault = {
   message: 'The file says nothing: write its settings, or remove it.',
 }
 
-const duplicateKeyFault = (offset: number): FaultAt => ({
-  offset,
-  rule: 'yaml.duplicate-key',
-  message: 'This key is in its map twice: keep one of them.',
-})
+/** By line, and each rule once a line: what is written there is looked at as a whole. */
+function onceALine(
+  faults: readonly FaultAt[],
+  lineAt: (offset: number) => number,
+): readonly YamlFault[] {
+  const byLine = new Map<string, YamlFault>()
+  for (const { offset, rule, message } of faults.toSorted((a, b) => a.offset - b.offset)) {
+    const line = lineAt(offset)
+    if (!byLine.has(`${line} ${rule}`)) byLine.set(`${line} ${rule}`, { line, rule, message })
+  }
+  return [...byLine.values()]
+}
 
-/** The first fault of each line: what follows on the same line is mostly its echo. */
 function syntaxFaults(
   errors: readonly YAMLError[],
   lineAt: (offset: number) => number,
 ): readonly YamlFault[] {
-  const byLine = new Map<number, YamlFault>()
-  for (const error of errors.toSorted((a, b) => a.pos[0] - b.pos[0])) {
-    const line = lineAt(error.pos[0])
-    if (!byLine.has(line)) byLine.set(line, { line, ...syntaxFault(error) })
-  }
-  const tooDeep = errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION')
-  return tooDeep ? [tooDeepFault] : [...byLine.values()].slice(0, syntaxFaultsMax)
+  if (errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION')) return [tooDeepFault]
+  const faults = errors.map((error) => ({ offset: error.pos[0], ...syntaxFault(error) }))
+  return onceALine(faults, lineAt).slice(0, syntaxFaultsMax)
 }
 
 /** One slip can make the rest of a file look wrong; more than this helps nobody. */
@@ -133,25 +134,40 @@ function syntaxFault({ code, message }: YAMLError): Omit<YamlFault, 'line'> {
 /** The parser may repeat a piece of the text in its messages. */
 const detailLengthMax = 120
 
-/** Notation that is YAML and that is not taken here. */
+/** What is YAML, or nearly, and is not taken here. */
 function refusedNodes(document: Document): readonly FaultAt[] {
   const faults: FaultAt[] = []
   visit(document, {
     Alias: (_, { range }) => {
       faults.push(aliasFault(range?.[0] ?? 0))
     },
-    Node: (_, { range, anchor, tag }) => {
-      const offset = range?.[0] ?? 0
-      if (anchor !== undefined) faults.push(aliasFault(offset))
-      if (tag !== undefined) faults.push(tagFault(offset))
-    },
-    Pair: (_, { key }) => {
-      // A parser further on may take it for the object's prototype and drop it, and a claim with it.
-      if (keyText(key) === '__proto__') faults.push(prototypeFault(keyOffset(key)))
+    Node: (_, node) => {
+      const offset = node.range?.[0] ?? 0
+      if (node.anchor !== undefined) faults.push(aliasFault(offset))
+      if (node.tag !== undefined) faults.push(tagFault(offset))
+      if (isYamlMap(node)) faults.push(...refusedKeys(node))
     },
   })
   return faults
 }
+
+function refusedKeys(map: YAMLMap): readonly FaultAt[] {
+  const seen = new Set<string | undefined>()
+  return map.items.flatMap(({ key }) => {
+    const [name, offset] = [keyText(key), keyOffset(key)]
+    const again = seen.has(name)
+    seen.add(name)
+    // A parser further on may take it for the object's prototype and drop it, and a claim with it.
+    if (name === '__proto__') return [prototypeFault(offset)]
+    return again ? [duplicateKeyFault(offset)] : []
+  })
+}
+
+const duplicateKeyFault = (offset: number): FaultAt => ({
+  offset,
+  rule: 'yaml.duplicate-key',
+  message: 'This key is in its map twice: keep one of them.',
+})
 
 const aliasFault = (offset: number): FaultAt => ({
   offset,
