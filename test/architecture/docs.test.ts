@@ -1,0 +1,133 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Registry } from 'prom-client'
+import { describe, expect, test } from 'vitest'
+import { check } from '../../src/cli/check.ts'
+import { configForm } from '../../src/config/config-form.ts'
+import { environmentVariables } from '../../src/config/environment.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { withQuotedFiles } from '../support/readme.ts'
+
+const read = (file: string) => readFileSync(file, 'utf8')
+const pages = ['README.md', 'SECURITY.md', 'CHANGELOG.md', ...globSync('docs/*.md')]
+
+/** What stands in backticks in the first column of a page's tables. */
+const firstColumn = (page: string) =>
+  [...read(page).matchAll(/^\| (.*?) \|/gm)].flatMap(([, cell = '']) =>
+    [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
+  )
+
+/** The members of string unions in a source file that begin like this. */
+const namesIn = (file: string, pattern: RegExp) => [
+  ...new Set([...read(file).matchAll(pattern)].map(([, name = '']) => name)),
+]
+
+describe('docs', () => {
+  test('link to files that exist', () => {
+    const broken = pages.flatMap((page) =>
+      [...read(page).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)]
+        .map(([, target = '']) => join(dirname(page), target))
+        .filter((target) => !existsSync(target))
+        .map((target) => `${page} → ${target}`),
+    )
+    expect(broken).toEqual([])
+  })
+
+  test('README quotes the files of the quick start as they are', () => {
+    expect(withQuotedFiles(read('README.md'))).toBe(read('README.md'))
+  })
+
+  test('the quick start is a configuration without a problem', async () => {
+    const report = await check('examples/quickstart/countersign.yaml', 0)
+    expect(report.errors, report.lines.join('\n')).toBe(0)
+  })
+
+  test('configuration.md names every option of the file', () => {
+    const named = firstColumn('docs/configuration.md')
+    expect(named).toEqual(expect.arrayContaining(Object.keys(configForm.shape)))
+  })
+
+  test('configuration.md names every environment variable, and no other', () => {
+    const named = firstColumn('docs/configuration.md').filter((name) => /^[A-Z_]+$/.test(name))
+    expect(named.toSorted()).toEqual(Object.keys(environmentVariables).toSorted())
+  })
+
+  test('dependencies.md has a sentence for every dependency, and for no other', () => {
+    const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>
+    const groups = ['dependencies', 'devDependencies', 'optionalDependencies']
+    const installed = groups.flatMap((group) => Object.keys(manifest[group] ?? {}))
+    expect(firstColumn('docs/dependencies.md').toSorted()).toEqual(installed.toSorted())
+  })
+
+  test('operations.md names every metric, and no other', async () => {
+    const { registry } = createMetrics({
+      cacheBytes: () => 0,
+      cacheEntries: () => 0,
+      unprovedSignatures: () => 0,
+      ready: () => true,
+    })
+    expect(registry).toBeInstanceOf(Registry)
+    const ours = (await registry.getMetricsAsJSON())
+      .map(({ name }) => name)
+      .filter((name) => name.startsWith('countersign_'))
+    const named = firstColumn('docs/operations.md').filter((name) =>
+      name.startsWith('countersign_'),
+    )
+    expect(named.toSorted()).toEqual(ours.toSorted())
+  })
+
+  test('operations.md says what to do about every code that a failure can have', () => {
+    const codes = [
+      ...namesIn('src/signer/signer.ts', /'(SIGNER_[A-Z_]+)'/g),
+      ...namesIn('src/token-endpoint/token-endpoint.ts', /'(ENTRA_[A-Z_]+)'/g),
+      ...namesIn('src/ledger/ledger.ts', /'(LEDGER_[A-Z_]+)'/g),
+      ...namesIn('src/caller/caller.ts', /'(ISSUER_[A-Z_]+)'/g),
+      'UNEXPECTED',
+    ]
+    const named = firstColumn('docs/operations.md').filter((name) => /^[A-Z_]+$/.test(name))
+    expect(named.toSorted()).toEqual(codes.toSorted())
+    expect(codes.length).toBeGreaterThan(30)
+  })
+
+  test('audit.md names every kind of entry, and no other', () => {
+    const kinds = namesIn('src/ledger/entry.ts', /EntryOf<'([a-z.-]+)'>/g)
+    const named = firstColumn('docs/audit.md').filter((name) => kinds.includes(name))
+    expect(named.toSorted()).toEqual(kinds.toSorted())
+    expect(kinds.length).toBeGreaterThan(10)
+  })
+
+  test('audit.md names every finding', () => {
+    const findings = namesIn('src/reconcile/finding.ts', /readonly kind: '([a-z.-]+)'/g)
+    const named = firstColumn('docs/audit.md')
+    expect(named).toEqual(expect.arrayContaining([...findings, 'undecided']))
+    expect(findings.length).toBeGreaterThan(3)
+  })
+
+  test('the changelog begins with the version of the package', () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string }
+    expect(/^## (\S+)/m.exec(read('CHANGELOG.md'))?.[1]).toBe(version)
+  })
+})
+
+describe('the tree', () => {
+  test('holds no absolute path, registry host or private key', () => {
+    const files = globSync(['*', '{.ci,bench,bin,docs,examples,scripts,src,test}/**/*'], {
+      exclude: ['node_modules', 'dist', 'coverage'],
+      withFileTypes: true,
+    })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+    const forbidden = [
+      /(?<![\w.])\/(home|root|work|Users)\//,
+      /registry\.npmjs\.org|registry\.yarnpkg/,
+      /-----BEGIN (RSA |EC )?PRIVATE KEY-----\n[A-Za-z0-9+/]{40}/,
+    ]
+    const found = files.filter((file) => {
+      if (file.endsWith('docs.test.ts')) return false
+      const text = read(file)
+      return forbidden.some((pattern) => pattern.test(text))
+    })
+    expect(found).toEqual([])
+    expect(files.length).toBeGreaterThan(100)
+  })
+})

@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cast, startTestService, type TestService } from '../support/test-service.ts'
+
+/** Runs the commands of the guides as a reader would, each in a shell of its own. */
+
+let service: TestService
+let environment: Record<string, string>
+
+beforeAll(async () => {
+  service = await startTestService()
+  const bin = join(service.folder, 'bin')
+  mkdirSync(bin)
+  const program = join(bin, 'countersign')
+  const entry = resolve('src/cli/countersign.ts')
+  writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${entry}' "$@"\n`)
+  chmodSync(program, 0o755)
+  const file = (name: string, text: string) => {
+    const path = join(service.folder, name)
+    writeFileSync(path, text)
+    return path
+  }
+  environment = {
+    PATH: `${bin}:${join(process.execPath, '..')}:${process.env['PATH'] ?? ''}`,
+    COUNTERSIGN_URL: service.origin,
+    TENANT: cast.fabrikam,
+    DEPLOY_CLIENT_ID: cast.deployClientId,
+    CALLER_TOKEN_FILE: file('caller-token', await service.callerToken('fabrikam-orders')),
+    PIPELINE_TOKEN_FILE: file('pipeline-token', await service.callerToken('github')),
+    LEDGER: service.ledgerFile,
+    VAULT_LOG: service.emulator.endpoints.vaultLogFolder,
+    NODE_EXTRA_CA_CERTS: service.emulator.endpoints.caFile,
+    AZURE_AUTHORITY_HOST: service.emulator.endpoints.authority,
+  }
+})
+
+afterAll(async () => {
+  await service.stop()
+})
+
+/** Sections with a command, by heading: sections that show text only have nothing to run. */
+function commandsOf(page: string): readonly [heading: string, command: string][] {
+  return readFileSync(page, 'utf8')
+    .split(/^## /m)
+    .slice(page.endsWith('audit.md') ? 0 : 1)
+    .flatMap((section): [string, string][] => {
+      const heading = section.split('\n')[0] ?? ''
+      return [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, command = '']) => [
+        heading,
+        command,
+      ])
+    })
+}
+
+async function run(command: string): Promise<{ code: unknown; stdout: string; stderr: string }> {
+  const child = spawn('bash', ['-euo', 'pipefail', '-c', command], {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      output[name] += chunk
+    })
+  }
+  const [code] = (await once(child, 'close')) as [unknown]
+  return { code, ...output }
+}
+
+describe('docs/clients.md', () => {
+  const expected: Readonly<Record<string, RegExp>> = {
+    'A workload, with curl': /"access_token":"eyJ/,
+    'A workload, with the command line': /^eyJ/,
+    'A CI job': /"client_assertion":"eyJ/,
+    'An Azure SDK, unmodified': /"aud":"https:\/\/eventhubs\.azure\.net"/,
+    Terraform: /^\{"value":"eyJ/,
+  }
+
+  test('has the commands that are known here', () => {
+    const headings = commandsOf('docs/clients.md').map(([heading]) => heading)
+    expect(headings).toEqual(Object.keys(expected))
+  })
+
+  test.each(commandsOf('docs/clients.md'))('%s', async (heading, command) => {
+    const { code, stdout, stderr } = await run(command)
+    expect(code, stderr).toBe(0)
+    expect(stdout).toMatch(expected[heading] ?? /never/)
+  })
+})
+
+describe('docs/audit.md', () => {
+  test('the two logs of all that agree', async () => {
+    const [first] = commandsOf('docs/audit.md')
+    if (first === undefined) throw new Error('the page has no command')
+    const { code, stdout, stderr } = await run(first[1])
+    expect(code, stdout + stderr).toBe(0)
+    expect(stdout).toMatch(/^ACCOUNTED FOR/)
+  })
+})
