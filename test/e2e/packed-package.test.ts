@@ -1,0 +1,85 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+/** The package as it would be published, unpacked where a user has it: below somebody's node_modules. */
+
+let folder: string
+let installed: string
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'countersign-package-'))
+  const packed = spawnSync('npm', ['pack', '--silent', '--pack-destination', folder], {
+    encoding: 'utf8',
+  })
+  if (packed.status !== 0) throw new Error(packed.stdout + packed.stderr)
+  installed = join(folder, 'node_modules', 'countersign')
+  mkdirSync(installed, { recursive: true })
+  const tarball = join(folder, packed.stdout.trim().split('\n').at(-1) ?? '')
+  spawnSync('tar', ['xzf', tarball, '--strip-components=1', '-C', installed])
+  // What the lockfile installs, without asking a registry for it a second time.
+  symlinkSync(resolve('node_modules'), join(installed, 'node_modules'))
+}, 120_000)
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const countersign = (...args: readonly string[]) =>
+  spawnSync(process.execPath, [join(installed, 'bin/countersign.js'), ...args], {
+    encoding: 'utf8',
+    cwd: folder,
+  })
+
+describe('the packed package', () => {
+  test('holds what runs, and neither sources nor tests', () => {
+    for (const name of ['dist', 'bin', 'openapi.yaml', 'schemas', 'LICENSE', 'README.md']) {
+      expect(existsSync(join(installed, name)), name).toBe(true)
+    }
+    for (const name of ['src', 'test', 'bench', 'scripts']) {
+      expect(existsSync(join(installed, name)), name).toBe(false)
+    }
+    expect(readdirSync(join(installed, 'dist')).length).toBeGreaterThan(10)
+  })
+
+  test('has a version, and help with an example for every verb', () => {
+    expect(countersign('--version').stdout).toMatch(/^\d+\.\d+\.\d+/)
+    const verbs = ['serve', 'check', 'token', 'assertion', 'reconcile', 'emulate', 'demo']
+    for (const verb of verbs) {
+      const { status, stdout } = countersign(verb, '--help')
+      expect(status, verb).toBe(0)
+      expect(stdout, verb).toMatch(/Example/)
+      expect(stdout, verb).toContain('$ ')
+    }
+  })
+
+  test('says what to do when a verb does not exist', () => {
+    const { status, stderr } = countersign('sign')
+    expect(status).not.toBe(0)
+    expect(stderr).toContain('countersign --help')
+  })
+
+  test('plays the whole demo', () => {
+    const { status, stdout, stderr } = countersign('demo')
+    expect(status, stdout + stderr).toBe(0)
+    expect(stdout).toContain('sign.unexplained')
+  }, 60_000)
+})
+
+describe('the launcher', () => {
+  test('runs under an older Node by the one that the project brings along', () => {
+    const older = '/usr/bin/node'
+    const version = existsSync(older)
+      ? spawnSync(older, ['--version'], { encoding: 'utf8' }).stdout
+      : 'v26'
+    const major = Number(/^v(\d+)/.exec(version)?.[1])
+    const node = major < 26 ? older : process.execPath
+    const { status, stdout } = spawnSync(node, ['bin/countersign.js', '--version'], {
+      encoding: 'utf8',
+    })
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+/)
+  })
+})
