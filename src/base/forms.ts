@@ -111,13 +111,15 @@ export const scopeForm: z.ZodType<Scope, string> = parsed(
   '/\\.default$',
 )
 
+const valueExpects = 'a text (in quotes if it looks like a number), a whole number, true or false'
+
 /** Numbers that JSON carries exactly: a larger one would match its neighbours too. */
 const claimValueForm: z.ZodType<ClaimValue, ClaimValue> = z.union(
-  [z.string(), z.int(), z.boolean()],
-  { error: 'a text, a whole number, true or false' },
+  [z.string(), z.int({ error: valueExpects }), z.boolean()],
+  { error: valueExpects },
 )
 
-const claimExpects = 'a text, a whole number, true or false, or a list of which one must hold'
+const claimExpects = `${valueExpects}, or a list of which one must hold`
 
 /** What one claim must be: a value, or a list of which one must hold. */
 export const claimForm: z.ZodType<readonly ClaimValue[], ClaimValue | ClaimValue[]> = z

@@ -23,7 +23,7 @@ export function checkIssuers(part: YamlPart, cloud: CloudConfig | undefined): vo
   for (const [name, issuer] of part.maps()) {
     const seen = seenIssuer(issuer)
     if (seen === undefined) continue
-    checkTaken(issuer, seen, takenBy, name)
+    checkTaken(issuer, issuersNamedBy(seen, cloud), takenBy, name)
     checkAudience(issuer, seen)
     checkRequire(issuer, seen)
     if (cloud !== undefined) checkAuthority(issuer, seen, cloud)
@@ -71,28 +71,32 @@ export function seenIssuer(part: YamlPart): SeenIssuer | undefined {
 }
 
 const urlOf = (seen: SeenIssuer) => ('issuer' in seen ? seen.issuer : undefined)
-const tenantsOf = (seen: SeenIssuer) => ('tenants' in seen ? (seen.tenants ?? []) : [])
+
+/** Every `iss` that an issuer answers to, as far as that can be told. */
+function issuersNamedBy(seen: SeenIssuer, cloud: CloudConfig | undefined): readonly string[] {
+  const url = urlOf(seen)
+  if (url !== undefined) return [url]
+  if (!('tenants' in seen) || cloud === undefined) return []
+  const { authority, authorityV1 } = cloud
+  return [...new Set(seen.tenants)].flatMap((tenant) => [
+    `${authority}/${tenant}/v2.0`,
+    `${authorityV1}/${tenant}/`,
+  ])
+}
 
 /** A token says by `iss` whose it is: two issuers that answer to it would be one too many. */
 function checkTaken(
   part: YamlPart,
-  seen: SeenIssuer,
+  answersTo: readonly string[],
   takenBy: Map<string, string>,
   name: string,
 ): void {
-  const url = urlOf(seen)
-  const key = url === undefined ? 'tenants' : 'issuer'
-  const marks = url === undefined ? tenantsOf(seen) : [url]
-  for (const mark of new Set(marks)) {
-    const other = takenBy.get(mark)
-    takenBy.set(mark, other ?? name)
+  const others = new Set(answersTo.map((iss) => takenBy.get(iss)))
+  for (const iss of answersTo) if (!takenBy.has(iss)) takenBy.set(iss, name)
+  for (const other of others) {
     if (other === undefined) continue
-    part
-      .at(key)
-      .report(
-        'same-issuer',
-        `\`${part.name}\` has the tokens of issuer ${other} too: keep them under one name.`,
-      )
+    const message = `\`${part.name}\` has tokens of issuer ${other} too: keep them under one name.`
+    part.report('same-issuer', message)
   }
 }
 

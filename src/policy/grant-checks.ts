@@ -117,5 +117,12 @@ function reportOurselves(part: YamlPart): void {
 
 const resourceOf = (scope: Scope) => comparable(scope.replace(/\/\.default$/, ''))
 
-/** Hosts and GUIDs have no case, and a slash at the end names nothing else. */
-const comparable = (resource: string) => resource.toLowerCase().replace(/\/+$/, '')
+/**
+ * Hosts and GUIDs have no case, a slash at the end names nothing else, and `api://GUID` is another
+ * way to ask Entra for tokens of that GUID.
+ */
+const comparable = (resource: string) =>
+  resource
+    .toLowerCase()
+    .replace(/\/+$/, '')
+    .replace(/^api:\/\/(?=[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$)/, '')

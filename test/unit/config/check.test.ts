@@ -96,6 +96,15 @@ describe('countersign check from the command line', () => {
     expect({ status, lines: stdout.trimEnd().split('\n') }).toEqual({ status: 0, lines: expected })
   })
 
+  test('says which variable of the environment is wrong, without a stack', () => {
+    const { status, stderr } = spawnSync(process.execPath, [program, 'check'], {
+      encoding: 'utf8',
+      env: { ...process.env, COUNTERSIGN_LOG_LEVEL: 'loud' },
+    })
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^check: COUNTERSIGN_LOG_LEVEL must be one of [a-z, ]+\.\n$/)
+  })
+
   test('names files as the operator did', () => {
     const { folder } = fixture('a-grant-names-no-issuer')
     const { stdout } = spawn('/', '--config', `${folder}/countersign.yaml`)
