@@ -4,6 +4,7 @@ import {
   KeyClient,
   parseKeyVaultKeyIdentifier,
 } from '@azure/keyvault-keys'
+import { withDeadline } from '../base/deadline.ts'
 import type { SignatureAlgorithm } from '../base/signing-key.ts'
 import type { VaultAccess } from '../vault-access/vault-access.ts'
 import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
@@ -69,19 +70,21 @@ async function askVault(
 ): Promise<VaultReply> {
   let vaultRequestId: string | undefined
   try {
-    const { result } = await client.sign(request.algorithm, digestOf(request.signingInput), {
-      abortSignal: AbortSignal.timeout(request.timeoutMs),
-      requestOptions: {
-        headers: {
-          'User-Agent': `${product} (signature-nonce ${request.nonce})`,
-          'x-ms-client-request-id': request.signatureId,
+    const { result } = await withDeadline(request.timeoutMs, (abortSignal) =>
+      client.sign(request.algorithm, digestOf(request.signingInput), {
+        abortSignal,
+        requestOptions: {
+          headers: {
+            'User-Agent': `${product} (signature-nonce ${request.nonce})`,
+            'x-ms-client-request-id': request.signatureId,
+          },
         },
-      },
-      // Called for refusals too: a signature that was denied has a record in the vault's log as well.
-      onResponse: (response) => {
-        vaultRequestId = response.headers.get('x-ms-request-id')
-      },
-    })
+        // Called for refusals too: a signature that was denied has a record in the vault's log as well.
+        onResponse: (response) => {
+          vaultRequestId = response.headers.get('x-ms-request-id')
+        },
+      }),
+    )
     return { value: result, vaultRequestId }
   } catch (error) {
     throw signerErrorFrom(vaultFailureFrom(error), vaultRequestId, error)

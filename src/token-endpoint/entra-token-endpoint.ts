@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { z } from 'zod'
 import { connectionFailed } from '../base/connection-failure.ts'
+import { withDeadline } from '../base/deadline.ts'
 import { Secret } from '../base/secret.ts'
 import {
   type AccessToken,
@@ -47,26 +48,28 @@ async function post(
   request: ExchangeRequest,
 ): Promise<Answer> {
   try {
-    const response = await dispatcher.request({
-      origin,
-      path,
-      method: 'POST',
-      headers: {
-        accept: 'application/json',
-        'content-type': 'application/x-www-form-urlencoded',
-        'client-request-id': request.exchangeId,
-        'return-client-request-id': 'true',
-      },
-      body: formOf(request),
-      signal: AbortSignal.timeout(request.timeoutMs),
+    return await withDeadline(request.timeoutMs, async (signal) => {
+      const response = await dispatcher.request({
+        origin,
+        path,
+        method: 'POST',
+        headers: {
+          accept: 'application/json',
+          'content-type': 'application/x-www-form-urlencoded',
+          'client-request-id': request.exchangeId,
+          'return-client-request-id': 'true',
+        },
+        body: formOf(request),
+        signal,
+      })
+      const text = await boundedText(response.body)
+      return {
+        status: response.statusCode,
+        traceId: headerOf(response.headers, 'x-ms-request-id'),
+        retryAfterSeconds: secondsFrom(headerOf(response.headers, 'retry-after')),
+        body: parseJson(text),
+      }
     })
-    const text = await boundedText(response.body)
-    return {
-      status: response.statusCode,
-      traceId: headerOf(response.headers, 'x-ms-request-id'),
-      retryAfterSeconds: secondsFrom(headerOf(response.headers, 'retry-after')),
-      body: parseJson(text),
-    }
   } catch (error) {
     throw transportError(error)
   }

@@ -61,17 +61,21 @@ function textBody(request: PipelineRequest): string | null {
 }
 
 /** Ends the request when the SDK's caller aborts or the SDK's own time is up, whichever comes first. */
-function stopSignal(request: PipelineRequest): AbortSignal | undefined {
-  const signals: AbortSignal[] = []
-  if (request.abortSignal !== undefined) {
-    const controller = new AbortController()
-    const abort = () => {
-      controller.abort()
-    }
-    if (request.abortSignal.aborted) abort()
-    else request.abortSignal.addEventListener('abort', abort)
-    signals.push(controller.signal)
+function stopSignal({ abortSignal, timeout }: PipelineRequest): AbortSignal | undefined {
+  const aborted = abortSignal === undefined ? undefined : signalFrom(abortSignal)
+  if (timeout <= 0) return aborted
+  const late = AbortSignal.timeout(timeout)
+  return aborted === undefined ? late : AbortSignal.any([aborted, late])
+}
+
+/** The SDKs pass on what they are given, but promise only something that looks like it. */
+function signalFrom(like: NonNullable<PipelineRequest['abortSignal']>): AbortSignal {
+  if (like instanceof AbortSignal) return like
+  const controller = new AbortController()
+  const abort = () => {
+    controller.abort()
   }
-  if (request.timeout > 0) signals.push(AbortSignal.timeout(request.timeout))
-  return signals.length === 0 ? undefined : AbortSignal.any(signals)
+  if (like.aborted) abort()
+  else like.addEventListener('abort', abort)
+  return controller.signal
 }
