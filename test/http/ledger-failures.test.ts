@@ -1,0 +1,234 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { EntryKind } from '../../src/ledger/entry.ts'
+import { signing, strike } from '../support/faults.ts'
+import { fillDisk } from '../support/full-disk.ts'
+import type { TestEmulator } from '../support/emulator.ts'
+import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
+import {
+  cast,
+  deployAsk,
+  ordersAsk,
+  startServiceEmulator,
+  startTestService,
+  type TestService,
+} from '../support/test-service.ts'
+
+/** No entry, no act: a ledger that breaks at any point of the way, and what has happened by then. */
+
+let emulator: TestEmulator
+
+beforeAll(async () => {
+  emulator = await startServiceEmulator()
+})
+afterAll(() => emulator.stop())
+
+const ledgerUnavailable: ProblemWords = {
+  status: 503,
+  code: 'ledger_unavailable',
+  title: 'Nothing can be recorded',
+  detail: 'Nothing is issued that cannot be recorded first. Try again later.',
+  retryAfterSeconds: 5,
+}
+
+/** A service for one test, because a ledger that has failed stays so until it is opened again. */
+async function withService(act: (service: TestService) => Promise<void>): Promise<void> {
+  const service = await startTestService({ emulator })
+  try {
+    await act(service)
+  } finally {
+    await service.stop()
+  }
+}
+
+const asked = {
+  token: ['POST /v1/token', 'fabrikam-orders', ordersAsk],
+  assertion: ['POST /v1/assertion', 'github', deployAsk],
+  'request URL': [`GET /v1/assertion/deploy/${cast.fabrikam}`, 'github', undefined],
+} as const
+
+type What = keyof typeof asked
+
+async function ask(service: TestService, what: What) {
+  const [route, caller, json] = asked[what]
+  const token = await service.callerToken(caller)
+  const answer = await service.ask(route, { token, ...(json === undefined ? {} : { json }) })
+  return { token, answer }
+}
+
+interface Point {
+  readonly what: What
+  readonly kind: EntryKind
+  /** What the ledger holds of the attempt in the end. */
+  readonly written: readonly EntryKind[]
+  readonly signed: number
+  readonly exchanged: number
+}
+
+const points: readonly Point[] = [
+  { what: 'token', kind: 'request.granted', written: [], signed: 0, exchanged: 0 },
+  { what: 'token', kind: 'signature.begun', written: [], signed: 0, exchanged: 0 },
+  {
+    what: 'token',
+    kind: 'signature.made',
+    written: ['request.granted', 'signature.begun'],
+    signed: 1,
+    exchanged: 0,
+  },
+  {
+    what: 'token',
+    kind: 'exchange.succeeded',
+    written: ['request.granted', 'signature.begun', 'signature.made'],
+    signed: 1,
+    exchanged: 1,
+  },
+  {
+    what: 'token',
+    kind: 'token.issued',
+    written: ['request.granted', 'signature.begun', 'signature.made', 'exchange.succeeded'],
+    signed: 1,
+    exchanged: 1,
+  },
+  { what: 'assertion', kind: 'signature.begun', written: [], signed: 0, exchanged: 0 },
+  {
+    what: 'assertion',
+    kind: 'signature.made',
+    written: ['request.granted', 'signature.begun'],
+    signed: 1,
+    exchanged: 0,
+  },
+  {
+    what: 'assertion',
+    kind: 'assertion.issued',
+    written: ['request.granted', 'signature.begun'],
+    signed: 1,
+    exchanged: 0,
+  },
+  { what: 'request URL', kind: 'signature.begun', written: [], signed: 0, exchanged: 0 },
+  {
+    what: 'request URL',
+    kind: 'assertion.issued',
+    written: ['request.granted', 'signature.begun'],
+    signed: 1,
+    exchanged: 0,
+  },
+]
+
+describe('a ledger that breaks', () => {
+  test.each(points)('at $kind: no $what leaves', ({ what, kind, written, signed, exchanged }) =>
+    withService(async (service) => {
+      service.newEntries()
+      fillDisk(service.ledgerFile, kind)
+      const { token, answer } = await ask(service, what)
+
+      expectProblem(answer, ledgerUnavailable)
+      expectNothingPrivate(answer, service, { token, values: [cast.fabrikam, cast.orders] })
+      expect(service.newEntries().map((entry) => entry.kind)).toEqual(written)
+      expect(service.vaultRecords()).toHaveLength(signed)
+      expect(service.exchanges()).toHaveLength(exchanged)
+    }),
+  )
+
+  test('while a token is in the cache: it does not leave', () =>
+    withService(async (service) => {
+      expect((await ask(service, 'token')).answer.status).toBe(200)
+      fillDisk(service.ledgerFile)
+      const { token, answer } = await ask(service, 'token')
+
+      expectProblem(answer, ledgerUnavailable)
+      expectNothingPrivate(answer, service, { token })
+    }))
+
+  test('while a caller is refused: it is told that nothing can be recorded', () =>
+    withService(async (service) => {
+      fillDisk(service.ledgerFile)
+      const token = await service.callerToken('fabrikam-orders')
+      const answer = await service.ask('POST /v1/assertion', { token, json: deployAsk })
+
+      expectProblem(answer, ledgerUnavailable)
+    }))
+
+  test.each(['signature.failed', 'request.failed'] as const)(
+    'at %s, after the vault has failed: that is what is told',
+    (kind) =>
+      withService(async (service) => {
+        fillDisk(service.ledgerFile, kind)
+        strike(emulator, { ...signing, kind: 'throttle' })
+        const { answer } = await ask(service, 'assertion')
+
+        expectProblem(answer, ledgerUnavailable)
+      }),
+  )
+
+  test('refuses whatever comes after, and signs none of it', () =>
+    withService(async (service) => {
+      fillDisk(service.ledgerFile)
+      await ask(service, 'token')
+      for (const what of Object.keys(asked) as readonly What[]) {
+        const { answer } = await ask(service, what)
+        expectProblem(answer, ledgerUnavailable)
+      }
+
+      expect(service.vaultRecords()).toEqual([])
+      expect(service.exchanges()).toEqual([])
+    }))
+
+  test('turns strangers away all the same', () =>
+    withService(async (service) => {
+      fillDisk(service.ledgerFile)
+      await ask(service, 'token')
+
+      const answer = await service.ask('POST /v1/token', { json: ordersAsk })
+      expect(answer).toMatchObject({ status: 401, body: { code: 'caller_not_proven' } })
+    }))
+
+  test('takes the service out of service: /readyz says why, /healthz stays', () =>
+    withService(async (service) => {
+      expect(await service.ask('GET /readyz')).toMatchObject({ status: 200 })
+      fillDisk(service.ledgerFile)
+      await ask(service, 'token')
+
+      expect(await service.ask('GET /readyz')).toMatchObject({
+        status: 503,
+        body: { ready: false, ledger: 'failing' },
+      })
+      expect(await service.ask('GET /healthz')).toMatchObject({ status: 200 })
+      expect((await service.ask('GET /metrics')).text).toMatch(/^countersign_ready 0$/m)
+    }))
+
+  test('tells the operator what the disk said, and nobody else', () =>
+    withService(async (service) => {
+      fillDisk(service.ledgerFile)
+      const { answer } = await ask(service, 'token')
+
+      const attempt = answer.headers['countersign-attempt']
+      const line = service.log().find((one) => one.includes(String(attempt)))
+      expect(line).toContain('LEDGER_UNAVAILABLE')
+      expect(line).toContain('database or disk is full')
+      expect(answer.text).not.toContain('disk')
+    }))
+})
+
+describe('a ledger that is closed', () => {
+  test('refuses as one that is broken does', () =>
+    withService(async (service) => {
+      await service.service.ledger.close()
+      const { answer } = await ask(service, 'token')
+
+      expectProblem(answer, ledgerUnavailable)
+      expect(service.vaultRecords()).toEqual([])
+    }))
+})
+
+describe('all who wait for one token', () => {
+  test('are told when its entry cannot be written, and none of them gets it', () =>
+    withService(async (service) => {
+      fillDisk(service.ledgerFile, 'exchange.succeeded')
+      const token = await service.callerToken('fabrikam-orders')
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, () => service.ask('POST /v1/token', { token, json: ordersAsk })),
+      )
+
+      for (const answer of answers) expectProblem(answer, ledgerUnavailable)
+      expect(service.vaultRecords()).toHaveLength(1)
+    }))
+})
