@@ -86,7 +86,10 @@ export interface SignatureBegun extends EntryOf<'signature.begun'> {
   readonly algorithm: string
   /** base64url of the 32 bytes that the vault is sent. */
   readonly digest: string
-  /** SHA-256 of the nonce in the vault's `clientInfo`: a match for a lost reply that no caller can forge. */
+  /**
+   * SHA-256 over the 22 characters of the nonce in the vault's `clientInfo`: a match for a lost reply
+   * that no caller can forge.
+   */
   readonly nonceSha256: string
   /** `exp` of what is signed, seconds. */
   readonly expiresAtSeconds: number

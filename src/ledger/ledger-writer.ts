@@ -1,4 +1,4 @@
-import { closeSync, openSync, realpathSync } from 'node:fs'
+import { accessSync, closeSync, constants, openSync, realpathSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { chainFault, chainHash, genesis } from './chain.ts'
 import type { Link } from './chain.ts'
@@ -34,6 +34,8 @@ export function openLedgerWriter(file: string): LedgerWriter {
   return asLedgerFileError(file, () => {
     createForOwner(file)
     const path = realpathSync(file)
+    // SQLite opens what it may not write all the same, and would tell at the first entry.
+    accessSync(path, constants.W_OK)
     const claim = claimFile(`${path}-writer`, file)
     try {
       const { db, tip } = openAtTip(path, file)
@@ -65,7 +67,8 @@ function claimFile(claimPath: string, file: string): DatabaseSync {
   createForOwner(claimPath)
   const claim = new DatabaseSync(claimPath)
   try {
-    claim.exec('BEGIN EXCLUSIVE')
+    // Nothing is ever written to it, so it needs no journal that a crash would leave behind.
+    claim.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return claim
   } catch (error) {
     claim.close()

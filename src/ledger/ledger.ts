@@ -13,6 +13,7 @@ export interface Ledger {
    * are durable: written and synced to the disk or the database's.
    *
    * @throws LedgerError when they are not, or may not be; whoever waits must then not act.
+   * @throws RangeError for a text without canonical form (a lone surrogate), and nothing is appended.
    */
   append(entries: readonly Entry[]): Promise<void>
   /** Whether the last commit worked: readiness reads it, nothing is written. */

@@ -39,7 +39,7 @@ export interface Coverage {
   readonly toMs: number
 }
 
-/** What the log says that has to be accounted for. Each of these records is in memory, about 0.7 KB. */
+/** What the log says that has to be accounted for. Each of these records is in memory, about 0.8 KB. */
 export interface VaultLogFacts {
   /** Each once, however often it was delivered. */
   readonly signs: readonly SignRecord[]

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { text } from 'node:stream/consumers'
@@ -84,6 +84,22 @@ describe('the file of a SQLite ledger', () => {
     })
     await writeOnce('2')
     expect(verifiedEntries(store.file)).toHaveLength(2)
+  })
+})
+
+describe('a writer that should not be there', () => {
+  it('makes the ledger refuse instead of forking the chain', async () => {
+    await withLedger(async (ledger) => {
+      await ledger.append([startedEntry('1')])
+      rmSync(`${store.file}-writer`)
+      await writeOnce('2, by a second writer whose claim was deleted')
+      await expect(ledger.append([startedEntry('2')])).rejects.toMatchObject({
+        code: 'LEDGER_UNAVAILABLE',
+      })
+      expect(ledger.healthy()).toBe(false)
+    })
+    await writeOnce('3')
+    expect(verifiedEntries(store.file)).toHaveLength(3)
   })
 })
 
