@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { systemClock } from '../base/clock.ts'
 import { byPlace, formatProblem, type ConfigurationProblem } from '../base/configuration-problem.ts'
 import type { ApplicationConfig, Config } from '../config/config.ts'
-import { EnvironmentError, readEnvironment } from '../config/environment.ts'
+import { readEnvironment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { compileGrants, type CompiledGrants } from '../policy/compile-grants.ts'
 import type { GrantSurroundings } from '../policy/grant-checks.ts'
@@ -26,21 +26,12 @@ export function checkCommand(): Command {
     )
     .option('--config <file>', 'countersign.yaml (COUNTERSIGN_CONFIG)')
     .addHelpText('after', example)
-    .action(async ({ config }: { readonly config?: string }, command: Command) => {
-      const file = config ?? configFileNamed(command)
+    .action(async ({ config }: { readonly config?: string }) => {
+      const file = config ?? readEnvironment().configFile
       const { lines, errors } = await check(file, systemClock.nowSeconds())
       for (const line of lines) console.log(line)
       if (errors > 0) process.exitCode = 1
     })
-}
-
-function configFileNamed(command: Command): string {
-  try {
-    return readEnvironment().configFile
-  } catch (error) {
-    if (error instanceof EnvironmentError) command.error(`check: ${error.message}`)
-    throw error
-  }
 }
 
 export interface CheckReport {

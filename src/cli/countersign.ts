@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { EnvironmentError } from '../config/environment.ts'
 import { productVersion } from './product.ts'
 
 /** Verbs and where they are; only the one that is asked for is loaded. */
@@ -23,4 +24,9 @@ const asked = verbs[process.argv[2] ?? '']
 for (const load of asked === undefined ? Object.values(verbs) : [asked]) {
   program.addCommand(await load())
 }
-await program.parseAsync()
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof EnvironmentError)) throw error
+  program.error(`countersign: ${error.message}`)
+}

@@ -18,6 +18,8 @@ export const publicGitlab = 'https://gitlab.com'
 
 /** A managed identity's token lives 24 hours and is valid 5 minutes before; with some to spare. */
 const maxTokenSecondsDefault = 90_000
+/** GitHub's tokens live minutes; one that claims more than an hour is not one of a job. */
+const maxTokenSecondsOfGithub = 3600
 
 const algorithms = [
   'RS256',
@@ -32,6 +34,11 @@ const algorithms = [
   'EdDSA',
 ] as const
 
+const longestLife = (defaultSeconds: number) =>
+  wholeNumber(60, 604_800)
+    .default(defaultSeconds)
+    .describe('Longest exp - iat of a token that is accepted.')
+
 const common = {
   audience: text('the audience of tokens that are meant for this service')
     .optional()
@@ -45,9 +52,7 @@ const common = {
   algorithms: listOf(oneOf(algorithms), `a list of ${algorithms.join(', ')}`)
     .default(['RS256'])
     .describe('Signature algorithms that are accepted.'),
-  maxTokenSeconds: wholeNumber(60, 604_800)
-    .default(maxTokenSecondsDefault)
-    .describe('Longest exp - iat of a token that is accepted.'),
+  maxTokenSeconds: longestLife(maxTokenSecondsDefault),
 }
 
 const issuerUrl = () => parsed('an https URL, exactly as iss has it', parseIssuerUrl, '^https://')
@@ -65,6 +70,7 @@ export const githubForm = z.strictObject({
   kind: z.literal('github'),
   issuer: issuerUrl().default(publicGithub).describe(issuerDescription),
   ...openId,
+  maxTokenSeconds: longestLife(maxTokenSecondsOfGithub),
 })
 
 export const gitlabForm = z.strictObject({
