@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { readSourceFiles, roomOf } from '../support/source-files.ts'
 
@@ -113,6 +114,19 @@ describe('things that live in one place', () => {
       'src/vault-access/vault-access.ts',
       'src/vault-access/vault-failure.ts',
     ])
+  })
+
+  test('src imports only what is installed with the package', () => {
+    const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      dependencies: Record<string, string>
+    }
+    const imported = new Set(
+      files
+        .flatMap(({ packages }) => packages)
+        .filter((name) => !name.startsWith('node:'))
+        .map((name) => name.split('/', name.startsWith('@') ? 2 : 1).join('/')),
+    )
+    expect([...imported].sort()).toEqual(Object.keys(manifest.dependencies).sort())
   })
 
   test('the secret interface of Key Vault is imported nowhere', () => {
