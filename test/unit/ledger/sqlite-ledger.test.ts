@@ -1,9 +1,19 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
@@ -185,44 +195,56 @@ describe('a commit that does not end', () => {
 
 describe('a process that dies', () => {
   it.each([1, 2, 3])('leaves everything that it was told is durable, kill %i', async (round) => {
-    const child = spawn(process.execPath, [appender, store.file, '50'])
-    const output = text(child.stdout)
-    await once(child.stdout, 'data')
+    const child = startAppender(process.execPath)
+    const exited = once(child, 'exit')
+    while (acknowledged().length === 0) await setTimeout(5)
     await expect(store.open()).rejects.toMatchObject({ code: 'LEDGER_IN_USE' })
-    setTimeout(() => child.kill('SIGKILL'), round * 30 + Math.random() * 30)
-    await once(child, 'exit')
+    await setTimeout(round * 30 + Math.random() * 30)
+    child.kill('SIGKILL')
+    expect(await exited).toEqual([null, 'SIGKILL'])
 
-    const acknowledged = (await output).split('\n').filter((line) => line.endsWith('b'))
-    expect(acknowledged.length).toBeGreaterThan(0)
-    expectPairsInOrder(acknowledged)
+    expectPairsInOrder(acknowledged())
     await writeOnce('after')
-    expectPairsInOrder(acknowledged)
+    expectPairsInOrder(acknowledged())
   })
 })
 
 describe('a disk that is full', () => {
   it('refuses what does not fit, and keeps all that was answered as durable', async () => {
     // A limit on the size of files is met inside the commit, as a full disk is. In blocks of 512 or 1024 bytes.
-    const command = `ulimit -f 400; exec "$0" "$@"`
-    const child = spawn('sh', ['-c', command, process.execPath, appender, store.file, '50'])
-    const [output, refusal] = await Promise.all([text(child.stdout), text(child.stderr)])
+    const child = startAppender('sh', '-c', 'ulimit -f 400; exec "$0" "$@"', process.execPath)
+    await once(child, 'exit')
+    expect(readFileSync(beside('refusal'), 'utf8')).toBe('LEDGER_UNAVAILABLE healthy=false\n')
 
-    expect(refusal).toBe('LEDGER_UNAVAILABLE healthy=false\n')
-    const acknowledged = output.split('\n').filter((line) => line.endsWith('b'))
-    expect(acknowledged.length).toBeGreaterThan(0)
-    expectPairsInOrder(acknowledged)
+    expect(acknowledged().length).toBeGreaterThan(0)
+    expectPairsInOrder(acknowledged())
     await writeOnce('after')
     expect(verifiedEntries(store.file).at(-1)).toEqual(startedEntry('after'))
   })
 })
 
+/** Its outputs are files, because what a process has written to a file outlives it. */
+function startAppender(program: string, ...args: readonly string[]) {
+  const outputs = ['acknowledged', 'refusal'].map((name) => openSync(beside(name), 'w'))
+  const child = spawn(program, [...args, appender, store.file, '50'], {
+    stdio: ['ignore', ...outputs],
+  })
+  for (const output of outputs) closeSync(output)
+  return child
+}
+
+const acknowledged = () =>
+  readFileSync(beside('acknowledged'), 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith('b'))
+
 /** The chain verifies, both entries of every append are adjacent, each writer's in the order it wrote. */
-function expectPairsInOrder(acknowledged: readonly string[]): void {
+function expectPairsInOrder(durable: readonly string[]): void {
   const versions = verifiedEntries(store.file).map((entry) =>
     entry.kind === 'service.started' ? entry.version : entry.kind,
   )
   const stored = new Set(versions)
-  expect(acknowledged.filter((version) => !stored.has(version))).toEqual([])
+  expect(durable.filter((version) => !stored.has(version))).toEqual([])
   const next = new Map<string, number>()
   versions.forEach((version, index) => {
     const [writer = '', count, part] = version.split('-')
