@@ -38,16 +38,19 @@ function readBody(request: IncomingMessage): Promise<Buffer> {
       if (bytes <= bodyBytesMax) resolve(Buffer.concat(chunks))
       else reject(tooLarge())
     })
-    request.on('error', reject)
-    // A client that hangs up in the middle of its body ends neither way.
-    request.on('close', () => {
-      reject(new RequestProblem('request_invalid', 'The body ended early.'))
-    })
+    // A client that hangs up in the middle of its body: nobody's failure but its own.
+    const hungUp = () => {
+      if (!request.readableEnded) reject(endedEarly())
+    }
+    request.on('error', hungUp)
+    request.on('close', hungUp)
   })
 }
 
 const tooLarge = () =>
   new RequestProblem('body_too_large', `Send a body of at most ${bodyBytesMax} bytes.`)
+
+const endedEarly = () => new RequestProblem('request_invalid', 'The body ended early.')
 
 function parseJson(body: Buffer): unknown {
   try {
