@@ -27,14 +27,16 @@ export interface LoadResult {
 export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
   const latencies: number[] = []
   let refused = 0
+  const sockets = await Promise.all(
+    Array.from({ length: plan.connections }, () => connected(plan.host, plan.port)),
+  )
   const startedMs = performance.now()
   const deadlineMs = startedMs + plan.durationMs
   const gapMs =
     plan.ratePerSecond === undefined ? 0 : (plan.connections / plan.ratePerSecond) * 1000
   let next = 0
 
-  const drive = async (index: number) => {
-    const socket = await connected(plan.host, plan.port)
+  const drive = async (socket: Socket, index: number) => {
     const answers = createAnswerReader(socket)
     let dueMs = startedMs + (gapMs * index) / plan.connections
     let left = plan.requestsPerConnection ?? Number.POSITIVE_INFINITY
@@ -55,7 +57,7 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
     }
     socket.destroy()
   }
-  await Promise.all(Array.from({ length: plan.connections }, (_, index) => drive(index)))
+  await Promise.all(sockets.map(drive))
 
   const seconds = (performance.now() - startedMs) / 1000
   latencies.sort((a, b) => a - b)

@@ -1,14 +1,16 @@
 // Measures us beside our peers in one run: interleaved, several rounds, medians. Machines differ, so
-// what counts are the ratios. Prints a table and writes bench/results.json. Needs `npm run build`.
+// what counts are the ratios. Prints a table, and writes bench/results.json and docs/performance.md.
 //
 //   npm run bench [-- --rounds 5 --seconds 3]
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { format } from 'prettier'
 import { assertionMeasure } from './assertion.ts'
 import { startCloud, stopEverything } from './cloud.ts'
 import { coldBurst } from './cold-burst.ts'
+import { performancePage } from './performance-page.ts'
 import { printTable, type Row } from './table.ts'
 import { warmMeasure } from './warm.ts'
 
@@ -44,10 +46,10 @@ async function main(): Promise<void> {
   printTable(rows)
   const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model }
   const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
-  writeFileSync(
-    new URL('results.json', import.meta.url),
-    `${JSON.stringify({ version: manifest.version, machine, rows }, null, 2)}\n`,
-  )
+  const results = { version: manifest.version, machine, rows }
+  writeFileSync('bench/results.json', `${JSON.stringify(results, null, 2)}\n`)
+  const page = await format(performancePage(results), { parser: 'markdown', printWidth: 100 })
+  writeFileSync('docs/performance.md', page)
   const missed = rows.filter(({ met }) => met === false)
   if (missed.length > 0) console.log(`\n${missed.length} bar(s) missed in this run.`)
 }

@@ -9,9 +9,9 @@ export interface Row {
 }
 
 export function printTable(rows: readonly Row[]): void {
-  const cells = rows.map(({ measure, value, unit, bar = '', met }) => [
+  const cells = rows.map(({ measure, bar = '', met, ...row }) => [
     measure,
-    `${round(value)} ${unit}`.trim(),
+    formatted(row),
     bar,
     met === undefined ? '' : met ? 'met' : 'MISSED',
   ])
@@ -28,6 +28,10 @@ export function printTable(rows: readonly Row[]): void {
     )
   }
 }
+
+/** Three digits of it: more would claim what no run can repeat. */
+export const formatted = ({ value, unit }: Pick<Row, 'value' | 'unit'>) =>
+  `${round(value)} ${unit}`.trim()
 
 const round = (value: number) =>
   Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3))
