@@ -1,5 +1,5 @@
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
-import type { IssuanceDeps } from '../issuance/issuance.ts'
+import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { writeAnswer } from './answer.ts'
 import { problemAnswer, problemFromFailure } from './problem.ts'
 import { healthRoute, type Readiness, readinessRoute } from './readiness.ts'

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler } from 'express'
-import { type AssertionAsk, type IssuanceDeps, issueAssertion } from '../issuance/issuance.ts'
+import { type AssertionAsk, issueAssertion } from '../issuance/issuance.ts'
+import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
 import { attemptRoute } from './attempt-route.ts'

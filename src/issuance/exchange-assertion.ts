@@ -11,7 +11,7 @@ import { sha256Base64url } from '../base/sha256.ts'
 import type { ExchangeFailed, ExchangeSucceeded } from '../ledger/entry.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
-import type { Grant, IssuanceDeps } from './issuance.ts'
+import type { Grant, IssuanceDeps } from './issuance-deps.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
 
 /** Entra answers well under a second; a caller's patience ends near half a minute. */

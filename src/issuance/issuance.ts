@@ -1,42 +1,18 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
-import type { Clock } from '../base/clock.ts'
-import type { ApplicationName, AttemptId, IssuerName, TenantId } from '../base/ids.ts'
+import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import { type Caller, CallerError, type CallerIdentifier } from '../caller/caller.ts'
+import { type Caller, CallerError } from '../caller/caller.ts'
 import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
-import { type Ledger, LedgerError } from '../ledger/ledger.ts'
-import type { Ask, CallerFacts, Decision, PolicyRefusal } from '../policy/policy.ts'
-import { type Signer, SignerError } from '../signer/signer.ts'
-import type { CachedToken, TokenCache } from '../token-cache/token-cache.ts'
-import { type TokenEndpoint, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
-import type { Application } from './application.ts'
-import type { Credentials, SigningCredential } from './credentials.ts'
+import { LedgerError } from '../ledger/ledger.ts'
+import type { Ask, PolicyRefusal } from '../policy/decision.ts'
+import { SignerError } from '../signer/signer.ts'
+import type { CachedToken } from '../token-cache/token-cache.ts'
+import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
-import type { IssuanceEvents } from './issuance-events.ts'
+import type { Grant, IssuanceDeps } from './issuance-deps.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
-import type { SignatureProofs } from './signature-proofs.ts'
-import type { TurnedAway } from './turned-away.ts'
-
-/** The capabilities that issuing introduces to one another. */
-export interface IssuanceDeps {
-  readonly clock: Clock
-  readonly callers: CallerIdentifier
-  /** The policy in force, its budgets charged. */
-  readonly decide: (caller: CallerFacts, ask: Ask) => Decision
-  readonly applications: ReadonlyMap<ApplicationName, Application>
-  /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
-  readonly sharedAudienceIssuers: ReadonlySet<IssuerName>
-  readonly credentials: Credentials
-  readonly signer: Signer
-  readonly tokenEndpoint: TokenEndpoint
-  readonly cache: TokenCache
-  readonly ledger: Ledger
-  readonly proofs: SignatureProofs
-  readonly turnedAway: TurnedAway
-  readonly events: IssuanceEvents
-}
 
 export type TokenAsk = Extract<Ask, { want: 'token' }>
 export type AssertionAsk = Extract<Ask, { want: 'assertion' }>
@@ -66,17 +42,6 @@ export type AssertionOutcome =
       readonly tokenEndpoint: string
     }
   | Refused
-
-/** What was decided for one attempt, with all that acting on it takes. */
-export interface Grant {
-  readonly attempt: AttemptId
-  readonly application: Application
-  readonly tenant: TenantId
-  readonly credential: SigningCredential
-  readonly onRecord: DecisionOnRecord
-  /** Of an assertion to hand out. */
-  readonly lifetimeSeconds: number
-}
 
 /**
  * An access token for one tenant and scope: from the cache, or obtained with a fresh signature that

@@ -1,5 +1,5 @@
 import type { CallerRefusal } from '../caller/caller.ts'
-import type { PolicyRefusal } from '../policy/policy.ts'
+import type { PolicyRefusal } from '../policy/decision.ts'
 
 /** Every reason for which we may say no. What goes wrong in the world is a failure, and thrown. */
 export type Refusal =

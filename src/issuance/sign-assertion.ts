@@ -9,7 +9,7 @@ import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { SignatureBegun, SignatureMade } from '../ledger/entry.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
-import type { Grant, IssuanceDeps } from './issuance.ts'
+import type { Grant, IssuanceDeps } from './issuance-deps.ts'
 
 /** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
 const signTimeoutMs = 10_000

@@ -1,7 +1,7 @@
 import { ownClaim, claimsMatch, type ClaimRule, type ClaimValue } from '../base/claim-rules.ts'
 import type { IssuerName } from '../base/ids.ts'
 import type { Grant } from './grant.ts'
-import type { CallerFacts } from './policy.ts'
+import type { CallerFacts } from './decision.ts'
 
 /**
  * Finds the grants that name a caller without looking at the others.

@@ -1,6 +1,6 @@
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type { ApplicationName, GrantName, IssuerName, Scope, TenantId } from '../base/ids.ts'
-import type { Ask } from './policy.ts'
+import type { Ask } from './decision.ts'
 
 /** What one grant file allows, compiled: nothing in it needs looking up elsewhere any more. */
 export interface Grant {

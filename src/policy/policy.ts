@@ -1,50 +1,7 @@
-import type { ApplicationName, GrantName, IssuerName, Scope, TenantId } from '../base/ids.ts'
+import type { Ask, CallerFacts, Decision, PolicyRefusal } from './decision.ts'
 import { offerOf, perMinuteFor, type Grant, type Offer } from './grant.ts'
 import type { GrantBudget } from './grant-budget.ts'
 import { createGrantIndex, type GrantIndex } from './grant-index.ts'
-
-/** What a caller asks for, parsed and normalised. */
-export type Ask =
-  | {
-      readonly want: 'token'
-      readonly application: ApplicationName
-      readonly tenant: TenantId
-      readonly scope: Scope
-    }
-  | {
-      readonly want: 'assertion'
-      readonly application: ApplicationName
-      readonly tenant: TenantId
-      /** Absent: the grant's lifetime. */
-      readonly lifetimeSeconds?: number
-    }
-
-/** What the policy needs to know of who asks. */
-export interface CallerFacts {
-  readonly issuer: IssuerName
-  readonly claims: Readonly<Record<string, unknown>>
-}
-
-export type PolicyRefusal =
-  /** No grant names this caller: a stranger, counted and not written down one by one. */
-  | { readonly reason: 'caller_not_named' }
-  /** Grants name it, and none of them allows this. */
-  | { readonly reason: 'grant_missing'; readonly namedBy: readonly GrantName[] }
-  | { readonly reason: 'lifetime_too_long'; readonly grant: GrantName; readonly maxSeconds: number }
-  | {
-      readonly reason: 'limit_reached'
-      readonly grant: GrantName
-      readonly retryAfterSeconds: number
-    }
-
-export type Decision =
-  | {
-      readonly ok: true
-      readonly grant: GrantName
-      /** Of the assertion to hand out; absent for tokens. */
-      readonly lifetimeSeconds?: number
-    }
-  | { readonly ok: false; readonly refusal: PolicyRefusal }
 
 /** Everything that is allowed at one moment. A reload makes a new one; it never changes. */
 export interface Policy {

@@ -3,7 +3,8 @@ import { compileGrants } from '../../../src/policy/compile-grants.ts'
 import { createMemoryGrantBudget } from '../../../src/policy/grant-budget.ts'
 import type { GrantSurroundings } from '../../../src/policy/grant-checks.ts'
 import type { GrantFile } from '../../../src/policy/grant-folder.ts'
-import { type Ask, decide, type Policy } from '../../../src/policy/policy.ts'
+import type { Ask } from '../../../src/policy/decision.ts'
+import { decide, type Policy } from '../../../src/policy/policy.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import {
   deploy,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { createMemoryGrantBudget } from '../../../src/policy/grant-budget.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
-import { type Ask, createPolicy, decide } from '../../../src/policy/policy.ts'
+import type { Ask } from '../../../src/policy/decision.ts'
+import { createPolicy, decide } from '../../../src/policy/policy.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import {
   deploy,

@@ -1,0 +1,44 @@
+import type { Clock } from '../base/clock.ts'
+import type { ApplicationName, AttemptId, IssuerName, TenantId } from '../base/ids.ts'
+import type { CallerIdentifier } from '../caller/caller.ts'
+import type { DecisionOnRecord } from '../ledger/entry.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { Ask, CallerFacts, Decision } from '../policy/decision.ts'
+import type { Signer } from '../signer/signer.ts'
+import type { TokenCache } from '../token-cache/token-cache.ts'
+import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
+import type { Application } from './application.ts'
+import type { Credentials, SigningCredential } from './credentials.ts'
+import type { IssuanceEvents } from './issuance-events.ts'
+import type { SignatureProofs } from './signature-proofs.ts'
+import type { TurnedAway } from './turned-away.ts'
+
+/** The capabilities that issuing introduces to one another. */
+export interface IssuanceDeps {
+  readonly clock: Clock
+  readonly callers: CallerIdentifier
+  /** The policy in force, its budgets charged. */
+  readonly decide: (caller: CallerFacts, ask: Ask) => Decision
+  readonly applications: ReadonlyMap<ApplicationName, Application>
+  /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
+  readonly sharedAudienceIssuers: ReadonlySet<IssuerName>
+  readonly credentials: Credentials
+  readonly signer: Signer
+  readonly tokenEndpoint: TokenEndpoint
+  readonly cache: TokenCache
+  readonly ledger: Ledger
+  readonly proofs: SignatureProofs
+  readonly turnedAway: TurnedAway
+  readonly events: IssuanceEvents
+}
+
+/** What was decided for one attempt, with all that acting on it takes. */
+export interface Grant {
+  readonly attempt: AttemptId
+  readonly application: Application
+  readonly tenant: TenantId
+  readonly credential: SigningCredential
+  readonly onRecord: DecisionOnRecord
+  /** Of an assertion to hand out. */
+  readonly lifetimeSeconds: number
+}
