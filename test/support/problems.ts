@@ -46,7 +46,7 @@ const entraMember = ({ traceId, ...entra }: NonNullable<ProblemWords['entra']>) 
 const privateShapes = [
   /eyJ/, // any JWT
   /\bat .+:\d+:\d+/, // a line of a stack
-  /\.(ts|js|db|yaml):?\d*\b(?<!openapi\.yaml)/,
+  /(?<!openapi)\.(ts|mjs|db|yaml|pem)\b/,
   /\/(tmp|home|usr|src|var)\//,
   /node:/,
   /AADSTS|AKV\d|Trace ID/, // texts of Entra's and the vault's

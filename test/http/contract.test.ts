@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import type { ProblemCode } from '../../src/http/problem.ts'
+import { assertionRequestSchema } from '../../src/http/v1-assertion.ts'
+import { tokenRequestSchema } from '../../src/http/v1-token.ts'
+import { contract } from '../support/contract.ts'
+import { required } from '../support/required.ts'
+import { startTestService, type TestService } from '../support/test-service.ts'
+
+/** `openapi.yaml` is written by hand; here it is held to the code, in both directions. */
+
+/** A schema without its prose. */
+function bare(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(bare)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name]) => name !== 'description' && name !== '$schema')
+      .map(([name, one]) => [name, bare(one)]),
+  )
+}
+
+describe('openapi.yaml describes', () => {
+  test.each([
+    ['TokenRequest', tokenRequestSchema],
+    ['AssertionRequest', assertionRequestSchema],
+  ])('%s as the route checks it', (name, schema) => {
+    const onThePath = z.toJSONSchema(schema, { io: 'input' })
+
+    expect(bare(contract.components.schemas[name])).toEqual(bare(onThePath))
+  })
+
+  test('every code of a problem, and no other', () => {
+    // The type makes this list whole: a code too many or too few does not compile.
+    const codes: Record<ProblemCode, true> = {
+      request_invalid: true,
+      caller_not_proven: true,
+      not_granted: true,
+      lifetime_too_long: true,
+      not_found: true,
+      method_not_allowed: true,
+      body_too_large: true,
+      media_type_unsupported: true,
+      limit_reached: true,
+      internal: true,
+      entra_refused: true,
+      entra_unavailable: true,
+      issuer_unavailable: true,
+      ledger_unavailable: true,
+      not_ready: true,
+      signing_throttled: true,
+      signing_unavailable: true,
+      signing_broken: true,
+    }
+    const documented = required(contract.components.schemas['ProblemCode'])['enum'] as string[]
+
+    expect(documented.toSorted()).toEqual(Object.keys(codes).toSorted())
+  })
+})
+
+describe('the service offers', () => {
+  let service: TestService
+
+  beforeAll(async () => {
+    service = await startTestService()
+  })
+  afterAll(() => service.stop())
+
+  test('the operations of openapi.yaml, and no others', () => {
+    const documented = Object.entries(contract.paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method} ${path}`),
+    )
+
+    expect(operationsOf(service)).toEqual(documented.toSorted())
+  })
+
+  test('openapi.yaml itself, as it is in the repository', async () => {
+    const { status, headers, body } = await service.ask('GET /openapi.yaml')
+
+    expect(status).toBe(200)
+    expect(headers['content-type']).toBe('application/yaml')
+    expect(body).toContain('openapi: 3.1.0')
+  })
+})
+
+const methods = ['get', 'post', 'put', 'patch', 'delete']
+
+/** `get /healthz`: handlers of HEAD and of all methods are there to refuse. */
+function operationsOf({ service }: TestService): readonly string[] {
+  return service.app.router.stack
+    .flatMap(({ route }) => (route === undefined ? [] : [route]))
+    .flatMap(({ path, stack }) =>
+      stack
+        .map(({ method }) => method)
+        .filter((method) => methods.includes(method))
+        .map((method) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`),
+    )
+    .toSorted()
+}

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fillDisk } from '../support/full-disk.ts'
+import { expectNothingPrivate } from '../support/problems.ts'
+import {
+  deployAsk,
+  ordersAsk,
+  startTestService,
+  type TestService,
+} from '../support/test-service.ts'
+
+/** What probes, balancers and scrapers are told. None of them shows a token. */
+
+let service: TestService
+
+beforeAll(async () => {
+  service = await startTestService({ certificates: 'later' })
+})
+afterAll(() => service.stop())
+
+const ready = async () => (await service.ask('GET /readyz')).body as Record<string, unknown>
+
+describe('GET /healthz', () => {
+  test('says that the process answers, whatever else is true', async () => {
+    const { status, body } = await service.ask('GET /healthz')
+
+    expect(status).toBe(200)
+    expect(body).toEqual({ status: 'alive' })
+  })
+
+  test('answers HEAD, which some balancers send', async () => {
+    const { status, text } = await service.ask('HEAD /healthz')
+
+    expect(status).toBe(200)
+    expect(text).toBe('')
+  })
+})
+
+describe('GET /readyz', () => {
+  test('says no until the certificates are proven, and whom that is waiting for', async () => {
+    const proving = await service.ask('GET /readyz')
+    expect(proving.status).toBe(503)
+    expect(proving.body).toMatchObject({ ready: false, certificates: 'proving', ledger: 'ok' })
+
+    await service.service.credentials.prove()
+    const proven = await service.ask('GET /readyz')
+    expect(proven.status).toBe(200)
+    expect(proven.body).toMatchObject({
+      ready: true,
+      certificates: 'proven',
+      stopping: false,
+      vault: { state: 'untried' },
+      entra: { state: 'untried' },
+    })
+  })
+
+  test('costs nothing: the vault and Entra do not hear of it', async () => {
+    const records = service.vaultRecords().length
+    for (let time = 0; time < 5; time += 1) await service.ask('GET /readyz')
+
+    expect(service.vaultRecords()).toHaveLength(records)
+    expect(service.entries().filter(({ kind }) => kind !== 'certificate.loaded')).toEqual([])
+  })
+
+  test('says since when the vault and Entra are as they are', async () => {
+    const before = service.clock.nowMs()
+    const token = await service.callerToken('fabrikam-orders')
+    await service.ask('POST /v1/token', { token, json: ordersAsk })
+
+    const { vault, entra } = (await ready()) as Record<string, { state: string; sinceMs: number }>
+    expect([vault?.state, entra?.state]).toEqual(['ok', 'ok'])
+    expect(vault?.sinceMs).toBeGreaterThanOrEqual(before)
+  })
+
+  test('names no vault, tenant or person', async () => {
+    const answer = await service.ask('GET /readyz')
+
+    expectNothingPrivate(answer, service)
+  })
+})
+
+describe('GET /metrics', () => {
+  test('counts what was given, by where it came from, and nothing of anybody', async () => {
+    const workload = await service.callerToken('fabrikam-orders')
+    await service.ask('POST /v1/token', { token: workload, json: ordersAsk })
+    const job = await service.callerToken('github')
+    await service.ask('POST /v1/assertion', { token: job, json: deployAsk })
+    const answer = await service.ask('GET /metrics')
+
+    expect(answer.headers['content-type']).toMatch(/^text\/plain; version=0\.0\.4/)
+    for (const line of [
+      'countersign_tokens_issued_total{source="exchange"} 1',
+      'countersign_tokens_issued_total{source="cache"} 1',
+      'countersign_assertions_issued_total 1',
+      'countersign_signatures_total{purpose="exchange"} 1',
+      'countersign_signatures_total{purpose="hand-out"} 1',
+      'countersign_exchanges_total{outcome="succeeded"} 1',
+      'countersign_token_cache_entries 1',
+      'countersign_signatures_unproved 2',
+      'countersign_ready 1',
+    ]) {
+      expect(answer.text.split('\n')).toContain(line)
+    }
+    expectNothingPrivate(answer, service, { token: workload })
+    expectNothingPrivate(answer, service, { token: job })
+  })
+})
+
+// Last, because the ledger does not come back.
+describe('a service whose ledger has failed', () => {
+  test('is alive and not ready', async () => {
+    fillDisk(service.ledgerFile)
+    const token = await service.callerToken('fabrikam-orders')
+    await service.ask('POST /v1/token', { token, json: ordersAsk })
+
+    expect(await service.ask('GET /healthz')).toMatchObject({ status: 200 })
+    expect(await service.ask('GET /readyz')).toMatchObject({
+      status: 503,
+      body: { ready: false, certificates: 'proven', ledger: 'failing' },
+    })
+  })
+})
