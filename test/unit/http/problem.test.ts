@@ -1,0 +1,214 @@
+import { describe, expect, test } from 'vitest'
+import { parseGrantName } from '../../../src/base/ids.ts'
+import { CallerError, type CallerErrorCode } from '../../../src/caller/caller.ts'
+import {
+  problemAnswer,
+  problemFromFailure,
+  problemFromRefusal,
+  problemFromRequest,
+  type Problem,
+} from '../../../src/http/problem.ts'
+import { RequestProblem, type RequestProblemCode } from '../../../src/http/request-problem.ts'
+import type { Refusal } from '../../../src/issuance/refusal.ts'
+import { LedgerError, type LedgerErrorCode } from '../../../src/ledger/ledger.ts'
+import { SignerError, type SignerErrorCode } from '../../../src/signer/signer.ts'
+import {
+  TokenEndpointError,
+  type TokenEndpointErrorCode,
+} from '../../../src/token-endpoint/token-endpoint.ts'
+import { issuerName } from '../../support/caller-issuer.ts'
+import { contract } from '../../support/contract.ts'
+import { required } from '../../support/required.ts'
+
+/**
+ * Every reason and code that there is, with the status and code on the wire. The types of the tables
+ * make them whole: a reason that is added does not compile until it is here.
+ */
+
+type Wire = readonly [status: number, code: Problem['code'], retryAfterSeconds?: number]
+
+const unproven: Wire = [401, 'caller_not_proven']
+const issuer = issuerName('github')
+const grant = required(parseGrantName('deploy'))
+const detail = 'kid eve-was-here'
+
+/** With the facts that each of them carries. */
+const refusals: Record<Refusal['reason'], readonly [facts: object, Wire]> = {
+  caller_token_missing: [{}, unproven],
+  caller_token_malformed: [{ detail: 'not JSON' }, unproven],
+  caller_issuer_unknown: [{}, unproven],
+  caller_algorithm_refused: [{ issuer, detail }, unproven],
+  caller_key_unknown: [{ issuer, detail }, unproven],
+  caller_signature_wrong: [{ issuer, detail }, unproven],
+  caller_audience_wrong: [{ issuer, detail }, unproven],
+  caller_token_expired: [{ issuer, detail }, unproven],
+  caller_token_not_yet_valid: [{ issuer, detail }, unproven],
+  caller_token_too_long_lived: [{ issuer, detail }, unproven],
+  caller_claim_missing: [{ issuer, detail }, unproven],
+  caller_claim_refused: [{ issuer, detail }, unproven],
+  caller_tenant_refused: [{ issuer, detail }, unproven],
+  caller_not_an_application: [{ issuer, detail }, unproven],
+  caller_is_ourselves: [{ issuer, detail }, unproven],
+  caller_not_named: [{}, [403, 'not_granted']],
+  grant_missing: [{ namedBy: [grant] }, [403, 'not_granted']],
+  lifetime_too_long: [{ grant, maxSeconds: 300 }, [403, 'lifetime_too_long']],
+  limit_reached: [{ grant, retryAfterSeconds: 17 }, [429, 'limit_reached', 17]],
+  not_ready: [{}, [503, 'not_ready', 5]],
+}
+
+const requests: Record<RequestProblemCode, Wire> = {
+  request_invalid: [400, 'request_invalid'],
+  not_found: [404, 'not_found'],
+  method_not_allowed: [405, 'method_not_allowed'],
+  body_too_large: [413, 'body_too_large'],
+  media_type_unsupported: [415, 'media_type_unsupported'],
+}
+
+const unavailable: Wire = [503, 'signing_unavailable', 5]
+const broken: Wire = [503, 'signing_broken', 60]
+
+const signerFailures: Record<SignerErrorCode, Wire> = {
+  SIGNER_THROTTLED: [503, 'signing_throttled', 10],
+  SIGNER_UNAVAILABLE: unavailable,
+  SIGNER_TIMEOUT: unavailable,
+  SIGNER_CREDENTIAL: unavailable,
+  SIGNER_FORBIDDEN: broken,
+  SIGNER_KEY_DISABLED: broken,
+  SIGNER_KEY_OUTSIDE_VALIDITY: broken,
+  SIGNER_KEY_MISSING: broken,
+  SIGNER_REJECTED: broken,
+  SIGNER_WRONG_SIGNATURE: broken,
+  SIGNER_UNACCOUNTABLE: broken,
+  SIGNER_UNRECOGNISED: broken,
+}
+
+const refusedByEntra: Wire = [502, 'entra_refused']
+const entraAway: Wire = [503, 'entra_unavailable', 10]
+
+const tokenEndpointFailures: Record<TokenEndpointErrorCode, Wire> = {
+  ENTRA_CERTIFICATE_UNKNOWN: refusedByEntra,
+  ENTRA_CERTIFICATE_INVALID: refusedByEntra,
+  ENTRA_ASSERTION_EXPIRED: refusedByEntra,
+  ENTRA_ASSERTION_REFUSED: refusedByEntra,
+  ENTRA_APPLICATION_ABSENT: refusedByEntra,
+  ENTRA_APPLICATION_DISABLED: refusedByEntra,
+  ENTRA_TENANT_UNKNOWN: refusedByEntra,
+  ENTRA_RESOURCE_ABSENT: refusedByEntra,
+  ENTRA_ROLE_MISSING: refusedByEntra,
+  ENTRA_SCOPE_REFUSED: refusedByEntra,
+  ENTRA_POLICY_BLOCKED: refusedByEntra,
+  ENTRA_REFUSED: refusedByEntra,
+  ENTRA_MALFORMED: refusedByEntra,
+  ENTRA_THROTTLED: entraAway,
+  ENTRA_UNAVAILABLE: entraAway,
+  ENTRA_TIMEOUT: entraAway,
+}
+
+const ledgerFailures: Record<LedgerErrorCode, Wire> = {
+  LEDGER_UNAVAILABLE: [503, 'ledger_unavailable', 5],
+  LEDGER_OVERLOADED: [503, 'ledger_unavailable', 5],
+  LEDGER_CLOSED: [503, 'ledger_unavailable', 5],
+}
+
+const callerFailures: Record<CallerErrorCode, Wire> = {
+  ISSUER_UNREACHABLE: [503, 'issuer_unavailable', 5],
+  ISSUER_MALFORMED: [503, 'issuer_unavailable', 5],
+}
+
+/** What an SDK, the disk or Entra might have said: for the protected log, and for nobody else. */
+const cause = new Error('https://contoso-hsm.vault.azure.net said eve-was-here')
+
+function entriesOf<Key extends string, Value>(table: Readonly<Record<Key, Value>>) {
+  return Object.entries(table) as [Key, Value][]
+}
+
+const failures: readonly (readonly [string, unknown, Wire])[] = [
+  ...entriesOf(requests).map(
+    ([code, wire]) => [code, new RequestProblem(code, 'Do it right.'), wire] as const,
+  ),
+  ...entriesOf(signerFailures).map(
+    ([code, wire]) =>
+      [code, new SignerError(code, 'unknown', { vaultRequestId: 'eve', cause }), wire] as const,
+  ),
+  ...entriesOf(tokenEndpointFailures).map(
+    ([code, wire]) => [code, new TokenEndpointError(code, 'unknown', { cause }), wire] as const,
+  ),
+  ...entriesOf(ledgerFailures).map(
+    ([code, wire]) => [code, new LedgerError(code, { cause }), wire] as const,
+  ),
+  ...entriesOf(callerFailures).map(
+    ([code, wire]) => [code, new CallerError(code, issuer, { cause }), wire] as const,
+  ),
+  ['a mistake of ours', new TypeError('eve-was-here'), [500, 'internal']],
+  ['what is no error at all', 'eve-was-here', [500, 'internal']],
+]
+
+const problems: readonly (readonly [string, Problem, Wire])[] = [
+  ...entriesOf(refusals).map(
+    ([reason, [facts, wire]]) =>
+      [reason, problemFromRefusal({ reason, ...facts } as Refusal), wire] as const,
+  ),
+  ...failures.map(([name, error, wire]) => [name, problemFromFailure(error), wire] as const),
+]
+
+test.each(problems)('%s has its status, its code and its time to wait', (_, problem, wire) => {
+  const [status, code, retryAfterSeconds] = wire
+  const answer = problemAnswer(problem)
+  const body = JSON.parse(answer.body) as Record<string, unknown>
+
+  expect(body).toMatchObject({ type: `urn:countersign:problem:${code}`, status, code })
+  expect(answer).toMatchObject({ status, contentType: 'application/problem+json' })
+  expect(body['retryAfterSeconds']).toBe(retryAfterSeconds)
+  expect(answer.headers?.['retry-after']).toBe(retryAfterSeconds?.toString())
+})
+
+test.each(problems)('%s tells nothing of its facts', (_, problem) => {
+  expect(problemAnswer(problem).body).not.toMatch(/eve|contoso|vault\.azure|github|"deploy"/)
+})
+
+describe('the table in openapi.yaml', () => {
+  const { description } = required(contract.components.schemas['ProblemCode'])
+  const documented = [...String(description).matchAll(/^\| `(\w+)` \| (\d+) \|/gm)].map(
+    ([, code = '', status]) => `${code} ${status ?? ''}`,
+  )
+
+  test('has every code with the status that it has on the wire, and no other', () => {
+    const onTheWire = new Set(problems.map(([, { code, status }]) => `${code} ${status}`))
+
+    expect(documented.toSorted()).toEqual([...onTheWire].toSorted())
+  })
+})
+
+describe('a refusal by Entra', () => {
+  const error = new TokenEndpointError('ENTRA_THROTTLED', 'no', {
+    errorCodes: [50196],
+    traceId: 'a1b2',
+    retryAfterSeconds: 33,
+    cause,
+  })
+
+  test('passes on its numbers, its trace id, and the time that it asks for', () => {
+    expect(JSON.parse(problemAnswer(problemFromFailure(error)).body)).toMatchObject({
+      retryAfterSeconds: 33,
+      entra: { errorCodes: [50196], traceId: 'a1b2', whoMustAct: 'nobody' },
+    })
+  })
+})
+
+describe('a refused method', () => {
+  test('says which one there is (RFC 9110 §15.5.6)', () => {
+    const problem = problemFromRequest(new RequestProblem('method_not_allowed', 'Use GET.', 'GET'))
+
+    expect(problemAnswer(problem).headers).toEqual({ allow: 'GET' })
+  })
+})
+
+describe('a caller that is not proven', () => {
+  test('is told how to prove itself when it sent nothing, and that it failed when it did', () => {
+    const { headers: sentNothing } = problemFromRefusal({ reason: 'caller_token_missing' })
+    const { headers: sentSomething } = problemFromRefusal({ reason: 'caller_issuer_unknown' })
+
+    expect(sentNothing).toEqual({ 'www-authenticate': 'Bearer' })
+    expect(sentSomething).toEqual({ 'www-authenticate': 'Bearer error="invalid_token"' })
+  })
+})
