@@ -5,8 +5,8 @@ import type { Ledger } from '../ledger/ledger.ts'
 
 /**
  * Requests of strangers, counted per reason, issuer and minute instead of written down one by one: a
- * flood of them takes a few lines of the ledger. Reasons and issuers are ours to name, so the number
- * of counters is bounded.
+ * flood of them takes a few lines of the ledger. Reasons and issuers are ours to name, so a minute has
+ * a few dozen counters at most.
  */
 export interface TurnedAway {
   count(reason: string, issuer: IssuerName | undefined): void
@@ -18,10 +18,13 @@ interface Counter {
   readonly reason: string
   readonly issuer: IssuerName | undefined
   readonly minuteStartMs: number
-  count: number
+  readonly count: number
 }
 
 const minuteMs = 60_000
+
+/** Hours of a ledger that cannot be written; from then on, what comes is counted in the last minute. */
+const countersMax = 10_000
 
 export function createTurnedAway(deps: {
   readonly ledger: Ledger
@@ -29,14 +32,18 @@ export function createTurnedAway(deps: {
 }): TurnedAway {
   const counters = new Map<string, Counter>()
   const minuteOf = (ms: number) => ms - (ms % minuteMs)
+  let countedInMs = minuteOf(deps.clock.nowMs())
+
+  const add = (more: Counter) => {
+    const key = `${more.minuteStartMs} ${more.reason} ${more.issuer ?? ''}`
+    const before = counters.get(key)?.count ?? 0
+    counters.set(key, { ...more, count: before + more.count })
+  }
 
   return {
     count: (reason, issuer) => {
-      const minuteStartMs = minuteOf(deps.clock.nowMs())
-      const key = `${minuteStartMs} ${reason} ${issuer ?? ''}`
-      const counter = counters.get(key)
-      if (counter === undefined) counters.set(key, { reason, issuer, minuteStartMs, count: 1 })
-      else counter.count += 1
+      if (counters.size < countersMax) countedInMs = minuteOf(deps.clock.nowMs())
+      add({ reason, issuer, minuteStartMs: countedInMs, count: 1 })
     },
     roll: async (which) => {
       const nowMs = deps.clock.nowMs()
@@ -47,8 +54,8 @@ export function createTurnedAway(deps: {
       try {
         await deps.ledger.append(due.map(([, counter]) => turnedAway(counter, nowMs)))
       } catch (error) {
-        // Not written, so not forgotten: the next roll carries them.
-        for (const [key, counter] of due) counters.set(key, counter)
+        // Not written, so not forgotten: the next roll carries them, with what came meanwhile.
+        for (const [, counter] of due) add(counter)
         throw error
       }
     },
