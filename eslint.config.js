@@ -14,7 +14,9 @@ export default defineConfig(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ['bin/*.js', 'eslint.config.js'] },
+        projectService: {
+          allowDefaultProject: ['bin/*.js', 'eslint.config.js'],
+        },
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -55,8 +57,10 @@ export default defineConfig(
     files: ['src/config/environment.ts', 'src/base/clock.ts', 'src/emulator/emulator-clock.ts'],
     rules: { 'no-restricted-syntax': 'off' },
   },
+  // Programs of users, in plain JavaScript.
+  { files: ['examples/**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
   {
-    files: ['src/cli/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts'],
+    files: ['src/cli/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts', 'examples/**/*.mjs'],
     rules: { 'no-console': 'off' },
   },
 )

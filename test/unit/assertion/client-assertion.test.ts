@@ -104,6 +104,8 @@ describe('client assertion', () => {
   test('is wrapped, so that printing it prints nothing', () => {
     const { unsigned, signature } = signedAssertion('entra')
     const wrapped = compactAssertion(unsigned, signature)
-    expect(`${wrapped.toString()}${JSON.stringify({ wrapped })}`).toBe('[secret]{"wrapped":"[secret]"}')
+    expect(`${wrapped.toString()}${JSON.stringify({ wrapped })}`).toBe(
+      '[secret]{"wrapped":"[secret]"}',
+    )
   })
 })

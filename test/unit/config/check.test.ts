@@ -102,7 +102,9 @@ describe('countersign check from the command line', () => {
       env: { ...process.env, COUNTERSIGN_LOG_LEVEL: 'loud' },
     })
     expect(status).toBe(1)
-    expect(stderr).toMatch(/^countersign: COUNTERSIGN_LOG_LEVEL must be one of [a-z, ]+\.\nRun .*\n$/)
+    expect(stderr).toMatch(
+      /^countersign: COUNTERSIGN_LOG_LEVEL must be one of [a-z, ]+\.\nRun .*\n$/,
+    )
   })
 
   test('names files as the operator did', () => {
