@@ -2,6 +2,7 @@ import { createPublicKey, hash, type KeyObject, X509Certificate } from 'node:cry
 import { CertificateClient, type KeyVaultCertificateWithPolicy } from '@azure/keyvault-certificates'
 import { KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
 import type { Clock } from '../base/clock.ts'
+import { withDeadline } from '../base/deadline.ts'
 import type { VaultAccess } from '../vault-access/vault-access.ts'
 import { vaultFailureFrom } from '../vault-access/vault-failure.ts'
 import {
@@ -11,6 +12,9 @@ import {
   type CertificateLocation,
   type CertificateSource,
 } from './certificate.ts'
+
+/** Covers the credential's own retries; whoever asked tries again. */
+const readTimeoutMs = 15_000
 
 /** Certificates of Azure Key Vault: two reads each, of the certificate and of the key of its version. */
 export function createKeyVaultCertificateSource(
@@ -33,7 +37,9 @@ async function readCertificate(
   const { vaultUrl, vaultCertificateName } = location
   const client = new CertificateClient(vaultUrl, access.credential, access.clientOptions)
   try {
-    return await client.getCertificate(vaultCertificateName)
+    return await withDeadline(readTimeoutMs, (abortSignal) =>
+      client.getCertificate(vaultCertificateName, { abortSignal }),
+    )
   } catch (error) {
     throw readError(location, error)
   }
@@ -49,7 +55,9 @@ async function readKey(
   if (version === undefined) throw new CertificateError('CERTIFICATE_UNRECOGNISED', location.name)
   const client = new KeyClient(location.vaultUrl, access.credential, access.clientOptions)
   try {
-    return await client.getKey(location.vaultCertificateName, { version })
+    return await withDeadline(readTimeoutMs, (abortSignal) =>
+      client.getKey(location.vaultCertificateName, { version, abortSignal }),
+    )
   } catch (error) {
     throw readError(location, error)
   }

@@ -10,6 +10,9 @@ import type { VaultAccess } from '../vault-access/vault-access.ts'
 import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
 import { type Signature, type Signer, SignerError, type SignRequest } from './signer.ts'
 
+/** Covers the credential's own retries; whoever asked tries again. */
+const prepareTimeoutMs = 15_000
+
 /**
  * Signs with keys of Azure Key Vault: one client per vault, one cryptography client per key version,
  * both warm after {@link Signer.prepare}, because concurrent first calls on a cold client go out
@@ -52,7 +55,9 @@ export function createKeyVaultSigner(access: VaultAccess, product: string): Sign
  */
 async function readKey(client: CryptographyClient): Promise<void> {
   try {
-    await client.verifyData('RS256', new Uint8Array(), new Uint8Array())
+    await withDeadline(prepareTimeoutMs, (abortSignal) =>
+      client.verifyData('RS256', new Uint8Array(), new Uint8Array(), { abortSignal }),
+    )
   } catch (error) {
     throw signerErrorFrom(vaultFailureFrom(error), undefined, error)
   }
