@@ -9,6 +9,7 @@ import type { z } from 'zod'
 import type { Clock } from '../../src/base/clock.ts'
 import { loadAll } from '../../src/cli/load-all.ts'
 import { contractFile, productVersion } from '../../src/cli/product.ts'
+import type { Config } from '../../src/config/config.ts'
 import type { configForm } from '../../src/config/config-form.ts'
 import type { ExchangeRecord } from '../../src/emulator/entra/exchange-log.ts'
 import { mintOrderSchema } from '../../src/emulator/issuers/mint-order.ts'
@@ -85,6 +86,7 @@ export interface Answer {
 export interface TestService {
   readonly emulator: TestEmulator
   readonly service: Service
+  readonly config: Config
   readonly clock: Clock
   /** `http://127.0.0.1:41234`. */
   readonly origin: string
@@ -184,6 +186,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   return {
     emulator,
     service,
+    config,
     clock,
     origin: listener.origin,
     folder,
