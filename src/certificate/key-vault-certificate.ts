@@ -13,9 +13,6 @@ import {
   type CertificateSource,
 } from './certificate.ts'
 
-/** Covers the credential's own retries; whoever asked tries again. */
-const readTimeoutMs = 15_000
-
 /** Certificates of Azure Key Vault: two reads each, of the certificate and of the key of its version. */
 export function createKeyVaultCertificateSource(
   access: VaultAccess,
@@ -37,7 +34,7 @@ async function readCertificate(
   const { vaultUrl, vaultCertificateName } = location
   const client = new CertificateClient(vaultUrl, access.credential, access.clientOptions)
   try {
-    return await withDeadline(readTimeoutMs, (abortSignal) =>
+    return await withDeadline(access.readTimeoutMs, (abortSignal) =>
       client.getCertificate(vaultCertificateName, { abortSignal }),
     )
   } catch (error) {
@@ -55,7 +52,7 @@ async function readKey(
   if (version === undefined) throw new CertificateError('CERTIFICATE_UNRECOGNISED', location.name)
   const client = new KeyClient(location.vaultUrl, access.credential, access.clientOptions)
   try {
-    return await withDeadline(readTimeoutMs, (abortSignal) =>
+    return await withDeadline(access.readTimeoutMs, (abortSignal) =>
       client.getKey(location.vaultCertificateName, { version, abortSignal }),
     )
   } catch (error) {

@@ -10,9 +10,6 @@ import type { VaultAccess } from '../vault-access/vault-access.ts'
 import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
 import { type Signature, type Signer, SignerError, type SignRequest } from './signer.ts'
 
-/** Covers the credential's own retries; whoever asked tries again. */
-const prepareTimeoutMs = 15_000
-
 /**
  * Signs with keys of Azure Key Vault: one client per vault, one cryptography client per key version,
  * both warm after {@link Signer.prepare}, because concurrent first calls on a cold client go out
@@ -38,7 +35,7 @@ export function createKeyVaultSigner(access: VaultAccess, product: string): Sign
       const { vaultUrl, name, version } = parseKeyVaultKeyIdentifier(key.keyId)
       if (version === undefined) throw new TypeError('a signing key is named with its version')
       const client = vaultClient(vaultUrl).getCryptographyClient(name, { keyVersion: version })
-      await readKey(client)
+      await readKey(client, access.readTimeoutMs)
       prepared.set(key.keyId, client)
     },
     sign: async (request) => {
@@ -53,9 +50,9 @@ export function createKeyVaultSigner(access: VaultAccess, product: string): Sign
  * The SDK reads the key before the first operation that it can do by itself; this one sends nothing
  * else, and its answer (an empty signature does not verify) is of no interest.
  */
-async function readKey(client: CryptographyClient): Promise<void> {
+async function readKey(client: CryptographyClient, timeoutMs: number): Promise<void> {
   try {
-    await withDeadline(prepareTimeoutMs, (abortSignal) =>
+    await withDeadline(timeoutMs, (abortSignal) =>
       client.verifyData('RS256', new Uint8Array(), new Uint8Array(), { abortSignal }),
     )
   } catch (error) {

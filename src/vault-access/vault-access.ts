@@ -10,6 +10,8 @@ export type CredentialKind = 'managed-identity' | 'workload-identity' | 'azure-c
 export interface VaultAccess {
   readonly credential: TokenCredential
   readonly clientOptions: VaultClientOptions
+  /** For reading a key or a certificate, the credential's own retries included. */
+  readonly readTimeoutMs: number
   close(): Promise<void>
 }
 
@@ -23,6 +25,9 @@ export interface VaultClientOptions {
 
 /** The vault is one host: a few dozen connections carry all that its budget allows. */
 const connectionsMax = 64
+
+/** Nobody waits for it but the start, which tries again. */
+const readTimeoutMs = 15_000
 
 /**
  * @param clientId Of a user-assigned identity; absent for the system-assigned one.
@@ -41,6 +46,7 @@ export async function createVaultAccess(options: {
       retryOptions: { maxRetries: 0 },
       disableChallengeResourceVerification: options.loopbackVaults,
     },
+    readTimeoutMs,
     close: () => agent.close(),
   }
 }

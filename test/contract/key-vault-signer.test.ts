@@ -127,6 +127,22 @@ test('a cold key is prepared by reading it, and never by signing', async () => {
   expect(new Set(records.map(({ operationName }) => operationName))).toEqual(new Set(['KeyGet']))
 })
 
+test('a vault that says nothing is not waited for when the key is prepared', async () => {
+  emulator.faults.add({
+    at: 'vault',
+    kind: 'delay',
+    match: 'GET /keys',
+    times: 1,
+    probability: 1,
+    delayMs: 2000,
+    status: 503,
+  })
+  const impatient = vaultAccessTo(emulator, 'signer', 300)
+  const preparing = createKeyVaultSigner(impatient, 'countersign/0.0.0').prepare(key)
+  await expect(preparing).rejects.toMatchObject({ code: 'SIGNER_TIMEOUT', transient: true })
+  await impatient.close()
+})
+
 test('an identity without the sign role is refused, and the vault has a record of it', async () => {
   const auditor = vaultAccessTo(emulator, 'auditor')
   const other = createKeyVaultSigner(auditor, 'countersign/0.0.0')

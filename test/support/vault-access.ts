@@ -4,7 +4,11 @@ import type { VaultAccess } from '../../src/vault-access/vault-access.ts'
 import type { TestEmulator } from './emulator.ts'
 
 /** The product's own access to an emulated vault, as one of the world's principals. */
-export function vaultAccessTo(emulator: TestEmulator, principal: string): VaultAccess {
+export function vaultAccessTo(
+  emulator: TestEmulator,
+  principal: string,
+  readTimeoutMs = 5000,
+): VaultAccess {
   const agent = new Agent({ connect: { ca: emulator.ca } })
   return {
     credential: emulator.credential(principal),
@@ -13,6 +17,7 @@ export function vaultAccessTo(emulator: TestEmulator, principal: string): VaultA
       retryOptions: { maxRetries: 0 },
       disableChallengeResourceVerification: true,
     },
+    readTimeoutMs,
     close: () => agent.close(),
   }
 }

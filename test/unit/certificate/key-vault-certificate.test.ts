@@ -117,6 +117,27 @@ describe('Key Vault certificate', () => {
     },
   )
 
+  test.each(['GET /certificates', 'GET /keys'])(
+    'is asked for again later when the vault says nothing in time: %s',
+    async (match) => {
+      emulator.faults.add({
+        at: 'vault',
+        kind: 'delay',
+        match,
+        times: 1,
+        probability: 1,
+        delayMs: 2000,
+        status: 503,
+      })
+      const impatient = vaultAccessTo(emulator, 'signer', 300)
+      const reading = createKeyVaultCertificateSource(impatient, systemClock)
+      await expect(reading.load(locationOf('good'))).rejects.toMatchObject({
+        code: 'CERTIFICATE_UNREACHABLE',
+      })
+      await impatient.close()
+    },
+  )
+
   test('is no certificate when the body of the answer is something else', async () => {
     emulator.faults.add({
       at: 'vault',
