@@ -1,0 +1,251 @@
+import { describe, expect, test } from 'vitest'
+import type { VaultRecord } from '../../src/emulator/vault-log/record.ts'
+import type { Entry } from '../../src/ledger/entry.ts'
+import { createSqliteStore, changeFile } from '../support/ledger-store.ts'
+import { startedEntry } from '../support/entries.ts'
+import { reportViolations } from '../support/torture/auditor.ts'
+import { clientIds, rogueObjectId } from '../support/torture/cast.ts'
+import type { Heard, Outcome } from '../support/torture/clients.ts'
+import type { Evidence } from '../support/torture/evidence.ts'
+import { violationsIn } from '../support/torture/judge.ts'
+import { openSinceLastStart } from '../support/torture/judge-signatures.ts'
+import { lostSince, readLedger } from '../support/torture/ledger-evidence.ts'
+import {
+  elsewhere,
+  exchange,
+  heardAssertion,
+  heardToken,
+  job,
+  keyId,
+  record,
+  sound,
+} from '../support/torture/sound-evidence.ts'
+
+/** A judge that finds nothing proves nothing, so here is everything that it must find. */
+
+const without = (kind: Entry['kind']): Partial<Evidence> => ({
+  entries: sound.entries.filter((entry) => entry.kind !== kind),
+})
+
+const hearing = (heard: Heard, outcome: object): Partial<Evidence> => ({
+  heard: [{ ...heard, outcome: { ...heard.outcome, ...outcome } }],
+})
+
+const declined = (status: number, code: string, attempt: string): Heard => ({
+  ...heardToken,
+  outcome: { kind: 'declined', attempt, status, code, contractFaults: [] },
+})
+
+const recording = (changes: Partial<VaultRecord>): Partial<Evidence> => ({
+  records: [...sound.records.slice(1), record('signature-1', changes)],
+})
+
+const properties = (changes: object): Partial<VaultRecord> => ({
+  properties: { ...record('signature-1').properties, ...changes },
+})
+
+test('finds nothing where everything fits together', () => {
+  expect(violationsIn(sound)).toEqual([])
+})
+
+describe('finds', () => {
+  test.each<readonly [string, Partial<Evidence>, RegExp]>([
+    ['a signature that was never begun', without('signature.begun'), /was never begun/],
+    [
+      'a signature with a nonce that nobody drew',
+      recording(properties({ clientInfo: 'countersign (signature-nonce 0123456789012345678901)' })),
+      /was never begun/,
+    ],
+    [
+      'the nonce of one signature with the id of another',
+      recording(properties({ clientInfo: record('signature-2').properties['clientInfo'] })),
+      /is one by its id and another by its nonce/,
+    ],
+    [
+      'two signatures for one beginning',
+      { records: [...sound.records, record('signature-3', { correlationId: 'again' })] },
+      /signed twice for signature signature-3/,
+    ],
+    [
+      'a signature from before its beginning',
+      recording({ time: '2026-11-22T04:56:15.9990000Z' }),
+      /was made before it was begun/,
+    ],
+    ['another key', recording(properties({ id: `${keyId}0` })), /with another key/],
+    ['another algorithm', recording(properties({ algorithm: 'RS256' })), /another algorithm/],
+    [
+      'a signature that only the ledger knows',
+      { records: sound.records.slice(1) },
+      /signature-1 was made, and the vault has no record/,
+    ],
+    [
+      'an answer that came before the end of its signature',
+      { heard: [...sound.heard, declined(503, 'not_ready', 'attempt-3')] },
+      /attempt-3 was answered before its signature had an end/,
+    ],
+    [
+      'the service at the secrets',
+      { records: [...sound.records, record('secret', { operationName: 'SecretGet' })] },
+      /asked the vault for SecretGet/,
+    ],
+    ['a token that was given away unrecorded', without('token.issued'), /token.issued is missing/],
+    [
+      'an assertion that was given away unrecorded',
+      without('assertion.issued'),
+      /assertion.issued is missing/,
+    ],
+    ['another token than was recorded', hearing(heardToken, { sha256: 'x' }), /another token/],
+    [
+      'another assertion than was recorded',
+      hearing(heardAssertion, { sha256: 'x' }),
+      /another assertion/,
+    ],
+    ['a token that nobody obtained', without('exchange.succeeded'), /no exchange obtained/],
+    [
+      'a token that was asked for without a grant',
+      { heard: [{ ...heardToken, caller: job }] },
+      /given what no grant has for it/,
+    ],
+    [
+      'a token of another tenant',
+      hearing(heardToken, { claims: { tid: elsewhere.tenantId } }),
+      /of another tenant/,
+    ],
+    [
+      'a token of another application',
+      hearing(heardToken, { claims: { appid: clientIds.deploy } }),
+      /of another application/,
+    ],
+    [
+      'a token for another resource',
+      hearing(heardToken, { claims: { aud: 'https://meters.example' } }),
+      /for another resource/,
+    ],
+    [
+      'an assertion that lives too long',
+      hearing(heardAssertion, { claims: { iat: 1000, exp: 1600 } }),
+      /lives 600 s and not 300 s/,
+    ],
+    [
+      'an assertion for two clients',
+      {
+        heard: [
+          heardAssertion,
+          { ...heardAssertion, outcome: { ...heardAssertion.outcome, attempt: 'x' } as Outcome },
+        ],
+      },
+      /assertion .* was told to two clients/,
+    ],
+    [
+      'an entry about somebody else',
+      { heard: [{ ...heardToken, callerTokenSha256: 'x' }] },
+      /names another caller/,
+    ],
+    [
+      'an answer that the contract does not know',
+      hearing(heardToken, { contractFaults: ['status 418 is not documented'] }),
+      /attempt-1 of workload-0: status 418/,
+    ],
+    [
+      'a refusal of what is granted',
+      { heard: [declined(403, 'not_granted', 'attempt-9')] },
+      /was refused \(not_granted\) its right/,
+    ],
+    [
+      'a failure that was not recorded',
+      { heard: [declined(503, 'signing_throttled', 'attempt-9')] },
+      /failure \(signing_throttled\) has no entry/,
+    ],
+    [
+      'a refusal that was not recorded',
+      { heard: [{ ...declined(403, 'not_granted', 'attempt-9'), caller: job }] },
+      /refusal \(not_granted\) has no entry/,
+    ],
+    [
+      'a token of Entra that no grant has',
+      { exchanges: [exchange, { ...exchange, scope: 'https://vault.azure.net/.default' }] },
+      /Entra issued a token that no grant has/,
+    ],
+    [
+      'an exchange that Entra does not know',
+      { exchanges: [] },
+      /exchange-1 is not what Entra says/,
+    ],
+  ])('%s', (_, changes, violation) => {
+    expect(violationsIn({ ...sound, ...changes }).join('\n')).toMatch(violation)
+  })
+
+  test('a signature without an end after a stop in order, and none after a kill', () => {
+    const start: Entry = startedEntry('1.0.0')
+    expect(openSinceLastStart([start, ...sound.entries]).join('\n')).toMatch(
+      /signature-3 has no end/,
+    )
+    expect(openSinceLastStart([...sound.entries, start])).toEqual([])
+  })
+})
+
+describe('of a report of reconcile', () => {
+  const assumed = { kind: 'sign.assumed', record: { correlationId: 'record-signature-3' } }
+  const report = { exitCode: 1, findings: [assumed], undecided: [] }
+  const violations = (changes: Partial<typeof report>, records = sound.records) =>
+    reportViolations({ ...report, ...changes }, sound.entries, records).join('\n')
+
+  test('takes the signature whose answer was lost, and a rogue one', () => {
+    expect(violations({})).toBe('')
+    const rogue = record('rogue', { identity: { claim: { oid: rogueObjectId } } })
+    const found = { kind: 'sign.unexplained', record: { correlationId: 'record-rogue' } }
+    expect(violations({ findings: [assumed, found] }, [...sound.records, rogue])).toBe('')
+  })
+
+  test.each<readonly [string, Partial<typeof report>, RegExp]>([
+    [
+      'a silence',
+      { findings: [], exitCode: 0 },
+      /does not report sign.assumed of record-signature/,
+    ],
+    [
+      'one of ours taken for a rogue',
+      { findings: [{ ...assumed, kind: 'sign.unexplained' }] },
+      /reports sign.unexplained of record-signature-3 without a reason/,
+    ],
+    ['a broken exit code', { exitCode: 0 }, /exits with 0/],
+  ])('finds %s', (_, changes, violation) => {
+    expect(violations(changes)).toMatch(violation)
+  })
+})
+
+describe('of a ledger file', () => {
+  const evidenceAfter = async (sql?: string) => {
+    const store = createSqliteStore()
+    try {
+      const ledger = await store.open()
+      for (const version of ['1', '2', '3']) await ledger.append([startedEntry(version)])
+      await ledger.close()
+      if (sql !== undefined) changeFile(store.file, sql)
+      return readLedger(store.file)
+    } finally {
+      store.remove()
+    }
+  }
+
+  test('takes what the service has written', async () => {
+    const evidence = await evidenceAfter()
+    expect(evidence.faults).toEqual([])
+    expect(evidence.entries).toEqual(['1', '2', '3'].map(startedEntry))
+    expect(lostSince({ entries: [], hashes: [], faults: [] }, evidence)).toEqual([])
+  })
+
+  test.each([
+    ['a changed entry', `UPDATE entry SET canonical = replace(canonical, '2', '7')`],
+    ['an entry that was taken out', 'DELETE FROM entry WHERE sequence = 2'],
+    ['a changed hash', 'UPDATE entry SET hash = zeroblob(32) WHERE sequence = 3'],
+  ])('finds %s', async (_, sql) => {
+    expect((await evidenceAfter(sql)).faults).not.toEqual([])
+  })
+
+  test('finds that its end was cut off, by what was there before', async () => {
+    const cut = await evidenceAfter('DELETE FROM entry WHERE sequence = 3')
+    expect(cut.faults).toEqual([])
+    expect(lostSince(await evidenceAfter(), cut)).toEqual(['entry 3 was durable and is gone'])
+  })
+})

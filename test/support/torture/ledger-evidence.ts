@@ -1,0 +1,64 @@
+import { hash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import type { Entry } from '../../../src/ledger/entry.ts'
+
+/**
+ * A ledger file as a stranger reads it, who knows the design and none of the code: the entries are the
+ * canonical texts in order, each with SHA-256 over the hash before it and its own bytes.
+ */
+export interface LedgerEvidence {
+  readonly entries: readonly Entry[]
+  /** Of each entry, hex: what a later reading must begin with. */
+  readonly hashes: readonly string[]
+  /** What is wrong with the chain; empty when it holds. */
+  readonly faults: readonly string[]
+}
+
+interface StoredEntry {
+  readonly sequence: number
+  readonly hash: Uint8Array
+  readonly canonical: Uint8Array
+}
+
+/** Nothing where there is no file yet, or a process died before it had made the table. */
+export function readLedger(file: string): LedgerEvidence {
+  const rows = storedEntries(file)
+  const faults: string[] = []
+  let previous: Uint8Array = new Uint8Array(32)
+  for (const [index, row] of rows.entries()) {
+    const expected = hash('sha256', Buffer.concat([previous, row.canonical]), 'hex')
+    if (row.sequence !== index + 1) faults.push(`entry ${row.sequence} stands at ${index + 1}`)
+    if (hexOf(row.hash) !== expected) faults.push(`entry ${row.sequence} does not hash to its hash`)
+    previous = row.hash
+  }
+  return {
+    entries: rows.map(({ canonical }) => JSON.parse(Buffer.from(canonical).toString()) as Entry),
+    hashes: rows.map((row) => hexOf(row.hash)),
+    faults,
+  }
+}
+
+const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+
+function storedEntries(file: string): readonly StoredEntry[] {
+  if (!existsSync(file)) return []
+  const database = new DatabaseSync(file, { readOnly: true })
+  try {
+    const table = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'entry'").get()
+    if (table === undefined) return []
+    const select = database.prepare(
+      'SELECT sequence, hash, CAST(canonical AS BLOB) AS canonical FROM entry ORDER BY sequence',
+    )
+    return select.all() as unknown[] as readonly StoredEntry[]
+  } finally {
+    database.close()
+  }
+}
+
+/** What an earlier reading has that this one has not: an entry that was durable and is gone. */
+export function lostSince(earlier: LedgerEvidence, now: LedgerEvidence): readonly string[] {
+  const length = earlier.hashes.length
+  const tip = earlier.hashes.at(-1)
+  return now.hashes[length - 1] === tip ? [] : [`entry ${length} was durable and is gone`]
+}

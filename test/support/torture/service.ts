@@ -1,0 +1,108 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import type { z } from 'zod'
+import type { configForm } from '../../../src/config/config-form.ts'
+import { required } from '../required.ts'
+import {
+  applicationNames,
+  clientIds,
+  grantFilesFor,
+  minRemainingSeconds,
+  type Place,
+  publicUrl,
+} from './cast.ts'
+import type { Cloud } from './cloud.ts'
+import type { Program, Workshop } from './workshop.ts'
+
+/** Files of the service; one ledger for all the processes that serve from them. */
+export interface Configuration {
+  readonly file: string
+  readonly ledgerFile: string
+}
+
+/** Writes `countersign.yaml` and its grants. */
+export function configure(
+  workshop: Workshop,
+  cloud: Cloud,
+  places: readonly Place[],
+): Configuration {
+  const file = join(workshop.folder, 'countersign.yaml')
+  const grants = join(workshop.folder, 'grants')
+  mkdirSync(grants)
+  writeFileSync(file, stringify(configurationFor(cloud, places)))
+  for (const grant of grantFilesFor(places)) {
+    writeFileSync(join(grants, `${grant.grant}.yaml`), stringify(grant))
+  }
+  return { file, ledgerFile: join(workshop.folder, 'countersign.db') }
+}
+
+type ConfigurationFile = z.input<typeof configForm>
+
+function configurationFor(cloud: Cloud, places: readonly Place[]): ConfigurationFile {
+  const { endpoints } = cloud
+  const vault = required(endpoints.vaults['contoso-hsm'])
+  return {
+    publicUrl,
+    listen: { host: '127.0.0.1', port: 0 },
+    cloud: { authority: endpoints.authority, vaultSuffix: '127.0.0.1' },
+    credential: 'managed-identity',
+    trust: { caFiles: [endpoints.caFile] },
+    certificates: Object.fromEntries(
+      applicationNames.map((name) => [name, { vault, name: `${name}-signing` }]),
+    ),
+    applications: Object.fromEntries(
+      applicationNames.map((name) => [
+        name,
+        {
+          clientId: clientIds[name],
+          certificate: name,
+          tenants: places.map(({ tenantId }) => tenantId),
+          handOut: name === 'deploy',
+        },
+      ]),
+    ),
+    issuers: Object.fromEntries(places.flatMap((place) => issuersAt(place, cloud))),
+    ledger: { sqlite: './countersign.db' },
+    tokenCache: { minRemainingSeconds },
+  }
+}
+
+type NamedIssuer = readonly [name: string, issuer: ConfigurationFile['issuers'][string]]
+
+/** Entra once for each tenant, so that each asks for Entra's keys by itself. */
+const issuersAt = ({ name, tenantId, ci }: Place, { endpoints }: Cloud): readonly NamedIssuer[] => [
+  [name, { kind: 'entra', tenants: [tenantId] }],
+  [ci, { kind: 'github', issuer: required(endpoints.issuers[ci]) }],
+]
+
+/** `countersign serve`, from its start on. */
+export interface Service {
+  readonly program: Program
+  /** Where it listens; clients may ask from then on. Undefined when it ends before. */
+  readonly origin: Promise<string | undefined>
+  /** Whether it has proven its certificates, or has ended before. */
+  readonly ready: Promise<boolean>
+}
+
+export function startService(
+  workshop: Workshop,
+  cloud: Cloud,
+  configuration: Configuration,
+): Service {
+  const { endpoint, header } = required(cloud.endpoints.managedIdentities['countersign'])
+  const program = workshop.start(['serve', '--config', configuration.file], {
+    IDENTITY_ENDPOINT: endpoint,
+    IDENTITY_HEADER: header,
+  })
+  return {
+    program,
+    origin: program.firstLine(says('listening')).then(originIn),
+    ready: program.firstLine(says('ready')).then((line) => line !== undefined),
+  }
+}
+
+const says = (message: string) => (line: string) => line.includes(`"msg":"${message}"`)
+
+const originIn = (line: string | undefined) =>
+  line === undefined ? undefined : (JSON.parse(line) as { readonly origin: string }).origin
