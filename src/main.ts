@@ -41,19 +41,30 @@ export async function serve(options: ServeOptions): Promise<void> {
   trust(config.trust.caFiles)
   const stop = stopSignal()
   const service = await createService({ ...options, policy: options.policy.policy })
-  const listener = await listen(service.app, config.listen)
-  logger.info({ origin: listener.origin }, 'listening')
+  try {
+    const listener = await listen(service.app, config.listen)
+    logger.info({ origin: listener.origin }, 'listening')
+    await serveUntil(stop, service, listener, options)
+  } finally {
+    await service.ledger.close()
+    await service.close()
+  }
+}
+
+async function serveUntil(
+  stop: AbortSignal,
+  service: Service,
+  listener: Listener,
+  options: ServeOptions,
+): Promise<void> {
   try {
     await start(service, options, stop)
-    const tasks = startTasks(service, logger)
+    const tasks = startTasks(service, options.logger)
     if (!stop.aborted) await aborted(stop)
     await drain(service, listener, tasks, options)
   } catch (error) {
     await listener.drain(0)
     throw error
-  } finally {
-    await service.ledger.close()
-    await service.close()
   }
 }
 

@@ -157,7 +157,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const emulator = options.emulator ?? (await startServiceEmulator(options.world))
   const folder = mkdtempSync(join(tmpdir(), 'countersign-test-'))
   const clock = options.clock ?? emulator.clock
-  const file = writeFiles(folder, emulator, options)
+  const file = writeConfiguration(folder, emulator, options)
   const loaded = await loadAll(file, clock.nowSeconds())
   if (!loaded.ok || loaded.problems.some(({ severity }) => severity === 'error')) {
     throw new Error(`the configuration of this test is broken: ${JSON.stringify(loaded.problems)}`)
@@ -213,7 +213,12 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   }
 }
 
-function writeFiles(folder: string, emulator: TestEmulator, options: TestServiceOptions): string {
+/** Writes `countersign.yaml` and its grants into a folder, and returns the path of the former. */
+export function writeConfiguration(
+  folder: string,
+  emulator: TestEmulator,
+  options: Pick<TestServiceOptions, 'configuration' | 'grants'> = {},
+): string {
   const written = defaultConfiguration(emulator)
   const configuration = options.configuration?.(written) ?? written
   const file = join(folder, 'countersign.yaml')

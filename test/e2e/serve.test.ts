@@ -1,0 +1,275 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { worldSchema } from '../../src/emulator/world.ts'
+import type { TestEmulator } from '../support/emulator.ts'
+import { signing, strike } from '../support/faults.ts'
+import { serveFrom, type Served } from '../support/served.ts'
+import {
+  cast,
+  type ConfigurationFile,
+  ordersAsk,
+  serviceWorld,
+  startServiceEmulator,
+} from '../support/test-service.ts'
+
+/** The life of `countersign serve`: waiting for the vault, refusing to start wrong, draining. */
+
+const wrongCertificates = [
+  { name: 'software-key', keyType: 'RSA' },
+  { name: 'exportable', exportable: true },
+  { name: 'many-uses', keyOps: ['sign', 'verify', 'wrapKey', 'unwrapKey'] },
+] as const
+
+let emulator: TestEmulator
+let served: Served | undefined
+
+beforeAll(async () => {
+  const role = ['keys/sign/action', 'keys/read', 'certificates/read']
+  emulator = await startServiceEmulator(
+    worldSchema.parse({
+      ...serviceWorld,
+      vaults: [
+        ...serviceWorld.vaults,
+        {
+          name: 'contoso-spare',
+          certificates: wrongCertificates,
+          roleAssignments: [{ principal: 'countersign', actions: role }],
+        },
+      ],
+    }),
+  )
+})
+afterEach(async () => {
+  emulator.faults.clear()
+  await served?.remove()
+  served = undefined
+})
+afterAll(() => emulator.stop())
+
+function serve(configuration?: (file: ConfigurationFile) => ConfigurationFile): Served {
+  served = serveFrom(emulator, configuration === undefined ? {} : { configuration })
+  return served
+}
+
+const readiness = async (origin: string) => {
+  const response = await fetch(`${origin}/readyz`)
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+}
+
+const workloadToken = () => emulator.token('fabrikam-orders', cast.publicUrl)
+
+describe('a start', () => {
+  test('is written down before anything is served: started, policy, certificates', async () => {
+    const service = serve()
+    await service.said('ready')
+
+    expect(service.entries()).toMatchObject([
+      { kind: 'service.started' },
+      { kind: 'policy.loaded', grants: 2, broken: 0 },
+      { kind: 'certificate.loaded', certificate: 'deploy' },
+      { kind: 'certificate.loaded', certificate: 'partners' },
+    ])
+    expect((await readiness(await service.origin())).status).toBe(200)
+  })
+
+  test('while the vault is away waits, is alive and not ready, and is ready by itself', async () => {
+    strike(emulator, { at: 'vault', kind: 'server-error', match: 'GET /certificates/', times: 2 })
+    const service = serve()
+    const origin = await service.origin()
+    await service.said('certificates are not proven yet')
+
+    expect(await readiness(origin)).toMatchObject({
+      status: 503,
+      body: { ready: false, certificates: 'proving' },
+    })
+    expect((await fetch(`${origin}/healthz`)).status).toBe(200)
+    const early = await fetch(`${origin}/v1/token`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${await workloadToken()}`,
+      },
+      body: JSON.stringify(ordersAsk),
+    })
+    expect(early.status).toBe(503)
+
+    await service.said('ready')
+    expect(await readiness(origin)).toMatchObject({ status: 200, body: { ready: true } })
+  })
+
+  test('that is told to stop while it waits stops', async () => {
+    strike(emulator, { at: 'vault', kind: 'server-error', match: 'GET /certificates/', times: 99 })
+    const service = serve()
+    await service.said('certificates are not proven yet')
+    service.signal('SIGTERM')
+
+    expect(await service.ended).toBe(0)
+    expect(service.entries().at(-1)).toMatchObject({ kind: 'service.stopped', unproved: 0 })
+  })
+})
+
+const partnersFrom =
+  (name: string, requireHsm = true) =>
+  (file: ConfigurationFile) => ({
+    ...file,
+    certificates: {
+      ...file.certificates,
+      partners: { vault: emulator.vaultUrl('contoso-spare'), name, requireHsm },
+    },
+  })
+
+describe('a start with a certificate that is not what it must be', () => {
+  test.each([
+    ['software-key', 'CERTIFICATE_KEY_NOT_IN_HSM'],
+    ['exportable', 'CERTIFICATE_KEY_EXPORTABLE'],
+    ['many-uses', 'CERTIFICATE_KEY_HAS_OTHER_USES'],
+    ['nowhere', 'CERTIFICATE_MISSING'],
+  ])('%s ends the process and says why: %s', async (name, code) => {
+    const service = serve(partnersFrom(name))
+
+    expect(await service.ended).toBe(1)
+    expect(service.log.at(-1)).toMatchObject({
+      msg: 'the service cannot run',
+      err: { type: 'CertificateError', code, certificate: 'partners' },
+    })
+    expect(service.log.some(({ msg }) => msg === 'ready')).toBe(false)
+  })
+
+  test('goes on with a key in software where the configuration says that this will do', async () => {
+    const service = serve(partnersFrom('software-key', false))
+
+    await service.said('ready')
+  })
+})
+
+describe('a start that cannot be', () => {
+  test('because another process listens there ends, and says so', async () => {
+    const first = serve()
+    const port = Number(new URL(await first.origin()).port)
+    const second = serveFrom(emulator, {
+      configuration: (file) => ({ ...file, listen: { host: '127.0.0.1', port } }),
+    })
+    try {
+      expect(await second.ended).toBe(1)
+      expect(second.log.at(-1)).toMatchObject({ err: { code: 'EADDRINUSE' } })
+    } finally {
+      await second.remove()
+    }
+  })
+
+  test('because its TLS key is not there ends, and says so', async () => {
+    const service = serve((file) => ({
+      ...file,
+      listen: { port: 0, tls: { certFile: 'tls.crt', keyFile: 'tls.key' } },
+    }))
+
+    expect(await service.ended).toBe(1)
+    expect(service.log.at(-1)).toMatchObject({ err: { code: 'ENOENT' } })
+  })
+
+  test('because another process writes the ledger ends, and says so', async () => {
+    const first = serve()
+    await first.said('ready')
+    const second = serveFrom(emulator, {
+      configuration: (file) => ({ ...file, ledger: { sqlite: first.ledgerFile } }),
+    })
+    try {
+      expect(await second.ended).toBe(1)
+      expect(second.log.at(-1)).toMatchObject({ err: { code: 'LEDGER_IN_USE' } })
+    } finally {
+      await second.remove()
+    }
+  })
+})
+
+describe('a stop', () => {
+  /** Everything that comes over a connection, as it comes. */
+  function listenTo(socket: Socket): () => string {
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+    return () => text
+  }
+
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    'by %s answers what is under way, takes nothing new, says so, and is the last entry',
+    async (signal) => {
+      const service = serve()
+      await service.said('ready')
+      const origin = await service.origin()
+      const { hostname, port } = new URL(origin)
+      strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+      const token = await workloadToken()
+      const body = JSON.stringify(ordersAsk)
+      const socket = connect(Number(port), hostname)
+      const received = listenTo(socket)
+      await once(socket, 'connect')
+      socket.write(
+        `POST /v1/token HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n` +
+          `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      )
+      await expect
+        .poll(() =>
+          service
+            .entries()
+            .map(({ kind }) => kind)
+            .at(-1),
+        )
+        .toBe('signature.begun')
+
+      service.signal(signal)
+      await service.said('stopping')
+      // On the connection that there is; a new one is refused.
+      socket.write('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n')
+      await expect(fetch(`${origin}/healthz`)).rejects.toThrow()
+
+      await once(socket, 'close')
+      expect(received()).toMatch(/^HTTP\/1.1 200 .*"access_token":/s)
+      expect(received()).toMatch(/HTTP\/1.1 503 .*"ready":false.*"stopping":true/s)
+      expect(await service.ended).toBe(0)
+      expect(service.entries().slice(-2)).toMatchObject([
+        { kind: 'token.issued' },
+        { kind: 'service.stopped', unproved: 1 },
+      ])
+      expect(service.log.at(-1)).toMatchObject({ msg: 'stopped', unproved: 1 })
+      expect(JSON.stringify(service.log)).not.toContain('eyJ')
+    },
+  )
+
+  test('writes the strangers of the last minute before it is the last entry', async () => {
+    const service = serve()
+    const origin = await service.origin()
+    await service.said('ready')
+    for (let time = 0; time < 3; time += 1) {
+      const response = await fetch(`${origin}/v1/token`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(ordersAsk),
+      })
+      expect(response.status).toBe(401)
+    }
+    service.signal('SIGTERM')
+
+    expect(await service.ended).toBe(0)
+    expect(service.entries().slice(-2)).toMatchObject([
+      { kind: 'service.turned-away', reason: 'caller_token_missing', count: 3 },
+      { kind: 'service.stopped' },
+    ])
+  })
+
+  test('does not wait for connections that ask nothing', async () => {
+    const service = serve()
+    await service.said('ready')
+    const { hostname, port } = new URL(await service.origin())
+    const silent = connect(Number(port), hostname)
+    await once(silent, 'connect')
+    const stoppedAtMs = Date.now()
+    service.signal('SIGTERM')
+
+    expect(await service.ended).toBe(0)
+    expect(Date.now() - stoppedAtMs).toBeLessThan(5000)
+    silent.destroy()
+  })
+})

@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Entry } from '../../src/ledger/entry.ts'
+import type { TestEmulator } from './emulator.ts'
+import { verifiedEntries } from './ledger-store.ts'
+import { required } from './required.ts'
+import { type TestServiceOptions, writeConfiguration } from './test-service.ts'
+
+/** One line of the service's log. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string }
+
+/** `countersign serve` in a process of its own: only HTTP, signals, the log and the ledger file reach it. */
+export interface Served {
+  readonly log: readonly LogLine[]
+  /** Resolves with the first line of the log that says this. */
+  said(msg: string): Promise<LogLine>
+  /** `http://127.0.0.1:41234`, once it listens. */
+  origin(): Promise<string>
+  signal(signal: 'SIGTERM' | 'SIGINT'): void
+  /** Resolves with the exit code, null when a signal ended it. */
+  readonly ended: Promise<number | null>
+  readonly ledgerFile: string
+  entries(): readonly Entry[]
+  /** Ends it if it still runs, and removes its folder. */
+  remove(): Promise<void>
+}
+
+const program = join(import.meta.dirname, '../../src/cli/countersign.ts')
+
+/** @throws Error from {@link Served.said} with the whole log, when the process ends without saying it. */
+export function serveFrom(
+  emulator: TestEmulator,
+  options: Pick<TestServiceOptions, 'configuration' | 'grants'> = {},
+): Served {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-served-'))
+  const file = writeConfiguration(folder, emulator, {
+    ...options,
+    configuration: (written) => {
+      const trusting = { ...written, trust: { caFiles: [emulator.endpoints.caFile] } }
+      return options.configuration?.(trusting) ?? trusting
+    },
+  })
+  const { endpoint, header } = required(emulator.endpoints.managedIdentities['countersign'])
+  const child = spawn(process.execPath, [program, 'serve', '--config', file], {
+    env: { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: header },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const log: LogLine[] = []
+  const ended = endOf(child)
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    log.push(JSON.parse(line) as LogLine)
+    child.emit('logged')
+  })
+  const said = async (msg: string): Promise<LogLine> => {
+    for (;;) {
+      const line = log.find((one) => one.msg === msg)
+      if (line !== undefined) return line
+      const more = await Promise.race([once(child, 'logged'), ended])
+      if (!Array.isArray(more)) throw new Error(`it never said "${msg}": ${JSON.stringify(log)}`)
+    }
+  }
+  const ledgerFile = join(folder, 'countersign.db')
+  return {
+    log,
+    said,
+    origin: async () => String((await said('listening'))['origin']),
+    signal: (signal) => child.kill(signal),
+    ended,
+    ledgerFile,
+    entries: () => verifiedEntries(ledgerFile),
+    remove: async () => {
+      child.kill('SIGKILL')
+      await ended
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function endOf(child: ChildProcess): Promise<number | null> {
+  const [code] = (await once(child, 'close')) as [number | null]
+  return code
+}
