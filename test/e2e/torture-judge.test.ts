@@ -8,9 +8,10 @@ import { clientIds, rogueObjectId } from '../support/torture/cast.ts'
 import type { Heard, Outcome } from '../support/torture/clients.ts'
 import type { Evidence } from '../support/torture/evidence.ts'
 import { violationsIn } from '../support/torture/judge.ts'
-import { openSinceLastStart } from '../support/torture/judge-signatures.ts'
+import { owedAfterStop } from '../support/torture/judge-signatures.ts'
 import { lostSince, readLedger } from '../support/torture/ledger-evidence.ts'
 import {
+  beganAtMs,
   elsewhere,
   exchange,
   heardAssertion,
@@ -127,6 +128,11 @@ describe('finds', () => {
       /lives 600 s and not 300 s/,
     ],
     [
+      'an assertion whose signature is wrong',
+      hearing(heardAssertion, { compact: 'header.other.c2lnbmF0dXJl' }),
+      /its signature is wrong/,
+    ],
+    [
       'an assertion for two clients',
       {
         heard: [
@@ -175,12 +181,16 @@ describe('finds', () => {
     expect(violationsIn({ ...sound, ...changes }).join('\n')).toMatch(violation)
   })
 
-  test('a signature without an end after a stop in order, and none after a kill', () => {
-    const start: Entry = startedEntry('1.0.0')
-    expect(openSinceLastStart([start, ...sound.entries]).join('\n')).toMatch(
-      /signature-3 has no end/,
-    )
-    expect(openSinceLastStart([...sound.entries, start])).toEqual([])
+  test('what a service that stopped still owes: the end of a signature, and to say so', () => {
+    const started = startedEntry('1.0.0')
+    const stopped: Entry = { kind: 'service.stopped', atMs: beganAtMs, unproved: 0 }
+    expect(owedAfterStop([started, ...sound.entries, stopped])).toEqual([
+      'the service stopped, and signature signature-3 has no end',
+    ])
+    // A signature of an earlier process, which was killed.
+    expect(owedAfterStop([...sound.entries, started])).toEqual([
+      'the service stopped, and service.started is its last entry',
+    ])
   })
 })
 

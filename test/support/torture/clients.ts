@@ -21,7 +21,9 @@ export type Outcome =
   | {
       readonly kind: 'issued'
       readonly attempt: string
-      /** base64url. */
+      /** The token or assertion, as it came. */
+      readonly compact: string
+      /** Of that, base64url. */
       readonly sha256: string
       readonly claims: JWTPayload
       readonly contractFaults: readonly string[]
@@ -203,12 +205,13 @@ function issuedFrom({ headers, body }: Answer, faults: readonly string[]): Outco
   const members = ['access_token', 'client_assertion', 'value'].flatMap(
     (name) => textIn(body, name) ?? [],
   )
-  const value = members[0] ?? ''
+  const compact = members[0] ?? ''
   return {
     kind: 'issued',
     attempt: attemptIn(headers),
-    sha256: hash('sha256', value, 'base64url'),
-    claims: claimsIn(value),
+    compact,
+    sha256: hash('sha256', compact, 'base64url'),
+    claims: claimsIn(compact),
     contractFaults: faults,
   }
 }

@@ -85,6 +85,10 @@ function nextOnTheWay(open: ReadonlySet<string>, random: SeededRandom): readonly
 const drawn = <T>(from: readonly T[], random: SeededRandom): T =>
   required(from[random.below(from.length)])
 
+/** One fault of each place on the way, whatever they have met before. */
+export const drawOnTheWay = (random: SeededRandom): readonly FaultName[] =>
+  faultsOnTheWay.map((faults) => drawn(faults, random))
+
 /** What the service meets while it starts for the `index`-th time: reads of the vault, and its own identity. */
 export const startFaults = (index: number): readonly FaultName[] =>
   [faultsAt('vault'), identityFaults].map((faults) => required(faults[index % faults.length]))

@@ -74,7 +74,7 @@ export async function surviveFaults(options: FaultOptions): Promise<FaultTally> 
     }
     startsRefused += outcome.startsRefused
     played += life.length
-    const { tally } = await scene.judge()
+    const { tally } = await scene.judge('stopped')
     say(
       `round ${played}, struck by ${struck.size} of ${allFaults.length} faults and ` +
         `${met.size} of ${allPairs.size} pairs: ${describeTally(tally)}`,
@@ -201,14 +201,14 @@ async function untilStruck(scene: Scene, armed: Armed, awaited: readonly FaultNa
  * is one more finding, and nothing excuses it.
  */
 async function signBehindItsBack(scene: Scene): Promise<Tally> {
-  const before = await scene.judge()
+  const before = await scene.judge('stopped')
   const nonces = (await scene.cloud.vaultRecords()).flatMap((record) => nonceIn(record) ?? [])
   const userAgents = [
     'nightly-build/2.1',
     `countersign/1.0.0 (signature-nonce ${required(nonces.at(-1))})`,
   ]
   for (const userAgent of userAgents) await scene.cloud.signBehind(userAgent)
-  const after = await scene.judge()
+  const after = await scene.judge('stopped')
   const added = [...after.findings].filter(([record]) => !before.findings.has(record))
   const unexplained = added.filter(([, kind]) => kind === 'sign.unexplained')
   if (added.length === userAgents.length && unexplained.length === added.length) return after.tally

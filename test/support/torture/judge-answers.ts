@@ -1,3 +1,4 @@
+import { constants, verify, X509Certificate } from 'node:crypto'
 import type { Entry } from '../../../src/ledger/entry.ts'
 import { assertionLifetimeMaxSeconds, clientIds, mayHave } from './cast.ts'
 import type { Heard, Outcome } from './clients.ts'
@@ -34,6 +35,8 @@ interface LedgerIndex {
   readonly assertionIssued: ReadonlyMap<string, EntryOf<'assertion.issued'>>
   readonly exchangeSucceeded: ReadonlyMap<string, EntryOf<'exchange.succeeded'>>
   readonly signatureBegun: ReadonlyMap<string, EntryOf<'signature.begun'>>
+  /** By key. */
+  readonly certificates: ReadonlyMap<string, X509Certificate>
   readonly attemptsFailed: ReadonlySet<string>
   readonly attemptsRefused: ReadonlySet<string>
 }
@@ -45,6 +48,12 @@ const indexOf = (entries: readonly Entry[]): LedgerIndex => ({
   assertionIssued: by(entriesOf(entries, 'assertion.issued'), attemptOf),
   exchangeSucceeded: by(entriesOf(entries, 'exchange.succeeded'), attemptOf),
   signatureBegun: by(entriesOf(entries, 'signature.begun'), attemptOf),
+  certificates: new Map(
+    entriesOf(entries, 'certificate.loaded').map(({ keyId, der }) => [
+      keyId,
+      new X509Certificate(Buffer.from(der, 'base64')),
+    ]),
+  ),
   attemptsFailed: new Set(entriesOf(entries, 'request.failed').map(attemptOf)),
   attemptsRefused: new Set(entriesOf(entries, 'request.refused').map(attemptOf)),
 })
@@ -100,7 +109,7 @@ function tokenEntryViolations(
 
 function assertionEntryViolations(
   heard: Heard,
-  { attempt, sha256 }: Issued,
+  { attempt, sha256, compact }: Issued,
   ledger: LedgerIndex,
 ): readonly string[] {
   const entry = ledger.assertionIssued.get(attempt)
@@ -113,7 +122,25 @@ function assertionEntryViolations(
       begun?.signature === entry.signature && begun.purpose === 'hand-out',
       'its signature was not begun for handing out',
     ],
+    [verifies(compact, ledger.certificates.get(begun?.keyId ?? '')), 'its signature is wrong'],
   ])
+}
+
+/** PS256, by the certificate that the ledger says was loaded (RFC 7518 §3.5). */
+function verifies(compact: string, certificate: X509Certificate | undefined): boolean {
+  if (certificate === undefined) return false
+  const [header = '', payload = '', signature = ''] = compact.split('.')
+  const key = {
+    key: certificate.publicKey,
+    padding: constants.RSA_PKCS1_PSS_PADDING,
+    saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+  }
+  return verify(
+    'sha256',
+    Buffer.from(`${header}.${payload}`),
+    key,
+    Buffer.from(signature, 'base64url'),
+  )
 }
 
 const decisionRules = (

@@ -39,13 +39,17 @@ export function expectedFindings(
   )
 }
 
-/** Signatures that have no end after a process has said that it stops in order. */
-export function openSinceLastStart(entries: readonly Entry[]): readonly string[] {
+/** What a service that stopped in order leaves undone: it has to end what it began, and say that it stops. */
+export function owedAfterStop(entries: readonly Entry[]): readonly string[] {
   const start = entries.findLastIndex(({ kind }) => kind === 'service.started')
   const { begun, ended } = signaturesIn(entries.slice(start))
-  return begun
-    .filter(({ signature }) => !ended.has(signature))
-    .map(({ signature }) => `signature ${signature} has no end, and its process stopped in order`)
+  const last = entries.at(-1)?.kind ?? 'nothing'
+  return [
+    ...begun
+      .filter(({ signature }) => !ended.has(signature))
+      .map(({ signature }) => `the service stopped, and signature ${signature} has no end`),
+    ...(last === 'service.stopped' ? [] : [`the service stopped, and ${last} is its last entry`]),
+  ]
 }
 
 interface Signatures {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Entry } from '../../../src/ledger/entry.ts'
 
@@ -41,9 +42,26 @@ export function readLedger(file: string): LedgerEvidence {
 
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
+/**
+ * Reads a copy: who opens a file that a killed process has left mends it, and nothing here may touch
+ * what is judged.
+ */
 function storedEntries(file: string): readonly StoredEntry[] {
   if (!existsSync(file)) return []
-  const database = new DatabaseSync(file, { readOnly: true })
+  const folder = mkdtempSync(`${file}-copy-`)
+  try {
+    const copy = join(folder, 'copy.db')
+    for (const suffix of ['', '-wal', '-journal']) {
+      if (existsSync(file + suffix)) copyFileSync(file + suffix, copy + suffix)
+    }
+    return entriesIn(copy)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+function entriesIn(file: string): readonly StoredEntry[] {
+  const database = new DatabaseSync(file)
   try {
     const table = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'entry'").get()
     if (table === undefined) return []
@@ -61,4 +79,15 @@ export function lostSince(earlier: LedgerEvidence, now: LedgerEvidence): readonl
   const length = earlier.hashes.length
   const tip = earlier.hashes.at(-1)
   return now.hashes[length - 1] === tip ? [] : [`entry ${length} was durable and is gone`]
+}
+
+/** Keeps everybody from writing into the ledger until it is disposed of. */
+export function holdLedger(file: string): Disposable {
+  const database = new DatabaseSync(file, { timeout: 5000 })
+  database.exec('BEGIN IMMEDIATE')
+  return {
+    [Symbol.dispose]: () => {
+      database.close()
+    },
+  }
 }

@@ -1,12 +1,11 @@
 import type { VaultRecord } from '../../../src/emulator/vault-log/record.ts'
-import type { Entry } from '../../../src/ledger/entry.ts'
 import { reconcile, reportViolations, verifyViolations } from './auditor.ts'
 import { callersAt, type Place, placesOf, worldFor, type WorldOptions } from './cast.ts'
 import { type Client, clientsFor, type Heard } from './clients.ts'
 import { type Cloud, startCloud } from './cloud.ts'
 import { entriesOf } from './evidence.ts'
 import { violationsIn } from './judge.ts'
-import { expectedFindings } from './judge-signatures.ts'
+import { expectedFindings, owedAfterStop } from './judge-signatures.ts'
 import { type LedgerEvidence, lostSince, readLedger } from './ledger-evidence.ts'
 import { type Configuration, configure, type Service, startService } from './service.ts'
 import { openWorkshop, type Workshop } from './workshop.ts'
@@ -22,17 +21,18 @@ export interface Scene extends AsyncDisposable {
   readonly places: readonly Place[]
   readonly clients: readonly Client[]
   readonly heard: Heard[]
+  readonly ledgerFile: string
   startService(): Service
   /**
-   * Holds everything so far against everything else; the service is down or has nothing to do.
+   * Holds everything so far against everything else, while no service runs. One that stopped in order
+   * owes more than one that was killed.
    *
    * @throws Violated
    */
-  judge(): Promise<Judgement>
+  judge(end: 'killed' | 'stopped'): Promise<Judgement>
 }
 
 export interface Judgement {
-  readonly entries: readonly Entry[]
   /** What reconcile reports, by the record that it is about. */
   readonly findings: ReadonlyMap<string, 'sign.assumed' | 'sign.unexplained'>
   readonly tally: Tally
@@ -81,8 +81,9 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     places,
     clients,
     heard,
+    ledgerFile: configuration.ledgerFile,
     startService: () => startService(workshop, cloud, configuration),
-    judge: async () => {
+    judge: async (end) => {
       const now = readLedger(configuration.ledgerFile)
       const records = await cloud.vaultRecords()
       const exchanges = await cloud.exchanges()
@@ -91,13 +92,13 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
       const violations = [
         ...now.faults,
         ...lostSince(before, now),
+        ...(end === 'stopped' ? owedAfterStop(entries) : []),
         ...violationsIn({ places, authority, entries, heard, records, exchanges }),
         ...(await audit({ workshop, cloud, configuration }, now, records)),
       ]
       before = now
       if (violations.length > 0) throw new Violated(violations)
       return {
-        entries,
         findings: expectedFindings(entries, records),
         tally: tallyOf(now, records, heard),
       }

@@ -1,7 +1,8 @@
-import { hash } from 'node:crypto'
+import { constants, hash, sign } from 'node:crypto'
 import type { ExchangeRecord } from '../../../src/emulator/entra/exchange-log.ts'
 import type { VaultRecord } from '../../../src/emulator/vault-log/record.ts'
 import type { Entry } from '../../../src/ledger/entry.ts'
+import { createClientCertificate } from '../client-certificate.ts'
 import { required } from '../required.ts'
 import { vaultRecord } from '../vault-records.ts'
 import { type Caller, callersAt, clientIds, placesOf, serviceObjectId } from './cast.ts'
@@ -17,7 +18,7 @@ export const elsewhere = required(places[1])
 export const workload = required(callersAt(here)[0])
 export const job = required(callersAt(here)[1])
 export const keyId = `https://127.0.0.1:8444/keys/events-signing/${'0'.repeat(32)}`
-const beganAtMs = Date.parse('2026-11-22T04:56:16.000Z')
+export const beganAtMs = Date.parse('2026-11-22T04:56:16.000Z')
 const sha256 = (text: string) => hash('sha256', text, 'base64url')
 const nonceOf = (signature: string) => signature.padEnd(22, '-')
 
@@ -70,7 +71,15 @@ export const record = (signature: string, changes: Partial<VaultRecord> = {}): V
   })
 
 const tokenSha256 = sha256('token')
-const assertionSha256 = sha256('assertion')
+
+const certificate = await createClientCertificate()
+const signature = sign('sha256', Buffer.from('header.payload'), {
+  key: certificate.privateKey,
+  padding: constants.RSA_PKCS1_PSS_PADDING,
+  saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+})
+const assertion = `header.payload.${signature.toString('base64url')}`
+const assertionSha256 = sha256(assertion)
 
 export const heardToken: Heard = {
   caller: workload,
@@ -84,6 +93,7 @@ export const heardToken: Heard = {
   outcome: {
     kind: 'issued',
     attempt: 'attempt-1',
+    compact: 'token',
     sha256: tokenSha256,
     claims: { tid: here.tenantId, appid: clientIds.events, aud: 'https://orders.example' },
     contractFaults: [],
@@ -97,6 +107,7 @@ export const heardAssertion: Heard = {
   outcome: {
     kind: 'issued',
     attempt: 'attempt-2',
+    compact: assertion,
     sha256: assertionSha256,
     claims: {
       iss: clientIds.deploy,
@@ -132,6 +143,15 @@ export const sound: Evidence = {
   places,
   authority,
   entries: [
+    {
+      kind: 'certificate.loaded',
+      atMs: beganAtMs,
+      certificate: 'events',
+      keyId,
+      thumbprintSha256: certificate.x5tS256,
+      notAfterSeconds: beganAtMs / 1000 + 86_400,
+      der: certificate.der.toString('base64'),
+    },
     ...signing('signature-1', 'attempt-1', workload),
     made('signature-1'),
     {
