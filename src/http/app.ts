@@ -1,7 +1,7 @@
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import express, { type Express, type RequestHandler } from 'express'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { writeAnswer } from './answer.ts'
-import { problemAnswer, problemFromFailure } from './problem.ts'
+import { problemHandler } from './problem-handler.ts'
 import { healthRoute, type Readiness, readinessRoute } from './readiness.ts'
 import { RequestProblem } from './request-problem.ts'
 import { assertionRoute } from './v1-assertion.ts'
@@ -44,7 +44,7 @@ export function createApp(deps: AppDeps): Express {
   app.use(() => {
     throw new RequestProblem('not_found', 'See /openapi.yaml for what this service offers.')
   })
-  app.use(problemHandler)
+  app.use(problemHandler(deps.issuance.events))
   return app
 }
 
@@ -66,16 +66,3 @@ const contractRoute = (contract: string): RequestHandler => {
     writeAnswer(response, { status: 200, contentType: 'application/yaml', body: contract })
   }
 }
-
-/** Express finds its error handler by the number of its parameters. */
-const problemHandler: ErrorRequestHandler = (error, _request, response, _next) => {
-  writeAnswer(response, problemAnswer(problemFromFailure(undecodable(error))), {
-    connection: 'close',
-  })
-}
-
-/** The router's own complaint about a path that does not percent-decode. */
-const undecodable = (error: unknown): unknown =>
-  error instanceof URIError
-    ? new RequestProblem('request_invalid', 'The path is not validly percent-encoded.')
-    : error
