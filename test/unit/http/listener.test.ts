@@ -1,0 +1,164 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import tls from 'node:tls'
+import express, { type Express } from 'express'
+import { Agent } from 'undici'
+import { afterEach, describe, expect, test } from 'vitest'
+import { listen, type Listener, type ListenerSettings } from '../../../src/http/listener.ts'
+import { createLoopbackTls } from '../../support/loopback-tls.ts'
+import { sendRaw } from '../../support/raw-http.ts'
+import { required } from '../../support/required.ts'
+
+const host = '127.0.0.1'
+const healthz = 'GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'
+
+let listener: Listener | undefined
+
+afterEach(async () => {
+  await listener?.drain(0)
+  listener = undefined
+})
+
+/** Answers at once, and below `/slow` when it is told to. */
+function app(slow: Promise<void> = Promise.resolve()): Express {
+  const routes = express()
+  routes.get('/healthz', (_request, response) => void response.end('alive'))
+  routes.get('/slow', async (_request, response) => {
+    await slow
+    response.end('at last')
+  })
+  return routes
+}
+
+async function start(
+  transport: ListenerSettings['transport'],
+  routes: Express = app(),
+): Promise<string> {
+  listener = await listen(routes, { host, port: 0, transport })
+  return listener.origin
+}
+
+describe('a plain listener', () => {
+  test('says where it is, with the port that it took', async () => {
+    const origin = await start({ kind: 'plain' })
+
+    expect(origin).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
+    expect(await (await fetch(`${origin}/healthz`)).text()).toBe('alive')
+  })
+
+  test('does not start where somebody else listens', async () => {
+    const { port } = new URL(await start({ kind: 'plain' }))
+
+    await expect(
+      listen(app(), { host, port: Number(port), transport: { kind: 'plain' } }),
+    ).rejects.toMatchObject({ code: 'EADDRINUSE' })
+  })
+})
+
+describe('a listener with TLS', () => {
+  const { key, cert } = createLoopbackTls()
+
+  async function startTls(): Promise<string> {
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-tls-'))
+    const [certFile, keyFile] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
+    writeFileSync(certFile, cert)
+    writeFileSync(keyFile, key)
+    try {
+      return await start({ kind: 'tls', certFile, keyFile })
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }
+
+  test('shows its certificate, and answers no plain request', async () => {
+    const origin = await startTls()
+    const agent = new Agent({ connect: { ca: cert } })
+    const { body } = await agent.request({ origin, path: '/healthz', method: 'GET' })
+
+    expect(origin).toMatch(/^https:/)
+    expect(await body.text()).toBe('alive')
+    expect(await sendRaw(origin, healthz)).not.toContain('alive')
+    await agent.close()
+  })
+
+  test('speaks nothing older than TLS 1.2', async () => {
+    const { port } = new URL(await startTls())
+    const speak = async (maxVersion: 'TLSv1.1' | 'TLSv1.2') => {
+      // The client would itself refuse the old version, were it not told to be careless.
+      const careless = { minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } as const
+      const socket = tls.connect({ host, port: Number(port), ca: cert, ...careless, maxVersion })
+      try {
+        await once(socket, 'secureConnect')
+        return socket.getProtocol()
+      } finally {
+        socket.destroy()
+      }
+    }
+
+    expect(await speak('TLSv1.2')).toBe('TLSv1.2')
+    await expect(speak('TLSv1.1')).rejects.toMatchObject({
+      code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
+    })
+  })
+})
+
+describe('a listener behind a proxy', () => {
+  test.each([['127.0.0.1'], ['127.0.0.0/8'], ['::1', '127.0.0.1/32']])(
+    'answers the addresses that it was given: %s',
+    async (...addresses) => {
+      const origin = await start({ kind: 'behind-proxy', addresses })
+
+      expect(await sendRaw(origin, healthz)).toContain('alive')
+    },
+  )
+
+  test.each([['10.0.0.5'], ['10.0.0.0/8', '::1'], ['127.0.0.2']])(
+    'cuts everybody else off without a word: %s',
+    async (...addresses) => {
+      const origin = await start({ kind: 'behind-proxy', addresses })
+
+      expect(await sendRaw(origin, healthz).catch(() => '')).toBe('')
+    },
+  )
+})
+
+describe('draining', () => {
+  test('waits for an answer that is under way, and takes no new connection', async () => {
+    const { promise: slow, resolve: answer } = Promise.withResolvers<undefined>()
+    const origin = await start({ kind: 'plain' }, app(slow))
+    const asked = fetch(`${origin}/slow`)
+    // The request is there when another that came later has been answered.
+    await fetch(`${origin}/healthz`)
+    const drained = required(listener).drain(10_000)
+
+    await expect(fetch(`${origin}/healthz`)).rejects.toThrow()
+    answer(undefined)
+    expect(await (await asked).text()).toBe('at last')
+    await drained
+  })
+
+  test('does not wait for connections that ask nothing', async () => {
+    const origin = await start({ kind: 'plain' })
+    const { hostname, port } = new URL(origin)
+    const idle = connect(Number(port), hostname)
+    await once(idle, 'connect')
+    await fetch(`${origin}/healthz`)
+
+    const startedMs = performance.now()
+    await required(listener).drain(10_000)
+    expect(performance.now() - startedMs).toBeLessThan(5000)
+    idle.destroy()
+  })
+
+  test('cuts off at its deadline what does not end', async () => {
+    const never = new Promise<void>(() => undefined)
+    const origin = await start({ kind: 'plain' }, app(never))
+    const asked = fetch(`${origin}/slow`)
+    await fetch(`${origin}/healthz`)
+
+    await Promise.all([expect(asked).rejects.toThrow(), required(listener).drain(200)])
+  })
+})
