@@ -49,6 +49,11 @@ test('finds nothing where everything fits together', () => {
   expect(violationsIn(sound)).toEqual([])
 })
 
+test('takes it that nothing more could be written, when that is what the client was told', () => {
+  const heard = [...sound.heard, declined(503, 'ledger_unavailable', 'attempt-3')]
+  expect(violationsIn({ ...sound, heard })).toEqual([])
+})
+
 describe('finds', () => {
   test.each<readonly [string, Partial<Evidence>, RegExp]>([
     ['a signature that was never begun', without('signature.begun'), /was never begun/],

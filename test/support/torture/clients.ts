@@ -44,7 +44,8 @@ export interface Client {
   readonly token: string
 }
 
-export interface Load {
+/** Clients that ask and ask; disposing of it stops them too. */
+export interface Load extends AsyncDisposable {
   /** No more asks from now on. Resolves, when the last one has its answer, with all that was heard. */
   stop(): Promise<readonly Heard[]>
 }
@@ -86,12 +87,16 @@ export function startLoad(
   }
   const working = Promise.all(Array.from({ length: concurrency }, work))
 
+  const stop = async () => {
+    stopped = true
+    await working
+    await agent.destroy()
+    return heard
+  }
   return {
-    stop: async () => {
-      stopped = true
-      await working
-      await agent.destroy()
-      return heard
+    stop,
+    [Symbol.asyncDispose]: async () => {
+      await stop()
     },
   }
 }

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { VaultRecord } from '../../../src/emulator/vault-log/record.ts'
 import type { Entry } from '../../../src/ledger/entry.ts'
 import { serviceObjectId } from './cast.ts'
+import type { Heard } from './clients.ts'
 import { by, entriesOf, type EntryOf, type Evidence } from './evidence.ts'
 
 type Begun = EntryOf<'signature.begun'>
@@ -15,10 +16,7 @@ export function signatureViolations({ entries, records, heard }: Evidence): read
     ...ours.flatMap((record) => recordViolations(record, signatures)),
     ...repeated(ours, signatures),
     ...madeWithoutRecord(signatures, ours),
-    ...answeredWithoutEnd(
-      signatures,
-      heard.flatMap(({ outcome }) => (outcome.kind === 'lost' ? [] : [outcome.attempt])),
-    ),
+    ...answeredWithoutEnd(signatures, heard),
     ...secretOperations(records),
   ]
 }
@@ -130,12 +128,18 @@ function madeWithoutRecord({ ended }: Signatures, ours: readonly VaultRecord[]):
     .map(({ signature }) => `signature ${signature} was made, and the vault has no record of it`)
 }
 
-/** Whoever leads a signature is answered when its end is written, and not before. */
+/** Whoever leads a signature is answered when its end is written, unless nothing can be written. */
 function answeredWithoutEnd(
   { begun, ended }: Signatures,
-  answeredAttempts: readonly string[],
+  heard: readonly Heard[],
 ): readonly string[] {
-  const answered = new Set(answeredAttempts)
+  const answered = new Set(
+    heard.flatMap(({ outcome }) => {
+      if (outcome.kind === 'lost') return []
+      const unwritten = outcome.kind === 'declined' && outcome.code === 'ledger_unavailable'
+      return unwritten ? [] : [outcome.attempt]
+    }),
+  )
   return begun
     .filter(({ attempt, signature }) => answered.has(attempt) && !ended.has(signature))
     .map(({ attempt }) => `attempt ${attempt} was answered before its signature had an end`)

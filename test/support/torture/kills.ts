@@ -72,7 +72,7 @@ const describeDeath = ({ after, ms, faults, heldMs }: Death) =>
 async function killAt(scene: Scene, death: Death, random: SeededRandom): Promise<void> {
   await slowDown(scene)
   const service = scene.startService()
-  const load = startLoad(service.origin, () => scene.clients, random)
+  await using load = startLoad(service.origin, () => scene.clients, random)
   if (death.after === 'ready') await service.ready
   for (const fault of death.faults) await scene.cloud.arm(fault)
   await delay(death.ms)
@@ -93,7 +93,7 @@ const stoppingMs = 50
 async function liveInOrder(scene: Scene, random: SeededRandom): Promise<Tally> {
   await slowDown(scene)
   const service = scene.startService()
-  const load = startLoad(service.origin, () => scene.clients, random)
+  await using load = startLoad(service.origin, () => scene.clients, random)
   await service.ready
   await delay(lifeMs)
   const ended = service.program.end('SIGTERM')

@@ -18,9 +18,11 @@ export interface Program {
   /**
    * Resolves with the first line of standard output that passes, and with undefined when the process
    * ends before there is one. To be asked for before the line can have been written.
+   *
+   * @throws Error when neither happens within a minute.
    */
   firstLine(passes: (line: string) => boolean): Promise<string | undefined>
-  /** Sends the signal and waits until the process has ended. */
+  /** Sends the signal and waits until the process has ended; after a minute it is killed. */
   end(signal: NodeJS.Signals): Promise<Exit>
   readonly ended: Promise<Exit>
   /** The end of what it wrote, for who wants to know what went wrong. */
@@ -122,6 +124,8 @@ function startGuard(): Guard {
 }
 
 const linesKept = 60
+/** More than anything here takes on a machine that has a lot else to do. */
+const patienceMs = 60_000
 
 function programFrom(child: ChildProcess): Program {
   const kept: string[] = []
@@ -143,18 +147,28 @@ function programFrom(child: ChildProcess): Program {
   return {
     processId: child.pid,
     firstLine: async (passes) => {
-      const { promise, resolve: found } = Promise.withResolvers<string>()
+      const { promise, resolve: found, reject } = Promise.withResolvers<string>()
+      const impatience = setTimeout(() => {
+        reject(new Error(`waited for a line for a minute:\n${kept.join('\n')}`))
+      }, patienceMs)
       const offer = (line: string) => {
         if (passes(line)) found(line)
       }
       expected.add(offer)
-      const line = await Promise.race([promise, ended])
-      expected.delete(offer)
-      return typeof line === 'string' ? line : undefined
+      try {
+        const line = await Promise.race([promise, ended])
+        return typeof line === 'string' ? line : undefined
+      } finally {
+        clearTimeout(impatience)
+        expected.delete(offer)
+      }
     },
-    end: (signal) => {
+    end: async (signal) => {
       child.kill(signal)
-      return ended
+      const impatience = setTimeout(() => child.kill('SIGKILL'), patienceMs)
+      const exit = await ended
+      clearTimeout(impatience)
+      return exit
     },
     ended,
     lastLines: () => kept.join('\n'),
