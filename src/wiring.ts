@@ -66,7 +66,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const fetcher = createJsonFetcher()
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
-  const signer = createKeyVaultSigner(access, `countersign/${options.version}`)
+  const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
   const tokenEndpoint = createEntraTokenEndpoint(config.cloud.authority, entraAgent)
   const callers = createJwtCallerIdentifier({
     issuers: config.issuers.map((issuer) => issuerSettings(issuer, config)),

@@ -1,18 +1,23 @@
 /**
- * Runs something that can be aborted, and aborts it when its time is up, with an error whose name is
- * `TimeoutError`. The timer ends with the work: under load, timers that outlive it by seconds cost
- * more than the work does.
+ * Runs something that can be aborted, and ends when its time is up with an error whose name is
+ * `TimeoutError`, whatever the work does: some credentials ignore the signal. What the work still
+ * comes to is then nobody's.
+ *
+ * The timer ends with the work: under load, timers that outlive it by seconds cost more than the work.
  */
 export async function withDeadline<T>(
   timeoutMs: number,
   act: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController()
+  const late = Promise.withResolvers<never>()
   const timer = setTimeout(() => {
-    controller.abort(new DOMException('the deadline has passed', 'TimeoutError'))
+    const error = new DOMException('the deadline has passed', 'TimeoutError')
+    late.reject(error)
+    controller.abort(error)
   }, timeoutMs)
   try {
-    return await act(controller.signal)
+    return await Promise.race([act(controller.signal), late.promise])
   } finally {
     clearTimeout(timer)
   }

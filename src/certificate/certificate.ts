@@ -11,7 +11,6 @@ export interface Certificate {
   readonly thumbprintSha1: string
   /** base64url of SHA-256 over the DER (`x5t#S256`, RFC 7515 §4.1.8): Key Vault does not tell it. */
   readonly thumbprintSha256: string
-  readonly notBeforeSeconds: number
   readonly notAfterSeconds: number
 }
 

@@ -115,14 +115,20 @@ function provenCertificate(
   }
   return {
     name: location.name,
-    key: { keyId: key.id, publicKey },
+    key: {
+      keyId: key.id,
+      publicKey,
+      notBeforeSeconds: secondsOf(key.properties.notBefore),
+      notAfterSeconds: secondsOf(key.properties.expiresOn),
+    },
     der,
     thumbprintSha1: hash('sha1', der, 'base64url'),
     thumbprintSha256: hash('sha256', der, 'base64url'),
-    notBeforeSeconds,
     notAfterSeconds,
   }
 }
+
+const secondsOf = (time: Date | undefined) => time && Math.floor(time.getTime() / 1000)
 
 /**
  * What speaks against using the key at all. A certificate's policy says whether the secret interface
@@ -133,6 +139,7 @@ function keyObjection(
   certificate: KeyVaultCertificateWithPolicy,
   key: KeyVaultKey,
 ): CertificateErrorCode | undefined {
+  if (key.keyType !== 'RSA-HSM' && key.keyType !== 'RSA') return 'CERTIFICATE_NOT_RSA'
   const operations: readonly string[] = key.keyOperations ?? []
   if (!operations.includes('sign') || !operations.includes('verify')) {
     return 'CERTIFICATE_KEY_CANNOT_SIGN'
@@ -160,14 +167,17 @@ function parsedCertificate(der: Buffer): X509Certificate | undefined {
 function publicKeyFrom(key: KeyVaultKey): KeyObject | undefined {
   const { n, e } = key.key ?? {}
   if (n === undefined || e === undefined) return undefined
-  return createPublicKey({
-    key: {
-      kty: 'RSA',
-      n: Buffer.from(n).toString('base64url'),
-      e: Buffer.from(e).toString('base64url'),
-    },
-    format: 'jwk',
-  })
+  const jwk = {
+    kty: 'RSA',
+    n: Buffer.from(n).toString('base64url'),
+    e: Buffer.from(e).toString('base64url'),
+  }
+  try {
+    return createPublicKey({ key: jwk, format: 'jwk' })
+  } catch {
+    // Not a key: the caller of this function says so with its own code.
+    return undefined
+  }
 }
 
 /** Smaller keys are refused by RFC 7518 §3.3 and §3.5. */

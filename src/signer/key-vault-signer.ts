@@ -4,8 +4,9 @@ import {
   KeyClient,
   parseKeyVaultKeyIdentifier,
 } from '@azure/keyvault-keys'
+import type { Clock } from '../base/clock.ts'
 import { withDeadline } from '../base/deadline.ts'
-import type { SignatureAlgorithm } from '../base/signing-key.ts'
+import type { SignatureAlgorithm, SigningKey } from '../base/signing-key.ts'
 import type { VaultAccess } from '../vault-access/vault-access.ts'
 import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
 import { type Signature, type Signer, SignerError, type SignRequest } from './signer.ts'
@@ -17,7 +18,7 @@ import { type Signature, type Signer, SignerError, type SignRequest } from './si
  *
  * @param product Name and version for the User-Agent, such as `countersign/1.0.0`.
  */
-export function createKeyVaultSigner(access: VaultAccess, product: string): Signer {
+export function createKeyVaultSigner(access: VaultAccess, product: string, clock: Clock): Signer {
   const vaults = new Map<string, KeyClient>()
   const prepared = new Map<string, CryptographyClient>()
 
@@ -32,6 +33,7 @@ export function createKeyVaultSigner(access: VaultAccess, product: string): Sign
   return {
     prepare: async (key) => {
       if (prepared.has(key.keyId)) return
+      assertValid(key, clock.nowSeconds())
       const { vaultUrl, name, version } = parseKeyVaultKeyIdentifier(key.keyId)
       if (version === undefined) throw new TypeError('a signing key is named with its version')
       const client = vaultClient(vaultUrl).getCryptographyClient(name, { keyVersion: version })
@@ -41,9 +43,17 @@ export function createKeyVaultSigner(access: VaultAccess, product: string): Sign
     sign: async (request) => {
       const client = prepared.get(request.key.keyId)
       if (client === undefined) throw new TypeError('prepare the key before signing with it')
+      assertValid(request.key, clock.nowSeconds())
       return verified(request, await askVault(client, request, product))
     },
   }
+}
+
+/** The SDK would refuse it too, with an error that does not say whether anything was sent. */
+function assertValid({ notBeforeSeconds, notAfterSeconds }: SigningKey, nowSeconds: number): void {
+  const begun = notBeforeSeconds === undefined || notBeforeSeconds <= nowSeconds
+  const ended = notAfterSeconds !== undefined && notAfterSeconds <= nowSeconds
+  if (!begun || ended) throw new SignerError('SIGNER_KEY_OUTSIDE_VALIDITY', 'no')
 }
 
 /**
@@ -83,7 +93,7 @@ async function askVault(
         },
         // Called for refusals too: a signature that was denied has a record in the vault's log as well.
         onResponse: (response) => {
-          vaultRequestId = response.headers.get('x-ms-request-id')
+          vaultRequestId = response.headers.get('x-ms-request-id')?.slice(0, requestIdMax)
         },
       }),
     )
@@ -108,6 +118,9 @@ function verified(request: SignRequest, reply: VaultReply): Signature {
   if (vaultRequestId === undefined) throw new SignerError('SIGNER_UNACCOUNTABLE', 'unknown')
   return { value, vaultRequestId }
 }
+
+/** A GUID; whatever is longer is not one, and the ledger need not hold it whole. */
+const requestIdMax = 128
 
 /** RFC 7518 §3.3 and §3.5: the salt of PS256 is as long as its hash. */
 const paddingOf: Record<SignatureAlgorithm, { padding: number; saltLength?: number }> = {

@@ -65,7 +65,7 @@ async function post(
       const text = await boundedText(response.body)
       return {
         status: response.statusCode,
-        traceId: headerOf(response.headers, 'x-ms-request-id'),
+        traceId: headerOf(response.headers, 'x-ms-request-id')?.slice(0, 128),
         retryAfterSeconds: secondsFrom(headerOf(response.headers, 'retry-after')),
         body: parseJson(text),
       }
@@ -124,6 +124,12 @@ function transportError(error: unknown): TokenEndpointError {
   return new TokenEndpointError('ENTRA_UNAVAILABLE', applied, { cause: error })
 }
 
+/** Ids go into the ledger, whose canonical form has no place for lone surrogates. */
+const wellFormed = z
+  .string()
+  .max(64)
+  .refine((text) => text.isWellFormed())
+
 /** Numbers on v2; strings on v1 and from some proxies. */
 const tokenAnswerSchema = z.object({
   access_token: z.string().min(1),
@@ -152,14 +158,14 @@ function utiOf(accessToken: string): string | undefined {
   const payload = accessToken.split('.')[1]
   if (payload === undefined) return undefined
   const claims = parseJson(Buffer.from(payload, 'base64url').toString('utf8'))
-  const parsed = z.object({ uti: z.string().max(64) }).safeParse(claims)
+  const parsed = z.object({ uti: wellFormed }).safeParse(claims)
   return parsed.success ? parsed.data.uti : undefined
 }
 
 const errorAnswerSchema = z.object({
   error: z.string(),
   error_codes: z.array(z.int()).max(16).optional(),
-  trace_id: z.string().max(64).optional(),
+  trace_id: wellFormed.optional(),
 })
 
 function refuse(answer: Answer): never {

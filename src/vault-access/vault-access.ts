@@ -17,7 +17,7 @@ export interface VaultAccess {
 
 export interface VaultClientOptions {
   readonly httpClient: HttpClient
-  /** Ours alone retries: a retried POST is a second signature that the ledger would not know. */
+  /** Nobody retries: a retried POST is a second signature that the ledger would not know. */
   readonly retryOptions: { readonly maxRetries: 0 }
   /** True for loopback vaults only: their host can never match the resource of the challenge. */
   readonly disableChallengeResourceVerification: boolean
@@ -25,6 +25,9 @@ export interface VaultClientOptions {
 
 /** The vault is one host: a few dozen connections carry all that its budget allows. */
 const connectionsMax = 64
+
+/** Bundles are a few KiB. */
+const answerBytesMax = 1024 * 1024
 
 /** Nobody waits for it but the start, which tries again. */
 const readTimeoutMs = 15_000
@@ -38,7 +41,11 @@ export async function createVaultAccess(options: {
   readonly clientId: string | undefined
   readonly loopbackVaults: boolean
 }): Promise<VaultAccess> {
-  const agent = new Agent({ connections: connectionsMax, keepAliveTimeout: 60_000 })
+  const agent = new Agent({
+    connections: connectionsMax,
+    keepAliveTimeout: 60_000,
+    maxResponseSize: answerBytesMax,
+  })
   return {
     credential: await credentialFrom(options.kind, options.clientId),
     clientOptions: {

@@ -42,7 +42,7 @@ beforeAll(async () => {
   })
   access = vaultAccessTo(emulator, 'signer')
   key = await readKey()
-  signer = createKeyVaultSigner(access, 'countersign/0.0.0')
+  signer = createKeyVaultSigner(access, 'countersign/0.0.0', systemClock)
   await signer.prepare(key)
 })
 
@@ -122,7 +122,7 @@ test('an answer that takes longer than it may is a time-out, perhaps applied', a
 })
 
 test('a cold key is prepared by reading it, and never by signing', async () => {
-  const cold = createKeyVaultSigner(access, 'countersign/0.0.0')
+  const cold = createKeyVaultSigner(access, 'countersign/0.0.0', systemClock)
   const records = await emulator.recordsOf(() => cold.prepare(key))
   expect(new Set(records.map(({ operationName }) => operationName))).toEqual(new Set(['KeyGet']))
 })
@@ -138,14 +138,45 @@ test('a vault that says nothing is not waited for when the key is prepared', asy
     status: 503,
   })
   const impatient = vaultAccessTo(emulator, 'signer', 300)
-  const preparing = createKeyVaultSigner(impatient, 'countersign/0.0.0').prepare(key)
+  const preparing = createKeyVaultSigner(impatient, 'countersign/0.0.0', systemClock).prepare(key)
   await expect(preparing).rejects.toMatchObject({ code: 'SIGNER_TIMEOUT', transient: true })
   await impatient.close()
 })
 
+test.each([
+  ['has ended', { notAfterSeconds: systemClock.nowSeconds() }],
+  ['has not begun', { notBeforeSeconds: systemClock.nowSeconds() + 3600 }],
+])('a key whose time %s is not asked for a signature', async (_case, times) => {
+  const signing = signer.sign({
+    key: { ...key, ...times },
+    algorithm: 'PS256',
+    signingInput: 'a.b',
+    signatureId: newSignatureId(),
+    nonce: 'n',
+    timeoutMs: 5000,
+  })
+  const records = await emulator.recordsOf(async () => {
+    await expect(signing).rejects.toMatchObject({
+      code: 'SIGNER_KEY_OUTSIDE_VALIDITY',
+      applied: 'no',
+    })
+  })
+  expect(records).toEqual([])
+})
+
+test('a credential that never answers is not waited for, though it ignores the signal', async () => {
+  const silent = {
+    ...access,
+    readTimeoutMs: 200,
+    credential: { getToken: () => new Promise<never>(() => undefined) },
+  }
+  const preparing = createKeyVaultSigner(silent, 'countersign/0.0.0', systemClock).prepare(key)
+  await expect(preparing).rejects.toMatchObject({ code: 'SIGNER_TIMEOUT', transient: true })
+})
+
 test('an identity without the sign role is refused, and the vault has a record of it', async () => {
   const auditor = vaultAccessTo(emulator, 'auditor')
-  const other = createKeyVaultSigner(auditor, 'countersign/0.0.0')
+  const other = createKeyVaultSigner(auditor, 'countersign/0.0.0', systemClock)
   await other.prepare(key)
   const signing = other.sign({
     key,
@@ -164,13 +195,13 @@ test('an identity without the sign role is refused, and the vault has a record o
 
 test('an identity that may not even read the key is told when the key is prepared', async () => {
   const bystander = vaultAccessTo(emulator, 'bystander')
-  const preparing = createKeyVaultSigner(bystander, 'countersign/0.0.0').prepare(key)
+  const preparing = createKeyVaultSigner(bystander, 'countersign/0.0.0', systemClock).prepare(key)
   await expect(preparing).rejects.toMatchObject({ code: 'SIGNER_FORBIDDEN', applied: 'no' })
   await bystander.close()
 })
 
 test('a vault that is not there is unavailable, and nothing was applied', async () => {
-  const away = createKeyVaultSigner(access, 'countersign/0.0.0')
+  const away = createKeyVaultSigner(access, 'countersign/0.0.0', systemClock)
   const nowhere = {
     ...key,
     keyId: 'https://127.0.0.1:9/keys/signing/0123456789abcdef0123456789abcdef',
