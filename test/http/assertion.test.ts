@@ -37,6 +37,8 @@ describe('POST /v1/assertion', () => {
       client_id: cast.deployClientId,
       token_endpoint: tokenEndpoint(),
     })
+    expect(answer.expires_in).toBeGreaterThan(290)
+    expect(answer.expires_in).toBeLessThanOrEqual(300)
     const { jti, exp, nbf, iat, ...claims } = decodeJwt(answer.client_assertion)
     expect(claims).toEqual({
       iss: cast.deployClientId,

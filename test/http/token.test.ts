@@ -29,6 +29,8 @@ describe('a granted caller', () => {
 
     expect(answer).toMatchObject({ token_type: 'Bearer' })
     expect(answer.expires_in).toBeGreaterThan(3500)
+    // Counted from when it was asked for, so never more than it has.
+    expect(answer.expires_in).toBeLessThanOrEqual(3599)
     const keys = createRemoteJWKSet(
       new URL('/common/discovery/v2.0/keys', service.emulator.endpoints.authority),
     )
