@@ -14,9 +14,9 @@ export type LoadedAll =
       readonly problems: readonly ConfigurationProblem[]
     }
 
-/** Reads `countersign.yaml` and the folder of grants that it names. Never throws. */
+/** What is needed to serve: `countersign.yaml`, the files and the folder of grants that it names. Never throws. */
 export async function loadAll(file: string, nowSeconds: number): Promise<LoadedAll> {
-  const loaded = await loadConfig(file)
+  const loaded = await loadConfig(file, 'must-be-here')
   if (!loaded.ok) return loaded
   const { config, warnings } = loaded
   const folder = await readGrantFolder(config.grants.folder)

@@ -51,6 +51,12 @@ export class EnvironmentError extends Error {
   override readonly name = 'EnvironmentError'
 }
 
+/** The environment of a process that we start: ours, and what it is given besides. */
+export const childEnvironment = (more: Readonly<Record<string, string>>) => ({
+  ...process.env,
+  ...more,
+})
+
 type Variables = Readonly<Partial<Record<string, string>>>
 
 /** @throws EnvironmentError for a value that cannot be taken. */

@@ -14,6 +14,7 @@ import { configForm, type ConfigForm } from './config-form.ts'
 import { checkIssuers, issuersFrom } from './issuers.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
 import { outlineOf, type ConfigOutline } from './config-outline.ts'
+import { checkPemFiles, type PemFiles } from './pem-files.ts'
 import { parseTenantsFile } from './tenants-file.ts'
 
 export type LoadedConfig =
@@ -32,12 +33,15 @@ export type LoadedConfig =
     }
 
 /**
- * Reads `countersign.yaml` and the files with tenants that it names. What is wrong with them is an
- * answer and never thrown. Files with keys and certificates are left to those who use them.
+ * Reads `countersign.yaml` and the files with tenants, certificates and keys that it names. What is
+ * wrong with them is an answer and never thrown.
  *
  * @param file As the operator named it: problems repeat it, and paths in it start at its folder.
  */
-export async function loadConfig(file: string): Promise<LoadedConfig> {
+export async function loadConfig(
+  file: string,
+  pemFiles: PemFiles = 'may-be-elsewhere',
+): Promise<LoadedConfig> {
   const problems: ConfigurationProblem[] = []
   const root = await readRoot(file, problems)
   if (root === undefined) return { ok: false, problems }
@@ -46,6 +50,7 @@ export async function loadConfig(file: string): Promise<LoadedConfig> {
   const form = root.read(configForm)
   checkTogether(root)
   const tenants = await readTenantsFiles(root.at('applications'), dirname(file), problems)
+  await checkPemFiles(root, dirname(file), pemFiles)
   const inOrder = problems.toSorted(byPlace)
   if (form === undefined || problems.some(({ severity }) => severity === 'error')) {
     const outline = isMap(root.value) ? { outline: outlineOf(root, folder, tenants) } : {}

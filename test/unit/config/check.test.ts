@@ -52,8 +52,9 @@ describe('countersign check on what is wrong', () => {
     const broken = [...invalid, ...valid].flatMap(({ expected }) => problemsOf(expected).join('\n'))
     const missing = rules.filter((rule) => !broken.some((text) => text.includes(`${rule}: `)))
     expect(rules.length).toBeGreaterThan(30)
-    // A file of more than a million characters has its test where YAML is read.
-    expect(missing).toEqual(['yaml.too-long'])
+    // A file of more than a million characters has its test where YAML is read. A private key is in
+    // no fixture: its test is in pem-files.test.ts.
+    expect(missing.toSorted()).toEqual(['key-of-another-certificate', 'yaml.too-long'])
   })
 })
 

@@ -1,0 +1,96 @@
+import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { isAbsolute, join } from 'node:path'
+import { readTextFile } from '../base/text-file.ts'
+import type { YamlPart } from '../base/yaml-part.ts'
+
+/**
+ * `must-be-here` is for the machine that serves: a file that cannot be read is an error. Elsewhere,
+ * such as where a pull request is checked or a ledger is reconciled, it is a warning. What a file
+ * says is looked at either way, when it can be.
+ */
+export type PemFiles = 'must-be-here' | 'may-be-elsewhere'
+
+/**
+ * Reads the certificates and the key that `listen` and `trust` name, so that none of them is found
+ * wanting only after the service has begun to start. Nothing of a key is kept.
+ *
+ * @param folder Where relative paths start.
+ */
+export async function checkPemFiles(
+  root: YamlPart,
+  folder: string,
+  pemFiles: PemFiles,
+): Promise<void> {
+  const read = (part: YamlPart) => readPem(part, folder, pemFiles)
+  for (const [, part] of root.at('trust').at('caFiles').parts()) {
+    checkCertificates(part, await read(part))
+  }
+  const tls = root.at('listen').at('tls')
+  const [certFile, keyFile] = [tls.at('certFile'), tls.at('keyFile')]
+  const leaf = checkCertificates(certFile, await read(certFile))
+  const publicKey = checkKey(keyFile, await read(keyFile))
+  if (leaf === undefined || publicKey === undefined || leaf.publicKey.equals(publicKey)) return
+  keyFile.report(
+    'key-of-another-certificate',
+    `\`${keyFile.name}\` is not the key of the first certificate in \`${certFile.name}\`: name the two that belong together, the service's own certificate first.`,
+  )
+}
+
+/** Undefined when the file says nothing here, or after reporting that it cannot be read. */
+async function readPem(
+  part: YamlPart,
+  folder: string,
+  pemFiles: PemFiles,
+): Promise<string | undefined> {
+  const { value } = part
+  if (typeof value !== 'string' || value === '') return undefined
+  const reading = await readTextFile(isAbsolute(value) ? value : join(folder, value))
+  if (reading.ok) return reading.text
+  part.report(
+    'pem-file',
+    `The file of \`${part.name}\` cannot be read. ${reading.fault}`,
+    pemFiles === 'must-be-here' ? 'error' : 'warning',
+  )
+  return undefined
+}
+
+/** The first of a file whose certificates are all sound. */
+function checkCertificates(part: YamlPart, text: string | undefined): X509Certificate | undefined {
+  if (text === undefined) return undefined
+  const blocks = [...text.matchAll(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g)]
+  if (blocks.length === 0) {
+    part.report('no-certificate', `The file of \`${part.name}\` must be PEM with a certificate.`)
+  }
+  const certificates = blocks.map(([block]) => sound(() => new X509Certificate(block)))
+  const broken = blocks[certificates.indexOf(undefined)]
+  if (broken === undefined) return certificates[0]
+  const line = text.slice(0, broken.index).split('\n').length
+  part.report(
+    'broken-certificate',
+    `The certificate in line ${line} of the file of \`${part.name}\` is damaged: put it there again, or remove it.`,
+  )
+  return undefined
+}
+
+/** The public part, which is enough to tell whose key it is. */
+function checkKey(part: YamlPart, text: string | undefined): KeyObject | undefined {
+  if (text === undefined) return undefined
+  const [block] = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^]*?-----END \1-----/.exec(text) ?? []
+  const publicKey = block === undefined ? undefined : sound(() => createPublicKey(block))
+  if (publicKey === undefined) {
+    part.report(
+      'no-key',
+      `The file of \`${part.name}\` must be PEM with a private key that has no passphrase.`,
+    )
+  }
+  return publicKey
+}
+
+/** What OpenSSL says of a text that it cannot parse is nothing that an operator could use. */
+function sound<Parsed>(parse: () => Parsed): Parsed | undefined {
+  try {
+    return parse()
+  } catch {
+    return undefined
+  }
+}
