@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { Secret } from '../base/secret.ts'
 import type { CallerEnvironment } from '../config/environment.ts'
+import { parseBearerUrl, sendBearer } from './bearer-request.ts'
 
 /**
  * The caller's own token: from the file that is named, else from the environment, else from the CI
@@ -33,12 +34,12 @@ async function askGitHub(
   { requestUrl, requestToken }: NonNullable<CallerEnvironment['githubActions']>,
   audience: string,
 ): Promise<Secret<string>> {
-  const url = new URL(requestUrl)
+  const url = parseBearerUrl(requestUrl, 'ACTIONS_ID_TOKEN_REQUEST_URL')
   url.searchParams.set('audience', audience)
-  const response = await fetch(url, {
-    headers: { accept: 'application/json', authorization: `Bearer ${requestToken.reveal()}` },
-    signal: AbortSignal.timeout(10_000),
-    redirect: 'error',
+  const response = await sendBearer(url, requestToken, {
+    method: 'GET',
+    headers: { accept: 'application/json' },
+    timeoutMs: 10_000,
   })
   const answer = requestUrlAnswer.safeParse(await response.json().catch(() => undefined))
   if (!response.ok || !answer.success) {

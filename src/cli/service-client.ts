@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import type { Secret } from '../base/secret.ts'
+import { parseBearerUrl, sendBearer } from './bearer-request.ts'
+import { serviceUrlName } from './request-options.ts'
 
 const problemSchema = z.object({
   title: z.string(),
@@ -11,7 +13,8 @@ const problemSchema = z.object({
 /**
  * Asks a route of the service, and checks its answer.
  *
- * @throws Error with the words of the problem when the service says no.
+ * @throws Error with the words of the problem when the service says no, and in one sentence when it
+ *   cannot be reached or is something else.
  */
 export async function askService<Schema extends z.ZodType>(
   url: string,
@@ -19,24 +22,22 @@ export async function askService<Schema extends z.ZodType>(
   body: object,
   schema: Schema,
 ): Promise<z.output<Schema>> {
-  const response = await fetch(url, {
+  const response = await sendBearer(parseBearerUrl(url, serviceUrlName), callerToken, {
     method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      authorization: `Bearer ${callerToken.reveal()}`,
-    },
+    headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(30_000),
-    redirect: 'error',
+    timeoutMs: 30_000,
   })
   const answer: unknown = await response.json().catch(() => undefined)
-  if (response.ok) return schema.parse(answer)
+  if (!response.ok) throw new Error(refusalFrom(answer, response.status))
+  const expected = schema.safeParse(answer)
+  if (expected.success) return expected.data
+  throw new Error(`${url} answered with something else than Countersign does: check the URL`)
+}
+
+function refusalFrom(answer: unknown, status: number): string {
   const problem = problemSchema.safeParse(answer)
-  throw new Error(
-    problem.success
-      ? refusalText(problem.data)
-      : `the service answered with status ${response.status}`,
-  )
+  return problem.success ? refusalText(problem.data) : `the service answered with status ${status}`
 }
 
 function refusalText({
