@@ -7,7 +7,6 @@ import {
   assertLedger,
   ensureSchema,
   LedgerFileError,
-  lockWaitMs,
   rowColumns,
   rowFrom,
   sqliteBusy,
@@ -24,21 +23,28 @@ export interface LedgerWriter {
   close(): void
 }
 
+export interface LedgerWriterOptions {
+  /** How long opening waits for another program to let go of the file: for a service that just closes. */
+  readonly lockWaitMs: number
+  /** How long a commit waits for a write lock: SQLite waits before it begins, so nothing is in doubt. */
+  readonly commitLockWaitMs: number
+}
+
 /**
  * Opens the file, or creates it readable by its owner alone (an existing one keeps the mode that the
  * operator gave it).
  *
  * @throws LedgerFileError when another process writes it, or its tip does not verify.
  */
-export function openLedgerWriter(file: string): LedgerWriter {
+export function openLedgerWriter(file: string, options: LedgerWriterOptions): LedgerWriter {
   return asLedgerFileError(file, () => {
     createForOwner(file)
     const path = realpathSync(file)
     // SQLite opens what it may not write all the same, and would tell at the first entry.
     accessSync(path, constants.W_OK)
-    const claim = claimFile(`${path}-writer`, file)
+    const claim = claimFile(`${path}-writer`, file, options.lockWaitMs)
     try {
-      const { db, tip } = openAtTip(path, file)
+      const { db, tip } = openAtTip(path, file, options)
       return writerFrom(db, tip, claim)
     } catch (error) {
       claim.close()
@@ -63,9 +69,9 @@ function createForOwner(file: string): void {
  * Exclusive use, as an exclusive transaction on an empty file beside the ledger: SQLite's lock ends
  * with the process however it dies, and leaves the ledger itself open to readers.
  */
-function claimFile(claimPath: string, file: string): DatabaseSync {
+function claimFile(claimPath: string, file: string, lockWaitMs: number): DatabaseSync {
   createForOwner(claimPath)
-  const claim = new DatabaseSync(claimPath)
+  const claim = new DatabaseSync(claimPath, { timeout: lockWaitMs })
   try {
     // Nothing is ever written to it, so it needs no journal that a crash would leave behind.
     claim.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
@@ -79,20 +85,26 @@ function claimFile(claimPath: string, file: string): DatabaseSync {
   }
 }
 
-function openAtTip(path: string, file: string): { db: DatabaseSync; tip: Link } {
+function openAtTip(
+  path: string,
+  file: string,
+  { lockWaitMs, commitLockWaitMs }: LedgerWriterOptions,
+): { db: DatabaseSync; tip: Link } {
   const db = new DatabaseSync(path, { timeout: lockWaitMs })
   try {
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     ensureSchema(db)
     assertLedger(db, file)
-    return { db, tip: verifiedTip(db, file) }
+    const tip = verifiedTip(db, file)
+    db.exec(`PRAGMA busy_timeout = ${commitLockWaitMs}`)
+    return { db, tip }
   } catch (error) {
     db.close()
     throw error
   }
 }
 
-/** The cheap check: the last entry continues the one before it. All of them take `verifyLedger`. */
+/** The cheap check: the last entry continues the one before it. Only `verifyChain` looks at all of them. */
 function verifiedTip(db: DatabaseSync, file: string): Link {
   const select = db.prepare(`SELECT ${rowColumns} FROM entry ORDER BY sequence DESC LIMIT 2`)
   const [last, beforeLast] = select.all().map(rowFrom)

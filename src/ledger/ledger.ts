@@ -3,27 +3,35 @@ import type { Entry } from './entry.ts'
 /**
  * Where everything that the service does is written before it counts.
  *
- * Safe for any number of concurrent callers: what waits at one moment is committed together. The
- * ledger does not retry, and after a failure that leaves its state in doubt it refuses until it is
- * opened again.
+ * Safe for any number of concurrent callers: what waits at one moment is committed together. No commit
+ * is tried twice. After one that failed the ledger refuses appends until it has, by itself and after a
+ * pause that grows while failures follow one another, opened its store again and verified its tip;
+ * entries that are appended then follow whatever is durable.
  */
 export interface Ledger {
   /**
    * Appends the entries, adjacent and in this order, in one commit. When the promise resolves they
    * are durable: written and synced to the disk or the database's.
    *
-   * @throws LedgerError when they are not, or may not be; whoever waits must then not act.
+   * @throws LedgerError when they are not, or may not be; whoever waits must then not act. Entries of
+   *   a commit that failed may turn out to be there, all of them or none.
    * @throws RangeError for a text without canonical form (a lone surrogate), and nothing is appended.
    */
   append(entries: readonly Entry[]): Promise<void>
-  /** Whether the last commit worked: readiness reads it, nothing is written. */
+  /**
+   * Whether appends are taken: not from a commit that failed until the store was opened again, and not
+   * after closing. Readiness reads it, nothing is written.
+   */
   healthy(): boolean
-  /** Waits for what was appended, then closes; appends after it are refused. */
+  /**
+   * Waits for what was appended, then closes; appends after it are refused. A store that hangs is
+   * waited for no longer than a few commits may take, and then left behind.
+   */
   close(): Promise<void>
 }
 
 export type LedgerErrorCode =
-  | 'LEDGER_UNAVAILABLE' // the commit failed or the writer is gone
+  | 'LEDGER_UNAVAILABLE' // a commit failed, or the store is not open again after one that did
   | 'LEDGER_OVERLOADED' // more is waiting than may wait
   | 'LEDGER_CLOSED' // the service is stopping
 

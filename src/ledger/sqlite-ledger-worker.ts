@@ -11,6 +11,9 @@ import type { LedgerWriter } from './ledger-writer.ts'
 
 export interface WorkerInput {
   readonly file: string
+  /** See `SqliteLedgerOptions`. */
+  readonly commitTimeoutMs: number
+  readonly lockWaitMs: number
 }
 
 /** One commit, or the end. */
@@ -28,12 +31,17 @@ const report = (message: FromWorker) => {
   port.postMessage(message)
 }
 
-const writer = openOrRefuse((workerData as WorkerInput).file)
+/** Of the time that a commit may take; the rest is for the commit itself. */
+const lockWaitShare = 0.9
+
+const writer = openOrRefuse(workerData as WorkerInput)
 if (writer !== undefined) serve(writer)
 
-function openOrRefuse(file: string): LedgerWriter | undefined {
+function openOrRefuse(input: WorkerInput): LedgerWriter | undefined {
+  const { file, lockWaitMs, commitTimeoutMs } = input
+  const commitLockWaitMs = Math.floor(commitTimeoutMs * lockWaitShare)
   try {
-    return openLedgerWriter(file)
+    return openLedgerWriter(file, { lockWaitMs, commitLockWaitMs })
   } catch (error) {
     if (!(error instanceof LedgerFileError)) throw error
     report({ kind: 'refused', code: error.code, message: error.message })

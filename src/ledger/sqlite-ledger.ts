@@ -1,18 +1,24 @@
-import { Worker } from 'node:worker_threads'
 import { canonicalEntry } from './chain.ts'
 import type { Entry } from './entry.ts'
-import { LedgerFileError } from './ledger-file.ts'
+import { lockWaitMs as usualLockWaitMs } from './ledger-file.ts'
+import { settlesWithin, startLedgerThread } from './ledger-thread.ts'
+import type { LedgerThread, LedgerThreadEvents } from './ledger-thread.ts'
 import { LedgerError } from './ledger.ts'
 import type { Ledger, LedgerErrorCode } from './ledger.ts'
-import type { FromWorker, ToWorker, WorkerInput } from './sqlite-ledger-worker.ts'
+import type { WorkerInput } from './sqlite-ledger-worker.ts'
 
 export interface SqliteLedgerOptions {
   /** Created when it is not there. On a local disk: SQLite's locks do not hold on network file systems. */
   readonly file: string
   /** Entries that may wait for their commit; 50,000 unless said, some 30 MB of them. */
   readonly waitingEntriesMax?: number
-  /** A commit that takes longer counts as failed; 10 s unless said: a disk that slow serves nobody. */
+  /**
+   * A commit that takes longer counts as failed; 10 s unless said: a disk that slow serves nobody.
+   * Most of it may be spent waiting for another program that has the file locked.
+   */
   readonly commitTimeoutMs?: number
+  /** How long opening waits for a writer that just closes; 2 s unless said. */
+  readonly lockWaitMs?: number
 }
 
 /**
@@ -23,27 +29,19 @@ export interface SqliteLedgerOptions {
  */
 export async function createSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
   const { file, waitingEntriesMax = 50_000, commitTimeoutMs = 10_000 } = options
-  const worker = new Worker(workerUrl, { workerData: { file } satisfies WorkerInput })
-  await opened(worker)
-  return new SqliteLedger(worker, waitingEntriesMax, commitTimeoutMs)
+  const { lockWaitMs = usualLockWaitMs } = options
+  const ledger = new SqliteLedger({ file, commitTimeoutMs, lockWaitMs }, waitingEntriesMax)
+  await ledger.open()
+  return ledger
 }
 
-/** Source runs by type stripping and finds `.ts`; the build leaves `.js`. */
-const workerUrl = new URL(
-  import.meta.url.endsWith('.ts') ? './sqlite-ledger-worker.ts' : './sqlite-ledger-worker.js',
-  import.meta.url,
-)
+const reopenDelayMinMs = 1000
+/** A disk that was mended is found so within half a minute. */
+const reopenDelayMaxMs = 30_000
 
-function opened(worker: Worker): Promise<void> {
-  return new Promise((resolve, reject) => {
-    worker.once('error', reject)
-    worker.once('message', (message: FromWorker) => {
-      worker.off('error', reject)
-      if (message.kind === 'opened') resolve()
-      if (message.kind === 'refused') reject(new LedgerFileError(message.code, message.message))
-    })
-  })
-}
+/** How long to leave the file alone after so many failures since the last commit that worked: 1 or more. */
+export const reopenDelayMs = (failures: number): number =>
+  Math.min(reopenDelayMinMs * 2 ** (failures - 1), reopenDelayMaxMs)
 
 interface Append {
   readonly canonicalEntries: readonly string[]
@@ -52,40 +50,43 @@ interface Append {
 }
 
 class SqliteLedger implements Ledger {
-  readonly #worker: Worker
-  readonly #exited: Promise<void>
+  readonly #input: WorkerInput
   readonly #waitingEntriesMax: number
-  readonly #commitTimeoutMs: number
-  /** What the worker commits now: one commit at a time, so the order of appends is the order of entries. */
+  readonly #events: LedgerThreadEvents
+  /** The latest; of no use while there is a refusal. */
+  #thread: LedgerThread | undefined
+  /** What the thread commits now: one commit at a time, so the order of appends is the order of entries. */
   #committing: readonly Append[] = []
-  #commitDeadline: NodeJS.Timeout | undefined
   /** What the next commit will hold. */
   #waiting: Append[] = []
   #sendIsScheduled = false
   /** Of both. */
   #unsettledEntries = 0
   #lastAccepted: Promise<undefined> = Promise.resolve(undefined)
-  /** What every append is told from now on; undefined while the ledger works. */
+  /** What every append is told meanwhile; undefined while the ledger works. */
   #refusal: { readonly code: LedgerErrorCode; readonly cause?: unknown } | undefined
+  /** Since the last commit that worked. */
+  #failures = 0
+  #reopenTimer: NodeJS.Timeout | undefined
+  #reopening: Promise<void> = Promise.resolve()
+  #isClosing = false
   #closed: Promise<void> | undefined
 
-  constructor(worker: Worker, waitingEntriesMax: number, commitTimeoutMs: number) {
-    this.#worker = worker
+  constructor(input: WorkerInput, waitingEntriesMax: number) {
+    this.#input = input
     this.#waitingEntriesMax = waitingEntriesMax
-    this.#commitTimeoutMs = commitTimeoutMs
-    this.#exited = new Promise((resolve) => {
-      worker.once('exit', () => {
-        this.#fail(new Error('the thread that writes the ledger has ended'))
-        resolve()
-      })
-    })
-    worker.on('error', (error) => {
-      this.#fail(error)
-    })
-    worker.on('message', (message: FromWorker) => {
-      if (message.kind === 'committed') this.#committed()
-      if (message.kind === 'failed') this.#fail(message.cause)
-    })
+    this.#events = {
+      committed: () => {
+        this.#committed()
+      },
+      failed: (cause) => {
+        this.#fail(cause)
+      },
+    }
+  }
+
+  async open(): Promise<void> {
+    this.#thread = await startLedgerThread(this.#input, this.#events)
   }
 
   async append(entries: readonly Entry[]): Promise<void> {
@@ -109,10 +110,12 @@ class SqliteLedger implements Ledger {
   }
 
   async #drainAndEnd(): Promise<void> {
-    this.#refusal ??= { code: 'LEDGER_CLOSED' }
+    this.#isClosing = true
+    this.#refusal = { code: 'LEDGER_CLOSED' }
+    clearTimeout(this.#reopenTimer)
     await Promise.allSettled([this.#lastAccepted])
-    this.#post('close')
-    await this.#exited
+    await settlesWithin(this.#reopening, this.#input.commitTimeoutMs)
+    await this.#thread?.end()
   }
 
   #assertRoomFor(count: number): void {
@@ -138,14 +141,11 @@ class SqliteLedger implements Ledger {
     if (this.#waiting.length === 0) return
     this.#committing = this.#waiting
     this.#waiting = []
-    this.#post({ commit: this.#committing.flatMap((append) => append.canonicalEntries) })
-    this.#commitDeadline = setTimeout(() => {
-      this.#fail(new Error(`a commit took longer than ${this.#commitTimeoutMs} ms`))
-    }, this.#commitTimeoutMs)
+    this.#thread?.commit(this.#committing.flatMap((append) => append.canonicalEntries))
   }
 
   #committed(): void {
-    clearTimeout(this.#commitDeadline)
+    this.#failures = 0
     const durable = this.#committing
     this.#committing = []
     // The disk works while the appends are settled.
@@ -156,18 +156,40 @@ class SqliteLedger implements Ledger {
     }
   }
 
-  /** The disk may hold what was being committed, or not: nobody may act on it, nothing may follow it. */
+  /**
+   * The disk may hold what was being committed, or not: nobody may act on it, and nothing may follow
+   * it before the file was opened again and says where it ends.
+   */
   #fail(cause: unknown): void {
-    clearTimeout(this.#commitDeadline)
-    this.#refusal ??= { code: 'LEDGER_UNAVAILABLE', cause }
     const failed = [...this.#committing, ...this.#waiting]
     this.#committing = []
     this.#waiting = []
     this.#unsettledEntries = 0
+    this.#refuseAndReopenLater(cause)
     for (const { reject } of failed) reject(new LedgerError('LEDGER_UNAVAILABLE', { cause }))
   }
 
-  #post(message: ToWorker): void {
-    this.#worker.postMessage(message)
+  #refuseAndReopenLater(cause: unknown): void {
+    if (this.#isClosing) return
+    this.#refusal = { code: 'LEDGER_UNAVAILABLE', cause }
+    this.#failures += 1
+    this.#reopenTimer = setTimeout(() => {
+      this.#reopening = this.#reopen()
+    }, reopenDelayMs(this.#failures))
+  }
+
+  /** By a new thread, which is refused the file for as long as the one before it has not let go of it. */
+  async #reopen(): Promise<void> {
+    try {
+      const thread = await startLedgerThread(this.#input, this.#events)
+      if (this.#isClosing) {
+        await thread.end()
+        return
+      }
+      this.#thread = thread
+      this.#refusal = undefined
+    } catch (cause) {
+      this.#refuseAndReopenLater(cause)
+    }
   }
 }

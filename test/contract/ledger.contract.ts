@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { setTimeout } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { startedEntry } from '../support/entries.ts'
@@ -11,6 +12,7 @@ export interface LedgerStore {
   entries(): readonly Entry[]
   /** From now on the store refuses every write, as a full disk does. */
   breakWrites(): void
+  mendWrites(): void
   remove(): void
 }
 
@@ -91,7 +93,7 @@ export function describeLedger(name: string, createStore: () => LedgerStore): vo
       expect(store.entries()).toEqual([startedEntry('1')])
     })
 
-    it('rejects everyone who waited for a commit that failed, and refuses from then on', async () => {
+    it('rejects everyone who waited for a commit that failed, and refuses at once what comes after', async () => {
       await ledger.append([startedEntry('1')])
       store.breakWrites()
       const waiting = ['2', '3', '4'].map((text) => ledger.append([startedEntry(text)]))
@@ -103,5 +105,34 @@ export function describeLedger(name: string, createStore: () => LedgerStore): vo
       })
       expect(store.entries()).toEqual([startedEntry('1')])
     })
+
+    it('goes on from its tip by itself when the store can be written again', async () => {
+      await ledger.append([startedEntry('1')])
+      store.breakWrites()
+      await expect(ledger.append([startedEntry('2')])).rejects.toThrow('LEDGER_UNAVAILABLE')
+      store.mendWrites()
+      await healthyAgain(ledger)
+      await Promise.all(['3', '4'].map((text) => ledger.append([startedEntry(text)])))
+      expect(store.entries()).toEqual(['1', '3', '4'].map(startedEntry))
+    })
+
+    it('does not come back once it is closed', async () => {
+      store.breakWrites()
+      await expect(ledger.append([startedEntry('1')])).rejects.toThrow('LEDGER_UNAVAILABLE')
+      await ledger.close()
+      store.mendWrites()
+      await setTimeout(1500)
+      expect(ledger.healthy()).toBe(false)
+      await expect(ledger.append([startedEntry('2')])).rejects.toThrow('LEDGER_CLOSED')
+    })
   })
 }
+
+/** A ledger tries for the first time within a second or so. */
+export const healthyAgain = (ledger: Ledger) =>
+  vi.waitFor(
+    () => {
+      expect(ledger.healthy()).toBe(true)
+    },
+    { timeout: 10_000 },
+  )

@@ -17,7 +17,8 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
-import { createSqliteLedger } from '../../../src/ledger/sqlite-ledger.ts'
+import { createSqliteLedger, reopenDelayMs } from '../../../src/ledger/sqlite-ledger.ts'
+import { healthyAgain } from '../../contract/ledger.contract.ts'
 import { startedEntry } from '../../support/entries.ts'
 import { changeFile, createSqliteStore, verifiedEntries } from '../../support/ledger-store.ts'
 
@@ -46,6 +47,8 @@ const writeOnce = (version: string) =>
   withLedger(async (ledger) => {
     await ledger.append([startedEntry(version)])
   })
+
+const openAtOnce = () => createSqliteLedger({ file: store.file, lockWaitMs: 0 })
 
 describe('the file of a SQLite ledger', () => {
   it('is for its owner alone, with everything beside it', async () => {
@@ -81,7 +84,7 @@ describe('the file of a SQLite ledger', () => {
     symlinkSync(store.file, beside('alias.db'))
     await withLedger(async (ledger) => {
       for (const file of [store.file, beside('alias.db')]) {
-        await expect(createSqliteLedger({ file })).rejects.toMatchObject({
+        await expect(createSqliteLedger({ file, lockWaitMs: 0 })).rejects.toMatchObject({
           name: 'LedgerFileError',
           code: 'LEDGER_IN_USE',
           message: `another process is writing the ledger ${file}`,
@@ -90,10 +93,23 @@ describe('the file of a SQLite ledger', () => {
       // Neither the refusals nor the readers took the lock away.
       await ledger.append([startedEntry('1')])
       expect(verifiedEntries(store.file)).toHaveLength(1)
-      await expect(store.open()).rejects.toMatchObject({ code: 'LEDGER_IN_USE' })
+      await expect(openAtOnce()).rejects.toMatchObject({ code: 'LEDGER_IN_USE' })
     })
     await writeOnce('2')
     expect(verifiedEntries(store.file)).toHaveLength(2)
+  })
+
+  it('waits for a writer that just closes, and takes over from it', async () => {
+    const before = await store.open()
+    await before.append([startedEntry('before')])
+    const opening = createSqliteLedger({ file: store.file, lockWaitMs: 10_000 })
+    await setTimeout(300)
+    await before.append([startedEntry('last')])
+    await before.close()
+    const after = await opening
+    await after.append([startedEntry('after')])
+    await after.close()
+    expect(verifiedEntries(store.file)).toEqual(['before', 'last', 'after'].map(startedEntry))
   })
 })
 
@@ -107,8 +123,9 @@ describe('a writer that should not be there', () => {
         code: 'LEDGER_UNAVAILABLE',
       })
       expect(ledger.healthy()).toBe(false)
+      await healthyAgain(ledger)
+      await ledger.append([startedEntry('3')])
     })
-    await writeOnce('3')
     expect(verifiedEntries(store.file)).toHaveLength(3)
   })
 })
@@ -175,21 +192,107 @@ describe('opening a SQLite ledger', () => {
   })
 })
 
-describe('a commit that does not end', () => {
-  it('is a failure after its deadline, and what it left behind is found at the next opening', async () => {
-    const ledger = await createSqliteLedger({ file: store.file, commitTimeoutMs: 100 })
+describe('another program that has the file locked', () => {
+  const lock = () => {
     const somebodyElse = new DatabaseSync(store.file)
     somebodyElse.exec('BEGIN IMMEDIATE')
+    return somebodyElse
+  }
+
+  it('is waited for: nobody is told of a failure', async () => {
+    await withLedger(async (ledger) => {
+      const somebodyElse = lock()
+      const append = ledger.append([startedEntry('1')])
+      // More than the wait for opening, less than a commit may take.
+      await setTimeout(2500)
+      expect(ledger.healthy()).toBe(true)
+      somebodyElse.close()
+      await append
+      expect(verifiedEntries(store.file)).toEqual([startedEntry('1')])
+    })
+  })
+
+  it('is waited for no longer than a commit may take; then nothing was written, and all goes on without a restart', async () => {
+    const ledger = await createSqliteLedger({ file: store.file, commitTimeoutMs: 1000 })
+    const somebodyElse = lock()
+    await expect(ledger.append([startedEntry('refused')])).rejects.toMatchObject({
+      code: 'LEDGER_UNAVAILABLE',
+      cause: expect.objectContaining({ message: 'database is locked' }) as unknown,
+    })
+    expect(ledger.healthy()).toBe(false)
+    somebodyElse.close()
+
+    await healthyAgain(ledger)
+    await ledger.append([startedEntry('after')])
+    await ledger.close()
+    expect(verifiedEntries(store.file)).toEqual([startedEntry('after')])
+  })
+})
+
+describe('a commit that does not end', () => {
+  /** The commit takes a second or so inside of SQLite, where nothing can interrupt it. */
+  const slowDown = () => {
+    changeFile(
+      store.file,
+      `CREATE TRIGGER slow BEFORE INSERT ON entry BEGIN
+         SELECT max(n) FROM (WITH RECURSIVE c(n) AS
+           (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 6000000) SELECT n FROM c);
+       END`,
+    )
+  }
+
+  it('is a failure after its deadline, and the ledger goes on behind whatever it left', async () => {
+    const ledger = await createSqliteLedger({ file: store.file, commitTimeoutMs: 100 })
+    slowDown()
     await expect(ledger.append([startedEntry('late')])).rejects.toMatchObject({
       code: 'LEDGER_UNAVAILABLE',
       cause: new Error('a commit took longer than 100 ms'),
     })
     expect(ledger.healthy()).toBe(false)
-    somebodyElse.close()
-    await ledger.close()
+    changeFile(store.file, 'DROP TRIGGER slow')
 
-    await writeOnce('after')
-    expect(verifiedEntries(store.file)).toEqual(['late', 'after'].map(startedEntry))
+    await healthyAgain(ledger)
+    await ledger.append([startedEntry('after')])
+    await ledger.close()
+    expect(verifiedEntries(store.file).at(-1)).toEqual(startedEntry('after'))
+  })
+
+  it('does not hold up closing for longer than a few commits may take', async () => {
+    const ledger = await createSqliteLedger({ file: store.file, commitTimeoutMs: 100 })
+    slowDown()
+    const append = ledger.append([startedEntry('late')])
+    const startedAt = performance.now()
+    await Promise.all([ledger.close(), expect(append).rejects.toThrow('LEDGER_UNAVAILABLE')])
+    expect(performance.now() - startedAt).toBeLessThan(600)
+    // The thread lets go of the file when SQLite lets go of the thread.
+    await (await createSqliteLedger({ file: store.file, lockWaitMs: 10_000 })).close()
+    expect(verifiedEntries(store.file).length).toBeLessThanOrEqual(1)
+  })
+})
+
+describe('a ledger that failed', () => {
+  it('stays refused while its tip does not verify, and says so to whoever asks', async () => {
+    const ledger = await store.open()
+    await ledger.append(['1', '2'].map(startedEntry))
+    store.breakWrites()
+    await expect(ledger.append([startedEntry('3')])).rejects.toThrow('LEDGER_UNAVAILABLE')
+    changeFile(
+      store.file,
+      "DROP TRIGGER full; UPDATE entry SET canonical = '{}' WHERE sequence = 2",
+    )
+    await setTimeout(1500)
+    expect(ledger.healthy()).toBe(false)
+    await expect(ledger.append([startedEntry('3')])).rejects.toMatchObject({
+      code: 'LEDGER_UNAVAILABLE',
+      cause: expect.objectContaining({ code: 'LEDGER_TIP_BROKEN' }) as unknown,
+    })
+    await ledger.close()
+  })
+
+  it('leaves the file alone for a second, then for longer, and never for more than half a minute', () => {
+    expect([1, 2, 3, 5, 6, 7, 2000].map(reopenDelayMs)).toEqual([
+      1000, 2000, 4000, 16_000, 30_000, 30_000, 30_000,
+    ])
   })
 })
 
@@ -198,7 +301,7 @@ describe('a process that dies', () => {
     const child = startAppender(process.execPath)
     const exited = once(child, 'exit')
     while (acknowledged().length === 0) await setTimeout(5)
-    await expect(store.open()).rejects.toMatchObject({ code: 'LEDGER_IN_USE' })
+    await expect(openAtOnce()).rejects.toMatchObject({ code: 'LEDGER_IN_USE' })
     await setTimeout(round * 30 + Math.random() * 30)
     child.kill('SIGKILL')
     expect(await exited).toEqual([null, 'SIGKILL'])

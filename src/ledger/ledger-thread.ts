@@ -1,0 +1,123 @@
+import { Worker } from 'node:worker_threads'
+import { LedgerFileError } from './ledger-file.ts'
+import type { FromWorker, ToWorker, WorkerInput } from './sqlite-ledger-worker.ts'
+
+/** What becomes of the commits of a thread. */
+export interface LedgerThreadEvents {
+  committed(): void
+  /** Once at most, and nothing after it: a commit failed or took too long, or the thread is gone. */
+  failed(cause: unknown): void
+}
+
+/** Source runs by type stripping and finds `.ts`; the build leaves `.js`. */
+const workerUrl = new URL(
+  import.meta.url.endsWith('.ts') ? './sqlite-ledger-worker.ts' : './sqlite-ledger-worker.js',
+  import.meta.url,
+)
+
+/**
+ * Starts a thread that opens the file and verifies its tip.
+ *
+ * @throws LedgerFileError when the file is in use, is no ledger, or its tip does not verify.
+ */
+export async function startLedgerThread(
+  input: WorkerInput,
+  events: LedgerThreadEvents,
+): Promise<LedgerThread> {
+  const worker = new Worker(workerUrl, { workerData: input })
+  await opened(worker)
+  return new LedgerThread(worker, input.commitTimeoutMs, events)
+}
+
+function opened(worker: Worker): Promise<void> {
+  return new Promise((resolve, reject) => {
+    worker.once('error', reject)
+    worker.once('exit', () => {
+      reject(new Error('the thread that opens the ledger has ended'))
+    })
+    worker.once('message', (message: FromWorker) => {
+      worker.off('error', reject)
+      if (message.kind === 'opened') resolve()
+      if (message.kind === 'refused') reject(new LedgerFileError(message.code, message.message))
+    })
+  })
+}
+
+/** The thread that owns the file of a ledger until its first failure: one commit at a time. */
+export class LedgerThread {
+  readonly #worker: Worker
+  readonly #commitTimeoutMs: number
+  readonly #events: LedgerThreadEvents
+  readonly #exited: Promise<void>
+  #deadline: NodeJS.Timeout | undefined
+  #isOver = false
+
+  constructor(worker: Worker, commitTimeoutMs: number, events: LedgerThreadEvents) {
+    this.#worker = worker
+    this.#commitTimeoutMs = commitTimeoutMs
+    this.#events = events
+    this.#exited = new Promise((resolve) => {
+      worker.once('exit', () => {
+        this.#fail(new Error('the thread that writes the ledger has ended'))
+        resolve()
+      })
+    })
+    worker.on('error', (error) => {
+      this.#fail(error)
+    })
+    worker.on('message', (message: FromWorker) => {
+      if (message.kind === 'committed') this.#committed()
+      if (message.kind === 'failed') this.#fail(message.cause)
+    })
+  }
+
+  commit(canonicalEntries: readonly string[]): void {
+    this.#post({ commit: canonicalEntries })
+    this.#deadline = setTimeout(() => {
+      this.#fail(new Error(`a commit took longer than ${this.#commitTimeoutMs} ms`))
+    }, this.#commitTimeoutMs)
+  }
+
+  /** Closes the file. A thread that the disk holds up is left to end when the disk lets it. */
+  async end(): Promise<void> {
+    this.#isOver = true
+    this.#post('close')
+    if (await settlesWithin(this.#exited, this.#commitTimeoutMs)) return
+    void this.#worker.terminate()
+    this.#worker.unref()
+  }
+
+  #committed(): void {
+    if (this.#isOver) return
+    clearTimeout(this.#deadline)
+    this.#events.committed()
+  }
+
+  #fail(cause: unknown): void {
+    clearTimeout(this.#deadline)
+    if (this.#isOver) return
+    this.#isOver = true
+    // It gives the file back when it has ended, and not before: until then nobody else can claim it.
+    void this.#worker.terminate()
+    this.#events.failed(cause)
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message)
+  }
+}
+
+/** False when the time is over first. */
+export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const { promise: isOver, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(resolve, ms, false)
+  const settled = () => {
+    resolve(true)
+  }
+  promise.then(settled, settled)
+  try {
+    return await isOver
+  } finally {
+    clearTimeout(timer)
+  }
+}
