@@ -1,4 +1,5 @@
 import type { IssuerName, TenantId } from '../base/ids.ts'
+import type { Grant } from './grant.ts'
 import type { Policy } from './policy.ts'
 
 /** One power that callers of several issuers have. */
@@ -16,26 +17,66 @@ export interface SharedPower {
  * separate need separate applications.
  */
 export function sharedPowers({ grants }: Policy): readonly SharedPower[] {
-  const reaches = grants.flatMap(({ issuer, permissions }) =>
-    [...permissions].flatMap(([power, terms]) =>
-      terms.flatMap(({ tenants }) => [...tenants].map((tenant) => ({ power, tenant, issuer }))),
-    ),
-  )
-  return [...Map.groupBy(reaches, ({ power }) => power)]
+  return [...issuersByReach(grants)]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([power, ofPower]) => {
-      const sharers = [...Map.groupBy(ofPower, ({ tenant }) => tenant)]
-        .map(([tenant, reach]) => ({ tenant, issuers: issuersOf(reach) }))
-        .filter(({ issuers }) => issuers.length > 1)
-      const bySharers = Map.groupBy(sharers, ({ issuers }) => issuers.join(' '))
-      const inOrder = [...bySharers].toSorted(([a], [b]) => (a < b ? -1 : 1))
-      return inOrder.map(([, same]) => ({
-        power,
-        tenants: same.map(({ tenant }) => tenant).toSorted(),
-        issuers: same[0]?.issuers ?? [],
-      }))
-    })
+    .flatMap(([power, reaches]) => sharersOf(reaches).map((sharers) => ({ power, ...sharers })))
 }
 
-const issuersOf = (reach: readonly { readonly issuer: IssuerName }[]) =>
-  [...new Set(reach.map(({ issuer }) => issuer))].toSorted()
+/**
+ * Which issuers' callers reach a set of tenants. "Any listed tenant" is one and the same set in all
+ * grants, so that a hundred grants over a hundred thousand tenants are one reach, not ten million.
+ */
+type Reaches = Map<ReadonlySet<TenantId>, Set<IssuerName>>
+
+/** By power. */
+function issuersByReach(grants: readonly Grant[]): ReadonlyMap<string, Reaches> {
+  const byPower = new Map<string, Reaches>()
+  for (const { issuer, permissions } of grants) {
+    for (const [power, terms] of permissions) {
+      const reaches = byPower.get(power) ?? new Map<ReadonlySet<TenantId>, Set<IssuerName>>()
+      byPower.set(power, reaches)
+      for (const { tenants } of terms) {
+        reaches.set(tenants, (reaches.get(tenants) ?? new Set()).add(issuer))
+      }
+    }
+  }
+  return byPower
+}
+
+type Sharers = Omit<SharedPower, 'power'>
+
+/** Tenants whose issuers are the same stand together; those with one issuer share nothing. */
+function sharersOf(reaches: Reaches): readonly Sharers[] {
+  const everybody = new Set([...reaches.values()].flatMap((issuers) => [...issuers]))
+  if (everybody.size < 2) return []
+  const byTenant = crowdsByTenant(reaches)
+  const byCrowd = Map.groupBy(byTenant.keys(), (tenant) => byTenant.get(tenant) ?? '')
+  return [...byCrowd]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([crowd, tenants]) => ({ tenants, issuers: namesIn(crowd) }))
+    .filter(({ issuers }) => issuers.length > 1)
+    .map(({ tenants, issuers }) => ({ tenants: tenants.toSorted(), issuers }))
+}
+
+/** Names of issuers in order, with a space between: one text for each combination that occurs. */
+type Crowd = string
+
+const namesIn = (crowd: Crowd) => crowd.split(' ') as IssuerName[]
+
+/** A tenant meets each set that it is in once, and each combination is put together once a set. */
+function crowdsByTenant(reaches: Reaches): ReadonlyMap<TenantId, Crowd> {
+  const byTenant = new Map<TenantId, Crowd>()
+  for (const [tenants, issuers] of reaches) {
+    const joined = new Map<Crowd | undefined, Crowd>()
+    for (const tenant of tenants) {
+      const before = byTenant.get(tenant)
+      const crowd = joined.get(before) ?? join(before, issuers)
+      joined.set(before, crowd)
+      byTenant.set(tenant, crowd)
+    }
+  }
+  return byTenant
+}
+
+const join = (crowd: Crowd | undefined, issuers: ReadonlySet<IssuerName>): Crowd =>
+  [...new Set([...(crowd === undefined ? [] : namesIn(crowd)), ...issuers])].toSorted().join(' ')
