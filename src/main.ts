@@ -3,11 +3,10 @@ import tls from 'node:tls'
 import type { Logger } from 'pino'
 import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
 import type { Clock } from './base/clock.ts'
-import { CertificateError } from './certificate/certificate.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
-import { SignerError } from './signer/signer.ts'
+import { isTransient } from './issuance/credentials.ts'
 import { createService, type Service } from './wiring.ts'
 
 /** Everything that `countersign serve` has found out before it begins. */
@@ -21,7 +20,7 @@ export interface ServeOptions {
   readonly contractFile: string
 }
 
-/** In-flight requests may wait for a vault and a token endpoint; no platform waits longer than this. */
+/** In-flight requests may wait for a vault and a token endpoint. Give the platform's own limit more than this. */
 const drainDeadlineMs = 25_000
 const proofsEveryMs = 15_000
 const turnedAwayEveryMs = 10_000
@@ -42,6 +41,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const stop = stopSignal()
   const service = await createService({ ...options, policy: options.policy.policy })
   try {
+    await announce(service, options)
     const listener = await listen(service.app, config.listen)
     logger.info({ origin: listener.origin }, 'listening')
     await serveUntil(stop, service, listener, options)
@@ -58,7 +58,8 @@ async function serveUntil(
   options: ServeOptions,
 ): Promise<void> {
   try {
-    await start(service, options, stop)
+    await proveCertificates(service, options.logger, stop)
+    if (!stop.aborted) options.logger.info({ grants: options.policy.policy.grants.length }, 'ready')
     const tasks = startTasks(service, options.logger)
     if (!stop.aborted) await aborted(stop)
     await drain(service, listener, tasks, options)
@@ -88,14 +89,15 @@ function stopSignal(): AbortSignal {
 
 const aborted = (signal: AbortSignal) =>
   new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
     signal.addEventListener('abort', () => {
       resolve()
     })
   })
 
-async function start(service: Service, options: ServeOptions, stop: AbortSignal): Promise<void> {
-  const { clock, logger, policy, version } = options
-  await service.ledger.append([
+/** The first entries of a run: whatever follows was decided by this policy. */
+function announce({ ledger }: Service, { clock, policy, version }: ServeOptions): Promise<void> {
+  return ledger.append([
     { kind: 'service.started', atMs: clock.nowMs(), version },
     {
       kind: 'policy.loaded',
@@ -105,8 +107,6 @@ async function start(service: Service, options: ServeOptions, stop: AbortSignal)
       broken: policy.broken,
     },
   ])
-  await proveCertificates(service, logger, stop)
-  if (!stop.aborted) logger.info({ grants: policy.policy.grants.length }, 'ready')
 }
 
 async function proveCertificates(
@@ -116,20 +116,15 @@ async function proveCertificates(
 ): Promise<void> {
   for (let waitMs = 500; !stop.aborted; waitMs = Math.min(waitMs * 2, provingWaitMaxMs)) {
     try {
-      await service.credentials.prove()
+      // Proving waits for others, and a stop does not wait for it.
+      await Promise.race([service.credentials.prove(), aborted(stop)])
       return
     } catch (error) {
-      if (!noAnswer(error)) throw error
+      if (!isTransient(error)) throw error
       logger.warn({ err: error, retryInMs: waitMs }, 'certificates are not proven yet')
     }
     await waitOrStop(waitMs, stop)
   }
-}
-
-/** Whether the vault or the credential gave no answer, so that asking again is the right thing. */
-function noAnswer(error: unknown): boolean {
-  if (error instanceof CertificateError) return error.transient
-  return error instanceof SignerError && error.transient
 }
 
 function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {

@@ -58,6 +58,10 @@ const entraConnectionsMax = 64
 export async function createService(options: WiringOptions): Promise<Service> {
   const { config, policy, clock, logger } = options
 
+  const contract = readFileSync(options.contractFile, 'utf8')
+  const vault = createDependencyWatch(clock)
+  const entra = createDependencyWatch(clock)
+
   const access = await createVaultAccess({
     kind: config.credential,
     clientId: options.identityClientId,
@@ -95,10 +99,9 @@ export async function createService(options: WiringOptions): Promise<Service> {
     signer,
     ledger,
     clock,
+    vault,
   })
 
-  const vault = createDependencyWatch(clock)
-  const entra = createDependencyWatch(clock)
   let isStopping = false
   const certificatesProven = () =>
     applications.every(({ name }) => credentials.current(name) !== undefined)
@@ -117,6 +120,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     cacheEntries: () => cache.entries,
     unprovedSignatures: () => proofs.unproved,
     ready: () => readiness.ready(),
+    certificateEnds: () => credentials.ends,
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
 
@@ -145,7 +149,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
       contentType: metrics.registry.contentType,
       text: await metrics.registry.metrics(),
     }),
-    contract: readFileSync(options.contractFile, 'utf8'),
+    contract,
   })
 
   return {

@@ -43,7 +43,6 @@ export const parseApplicationName = (text: string) => parseName(text) as Applica
 export const parseCertificateName = (text: string) => parseName(text) as CertificateName | undefined
 export const parseIssuerName = (text: string) => parseName(text) as IssuerName | undefined
 export const parseGrantName = (text: string) => parseName(text) as GrantName | undefined
-export const parseAttemptId = (text: string) => parseGuid(text) as AttemptId | undefined
 
 /**
  * One resource and `/.default`, as the v2 token endpoint wants it of applications; undefined for

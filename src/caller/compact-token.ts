@@ -17,7 +17,7 @@ export type ParsedToken =
   | { readonly ok: true; readonly token: CompactToken }
   | { readonly ok: false; readonly fault: TokenFault }
 
-/** Entra's largest tokens are near 8 KiB; Node refuses request headers beyond 16 KiB altogether. */
+/** Entra's largest tokens are near 8 KiB. */
 export const tokenCharactersMax = 16 * 1024
 
 /**

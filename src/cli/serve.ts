@@ -56,5 +56,7 @@ export function serveCommand(): Command {
         logger.fatal({ err: error }, 'the service cannot run')
         process.exitCode = 1
       }
+      // All is written and closed: a connection that the credential's SDK still holds must not keep us.
+      process.exit()
     })
 }

@@ -1,14 +1,16 @@
 import { type AssertionHeader, assertionHeader } from '../assertion/client-assertion.ts'
 import type { Clock } from '../base/clock.ts'
+import type { DependencyWatch } from '../base/dependency-watch.ts'
 import type { ApplicationName, CertificateName } from '../base/ids.ts'
 import type { SigningKey } from '../base/signing-key.ts'
-import type {
-  Certificate,
-  CertificateLocation,
-  CertificateSource,
+import {
+  type Certificate,
+  CertificateError,
+  type CertificateLocation,
+  type CertificateSource,
 } from '../certificate/certificate.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Signer } from '../signer/signer.ts'
+import { type Signer, SignerError } from '../signer/signer.ts'
 import type { Application } from './application.ts'
 
 /** What an application signs with now: the key version, and the header that names its certificate. */
@@ -21,13 +23,15 @@ export interface SigningCredential {
 export interface Credentials {
   /**
    * Proves every certificate that is not proven yet: loads it, gets the signer ready, and writes
-   * `certificate.loaded`. Stops at the first that fails; those before it stay proven.
+   * `certificate.loaded`. One that cannot be proven does not keep the others from being tried.
    *
-   * @throws CertificateError | SignerError | LedgerError
+   * @throws CertificateError | SignerError | LedgerError The gravest: a wrong answer before none.
    */
   prove(): Promise<void>
   /** Undefined until the application's certificate is proven. */
   current(application: ApplicationName): SigningCredential | undefined
+  /** When each proven certificate ends, seconds. */
+  readonly ends: ReadonlyMap<CertificateName, number>
 }
 
 export function createCredentials(deps: {
@@ -37,8 +41,10 @@ export function createCredentials(deps: {
   readonly signer: Signer
   readonly ledger: Ledger
   readonly clock: Clock
+  /** Told what proving found, before anything was signed. */
+  readonly vault: DependencyWatch
 }): Credentials {
-  const proven = new Set<CertificateName>()
+  const ends = new Map<CertificateName, number>()
   const current = new Map<ApplicationName, SigningCredential>()
 
   const proveOne = async (location: CertificateLocation) => {
@@ -50,17 +56,27 @@ export function createCredentials(deps: {
       const header = assertionHeader(application.profile, certificate, application.x5c)
       current.set(application.name, { key: certificate.key, header })
     }
-    proven.add(location.name)
+    ends.set(location.name, certificate.notAfterSeconds)
   }
 
   return {
     prove: async () => {
-      for (const location of deps.locations) {
-        if (!proven.has(location.name)) await proveOne(location)
+      const failures: unknown[] = []
+      for (const location of deps.locations.filter(({ name }) => !ends.has(name))) {
+        await proveOne(location).catch((error: unknown) => failures.push(error))
       }
+      deps.vault.saw(failures.length === 0 ? 'ok' : 'failing')
+      if (failures.length > 0) throw failures.find((error) => !isTransient(error)) ?? failures[0]
     },
     current: (application) => current.get(application),
+    ends,
   }
+}
+
+/** Whether the vault or the credential gave no answer, so that asking again is the right thing to do. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof CertificateError) return error.transient
+  return error instanceof SignerError && error.transient
 }
 
 const certificateLoaded = (certificate: Certificate, nowMs: number) =>

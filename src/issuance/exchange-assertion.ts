@@ -11,7 +11,7 @@ import { sha256Base64url } from '../base/sha256.ts'
 import type { ExchangeFailed, ExchangeSucceeded } from '../ledger/entry.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
-import type { Grant, IssuanceDeps } from './issuance-deps.ts'
+import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
 
 /** Entra answers well under a second; a caller's patience ends near half a minute. */
@@ -25,7 +25,7 @@ const exchangeTimeoutMs = 10_000
  */
 export async function exchangeAssertion(
   signed: SignedAssertion,
-  grant: Grant,
+  admitted: AdmittedAttempt,
   scope: Scope,
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
@@ -34,9 +34,9 @@ export async function exchangeAssertion(
     atMs: deps.clock.nowMs(),
     exchange: exchangeId,
     signature: signed.signatureId,
-    attempt: grant.attempt,
-    application: grant.application.name,
-    tenant: grant.tenant,
+    attempt: admitted.attempt,
+    application: admitted.application.name,
+    tenant: admitted.tenant,
     scope,
   })
   await deps.ledger.append([signed.made])
@@ -45,8 +45,8 @@ export async function exchangeAssertion(
   try {
     token = await deps.tokenEndpoint.exchange({
       exchangeId,
-      tenantId: grant.tenant,
-      clientId: grant.application.clientId,
+      tenantId: admitted.tenant,
+      clientId: admitted.application.clientId,
       scope,
       assertion: signed.compact,
       timeoutMs: exchangeTimeoutMs,
@@ -58,7 +58,7 @@ export async function exchangeAssertion(
     throw error
   }
   deps.events.exchangeMade(deps.clock.nowMs() - sentAtMs)
-  const cached = cachedTokenFrom(token, Math.floor(sentAtMs / 1000), grant.attempt)
+  const cached = cachedTokenFrom(token, Math.floor(sentAtMs / 1000), admitted.attempt)
   await deps.ledger.append([succeeded(facts(), token, cached)])
   return cached
 }

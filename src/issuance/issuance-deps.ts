@@ -33,12 +33,10 @@ export interface IssuanceDeps {
 }
 
 /** What was decided for one attempt, with all that acting on it takes. */
-export interface Grant {
+export interface AdmittedAttempt {
   readonly attempt: AttemptId
   readonly application: Application
   readonly tenant: TenantId
   readonly credential: SigningCredential
   readonly onRecord: DecisionOnRecord
-  /** Of an assertion to hand out. */
-  readonly lifetimeSeconds: number
 }

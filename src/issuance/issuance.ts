@@ -2,7 +2,7 @@ import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.t
 import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import { type Caller, CallerError } from '../caller/caller.ts'
+import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
 import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, PolicyRefusal } from '../policy/decision.ts'
@@ -10,7 +10,7 @@ import { SignerError } from '../signer/signer.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
-import type { Grant, IssuanceDeps } from './issuance-deps.ts'
+import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
 
@@ -57,15 +57,15 @@ export async function issueToken(
 ): Promise<TokenOutcome> {
   const admission = await admit(request, deps)
   if (!admission.ok) return admission
-  const { grant } = admission
+  const { admitted } = admission
   const { application, tenant, scope } = request.ask
   const key = { application, tenant, scope }
 
   const cached = deps.cache.get(key)
   const token =
     cached ??
-    (await recordingFailure(grant, deps, () =>
-      deps.cache.obtain(key, () => obtainToken(grant, request.ask, deps)),
+    (await recordingFailure(admitted, deps, () =>
+      deps.cache.obtain(key, () => obtainToken(admitted, request.ask, deps)),
     ))
 
   const nowMs = deps.clock.nowMs()
@@ -73,7 +73,7 @@ export async function issueToken(
     {
       kind: 'token.issued',
       atMs: nowMs,
-      ...grant.onRecord,
+      ...admitted.onRecord,
       obtainedBy: token.obtainedBy,
       tokenSha256: token.sha256,
       expiresAtSeconds: token.expiresAtSeconds,
@@ -85,13 +85,17 @@ export async function issueToken(
 }
 
 /** Leads a flight: its signature and its exchange are this attempt's. */
-async function obtainToken(grant: Grant, ask: TokenAsk, deps: IssuanceDeps): Promise<CachedToken> {
+async function obtainToken(
+  admitted: AdmittedAttempt,
+  ask: TokenAsk,
+  deps: IssuanceDeps,
+): Promise<CachedToken> {
   const signed = await signAssertion(
-    grant,
+    admitted,
     { purpose: 'exchange', lifetimeSeconds: assertionLifetimeDefaultSeconds },
     deps,
   )
-  return exchangeAssertion(signed, grant, ask.scope, deps)
+  return exchangeAssertion(signed, admitted, ask.scope, deps)
 }
 
 /**
@@ -107,9 +111,9 @@ export async function issueAssertion(
 ): Promise<AssertionOutcome> {
   const admission = await admit(request, deps)
   if (!admission.ok) return admission
-  const { grant } = admission
-  const signed = await recordingFailure(grant, deps, () =>
-    signAssertion(grant, { purpose: 'hand-out', lifetimeSeconds: grant.lifetimeSeconds }, deps),
+  const { admitted, lifetimeSeconds } = admission
+  const signed = await recordingFailure(admitted, deps, () =>
+    signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds }, deps),
   )
   const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
@@ -117,7 +121,7 @@ export async function issueAssertion(
     {
       kind: 'assertion.issued',
       atMs: nowMs,
-      ...grant.onRecord,
+      ...admitted.onRecord,
       signature: signed.signatureId,
       assertionSha256: sha256Base64url(signed.compact.reveal()),
       expiresAtSeconds: signed.expiresAtSeconds,
@@ -128,12 +132,19 @@ export async function issueAssertion(
     ok: true,
     assertion: signed.compact,
     expiresInSeconds: signed.expiresAtSeconds - Math.floor(nowMs / 1000),
-    clientId: grant.application.clientId,
-    tokenEndpoint: deps.tokenEndpoint.urlOf(grant.tenant),
+    clientId: admitted.application.clientId,
+    tokenEndpoint: deps.tokenEndpoint.urlOf(admitted.tenant),
   }
 }
 
-type Admission = { readonly ok: true; readonly grant: Grant } | Refused
+type Admission =
+  | {
+      readonly ok: true
+      readonly admitted: AdmittedAttempt
+      /** Of an assertion to hand out. */
+      readonly lifetimeSeconds: number
+    }
+  | Refused
 
 /** Proves the caller, decides, and sees to it that a refusal is known to those who must know. */
 async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admission> {
@@ -141,29 +152,36 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
   if (callerToken === undefined) {
     return turnAway({ reason: 'caller_token_missing' }, attempt, deps)
   }
-  const identified = await deps.callers.identify(callerToken)
+  const identified = await identify(callerToken, deps)
   if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
 
   const { caller } = identified
+  const application = deps.applications.get(ask.application)
+  const credential = deps.credentials.current(ask.application)
+  // Before the decision: what cannot be done now must not cost the grant one of its uses.
+  if (application !== undefined && credential === undefined) {
+    return turnAway({ reason: 'not_ready' }, attempt, deps)
+  }
   const decision = deps.decide(caller, ask)
   if (!decision.ok) return refuse(decision.refusal, caller, request, deps)
-
-  const application = deps.applications.get(ask.application)
-  if (application === undefined) {
+  if (application === undefined || credential === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
-  const credential = deps.credentials.current(ask.application)
-  if (credential === undefined) return { ok: false, refusal: { reason: 'not_ready' } }
+  const onRecord = decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask)
   return {
     ok: true,
-    grant: {
-      attempt,
-      application,
-      tenant: ask.tenant,
-      credential,
-      onRecord: decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask),
-      lifetimeSeconds: decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds,
-    },
+    admitted: { attempt, application, tenant: ask.tenant, credential, onRecord },
+    lifetimeSeconds: decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds,
+  }
+}
+
+/** Whoever names an issuer that cannot be asked is a stranger until it can. */
+async function identify(token: Secret<string>, deps: IssuanceDeps): Promise<Identification> {
+  try {
+    return await deps.callers.identify(token)
+  } catch (error) {
+    if (error instanceof CallerError) deps.turnedAway.count(error.code, error.issuer)
+    throw error
   }
 }
 
@@ -188,7 +206,7 @@ const decisionOnRecord = (
   ...(ask.want === 'token' ? { scope: ask.scope } : {}),
 })
 
-/** A stranger: counted, so that strangers cannot fill the ledger. */
+/** Counted and not written down, so that strangers cannot fill the ledger. */
 function turnAway(
   refusal: Exclude<Refusal, PolicyRefusal>,
   attempt: AttemptId,
@@ -236,7 +254,7 @@ async function refuse(
 
 /** Every granted attempt ends in the ledger, those that got nothing too. */
 async function recordingFailure<T>(
-  grant: Grant,
+  admitted: AdmittedAttempt,
   deps: IssuanceDeps,
   act: () => Promise<T>,
 ): Promise<T> {
@@ -247,7 +265,7 @@ async function recordingFailure<T>(
     if (error instanceof LedgerError) throw error
     const code = failureCode(error)
     await deps.ledger.append([
-      { kind: 'request.failed', atMs: deps.clock.nowMs(), ...grant.onRecord, code },
+      { kind: 'request.failed', atMs: deps.clock.nowMs(), ...admitted.onRecord, code },
     ])
     throw error
   }

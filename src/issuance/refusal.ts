@@ -5,5 +5,5 @@ import type { PolicyRefusal } from '../policy/decision.ts'
 export type Refusal =
   | CallerRefusal
   | PolicyRefusal
-  /** The certificate of the application is not proven yet, or the service is stopping. */
+  /** The certificate of the application is not proven yet. */
   | { readonly reason: 'not_ready' }

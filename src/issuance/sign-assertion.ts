@@ -9,7 +9,7 @@ import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { SignatureBegun, SignatureMade } from '../ledger/entry.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
-import type { Grant, IssuanceDeps } from './issuance-deps.ts'
+import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 
 /** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
 const signTimeoutMs = 10_000
@@ -35,17 +35,17 @@ export interface SignedAssertion {
  * @throws SignerError | LedgerError
  */
 export async function signAssertion(
-  grant: Grant,
+  admitted: AdmittedAttempt,
   order: SignOrder,
   deps: IssuanceDeps,
 ): Promise<SignedAssertion> {
-  const unsigned = unsignedAssertion(grant, order, deps)
+  const unsigned = unsignedAssertion(admitted, order, deps)
   const signatureId = newSignatureId()
   const nonce = randomBytes(16).toString('base64url')
-  const { key } = grant.credential
+  const { key } = admitted.credential
   await deps.ledger.append([
-    { kind: 'request.granted', atMs: deps.clock.nowMs(), ...grant.onRecord },
-    begun(grant, order, unsigned, signatureId, nonce, deps.clock.nowMs()),
+    { kind: 'request.granted', atMs: deps.clock.nowMs(), ...admitted.onRecord },
+    begun(admitted, order, unsigned, signatureId, nonce, deps.clock.nowMs()),
   ])
 
   const startedMs = deps.clock.nowMs()
@@ -71,10 +71,14 @@ export async function signAssertion(
   }
 }
 
-function unsignedAssertion(grant: Grant, order: SignOrder, deps: IssuanceDeps): UnsignedAssertion {
-  return buildClientAssertion(grant.credential.header, {
-    clientId: grant.application.clientId,
-    audience: deps.tokenEndpoint.urlOf(grant.tenant),
+function unsignedAssertion(
+  admitted: AdmittedAttempt,
+  order: SignOrder,
+  deps: IssuanceDeps,
+): UnsignedAssertion {
+  return buildClientAssertion(admitted.credential.header, {
+    clientId: admitted.application.clientId,
+    audience: deps.tokenEndpoint.urlOf(admitted.tenant),
     jwtId: newJwtId(),
     nowSeconds: deps.clock.nowSeconds(),
     lifetimeSeconds: order.lifetimeSeconds,
@@ -82,7 +86,7 @@ function unsignedAssertion(grant: Grant, order: SignOrder, deps: IssuanceDeps): 
 }
 
 function begun(
-  grant: Grant,
+  admitted: AdmittedAttempt,
   order: SignOrder,
   unsigned: UnsignedAssertion,
   signatureId: SignatureId,
@@ -93,11 +97,11 @@ function begun(
     kind: 'signature.begun',
     atMs: nowMs,
     signature: signatureId,
-    attempt: grant.attempt,
+    attempt: admitted.attempt,
     purpose: order.purpose,
-    application: grant.application.name,
-    tenant: grant.tenant,
-    keyId: grant.credential.key.keyId,
+    application: admitted.application.name,
+    tenant: admitted.tenant,
+    keyId: admitted.credential.key.keyId,
     algorithm: unsigned.algorithm,
     digest: sha256Base64url(unsigned.signingInput),
     nonceSha256: sha256Base64url(nonce),

@@ -4,8 +4,10 @@ import type { IssuanceEvents } from '../issuance/issuance-events.ts'
 import type { DependencyWatch } from '../base/dependency-watch.ts'
 import type { Metrics } from './metrics.ts'
 
-/** Lines about strangers per minute and reason; the rest are counted, so that junk cannot fill a disk. */
-const strangerLinesPerMinute = 10
+/** Lines per minute and reason; the rest are counted, so that junk cannot fill a disk. */
+const refusalLinesPerMinute = 10
+/** Lines per minute and code: one failure that thousands wait for cannot fill it either. */
+const failureLinesPerMinute = 100
 
 /** Log lines, counters and dependency states of issuing, one function per event. */
 export function createIssuanceTelemetry(deps: {
@@ -18,7 +20,8 @@ export function createIssuanceTelemetry(deps: {
   const { logger, metrics, vault, entra } = deps
   const fromCache = metrics.tokensIssued.labels('cache')
   const fromExchange = metrics.tokensIssued.labels('exchange')
-  const mayLog = sampler(deps.clock)
+  const mayLog = sampler(deps.clock, refusalLinesPerMinute)
+  const mayLogFailure = sampler(deps.clock, failureLinesPerMinute)
 
   return {
     // Not logged: the ledger has the whole of it, and this happens thousands of times a second.
@@ -30,7 +33,7 @@ export function createIssuanceTelemetry(deps: {
     },
     refused: (attempt, reason) => {
       metrics.refusals.labels(reason).inc()
-      logger.info({ attempt, reason }, 'refused')
+      if (mayLog(reason)) logger.info({ attempt, reason }, 'refused')
     },
     turnedAway: (attempt, reason, issuer, detail) => {
       metrics.refusals.labels(reason).inc()
@@ -41,7 +44,8 @@ export function createIssuanceTelemetry(deps: {
       metrics.signSeconds.observe(durationMs / 1000)
       vault.saw('ok')
     },
-    signatureFailed: () => {
+    signatureFailed: (code) => {
+      metrics.signatureFailures.labels(code).inc()
       vault.saw('failing')
     },
     exchangeMade: (durationMs) => {
@@ -55,13 +59,13 @@ export function createIssuanceTelemetry(deps: {
     },
     failed: (attempt, code, cause) => {
       metrics.failures.labels(code).inc()
-      logger.error({ attempt, code, err: cause }, 'failed')
+      if (mayLogFailure(code)) logger.error({ attempt, code, err: cause }, 'failed')
     },
   }
 }
 
 /** Allows so many lines per reason in each minute of the clock. */
-function sampler(clock: Clock): (reason: string) => boolean {
+function sampler(clock: Clock, linesPerMinute: number): (reason: string) => boolean {
   let minute = 0
   let lines = new Map<string, number>()
   return (reason) => {
@@ -72,6 +76,6 @@ function sampler(clock: Clock): (reason: string) => boolean {
     }
     const count = (lines.get(reason) ?? 0) + 1
     lines.set(reason, count)
-    return count <= strangerLinesPerMinute
+    return count <= linesPerMinute
   }
 }

@@ -8,6 +8,7 @@ export interface Metrics {
   readonly refusals: Counter<'reason'>
   readonly failures: Counter<'code'>
   readonly signatures: Counter<'purpose'>
+  readonly signatureFailures: Counter<'code'>
   readonly signSeconds: Histogram
   readonly exchanges: Counter<'outcome'>
   readonly exchangeSeconds: Histogram
@@ -21,6 +22,8 @@ export function createMetrics(gauges: {
   readonly cacheEntries: () => number
   readonly unprovedSignatures: () => number
   readonly ready: () => boolean
+  /** By name of the certificate, those that are proven. */
+  readonly certificateEnds: () => ReadonlyMap<string, number>
 }): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -38,10 +41,21 @@ export function createMetrics(gauges: {
   gauge('countersign_token_cache_entries', 'Tokens in the cache.', gauges.cacheEntries)
   gauge(
     'countersign_signatures_unproved',
-    'Signatures whose assertions are not dead yet.',
+    'Signatures that the ledger does not prove yet.',
     gauges.unprovedSignatures,
   )
   gauge('countersign_ready', '1 when requests may be sent here.', () => (gauges.ready() ? 1 : 0))
+  new Gauge({
+    name: 'countersign_certificate_not_after_seconds',
+    help: 'When a certificate in use ends, seconds since the Unix epoch.',
+    labelNames: ['certificate'],
+    registers,
+    collect() {
+      for (const [certificate, seconds] of gauges.certificateEnds()) {
+        this.labels(certificate).set(seconds)
+      }
+    },
+  })
   return {
     registry,
     tokensIssued: new Counter({
@@ -71,6 +85,12 @@ export function createMetrics(gauges: {
       name: 'countersign_signatures_total',
       help: 'Signatures made by the vault, by what for.',
       labelNames: ['purpose'],
+      registers,
+    }),
+    signatureFailures: new Counter({
+      name: 'countersign_signature_failures_total',
+      help: 'Sign requests that brought no signature, by code.',
+      labelNames: ['code'],
       registers,
     }),
     signSeconds: new Histogram({

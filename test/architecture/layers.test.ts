@@ -47,7 +47,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'token-endpoint',
     'vault-access',
   ],
-  'main.ts': ['base', 'certificate', 'config', 'http', 'policy', 'signer', 'wiring.ts'],
+  'main.ts': ['base', 'config', 'http', 'issuance', 'policy', 'wiring.ts'],
   cli: ['base', 'config', 'emulator', 'ledger', 'main.ts', 'policy', 'reconcile'],
   emulator: [],
 }

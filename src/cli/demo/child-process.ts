@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { childEnvironment } from '../../config/environment.ts'
 
 /** The command line itself, from source or from the build. */
 const entry = fileURLToPath(
@@ -73,13 +74,10 @@ export async function startVerb(
 }
 
 const start = (args: readonly string[], variables: Variables): ChildProcess =>
-  spawn('/usr/bin/env', [...assignments(variables), process.execPath, ...args], {
+  spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: childEnvironment(variables),
   })
-
-/** `env` adds to the environment without this process having to read its own. */
-const assignments = (variables: Variables) =>
-  Object.entries(variables).map(([name, value]) => `${name}=${value}`)
 
 function collect(stream: ChildProcess['stdout']): () => string {
   let text = ''

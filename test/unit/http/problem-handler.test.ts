@@ -25,6 +25,7 @@ beforeEach(async () => {
       cacheEntries: () => 0,
       unprovedSignatures: () => 0,
       ready: () => true,
+      certificateEnds: () => new Map(),
     }),
     clock,
     vault: createDependencyWatch(clock),

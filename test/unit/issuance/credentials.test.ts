@@ -82,6 +82,21 @@ const failures: readonly (Pick<Fault, 'kind' | 'match'> & { readonly code: strin
 ]
 
 describe('proving that fails half-way', () => {
+  test('does not keep the certificates behind it from being proven', async () => {
+    strike(emulator, {
+      at: 'vault',
+      kind: 'drop-before',
+      match: 'GET /certificates/deploy-signing',
+    })
+    await expect(prove()).rejects.toMatchObject({ code: 'CERTIFICATE_UNREACHABLE' })
+    expect(certificatesLoaded()).toEqual(['partners'])
+    expect(await readyState()).toMatchObject({ ready: false, vault: { state: 'failing' } })
+
+    await prove()
+    expect(certificatesLoaded()).toEqual(['partners', 'deploy'])
+    expect(await readyState()).toMatchObject({ ready: true, vault: { state: 'ok' } })
+  })
+
   test.each(failures)('$kind at $match: resumes where it was', async ({ code, ...fault }) => {
     strike(emulator, { at: 'vault', ...fault })
     await expect(prove()).rejects.toMatchObject({ code, transient: true })

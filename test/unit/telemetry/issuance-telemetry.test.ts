@@ -1,0 +1,61 @@
+import { pino } from 'pino'
+import { expect, test } from 'vitest'
+import { createDependencyWatch } from '../../../src/base/dependency-watch.ts'
+import { createIssuanceTelemetry } from '../../../src/telemetry/issuance-telemetry.ts'
+import { createMetrics } from '../../../src/telemetry/metrics.ts'
+import { fixedClock } from '../../support/fixed-clock.ts'
+
+function newTelemetry() {
+  const lines: string[] = []
+  const clock = fixedClock(1_000_000)
+  const metrics = createMetrics({
+    cacheBytes: () => 0,
+    cacheEntries: () => 0,
+    unprovedSignatures: () => 0,
+    ready: () => true,
+    certificateEnds: () => new Map([['partners', 2_000_000]]),
+  })
+  const logger = pino({}, { write: (line: string) => lines.push(line) })
+  const [vault, entra] = [createDependencyWatch(clock), createDependencyWatch(clock)]
+  const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
+  return { clock, events, lines, metrics: () => metrics.registry.metrics() }
+}
+
+test('a failure that thousands wait for is counted every time and logged a hundred times a minute', async () => {
+  const { clock, events, lines, metrics } = newTelemetry()
+  const fail = () => {
+    events.failed('an attempt', 'SIGNER_UNAVAILABLE', new Error('away'))
+  }
+  for (let count = 0; count < 5000; count += 1) fail()
+  expect(lines).toHaveLength(100)
+  clock.advance(60)
+  fail()
+  expect(lines).toHaveLength(101)
+  expect(await metrics()).toContain('countersign_failures_total{code="SIGNER_UNAVAILABLE"} 5001')
+})
+
+test('one code that fails does not keep another from being logged', () => {
+  const { events, lines } = newTelemetry()
+  for (let count = 0; count < 200; count += 1) events.failed('an attempt', 'ENTRA_TIMEOUT', null)
+  events.failed('an attempt', 'LEDGER_UNAVAILABLE', null)
+  expect(lines.at(-1)).toContain('LEDGER_UNAVAILABLE')
+})
+
+test('strangers and named callers who are refused are logged ten times a minute and reason', () => {
+  const { events, lines } = newTelemetry()
+  for (let count = 0; count < 50; count += 1) {
+    events.turnedAway('an attempt', 'caller_issuer_unknown', undefined, '')
+    events.refused('an attempt', 'grant_missing')
+  }
+  expect(lines).toHaveLength(20)
+})
+
+test('operators can see when a certificate ends, and which signatures failed', async () => {
+  const { events, metrics } = newTelemetry()
+  events.signatureFailed('SIGNER_THROTTLED')
+  const text = await metrics()
+  expect(text).toContain('countersign_signature_failures_total{code="SIGNER_THROTTLED"} 1')
+  expect(text).toContain(
+    'countersign_certificate_not_after_seconds{certificate="partners"} 2000000',
+  )
+})
