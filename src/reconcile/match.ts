@@ -233,17 +233,24 @@ function judgeMissing(
   { nowMs, graceMs }: MatchOptions,
 ): Missing {
   const [old, young] = partition(signatures, ({ made }) => made.atMs <= nowMs - graceMs)
-  const [covered, outside] = partition(old, ({ facts, made }) => {
-    const coverage = coverageOf(facts.begun, log)
-    return (
-      coverage !== undefined && made.atMs >= coverage.fromMs && made.atMs <= coverage.toMs - graceMs
-    )
-  })
+  const [covered, outside] = partition(old, (signature) => isCovered(signature, log, graceMs))
   return {
     unrecorded: covered.map(unrecordedFrom),
     tooYoungMs: young.map(({ made }) => made.atMs),
     outsideLogMs: outside.map(({ made }) => made.atMs),
   }
+}
+
+/**
+ * The vault may have signed at any time between the two entries, and tells it by a clock of its own:
+ * the log stands for the signature only if all of that is inside.
+ */
+function isCovered({ facts, made }: MadeSignature, log: VaultLogFacts, graceMs: number): boolean {
+  const coverage = coverageOf(facts.begun, log)
+  if (coverage === undefined || facts.begun === undefined) return false
+  return (
+    facts.begun.atMs - clockDifferenceMs >= coverage.fromMs && made.atMs <= coverage.toMs - graceMs
+  )
 }
 
 function coverageOf(begun: BegunFacts | undefined, log: VaultLogFacts): Coverage | undefined {

@@ -23,6 +23,9 @@ import {
 
 const graceMs = 30 * minuteMs
 
+/** So early that the log stands for the first signature, by whatever clock. */
+const firstRecordLine = recordLine(9, { atMs: startMs - minuteMs, operationName: 'KeyGet' })
+
 /** What is found when a ledger of these entries meets a log of these lines. */
 function matched(entries: readonly Entry[], lines: readonly string[], nowMs = laterMs) {
   const ledger = ledgerFactsFrom(chainedRows([loaded, ...entries]))
@@ -232,7 +235,8 @@ describe('sign.unrecorded', () => {
   const entries = [begun(0), made(0), begun(1), made(1), begun(2), made(2)]
 
   it('is a signature of the ledger that a log which stands for its time does not have', () => {
-    expect(matched(entries, [recordLine(0), recordLine(2), lastRecordLine()])).toEqual({
+    const lines = [firstRecordLine, recordLine(0), recordLine(2), lastRecordLine()]
+    expect(matched(entries, lines)).toEqual({
       findings: [
         {
           kind: 'sign.unrecorded',
@@ -277,6 +281,24 @@ describe('sign.unrecorded', () => {
         fromMs: beganAtMs(first) + 80,
         toMs: beganAtMs(last) + 80,
       },
+    ])
+  })
+
+  it.each([
+    ['the clocks may be apart by what is between them', minuteMs - 1, ['log-does-not-reach'], []],
+    ['they may not', minuteMs, [], ['sign.unrecorded']],
+  ])('begins where the log does: when %s', (_, beforeMs, reasons, kinds) => {
+    const first = recordLine(9, { atMs: beganAtMs(0) - beforeMs, operationName: 'KeyGet' })
+    // The vault signed in the moment that `begun` was written, and the answer took its time.
+    const slow = made(0, { atMs: beganAtMs(0) + minuteMs / 2 })
+    const { findings, undecided } = matched([begun(0), slow], [first, lastRecordLine()])
+    expect(undecided.map(({ reason }) => reason)).toEqual(reasons)
+    expect(findings.map(({ kind }) => kind)).toEqual(kinds)
+  })
+
+  it('is undecided when the ledger does not say how it began: nobody knows which log would have it', () => {
+    expect(matched([made(0)], [recordLine(1), lastRecordLine()]).undecided).toMatchObject([
+      { reason: 'log-does-not-reach', count: 1 },
     ])
   })
 

@@ -77,7 +77,7 @@ describe('reconciling files', () => {
   })
 
   it('finds what the ledger does not know, and what the log does not have', async () => {
-    files.writeBlob(4, [lines[0], lines[2], recordLine(9), lastRecordLine()].join('\n'))
+    files.writeBlob(4, [lines[0], lines[1], recordLine(9), lastRecordLine()].join('\n'))
     const { verdict, findings } = await reconciled()
     expect(verdict).toBe('findings')
     expect(findings.map(({ kind }) => kind)).toEqual(['sign.unexplained', 'sign.unrecorded'])
