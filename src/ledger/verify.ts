@@ -6,6 +6,22 @@ export type Verification =
   | { readonly ok: true; readonly tip: Link }
   | { readonly ok: false; readonly intactUpTo: Link; readonly fault: ChainFault }
 
+/** The place that a row takes in the chain, and what is wrong with it there. */
+export interface Step {
+  readonly row: Row
+  /** Undefined when the row continues the chain behind the one before it, whatever was wrong with that. */
+  readonly fault: ChainFault | undefined
+}
+
+/** Every row with its own fault: also what follows a fault, for whoever wants to read on. */
+export function* walkChain(rows: Iterable<Row>): Generator<Step, void, undefined> {
+  let tip: Link = genesis
+  for (const row of rows) {
+    yield { row, fault: chainFault(tip, row) }
+    tip = row
+  }
+}
+
 /**
  * Follows the chain to its end or its first fault, in constant memory. "Consistent" is all it says:
  * that nobody wrote the whole ledger anew, or cut off its end, shows only against a copy of a hash
@@ -13,8 +29,7 @@ export type Verification =
  */
 export function verifyChain(rows: Iterable<Row>): Verification {
   let tip: Link = genesis
-  for (const row of rows) {
-    const fault = chainFault(tip, row)
+  for (const { row, fault } of walkChain(rows)) {
     if (fault !== undefined) return { ok: false, intactUpTo: tip, fault }
     tip = { sequence: row.sequence, hash: row.hash }
   }

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { chainFault, genesis } from '../ledger/chain.ts'
-import type { ChainFault, Link, Row } from '../ledger/chain.ts'
+import type { ChainFault, Row } from '../ledger/chain.ts'
 import type {
   CertificateLoaded,
   SignatureBegun,
@@ -8,6 +7,7 @@ import type {
   SignatureMade,
 } from '../ledger/entry.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
+import { walkChain } from '../ledger/verify.ts'
 import { keyNameText, parseKeyUrl } from './key-name.ts'
 
 /** What the ledger says of one signature. All of them are in memory, about 0.5 KB each. */
@@ -50,21 +50,21 @@ export interface LedgerFacts {
  */
 export function ledgerFactsFrom(rows: Iterable<Row>): LedgerFacts {
   const collector = new Collector()
-  let tip: Link = genesis
+  let lastSequence = 0
   let entries = 0
   let fault: LedgerFault | undefined
   try {
-    for (const row of rows) {
-      fault ??= chainFault(tip, row)
+    for (const { row, fault: chainFault } of walkChain(rows)) {
+      fault ??= chainFault
       if (!collector.take(row)) {
         fault ??= { fault: 'unreadable', sequence: row.sequence, reason: 'it is no entry' }
       }
-      tip = row
+      lastSequence = row.sequence
       entries += 1
     }
   } catch (error) {
     if (error instanceof LedgerFileError || !(error instanceof Error)) throw error
-    fault ??= { fault: 'unreadable', sequence: tip.sequence + 1, reason: error.message }
+    fault ??= { fault: 'unreadable', sequence: lastSequence + 1, reason: error.message }
   }
   const { signatures, keys } = collector
   return { signatures, keys, entries, ...(fault === undefined ? {} : { fault }) }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { canonicalEntry, chainFault, chainHash, genesis } from '../../../src/ledger/chain.ts'
 import type { Row } from '../../../src/ledger/chain.ts'
-import { verifyChain } from '../../../src/ledger/verify.ts'
+import { verifyChain, walkChain } from '../../../src/ledger/verify.ts'
 import { chainedRows, startedEntry } from '../../support/entries.ts'
 
 const rows = chainedRows(['1', '2', '3'].map(startedEntry))
@@ -67,5 +67,17 @@ describe('verifying a chain', () => {
       ok: false,
       fault: { fault: 'hash', sequence: 3 },
     })
+  })
+})
+
+describe('walking a chain', () => {
+  it('goes on behind a fault, and blames only the rows that do not follow the one before them', () => {
+    const steps = [...walkChain([first, changed(second), third])]
+    expect(steps.map(({ row }) => row.sequence)).toEqual([1, 2, 3])
+    expect(steps.map(({ fault }) => fault)).toEqual([
+      undefined,
+      { fault: 'hash', sequence: 2 },
+      undefined,
+    ])
   })
 })
