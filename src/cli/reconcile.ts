@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { parseIsoTime, systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
 import type { Config } from '../config/config.ts'
-import { readEnvironment } from '../config/environment.ts'
+import { EnvironmentError, readEnvironment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
 import { parseKeyUrl } from '../reconcile/key-name.ts'
@@ -96,6 +96,7 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
     const isExpected =
       error instanceof LedgerFileError ||
       error instanceof VaultLogError ||
+      error instanceof EnvironmentError ||
       error instanceof ConfigurationError
     command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
   }

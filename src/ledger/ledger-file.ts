@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
@@ -33,6 +33,7 @@ export const rowColumns = 'sequence, hash, CAST(canonical AS BLOB) AS canonical'
 /** Why a ledger file cannot be opened: one code for each thing that an operator does about it. */
 export type LedgerFileErrorCode =
   | 'LEDGER_MISSING' // no such file, where one is to be read
+  | 'LEDGER_EMPTY' // the service ended before its first entry
   | 'LEDGER_IN_USE' // another process writes it
   | 'LEDGER_NOT_A_LEDGER' // some other file
   | 'LEDGER_VERSION_UNKNOWN' // written by another version of the program
@@ -61,6 +62,7 @@ export function openLedgerToRead(file: string): DatabaseSync {
   return asLedgerFileError(file, () => {
     const db = new DatabaseSync(locationToRead(file), { readOnly: true, timeout: lockWaitMs })
     try {
+      assertNotBlank(db, file)
       assertLedger(db, file)
       return db
     } catch (error) {
@@ -90,12 +92,34 @@ function mayWrite(folder: string): boolean {
   }
 }
 
+/** What a process leaves that dies in its first moments: a file of no bytes, or of a header alone. */
+function assertNotBlank(db: DatabaseSync, file: string): void {
+  if (isInterruptedStart(file) || isBlank(db)) {
+    throw new LedgerFileError(
+      'LEDGER_EMPTY',
+      `the ledger ${file} is empty: the service ended before its first entry`,
+    )
+  }
+}
+
+/** SQLite's default; the first page has no room for the table. */
+const pageBytes = 4096
+
+/**
+ * Only the change to WAL mode, the first of all, has a rollback journal. A reader may not roll it back,
+ * and would be told that the database is read-only.
+ */
+const isInterruptedStart = (file: string): boolean =>
+  existsSync(`${file}-journal`) && statSync(file).size <= pageBytes
+
+/** Nothing was ever put into it, by us or by anybody. */
+const isBlank = (db: DatabaseSync): boolean =>
+  pragma(db, 'application_id') === 0 &&
+  db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined
+
 /** Gives an empty file its schema; a file that has one keeps it. */
 export function ensureSchema(db: DatabaseSync): void {
-  const isBlank =
-    pragma(db, 'application_id') === 0 &&
-    db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined
-  if (isBlank) db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
+  if (isBlank(db)) db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
 }
 
 /** @throws LedgerFileError when the file is not a ledger, or one of another version. */

@@ -21,8 +21,13 @@ const smallest = new URL(
   import.meta.url,
 )
 
-async function countersign(...options: readonly string[]) {
-  const child = spawn(process.execPath, [program, 'reconcile', ...options], { cwd: files.folder })
+const countersign = (...options: readonly string[]) => countersignIn(process.env, ...options)
+
+async function countersignIn(env: NodeJS.ProcessEnv, ...options: readonly string[]) {
+  const child = spawn(process.execPath, [program, 'reconcile', ...options], {
+    cwd: files.folder,
+    env,
+  })
   const exited = new Promise((resolve) => child.once('exit', resolve))
   const [out, error, code] = await Promise.all([text(child.stdout), text(child.stderr), exited])
   return { out, error, code }
@@ -32,6 +37,7 @@ let files: ReconcileFiles
 beforeAll(async () => {
   files = await createReconcileFiles([loaded, begun(0), made(0)])
   files.write('agreed.json', [recordLine(0), lastRecordLine()].join('\n'))
+  files.write('blank.db', '')
   files.write('foreign.json', [recordLine(0), recordLine(5)].join('\n'))
 })
 afterAll(() => {
@@ -82,6 +88,11 @@ describe('countersign reconcile', () => {
       'reconcile: there is no file no.db',
     ],
     [
+      'the ledger is what a first start left that was killed at once',
+      ['--ledger', 'blank.db', '--vault-log', 'agreed.json'],
+      'reconcile: the ledger blank.db is empty: the service ended before its first entry',
+    ],
+    [
       'nothing names the ledger',
       ['--vault-log', 'agreed.json'],
       'countersign.yaml:1: config.unreadable',
@@ -105,6 +116,15 @@ describe('countersign reconcile', () => {
     const { out, error, code } = await countersign(...options)
     expect({ out, code }).toEqual({ out: '', code: 2 })
     expect(error).toContain(message)
+  })
+
+  it('exits with 2 and a sentence when the environment does not say what it may say', async () => {
+    const env = { ...process.env, COUNTERSIGN_LOG_LEVEL: 'loud' }
+    const { out, error, code } = await countersignIn(env, '--vault-log', 'agreed.json')
+    expect({ out, code }).toEqual({ out: '', code: 2 })
+    expect(error).toBe(
+      'reconcile: COUNTERSIGN_LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent.\n',
+    )
   })
 
   it('finds the ledger, and keys to watch besides those in it, in the configuration', async () => {
