@@ -93,7 +93,9 @@ async function askVault(
         },
         // Called for refusals too: a signature that was denied has a record in the vault's log as well.
         onResponse: (response) => {
-          vaultRequestId = response.headers.get('x-ms-request-id')?.slice(0, requestIdMax)
+          // Empty is absent: there is nothing to join on.
+          vaultRequestId =
+            response.headers.get('x-ms-request-id')?.slice(0, requestIdMax) || undefined
         },
       }),
     )
