@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { worldSchema } from '../../src/emulator/world.ts'
 import type { TestEmulator } from '../support/emulator.ts'
@@ -158,14 +160,21 @@ describe('a start that cannot be', () => {
     }
   })
 
-  test('because its TLS key is not there ends, and says so', async () => {
-    const service = serve((file) => ({
-      ...file,
-      listen: { port: 0, tls: { certFile: 'tls.crt', keyFile: 'tls.key' } },
-    }))
+  test('because files with certificates and keys are not there ends, and says where they are named', () => {
+    const program = resolve('bin/countersign.js')
+    const cwd = resolve('test/fixtures/configuration/valid/every-setting')
+    const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'serve'], {
+      cwd,
+      encoding: 'utf8',
+      timeout: 10_000,
+    })
 
-    expect(await service.ended).toBe(1)
-    expect(service.log.at(-1)).toMatchObject({ err: { code: 'ENOENT' } })
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toContain(
+      'countersign.yaml:2: listen.pem-file: The file of `listen.tls.certFile` cannot be read. It is not there',
+    )
+    expect(stderr).toContain('countersign.yaml:5: trust.pem-file: ')
+    expect(stderr).not.toContain('ENOENT')
   })
 
   test('because another process writes the ledger ends, and says so', async () => {
