@@ -32,8 +32,7 @@ export const rowColumns = 'sequence, hash, CAST(canonical AS BLOB) AS canonical'
 
 /** Why a ledger file cannot be opened: one code for each thing that an operator does about it. */
 export type LedgerFileErrorCode =
-  | 'LEDGER_MISSING' // no such file, where one is to be read
-  | 'LEDGER_EMPTY' // the service ended before its first entry
+  | 'LEDGER_MISSING' // nothing is to be read: no such file, or one that was never begun
   | 'LEDGER_IN_USE' // another process writes it
   | 'LEDGER_NOT_A_LEDGER' // some other file
   | 'LEDGER_VERSION_UNKNOWN' // written by another version of the program
@@ -96,7 +95,7 @@ function mayWrite(folder: string): boolean {
 function assertNotBlank(db: DatabaseSync, file: string): void {
   if (isInterruptedStart(file) || isBlank(db)) {
     throw new LedgerFileError(
-      'LEDGER_EMPTY',
+      'LEDGER_MISSING',
       `the ledger ${file} is empty: the service ended before its first entry`,
     )
   }

@@ -49,7 +49,7 @@ describe('reading a ledger whose first start was killed', () => {
     leave()
     expect(() => openLedgerToRead(file)).toThrow(
       expect.objectContaining({
-        code: 'LEDGER_EMPTY',
+        code: 'LEDGER_MISSING',
         message: `the ledger ${file} is empty: the service ended before its first entry`,
       }),
     )
