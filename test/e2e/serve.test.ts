@@ -24,7 +24,8 @@ const wrongCertificates = [
 ] as const
 
 let emulator: TestEmulator
-let served: Served | undefined
+/** All that a test has started: none of them outlives it, however it ends. */
+let served: Served[] = []
 
 beforeAll(async () => {
   const role = ['keys/sign/action', 'keys/read', 'certificates/read']
@@ -44,14 +45,15 @@ beforeAll(async () => {
 })
 afterEach(async () => {
   emulator.faults.clear()
-  await served?.remove()
-  served = undefined
+  await Promise.all(served.map((one) => one.remove()))
+  served = []
 })
 afterAll(() => emulator.stop())
 
 function serve(configuration?: (file: ConfigurationFile) => ConfigurationFile): Served {
-  served = serveFrom(emulator, configuration === undefined ? {} : { configuration })
-  return served
+  const started = serveFrom(emulator, configuration === undefined ? {} : { configuration })
+  served.push(started)
+  return started
 }
 
 const readiness = async (origin: string) => {
@@ -149,15 +151,10 @@ describe('a start that cannot be', () => {
   test('because another process listens there ends, and says so', async () => {
     const first = serve()
     const port = Number(new URL(await first.origin()).port)
-    const second = serveFrom(emulator, {
-      configuration: (file) => ({ ...file, listen: { host: '127.0.0.1', port } }),
-    })
-    try {
-      expect(await second.ended).toBe(1)
-      expect(second.log.at(-1)).toMatchObject({ err: { code: 'EADDRINUSE' } })
-    } finally {
-      await second.remove()
-    }
+    const second = serve((file) => ({ ...file, listen: { host: '127.0.0.1', port } }))
+
+    expect(await second.ended).toBe(1)
+    expect(second.log.at(-1)).toMatchObject({ err: { code: 'EADDRINUSE' } })
   })
 
   test('because files with certificates and keys are not there ends, and says where they are named', () => {
@@ -180,15 +177,10 @@ describe('a start that cannot be', () => {
   test('because another process writes the ledger ends, and says so', async () => {
     const first = serve()
     await first.said('ready')
-    const second = serveFrom(emulator, {
-      configuration: (file) => ({ ...file, ledger: { sqlite: first.ledgerFile } }),
-    })
-    try {
-      expect(await second.ended).toBe(1)
-      expect(second.log.at(-1)).toMatchObject({ err: { code: 'LEDGER_IN_USE' } })
-    } finally {
-      await second.remove()
-    }
+    const second = serve((file) => ({ ...file, ledger: { sqlite: first.ledgerFile } }))
+
+    expect(await second.ended).toBe(1)
+    expect(second.log.at(-1)).toMatchObject({ err: { code: 'LEDGER_IN_USE' } })
   })
 })
 

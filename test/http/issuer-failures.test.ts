@@ -70,6 +70,11 @@ describe('a caller whose issuer is away', () => {
     const lines = service.log().map((line) => JSON.parse(line) as { attempt?: unknown })
     expect(lines.find((line) => line.attempt === attempt)).toMatchObject({ msg: 'failed', code })
 
+    await service.service.turnedAway.roll('every')
+    expect(service.newEntries()).toMatchObject([
+      { kind: 'service.turned-away', reason: code, count: 1 },
+    ])
+
     emulator.faults.clear()
     emulator.clock.shift(issuerUnavailable.retryAfterSeconds ?? 0)
     expect((await askWith(token)).status).toBe(200)

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EntryKind } from '../../src/ledger/entry.ts'
 import { signing, strike } from '../support/faults.ts'
-import { fillDisk } from '../support/full-disk.ts'
+import { emptyDisk, fillDisk } from '../support/full-disk.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
 import {
@@ -30,7 +30,7 @@ const ledgerUnavailable: ProblemWords = {
   retryAfterSeconds: 5,
 }
 
-/** A service for one test, because a ledger that has failed stays so until it is opened again. */
+/** A service for one test, because a ledger that has failed refuses for a while. */
 async function withService(act: (service: TestService) => Promise<void>): Promise<void> {
   const service = await startTestService({ emulator })
   try {
@@ -205,6 +205,32 @@ describe('a ledger that breaks', () => {
       expect(line).toContain('LEDGER_UNAVAILABLE')
       expect(line).toContain('database or disk is full')
       expect(answer.text).not.toContain('disk')
+    }))
+})
+
+describe('a ledger that can be written again', () => {
+  test('lets the service issue by itself, and its chain has no gap', () =>
+    withService(async (service) => {
+      fillDisk(service.ledgerFile, 'signature.made')
+      const { answer: failed } = await ask(service, 'token')
+      expectProblem(failed, ledgerUnavailable)
+      emptyDisk(service.ledgerFile)
+
+      await expect
+        .poll(async () => (await service.ask('GET /readyz')).status, { timeout: 20_000 })
+        .toBe(200)
+      expect((await ask(service, 'token')).answer.status).toBe(200)
+      expect(service.entries().map(({ kind }) => kind)).toEqual([
+        'certificate.loaded',
+        'certificate.loaded',
+        'request.granted',
+        'signature.begun',
+        'request.granted',
+        'signature.begun',
+        'signature.made',
+        'exchange.succeeded',
+        'token.issued',
+      ])
     }))
 })
 

@@ -5,10 +5,18 @@ import {
   cast,
   defaultGrants,
   deployAsk,
+  type GrantFile,
   ordersAsk,
   startTestService,
   type TestService,
 } from '../support/test-service.ts'
+
+const onceAMinute: GrantFile = {
+  grant: 'once-a-minute',
+  caller: { issuer: 'gitlab', claims: { project_id: '20' } },
+  may: [{ application: 'events', tenant: cast.fabrikam, scopes: [cast.orders] }],
+  limits: { perMinute: 1 },
+}
 
 let service: TestService
 
@@ -21,15 +29,7 @@ beforeAll(async () => {
         github: { ...required(issuers['github']), maxTokenSeconds: 3600 },
       },
     }),
-    grants: [
-      ...defaultGrants,
-      {
-        grant: 'once-a-minute',
-        caller: { issuer: 'gitlab', claims: { project_id: '20' } },
-        may: [{ application: 'events', tenant: cast.fabrikam, scopes: [cast.orders] }],
-        limits: { perMinute: 1 },
-      },
-    ],
+    grants: [...defaultGrants, onceAMinute],
   })
 })
 afterAll(() => service.stop())
@@ -362,6 +362,25 @@ describe('a service whose certificates are not proven yet', () => {
 
       await early.service.credentials.prove()
       expect((await early.ask('POST /v1/token', { token, json: ordersAsk })).status).toBe(200)
+    } finally {
+      await early.stop()
+    }
+  })
+
+  test('charges no grant for it', async () => {
+    const early = await startTestService({
+      emulator: service.emulator,
+      certificates: 'later',
+      grants: [onceAMinute],
+    })
+    try {
+      const token = await early.callerToken('gitlab')
+      const ask = () => early.ask('POST /v1/token', { token, json: ordersAsk })
+      expectProblem(await ask(), notReady)
+
+      await early.service.credentials.prove()
+      expect((await ask()).status).toBe(200)
+      expect((await ask()).status).toBe(429)
     } finally {
       await early.stop()
     }

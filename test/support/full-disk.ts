@@ -13,3 +13,8 @@ export function fillDisk(ledgerFile: string, forKind?: EntryKind): void {
      BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END`,
   )
 }
+
+/** There is room again. */
+export function emptyDisk(ledgerFile: string): void {
+  changeFile(ledgerFile, 'DROP TRIGGER full')
+}
