@@ -174,10 +174,18 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     contractFile,
   })
   const listener = await listen(service.app, config.listen)
-  if (options.certificates !== 'later') await service.credentials.prove()
+  const agent = new Agent({ pipelining: 1 })
+  const stop = async () => {
+    await agent.close()
+    await listener.drain(0)
+    await service.ledger.close()
+    await service.close()
+    rmSync(folder, { recursive: true, force: true })
+    if (options.emulator === undefined) await emulator.stop()
+  }
+  if (options.certificates !== 'later') await proveOr(stop, service)
 
   const ledgerFile = config.ledger.sqliteFile
-  const agent = new Agent({ pipelining: 1 })
   const [recordsBefore, exchangesBefore] = [
     emulator.vaultLog.records().length,
     emulator.entra.exchanges.records().length,
@@ -202,14 +210,17 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     vaultRecords: () => emulator.vaultLog.records().slice(recordsBefore),
     exchanges: () => emulator.entra.exchanges.records().slice(exchangesBefore),
     log: () => log,
-    stop: async () => {
-      await agent.close()
-      await listener.drain(0)
-      await service.ledger.close()
-      await service.close()
-      rmSync(folder, { recursive: true, force: true })
-      if (options.emulator === undefined) await emulator.stop()
-    },
+    stop,
+  }
+}
+
+/** What cannot start leaves nothing running. */
+async function proveOr(stop: () => Promise<void>, service: Service): Promise<void> {
+  try {
+    await service.credentials.prove()
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
 
