@@ -23,13 +23,13 @@ export function writeAnswer(
   answer: Answer,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const body = Buffer.from(answer.body)
   response.writeHead(answer.status, {
     'content-type': answer.contentType,
-    'content-length': body.length,
+    'content-length': Buffer.byteLength(answer.body),
     'cache-control': 'no-store',
     ...headers,
     ...answer.headers,
   })
-  response.end(body)
+  // As text, not bytes: Node then writes head and body with one call.
+  response.end(answer.body)
 }

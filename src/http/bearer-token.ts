@@ -14,4 +14,7 @@ export function bearerTokenOf(request: IncomingMessage): Secret<string> | undefi
 }
 
 const authorizationHeadersIn = ({ rawHeaders }: IncomingMessage) =>
-  rawHeaders.filter((text, index) => index % 2 === 0 && /^authorization$/i.test(text)).length
+  rawHeaders.filter((text, index) => index % 2 === 0 && isAuthorization(text)).length
+
+const isAuthorization = (name: string) =>
+  name.length === 'authorization'.length && name.toLowerCase() === 'authorization'

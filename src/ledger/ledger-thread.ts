@@ -72,7 +72,7 @@ export class LedgerThread {
   }
 
   commit(canonicalEntries: readonly string[]): void {
-    this.#post({ commit: canonicalEntries })
+    this.#post({ commit: canonicalEntries.join('\n') })
     this.#deadline = setTimeout(() => {
       this.#fail(new Error(`a commit took longer than ${this.#commitTimeoutMs} ms`))
     }, this.#commitTimeoutMs)

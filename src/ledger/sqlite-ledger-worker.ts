@@ -16,8 +16,11 @@ export interface WorkerInput {
   readonly lockWaitMs: number
 }
 
-/** One commit, or the end. */
-export type ToWorker = { readonly commit: readonly string[] } | 'close'
+/**
+ * One commit, or the end. The entries are one text, a line each (canonical JSON has no line feed of its
+ * own): a list is copied to the thread string by string, which costs more than writing them.
+ */
+export type ToWorker = { readonly commit: string } | 'close'
 
 export type FromWorker =
   | { readonly kind: 'opened' }
@@ -57,7 +60,7 @@ function serve(writer: LedgerWriter): void {
       return
     }
     try {
-      writer.append(message.commit)
+      writer.append(message.commit.split('\n'))
       report({ kind: 'committed' })
     } catch (cause) {
       report({ kind: 'failed', cause })
