@@ -77,6 +77,8 @@ function verificationKeyFrom(json: unknown): VerificationKey | undefined {
   const described = keySchema.safeParse(json)
   if (!described.success) return undefined
   const { data } = described
+  const texts = Object.values(data).filter((value) => typeof value === 'string')
+  if (!texts.every((text) => text.isWellFormed())) return undefined
   const { kid, alg, issuer } = data
   const publicKey = publicKeyFrom(data)
   const algorithms = algorithmsOf(data).filter((name) => alg === undefined || alg === name)

@@ -89,9 +89,11 @@ export function createKeySource(deps: KeySourceDeps): KeySource {
       if (waits) await flight
       const key = onlyOne(usableKeys()?.filter(fits))
       if (key !== undefined) return key
-      if (!waits && elapsedMs(askedForUnknownAtMs) >= unknownKeyIntervalMs) {
-        askedForUnknownAtMs = clock.nowMs()
-        await refresh()
+      if (!waits) {
+        const mayAsk = elapsedMs(askedForUnknownAtMs) >= unknownKeyIntervalMs
+        if (mayAsk && flight === undefined) askedForUnknownAtMs = clock.nowMs()
+        // Whoever asks already asks for all: a new key comes with ten callers at once.
+        await (mayAsk ? refresh() : flight)
       }
       if (failed !== undefined) throw failed.error
       return onlyOne(usableKeys()?.filter(fits))

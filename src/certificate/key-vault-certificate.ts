@@ -102,7 +102,7 @@ function provenCertificate(
   const der = Buffer.from(certificate.cer ?? [])
   const x509 = parsedCertificate(der)
   const publicKey = publicKeyFrom(key)
-  if (x509 === undefined || publicKey === undefined || key.id === undefined) {
+  if (x509 === undefined || publicKey === undefined || !isKeyOf(location, certificate, key.id)) {
     throw refuse('CERTIFICATE_UNRECOGNISED')
   }
   if (!isStrongRsa(publicKey)) throw refuse('CERTIFICATE_NOT_RSA')
@@ -126,6 +126,16 @@ function provenCertificate(
     thumbprintSha256: hash('sha256', der, 'base64url'),
     notAfterSeconds,
   }
+}
+
+/** Whoever is asked to sign is named by us, and not by what answered. Names have no case in a vault. */
+function isKeyOf(
+  { vaultUrl, vaultCertificateName }: CertificateLocation,
+  { properties: { version = '' } }: KeyVaultCertificateWithPolicy,
+  keyId: string | undefined,
+): keyId is string {
+  const expected = `${vaultUrl}/keys/${vaultCertificateName}/${version}`
+  return keyId?.toLowerCase() === expected.toLowerCase()
 }
 
 const secondsOf = (time: Date | undefined) => time && Math.floor(time.getTime() / 1000)

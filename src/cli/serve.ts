@@ -4,6 +4,7 @@ import { systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
 import { readEnvironment } from '../config/environment.ts'
 import { serve } from '../main.ts'
+import { protectedError } from '../telemetry/protected-error.ts'
 import { loadAll } from './load-all.ts'
 import { contractFile, productVersion } from './product.ts'
 
@@ -37,7 +38,7 @@ export function serveCommand(): Command {
         for (const problem of loaded.problems) console.error(formatProblem(problem))
         command.error('serve: not started, because of the problems above')
       }
-      const logger = pino({ level: environment.logLevel })
+      const logger = pino({ level: environment.logLevel, serializers: { err: protectedError } })
       // A grant file that is broken grants nothing; the others apply, and this is the loud part.
       for (const problem of loaded.problems) {
         logger[problem.severity === 'error' ? 'error' : 'warn'](problem, formatProblem(problem))

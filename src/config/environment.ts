@@ -22,6 +22,7 @@ export const environmentVariablesOfLibraries = {
   AZURE_TENANT_ID: 'Tenant of the workload identity.',
   AZURE_FEDERATED_TOKEN_FILE: "File with the workload identity's token.",
   AZURE_AUTHORITY_HOST: 'Authority of the workload identity, where it is not the public one.',
+  NODE_TLS_REJECT_UNAUTHORIZED: 'Refused when it is 0: TLS is always verified.',
   NODE_EXTRA_CA_CERTS: 'PEM file with more roots, for every connection of the process.',
 } as const
 
@@ -66,6 +67,11 @@ export function readEnvironment(): Environment {
 
 /** A variable that is set to nothing counts as absent. */
 export function environmentFrom(variables: Variables): Environment {
+  if (variables['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
+    throw new EnvironmentError(
+      'NODE_TLS_REJECT_UNAUTHORIZED is 0, and TLS is always verified here: unset it, and name a private CA in trust.caFiles or NODE_EXTRA_CA_CERTS.',
+    )
+  }
   const get = (name: keyof typeof environmentVariables) => variables[name]?.trim() || undefined
   return {
     configFile: get('COUNTERSIGN_CONFIG') ?? 'countersign.yaml',

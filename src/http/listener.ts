@@ -35,6 +35,8 @@ export async function listen(app: Express, settings: ListenerSettings): Promise<
     requestTimeout: requestTimeoutMs,
     headersTimeout: requestTimeoutMs,
     keepAliveTimeout: 65_000,
+    // How often Node looks for those that are over time; half a minute unless said.
+    connectionsCheckingInterval: 1000,
   }
   const server: Server =
     transport.kind === 'tls'
@@ -44,6 +46,7 @@ export async function listen(app: Express, settings: ListenerSettings): Promise<
             cert: readFileSync(transport.certFile),
             key: readFileSync(transport.keyFile),
             minVersion: 'TLSv1.2',
+            handshakeTimeout: requestTimeoutMs,
           },
           app,
         )

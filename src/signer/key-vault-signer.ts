@@ -81,6 +81,8 @@ async function askVault(
   product: string,
 ): Promise<VaultReply> {
   let vaultRequestId: string | undefined
+  // The SDK promises bytes and passes on what the answer held.
+  let value: unknown
   try {
     const { result } = await withDeadline(request.timeoutMs, (abortSignal) =>
       client.sign(request.algorithm, digestOf(request.signingInput), {
@@ -99,10 +101,12 @@ async function askVault(
         },
       }),
     )
-    return { value: result, vaultRequestId }
+    value = result
   } catch (error) {
     throw signerErrorFrom(vaultFailureFrom(error), vaultRequestId, error)
   }
+  if (value instanceof Uint8Array && value.length > 0) return { value, vaultRequestId }
+  throw new SignerError('SIGNER_UNRECOGNISED', 'unknown', { vaultRequestId })
 }
 
 const digestOf = (signingInput: string): Uint8Array => hash('sha256', signingInput, 'buffer')

@@ -48,7 +48,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'vault-access',
   ],
   'main.ts': ['base', 'config', 'http', 'issuance', 'policy', 'wiring.ts'],
-  cli: ['base', 'config', 'emulator', 'ledger', 'main.ts', 'policy', 'reconcile'],
+  cli: ['base', 'config', 'emulator', 'ledger', 'main.ts', 'policy', 'reconcile', 'telemetry'],
   emulator: [],
 }
 

@@ -62,6 +62,8 @@ test.each<[string, VaultAnswer, string, 'no' | 'unknown']>([
   ['throttled', refusal(429, 'Throttled'), 'SIGNER_THROTTLED', 'no'],
   ['broken', refusal(500, 'InternalServerError'), 'SIGNER_UNAVAILABLE', 'unknown'],
   ['something else', { status: 302, body: {} }, 'SIGNER_UNRECOGNISED', 'unknown'],
+  ['nothing', { body: {} }, 'SIGNER_UNRECOGNISED', 'unknown'],
+  ['an empty signature', { body: { value: '' } }, 'SIGNER_UNRECOGNISED', 'unknown'],
 ])('a vault that says %s', async (_case, answer, code, applied) => {
   const failure = await failureFor(answer)
   expect(failure).toMatchObject({ code, applied, vaultRequestId: 'made-up' })

@@ -227,6 +227,18 @@ describe('a path', () => {
   })
 })
 
+test('a target whose host no URL can have is answered like any other, and logged nowhere', async () => {
+  const logged = service.log().length
+  for (const host of ['h:99999', '[zz]', '1.2.3.999']) {
+    const answer = await sendRaw(
+      service.origin,
+      `GET http://${host}/v1/assertion/deploy/${cast.fabrikam}?code=eve-was-here HTTP/1.1\r\nHost: x\r\n\r\n`,
+    )
+    expect(answer).toMatch(/^HTTP\/1\.1 (400|401|404) /)
+  }
+  expect(service.log().slice(logged).join('')).not.toContain('eve-was-here')
+})
+
 describe('a method', () => {
   const only = (allow: string): ProblemWords => ({
     status: 405,

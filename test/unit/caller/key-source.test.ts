@@ -112,6 +112,15 @@ describe('createKeySource', () => {
     expect(keysAsked()).toBe(3)
   })
 
+  it('learns a new key once for all who come with it at the same time', async () => {
+    const { find } = createSource()
+    await find('first')
+    issuer.publish(first, second)
+    const found = await Promise.all(Array.from({ length: 10 }, () => find('second')))
+    expect(found.map((key) => key?.kid)).toEqual(Array(10).fill('second'))
+    expect(keysAsked()).toBe(2)
+  })
+
   it('does not ask twice when the key is not among those it has just waited for', async () => {
     await createSource().find('made-up')
     expect(keysAsked()).toBe(1)

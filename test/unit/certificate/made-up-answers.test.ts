@@ -78,6 +78,13 @@ describe('a vault whose key and certificate', () => {
     expect(await codeFor(answers)).toBe('CERTIFICATE_UNRECOGNISED')
   })
 
+  test('names a key of somebody else is not followed there', async () => {
+    const elsewhere = { kid: `https://127.0.0.1:9/keys/c/${version}` }
+    expect(await codeFor({ ...sound, jwk: { ...sound.jwk, ...elsewhere } })).toBe(
+      'CERTIFICATE_UNRECOGNISED',
+    )
+  })
+
   test('says of itself that it may be exported is not used', async () => {
     const code = await codeFor(sound, (path) =>
       path.startsWith('/keys/')

@@ -22,6 +22,9 @@ describe('the environment', () => {
   test('takes a level of the log in any case, and refuses one that is none', () => {
     expect(environmentFrom({ COUNTERSIGN_LOG_LEVEL: 'Debug' }).logLevel).toBe('debug')
     expect(() => environmentFrom({ COUNTERSIGN_LOG_LEVEL: 'loud' })).toThrow(EnvironmentError)
+    const unverified = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+    expect(() => environmentFrom(unverified)).toThrow(/TLS is always verified/)
+    expect(() => environmentFrom({ NODE_TLS_REJECT_UNAUTHORIZED: '1' })).not.toThrow()
   })
 
   test('never repeats the value that it refuses', () => {
