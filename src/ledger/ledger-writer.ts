@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, openSync, realpathSync } from 'node:fs'
+import { accessSync, closeSync, constants, openSync, realpathSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { chainFault, chainHash, genesis } from './chain.ts'
 import type { Link } from './chain.ts'
@@ -28,6 +28,29 @@ export interface LedgerWriterOptions {
   readonly lockWaitMs: number
   /** How long a commit waits for a write lock: SQLite waits before it begins, so nothing is in doubt. */
   readonly commitLockWaitMs: number
+  /** The file that was written until now: no other, and no new one, will do. Absent at the first opening. */
+  readonly continues?: FileIdentity | undefined
+}
+
+/** Which file it is, whatever its path: what is removed or replaced is another one. */
+export interface FileIdentity {
+  readonly device: number
+  readonly inode: number
+}
+
+/** Looks at the file without opening it; undefined when there is none. */
+export function fileIdentityOf(file: string): FileIdentity | undefined {
+  const stats = statSync(file, { throwIfNoEntry: false })
+  return stats && { device: stats.dev, inode: stats.ino }
+}
+
+function assertSameFile(file: string, expected: FileIdentity | undefined): void {
+  const now = fileIdentityOf(file)
+  if (now?.device === expected?.device && now?.inode === expected?.inode) return
+  throw new LedgerFileError(
+    'LEDGER_MISSING',
+    `the ledger ${file} was removed or replaced while it was written: put it back, or start the service anew`,
+  )
 }
 
 /**
@@ -38,14 +61,15 @@ export interface LedgerWriterOptions {
  */
 export function openLedgerWriter(file: string, options: LedgerWriterOptions): LedgerWriter {
   return asLedgerFileError(file, () => {
-    createForOwner(file)
+    if (options.continues === undefined) createForOwner(file)
+    else assertSameFile(file, options.continues)
     const path = realpathSync(file)
     // SQLite opens what it may not write all the same, and would tell at the first entry.
     accessSync(path, constants.W_OK)
     const claim = claimFile(`${path}-writer`, file, options.lockWaitMs)
     try {
       const { db, tip } = openAtTip(path, file, options)
-      return writerFrom(db, tip, claim)
+      return writerFrom(db, tip, claim, path)
     } catch (error) {
       claim.close()
       throw error
@@ -116,7 +140,13 @@ function verifiedTip(db: DatabaseSync, file: string): Link {
   )
 }
 
-function writerFrom(db: DatabaseSync, openedAt: Link, claim: DatabaseSync): LedgerWriter {
+function writerFrom(
+  db: DatabaseSync,
+  openedAt: Link,
+  claim: DatabaseSync,
+  path: string,
+): LedgerWriter {
+  const identity = fileIdentityOf(path)
   const insert = db.prepare('INSERT INTO entry (sequence, hash, canonical) VALUES (?, ?, ?)')
   let tip = openedAt
 
@@ -127,6 +157,8 @@ function writerFrom(db: DatabaseSync, openedAt: Link, claim: DatabaseSync): Ledg
   }
   return {
     append(canonicalEntries) {
+      // A file without a name takes entries too, and nobody will ever read them.
+      assertSameFile(path, identity)
       db.exec('BEGIN IMMEDIATE')
       const next = canonicalEntries.reduce(insertAfter, tip)
       db.exec('COMMIT')

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { LedgerFileError } from './ledger-file.ts'
 import type { LedgerFileErrorCode } from './ledger-file.ts'
 import { openLedgerWriter } from './ledger-writer.ts'
-import type { LedgerWriter } from './ledger-writer.ts'
+import type { FileIdentity, LedgerWriter } from './ledger-writer.ts'
 
 /**
  * The thread that owns the file of a ledger, so that waiting for the disk never holds up the event
@@ -14,6 +14,8 @@ export interface WorkerInput {
   /** See `SqliteLedgerOptions`. */
   readonly commitTimeoutMs: number
   readonly lockWaitMs: number
+  /** See `LedgerWriterOptions`. */
+  readonly continues?: FileIdentity | undefined
 }
 
 /**
@@ -41,10 +43,10 @@ const writer = openOrRefuse(workerData as WorkerInput)
 if (writer !== undefined) serve(writer)
 
 function openOrRefuse(input: WorkerInput): LedgerWriter | undefined {
-  const { file, lockWaitMs, commitTimeoutMs } = input
+  const { file, lockWaitMs, commitTimeoutMs, continues } = input
   const commitLockWaitMs = Math.floor(commitTimeoutMs * lockWaitShare)
   try {
-    return openLedgerWriter(file, { lockWaitMs, commitLockWaitMs })
+    return openLedgerWriter(file, { lockWaitMs, commitLockWaitMs, continues })
   } catch (error) {
     if (!(error instanceof LedgerFileError)) throw error
     report({ kind: 'refused', code: error.code, message: error.message })

@@ -3,6 +3,8 @@ import type { Entry } from './entry.ts'
 import { lockWaitMs as usualLockWaitMs } from './ledger-file.ts'
 import { settlesWithin, startLedgerThread } from './ledger-thread.ts'
 import type { LedgerThread, LedgerThreadEvents } from './ledger-thread.ts'
+import { fileIdentityOf } from './ledger-writer.ts'
+import type { FileIdentity } from './ledger-writer.ts'
 import { LedgerError } from './ledger.ts'
 import type { Ledger, LedgerErrorCode } from './ledger.ts'
 import type { WorkerInput } from './sqlite-ledger-worker.ts'
@@ -57,6 +59,8 @@ class SqliteLedger implements Ledger {
   #thread: LedgerThread | undefined
   /** What the thread commits now: one commit at a time, so the order of appends is the order of entries. */
   #committing: readonly Append[] = []
+  /** Which file the entries so far are in. */
+  #file: FileIdentity | undefined
   /** What the next commit will hold. */
   #waiting: Append[] = []
   #sendIsScheduled = false
@@ -87,6 +91,7 @@ class SqliteLedger implements Ledger {
 
   async open(): Promise<void> {
     this.#thread = await startLedgerThread(this.#input, this.#events)
+    this.#file = fileIdentityOf(this.#input.file)
   }
 
   async append(entries: readonly Entry[]): Promise<void> {
@@ -181,7 +186,8 @@ class SqliteLedger implements Ledger {
   /** By a new thread, which is refused the file for as long as the one before it has not let go of it. */
   async #reopen(): Promise<void> {
     try {
-      const thread = await startLedgerThread(this.#input, this.#events)
+      const input = { ...this.#input, continues: this.#file }
+      const thread = await startLedgerThread(input, this.#events)
       if (this.#isClosing) {
         await thread.end()
         return

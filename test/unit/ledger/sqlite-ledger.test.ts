@@ -6,6 +6,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -285,6 +286,33 @@ describe('a ledger that failed', () => {
     await expect(ledger.append([startedEntry('3')])).rejects.toMatchObject({
       code: 'LEDGER_UNAVAILABLE',
       cause: expect.objectContaining({ code: 'LEDGER_TIP_BROKEN' }) as unknown,
+    })
+    await ledger.close()
+  })
+
+  it.each([
+    ['removed', () => undefined],
+    [
+      'replaced by another',
+      () => {
+        renameSync(beside('other.db'), store.file)
+      },
+    ],
+  ])('refuses when its file was %s, instead of writing where nobody reads', async (_how, put) => {
+    const other = await createSqliteLedger({ file: beside('other.db') })
+    await other.append([startedEntry('of another ledger')])
+    await other.close()
+    const ledger = await store.open()
+    await ledger.append([startedEntry('1')])
+    for (const suffix of ['', '-wal', '-shm']) rmSync(store.file + suffix, { force: true })
+    put()
+
+    await expect(ledger.append([startedEntry('2')])).rejects.toThrow('LEDGER_UNAVAILABLE')
+    await setTimeout(1500)
+    expect(ledger.healthy()).toBe(false)
+    await expect(ledger.append([startedEntry('3')])).rejects.toMatchObject({
+      code: 'LEDGER_UNAVAILABLE',
+      cause: expect.objectContaining({ code: 'LEDGER_MISSING' }) as unknown,
     })
     await ledger.close()
   })
