@@ -135,7 +135,7 @@ describe('a start with a certificate that is not what it must be', () => {
     expect(await service.ended).toBe(1)
     expect(service.log.at(-1)).toMatchObject({
       msg: 'the service cannot run',
-      err: { type: 'CertificateError', code, certificate: 'partners' },
+      err: { type: 'CertificateError', code, message: `${code}: partners` },
     })
     expect(service.log.some(({ msg }) => msg === 'ready')).toBe(false)
   })
