@@ -88,7 +88,7 @@ describe('a caller whose issuer is away', () => {
 
     expect((await askWith(token)).status).toBe(200)
     expect(service.log().join('')).toContain('issuer is away')
-    expect(service.log().join('')).not.toContain('eyJ')
+    expect(service.log().join('')).not.toMatch(/eyJ[\w-]+\.eyJ/)
   })
 
   test('does not keep callers of other issuers from being served', async () => {
