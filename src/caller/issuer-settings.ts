@@ -1,7 +1,7 @@
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type { IssuerName, TenantId } from '../base/ids.ts'
 import { parseFetchableUrl } from './json-fetcher.ts'
-import type { AsymmetricAlgorithm } from './key-set.ts'
+import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 
 /** An issuer whose tokens prove callers, as the operator describes it. */
 export type IssuerSettings = OpenIdIssuerSettings | EntraIssuerSettings
@@ -11,7 +11,7 @@ interface CommonSettings {
   /** A token's `aud` must hold it, exactly. At Entra: the App ID URI (v1 tokens) or the client id (v2). */
   readonly audience: string
   /** At least one; a token signed otherwise is refused before its key is looked for. */
-  readonly algorithms: readonly AsymmetricAlgorithm[]
+  readonly algorithms: readonly CallerAlgorithm[]
   /** What every token of the issuer must claim. Empty: any does, at a public issuer everybody's. */
   readonly require: readonly ClaimRule[]
   /** `exp − iat` at most. A managed identity's tokens say 24 hours and five minutes. */

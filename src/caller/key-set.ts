@@ -1,22 +1,8 @@
+import { callerAlgorithms, type CallerAlgorithm } from '../base/caller-algorithms.ts'
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import { canonicalJson } from '../base/canonical-json.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-
-/** What issuers may sign with (RFC 7518 §3.1, RFC 8037): asymmetric all of them, never `none`. */
-export const asymmetricAlgorithms = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-] as const
-export type AsymmetricAlgorithm = (typeof asymmetricAlgorithms)[number]
 
 /** One public key of an issuer that is fit to verify with. */
 export interface VerificationKey {
@@ -24,7 +10,7 @@ export interface VerificationKey {
   readonly fingerprint: string
   readonly publicKey: KeyObject
   /** Those that kind, curve and the issuer's own `alg` leave. */
-  readonly algorithms: readonly AsymmetricAlgorithm[]
+  readonly algorithms: readonly CallerAlgorithm[]
   readonly kid?: string
   /** Entra: whose tokens it signs, with `{tenantid}` in it when it signs for every tenant. */
   readonly issuer?: string
@@ -43,7 +29,7 @@ const describedKey = {
     .array(z.string())
     .refine((operations) => operations.includes('verify'))
     .optional(),
-  alg: z.enum(asymmetricAlgorithms).optional(),
+  alg: z.enum(callerAlgorithms).optional(),
   issuer: z.string().optional(),
   // A key set that shows a private half has lost that key.
   d: z.undefined().optional(),
@@ -112,7 +98,7 @@ function numbersOf(described: DescribedKey) {
   }
 }
 
-function algorithmsOf(described: DescribedKey): readonly AsymmetricAlgorithm[] {
+function algorithmsOf(described: DescribedKey): readonly CallerAlgorithm[] {
   if (described.kty === 'RSA') return ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
   switch (described.crv) {
     case 'P-256':

@@ -3,7 +3,8 @@ import type { CallerRefusalReason } from './caller.ts'
 import type { TokenHeader } from './compact-token.ts'
 import type { NamedIssuer } from './issuer-directory.ts'
 import { shortName } from './short-name.ts'
-import type { AsymmetricAlgorithm, VerificationKey } from './key-set.ts'
+import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
+import type { VerificationKey } from './key-set.ts'
 import type { KeySource } from './key-source.ts'
 
 export type SignatureProof =
@@ -41,7 +42,7 @@ export async function proveSignature(
 function fits(
   key: VerificationKey,
   kid: string | undefined,
-  algorithm: AsymmetricAlgorithm,
+  algorithm: CallerAlgorithm,
   { tenant }: NamedIssuer,
 ): boolean {
   if (!key.algorithms.includes(algorithm)) return false

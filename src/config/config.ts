@@ -1,3 +1,4 @@
+import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type {
   ApplicationName,
@@ -97,10 +98,6 @@ export interface ApplicationConfig {
 
 export type IssuerConfig = OpenIdIssuerConfig | EntraIssuerConfig
 export type IssuerKind = IssuerConfig['kind']
-
-/** Signature algorithms of caller tokens (RFC 7518 §3.1, RFC 9864): no MAC and no `none`. */
-export type CallerAlgorithm =
-  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA'
 
 interface IssuerCommon {
   readonly name: IssuerName

@@ -1,3 +1,4 @@
+import { callerAlgorithms } from '../base/caller-algorithms.ts'
 import { z } from 'zod'
 import {
   claimsForm,
@@ -21,19 +22,6 @@ const maxTokenSecondsDefault = 90_000
 /** GitHub's tokens live minutes; one that claims more than an hour is not one of a job. */
 const maxTokenSecondsOfGithub = 3600
 
-const algorithms = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-] as const
-
 const longestLife = (defaultSeconds: number) =>
   wholeNumber(60, 604_800)
     .default(defaultSeconds)
@@ -49,7 +37,7 @@ const common = {
   require: claimsForm
     .optional()
     .describe('Claims that every token of this issuer must have, before any grant is looked at.'),
-  algorithms: listOf(oneOf(algorithms), `a list of ${algorithms.join(', ')}`)
+  algorithms: listOf(oneOf(callerAlgorithms), `a list of ${callerAlgorithms.join(', ')}`)
     .default(['RS256'])
     .describe('Signature algorithms that are accepted.'),
   maxTokenSeconds: longestLife(maxTokenSecondsDefault),

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { takeApart } from '../../src/caller/compact-token.ts'
-import { asymmetricAlgorithms } from '../../src/caller/key-set.ts'
+import { callerAlgorithms } from '../../src/base/caller-algorithms.ts'
 import { createKeySource } from '../../src/caller/key-source.ts'
 import { proveSignature } from '../../src/caller/signature-proof.ts'
 import { issuerName } from '../support/caller-issuer.ts'
@@ -78,7 +78,7 @@ async function accepts({ jws, jwks }: Vector): Promise<boolean> {
     name,
     issuer: 'https://vectors.example',
     audience: 'vectors',
-    algorithms: asymmetricAlgorithms,
+    algorithms: callerAlgorithms,
     require: [],
     maxTokenSeconds: 1,
   } as const

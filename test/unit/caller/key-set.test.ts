@@ -1,6 +1,7 @@
 import type { JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { asymmetricAlgorithms, parseKeySet } from '../../../src/caller/key-set.ts'
+import { callerAlgorithms } from '../../../src/base/caller-algorithms.ts'
+import { parseKeySet } from '../../../src/caller/key-set.ts'
 import { createIssuerKey } from '../../support/caller-issuer.ts'
 
 const rsa = createIssuerKey('rsa').jwk
@@ -15,7 +16,7 @@ const without = ({ ...jwk }: JWK, ...names: readonly (keyof JWK)[]): JWK => {
 }
 
 describe('parseKeySet', () => {
-  it.each(asymmetricAlgorithms.map((alg) => [alg]))('takes a key for %s', (alg) => {
+  it.each(callerAlgorithms.map((alg) => [alg]))('takes a key for %s', (alg) => {
     expect(algorithmsOf(createIssuerKey('k', alg).jwk)).toEqual([[alg]])
   })
 
