@@ -1,0 +1,81 @@
+import type { SigningKey } from '../base/signing-key.ts'
+import type { SignerError } from './signer.ts'
+
+/** What leave to sign is asked with. */
+export interface PermitRequest {
+  readonly key: SigningKey
+  readonly application: string
+  /** Who asks, as proven: issuer and subject. Fairness is between these. */
+  readonly caller: string
+  /** Assertions that are given away have a share of the budget that they cannot exceed. */
+  readonly purpose: 'exchange' | 'hand-out'
+  /** `ahead`: nobody waits for it yet, so it waits for everybody who does. */
+  readonly priority: 'caller' | 'ahead'
+  /** It is worth waiting so long, in milliseconds, and no longer. */
+  readonly patienceMs: number
+  /** Aborted when nobody waits for it any more. */
+  readonly signal?: AbortSignal
+}
+
+/** What became of a signature that was permitted. */
+export type PermitOutcome =
+  | 'signed'
+  /** No request was sent, and none will be. */
+  | 'not-asked'
+  | SignerError
+
+/** Leave to ask a vault for one signature now. */
+export interface Permit {
+  /** Once, and whatever happens: a permit that is never settled is budget that is never free again. */
+  settle(outcome: PermitOutcome): void
+}
+
+/** How things stand with the vault of a key. Units are Key Vault's own. */
+export interface VaultStanding {
+  readonly unitsUsed: number
+  readonly unitsMax: number
+  /** Requests that wait for a permit. */
+  readonly waiting: number
+}
+
+/**
+ * Keeps what a vault is asked below what it allows, and who has to wait in a fair order: first between
+ * applications, then between the callers of one. A vault's HSM keys and its software keys have a
+ * budget each.
+ *
+ * Safe for any number of concurrent callers. Whoever cannot be served while it has patience is refused
+ * at once, with the time after which it could have been; nobody is kept waiting for nothing.
+ */
+export interface Governor {
+  /**
+   * Resolves when the vault may be asked.
+   *
+   * @throws GovernorError
+   */
+  permit(request: PermitRequest): Promise<Permit>
+  /** Counts requests that were made without a permit: reads of the key. */
+  charge(key: SigningKey, requests: number): void
+  standing(key: SigningKey): VaultStanding
+}
+
+/** One code for each thing that somebody would do differently. */
+export type GovernorErrorCode =
+  | 'GOVERNOR_BUDGET_SPENT' // the vault may not be asked in time: ask less, or wait
+  | 'GOVERNOR_QUEUE_FULL' // more wait than may wait
+  | 'GOVERNOR_CALLER_QUEUE_FULL' // more of one caller wait than may wait
+  | 'GOVERNOR_ABANDONED' // who asked has gone
+
+/** The vault was not asked. */
+export class GovernorError extends Error {
+  override readonly name = 'GovernorError'
+  readonly code: GovernorErrorCode
+  readonly applied = 'no'
+  /** When asking again is worth it: an estimate, 1 at least. */
+  readonly retryAfterSeconds: number
+
+  constructor(code: GovernorErrorCode, retryAfterMs: number, options?: ErrorOptions) {
+    super(code, options)
+    this.code = code
+    this.retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000))
+  }
+}

@@ -1,0 +1,246 @@
+import { describe, expect, test } from 'vitest'
+import { createSeededRandom } from '../../../src/emulator/random.ts'
+import { createWindowBudget } from '../../../src/signer/sign-budget.ts'
+import { VaultLane } from '../../../src/signer/vault-lane.ts'
+import {
+  anArrival,
+  type Arrival,
+  jainIndex,
+  simulate,
+  type Simulated,
+  type SimulatedLane,
+} from '../../support/lane-simulation.ts'
+import { required } from '../../support/required.ts'
+
+const bounds = { underWayMax: 64, waitingMax: 100, waitingPerLineMax: 40 }
+
+const laneOf = (
+  unitsMax: number,
+  options: Partial<typeof bounds & { handOutsMax: number }> = {},
+): SimulatedLane =>
+  new VaultLane(
+    createWindowBudget(unitsMax),
+    createWindowBudget(options.handOutsMax ?? unitsMax / 4),
+    { ...bounds, ...options },
+  )
+
+const several = (count: number, arrival: Partial<Arrival>): readonly Arrival[] =>
+  Array.from({ length: count }, () => ({ ...anArrival, ...arrival }))
+
+const endingOf = ({ endings }: Simulated) => required(endings[0])
+const grantedOf = (all: readonly Simulated[]) =>
+  all.filter((one) => endingOf(one).kind === 'granted')
+const codesOf = (all: readonly Simulated[]) =>
+  all.map((one) => {
+    const ending = endingOf(one)
+    return ending.kind === 'granted' ? 'granted' : ending.code
+  })
+
+describe('a burst', () => {
+  test('below the budget is let through as it comes', () => {
+    const all = simulate(laneOf(50), several(50, {}))
+
+    expect(all.map(endingOf)).toEqual(Array(50).fill({ kind: 'granted', atMs: 0, vaultAtMs: 5 }))
+  })
+
+  test('above it is served when the first ten seconds are over, as far as patience goes', () => {
+    const all = simulate(laneOf(20), several(50, { patienceMs: 12_000 }))
+    const times = grantedOf(all).map((one) => endingOf(one).atMs)
+
+    expect(times).toEqual([...Array<number>(20).fill(0), ...Array<number>(20).fill(10_011)])
+    expect(codesOf(all).filter((code) => code === 'GOVERNOR_BUDGET_SPENT')).toHaveLength(10)
+  })
+
+  test('refuses at once whom it cannot serve in time, and says when it could have', () => {
+    const all = simulate(laneOf(20), several(50, { patienceMs: 12_000 }))
+    const refused = all.map(endingOf).filter((ending) => ending.kind === 'refused')
+
+    expect(new Set(refused.map(({ atMs }) => atMs))).toEqual(new Set([0]))
+    // Twenty are under way and twenty wait: the turn of the next is in the third window.
+    expect(new Set(refused.map(({ retryAfterMs }) => retryAfterMs))).toEqual(new Set([20_001]))
+  })
+
+  test('is honest: whoever comes again when it was told to is served', () => {
+    const first = several(50, { patienceMs: 12_000 })
+    const refusal = simulate(laneOf(20), first)
+      .map(endingOf)
+      .find((ending) => ending.kind === 'refused')
+    const again = { ...anArrival, atMs: required(refusal).retryAfterMs, patienceMs: 100 }
+
+    expect(endingOf(required(simulate(laneOf(20), [...first, again]).at(-1))).kind).toBe('granted')
+  })
+
+  test('fills no more connections than there are', () => {
+    const all = simulate(laneOf(50, { underWayMax: 10 }), several(50, { fromVaultMs: 95 }))
+
+    expect(new Set(all.map((one) => endingOf(one).atMs))).toEqual(new Set([0, 100, 200, 300, 400]))
+  })
+})
+
+describe('patience', () => {
+  test('that ends while nothing moves ends in a refusal at that moment', () => {
+    const stuck = several(1, { fromVaultMs: 60_000 })
+    const lane = laneOf(50, { underWayMax: 1 })
+    const [, waiting] = simulate(lane, [...stuck, ...several(1, { patienceMs: 3_000 })])
+
+    expect(endingOf(required(waiting))).toMatchObject({
+      kind: 'refused',
+      atMs: 3_000,
+      code: 'GOVERNOR_BUDGET_SPENT',
+    })
+  })
+
+  test('of nothing is enough where there is budget', () => {
+    const [all] = simulate(laneOf(8), several(1, { patienceMs: 1 }))
+
+    expect(endingOf(required(all)).kind).toBe('granted')
+  })
+})
+
+describe('assertions that are given away', () => {
+  test('have a quarter of the budget, and the rest is for others', () => {
+    const given = several(40, { purpose: 'hand-out', caller: 'pipeline', patienceMs: 5_000 })
+    const used = several(30, { patienceMs: 5_000 })
+    const all = simulate(laneOf(40), [...given, ...used])
+
+    expect(grantedOf(all.slice(0, 40))).toHaveLength(10)
+    expect(grantedOf(all.slice(40))).toHaveLength(30)
+  })
+
+  test('do not hold up what their own caller needs besides', () => {
+    const all = simulate(laneOf(40), [
+      ...several(20, { purpose: 'hand-out' }),
+      ...several(1, { atMs: 1 }),
+    ])
+
+    expect(endingOf(required(all.at(-1)))).toMatchObject({ kind: 'granted', atMs: 1 })
+  })
+
+  test('take nothing from anybody when there is plenty', () => {
+    const all = simulate(laneOf(40), several(10, { purpose: 'hand-out' }))
+
+    expect(grantedOf(all)).toHaveLength(10)
+  })
+})
+
+describe('refreshes ahead', () => {
+  test('wait for all callers, those who come later too', () => {
+    const ahead = several(10, { priority: 'ahead', caller: 'the service', patienceMs: 25_000 })
+    const all = simulate(laneOf(20), [
+      ...several(20, {}),
+      ...ahead,
+      ...several(15, { atMs: 5_000, patienceMs: 6_000 }),
+    ])
+    const times = all.slice(20).map((one) => endingOf(one).atMs)
+
+    expect(times.slice(10)).toEqual(Array(15).fill(10_011))
+    expect(times.slice(0, 10)).toEqual([
+      ...Array<number>(5).fill(10_011),
+      ...Array<number>(5).fill(20_022),
+    ])
+  })
+
+  test('are served at once when nobody waits', () => {
+    expect(grantedOf(simulate(laneOf(20), several(5, { priority: 'ahead' })))).toHaveLength(5)
+  })
+
+  test('make room for callers when the queue is full', () => {
+    const all = simulate(laneOf(4, { waitingMax: 4 }), [
+      ...several(4, {}),
+      ...several(4, { priority: 'ahead', patienceMs: 60_000 }),
+      ...several(1, { atMs: 1, patienceMs: 60_000 }),
+    ])
+
+    expect(codesOf(all.slice(4)).toSorted()).toEqual([
+      'GOVERNOR_QUEUE_FULL',
+      ...Array<string>(4).fill('granted'),
+    ])
+    expect(codesOf(all).at(-1)).toBe('granted')
+  })
+})
+
+describe('the queue', () => {
+  test('holds so many of one caller and no more', () => {
+    const all = simulate(laneOf(10), several(60, { patienceMs: 1_000_000 }))
+
+    expect(codesOf(all).filter((code) => code === 'GOVERNOR_CALLER_QUEUE_FULL')).toHaveLength(10)
+  })
+
+  test('makes room for whoever has less waiting: a few noisy callers lock nobody out', () => {
+    const noisy = ['a', 'b', 'c'].flatMap((caller) => several(40, { caller, patienceMs: 1e6 }))
+    const all = simulate(laneOf(10), [
+      ...noisy,
+      ...several(5, { atMs: 1, caller: 'quiet', patienceMs: 1e6 }),
+    ])
+
+    expect(codesOf(all.slice(-5))).toEqual(Array(5).fill('granted'))
+    expect(codesOf(all).filter((code) => code === 'GOVERNOR_QUEUE_FULL')).toHaveLength(15)
+  })
+})
+
+describe('fairness', () => {
+  const callers = Array.from({ length: 12 }, (_, number) => `caller-${number}`)
+  /** Of a budget of 200 in ten seconds, twelve callers who all want more than their share have 16.7. */
+  const demandOf = (number: number) => 20 * (1 + number * number)
+  const seconds = 40
+
+  /** Each asks evenly, with a little disorder, as often in ten seconds as its demand says. */
+  function unequalDemand(applicationOf: (caller: string) => string): readonly Arrival[] {
+    const random = createSeededRandom(7)
+    return callers.flatMap((caller, number) =>
+      Array.from({ length: (demandOf(number) * seconds) / 10 }, () => ({
+        ...anArrival,
+        caller,
+        application: applicationOf(caller),
+        atMs: random.below(seconds * 1000),
+      })),
+    )
+  }
+
+  const servedBy = (all: readonly Simulated[], name: (one: Simulated) => string) =>
+    Object.values(Object.groupBy(grantedOf(all), name)).map((one) => required(one).length)
+
+  test('gives callers who want unequally much the same: Jain’s index is 0.95 at least', () => {
+    const lane = laneOf(200, { waitingMax: 2000, waitingPerLineMax: 500 })
+    const shares = servedBy(
+      simulate(
+        lane,
+        unequalDemand(() => 'events'),
+      ),
+      ({ caller }) => caller,
+    )
+
+    expect(shares).toHaveLength(callers.length)
+    expect(jainIndex(shares)).toBeGreaterThan(0.95)
+    expect(jainIndex(callers.map((_, number) => demandOf(number)))).toBeLessThan(0.6)
+  })
+
+  test('gives applications the same, whichever has more callers', () => {
+    const lane = laneOf(200, { waitingMax: 2000, waitingPerLineMax: 500 })
+    const shares = servedBy(
+      simulate(
+        lane,
+        unequalDemand((caller) => (caller === 'caller-11' ? 'lonely' : 'crowded')),
+      ),
+      ({ application }) => application,
+    )
+
+    expect(shares).toHaveLength(2)
+    expect(jainIndex(shares)).toBeGreaterThan(0.95)
+  })
+
+  test('serves all that a modest caller asks for, beside one that asks without end', () => {
+    const modest = Array.from({ length: 30 }, (_, number) => ({
+      ...anArrival,
+      caller: 'modest',
+      atMs: 500 + number * 1000,
+    }))
+    const noisy = several(20_000, { caller: 'noisy' }).map((one, number) => ({
+      ...one,
+      atMs: Math.floor((number * 31_000) / 20_000),
+    }))
+    const all = simulate(laneOf(100), [...modest, ...noisy])
+
+    expect(grantedOf(all.slice(0, 30))).toHaveLength(30)
+  })
+})
