@@ -20,6 +20,7 @@ import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
 import { decide, type Policy } from './policy/policy.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
+import { createMemoryGovernor, localVaultBudget } from './signer/memory-governor.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { createTokenCache } from './token-cache/token-cache.ts'
@@ -71,6 +72,10 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
+  const governor = createMemoryGovernor({
+    nowMs: () => clock.nowMs(),
+    budgetOf: (_vaultUrl, heldBy) => localVaultBudget(heldBy, config.governor.headroom),
+  })
   const tokenEndpoint = createEntraTokenEndpoint(config.cloud.authority, entraAgent)
   const callers = createJwtCallerIdentifier({
     issuers: config.issuers.map((issuer) => issuerSettings(issuer, config)),
@@ -97,6 +102,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     })),
     source: createKeyVaultCertificateSource(access, clock),
     signer,
+    governor,
     ledger,
     clock,
     vault,
@@ -134,6 +140,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
       config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
     ),
     credentials,
+    governor,
     signer,
     tokenEndpoint,
     cache,

@@ -4,6 +4,7 @@ import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
+import { governorForm } from './governor.ts'
 import { issuersForm } from './issuer-forms.ts'
 import { listenForm } from './listen.ts'
 
@@ -50,6 +51,7 @@ export const configForm = z.strictObject({
     })
     .prefault({})
     .describe('Tokens that are served again while they live.'),
+  governor: governorForm,
 })
 
 export type ConfigForm = z.output<typeof configForm>

@@ -26,6 +26,7 @@ export interface Config {
   readonly grants: GrantsConfig
   readonly ledger: LedgerConfig
   readonly tokenCache: TokenCacheConfig
+  readonly governor: GovernorConfig
 }
 
 export interface ListenConfig {
@@ -138,4 +139,9 @@ export interface TokenCacheConfig {
   readonly bytesMax: number
   /** A token that lives shorter than this is not served from the cache. */
   readonly minRemainingSeconds: number
+}
+
+export interface GovernorConfig {
+  /** Share of each vault's documented budget; more than 1 in a custom cloud alone. */
+  readonly headroom: number
 }

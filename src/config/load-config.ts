@@ -11,6 +11,7 @@ import { certificatesFrom, checkCertificates } from './certificates.ts'
 import { cloudFrom } from './cloud.ts'
 import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
+import { checkGovernor } from './governor.ts'
 import { checkIssuers, issuersFrom } from './issuers.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
 import { outlineOf, type ConfigOutline } from './config-outline.ts'
@@ -85,6 +86,7 @@ function checkTogether(root: YamlPart): void {
   checkCertificates(root.at('certificates'), cloud)
   checkApplications(root.at('applications'), certificates)
   checkIssuers(root.at('issuers'), cloud)
+  checkGovernor(root.at('governor'), cloud)
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
@@ -122,7 +124,7 @@ async function readTenantsFiles(
 }
 
 function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles): Config {
-  const { publicUrl, credential, ledger, tokenCache } = form
+  const { publicUrl, credential, ledger, tokenCache, governor } = form
   return {
     publicUrl,
     listen: listenFrom(form.listen, folder),
@@ -138,6 +140,7 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
       bytesMax: tokenCache.maxMegabytes * 1024 * 1024,
       minRemainingSeconds: tokenCache.minRemainingSeconds,
     },
+    governor,
   }
 }
 
@@ -150,6 +153,7 @@ const nounOfSection: ReadonlyMap<string | number, string> = new Map([
   ['trust', 'trust'],
   ['ledger', 'ledger'],
   ['tokenCache', 'token-cache'],
+  ['governor', 'governor'],
 ])
 
 const nounOfEntries: ReadonlyMap<string | number, string> = new Map([

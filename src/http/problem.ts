@@ -1,6 +1,7 @@
 import { CallerError } from '../caller/caller.ts'
 import type { Refusal } from '../issuance/refusal.ts'
 import { LedgerError } from '../ledger/ledger.ts'
+import { GovernorError, type GovernorErrorCode } from '../signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../signer/signer.ts'
 import { TokenEndpointError, tokenEndpointErrorMeanings } from '../token-endpoint/token-endpoint.ts'
 import { type Answer, jsonAnswer } from './answer.ts'
@@ -20,6 +21,8 @@ export type ProblemCode =
   | 'not_ready'
   | 'issuer_unavailable'
   | 'ledger_unavailable'
+  | 'too_many_waiting'
+  | 'signing_busy'
   | 'signing_throttled'
   | 'signing_unavailable'
   | 'signing_broken'
@@ -132,6 +135,7 @@ export function problemFromFailure(error: unknown): Problem {
   if (error instanceof RequestProblem) return problemFromRequest(error)
   if (error instanceof CallerError) return issuerUnavailable
   if (error instanceof LedgerError) return ledgerUnavailable
+  if (error instanceof GovernorError) return governorProblem(error)
   if (error instanceof SignerError) return signerProblems[error.code]
   if (error instanceof TokenEndpointError) return tokenEndpointProblem(error)
   return {
@@ -157,6 +161,32 @@ const ledgerUnavailable: Problem = {
   detail: 'Nothing is issued that cannot be recorded first. Try again later.',
   retryAfterSeconds: 5,
 }
+
+const signingBusy: Problem = {
+  code: 'signing_busy',
+  status: 503,
+  title: 'Too much waits to be signed',
+  detail: 'The key would not be free in time. Try again later.',
+}
+
+const tooManyWaiting: Problem = {
+  code: 'too_many_waiting',
+  status: 429,
+  title: 'Too many of your requests wait',
+  detail: 'Ask for less at once, and keep what you are given for as long as it lives.',
+}
+
+const governorProblems: Record<GovernorErrorCode, Problem> = {
+  GOVERNOR_BUDGET_SPENT: signingBusy,
+  GOVERNOR_QUEUE_FULL: signingBusy,
+  GOVERNOR_CALLER_QUEUE_FULL: tooManyWaiting,
+  GOVERNOR_ABANDONED: signingBusy,
+}
+
+const governorProblem = ({ code, retryAfterSeconds }: GovernorError): Problem => ({
+  ...governorProblems[code],
+  retryAfterSeconds,
+})
 
 /** The vault counts in windows of ten seconds and does not say when the next one begins. */
 const signingThrottled: Problem = {

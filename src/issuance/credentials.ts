@@ -10,6 +10,7 @@ import {
   type CertificateSource,
 } from '../certificate/certificate.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { Governor } from '../signer/governor.ts'
 import { type Signer, SignerError } from '../signer/signer.ts'
 import type { Application } from './application.ts'
 
@@ -39,6 +40,7 @@ export function createCredentials(deps: {
   readonly locations: readonly CertificateLocation[]
   readonly source: CertificateSource
   readonly signer: Signer
+  readonly governor: Pick<Governor, 'charge'>
   readonly ledger: Ledger
   readonly clock: Clock
   /** Told what proving found, before anything was signed. */
@@ -49,6 +51,8 @@ export function createCredentials(deps: {
 
   const proveOne = async (location: CertificateLocation) => {
     const certificate = await deps.source.load(location)
+    // The read that has shown the key, and the one that gets the signer ready.
+    deps.governor.charge(certificate.key, 2)
     await deps.signer.prepare(certificate.key)
     await deps.ledger.append([certificateLoaded(certificate, deps.clock.nowMs())])
     for (const application of deps.applications) {

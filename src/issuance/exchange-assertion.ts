@@ -11,11 +11,14 @@ import { sha256Base64url } from '../base/sha256.ts'
 import type { ExchangeFailed, ExchangeSucceeded } from '../ledger/entry.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
+import { timeLeftMs } from './attempt-deadline.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
 
 /** Entra answers well under a second; a caller's patience ends near half a minute. */
 const exchangeTimeoutMs = 10_000
+/** Whatever is left: the signature has been made, and is worth an attempt. */
+const exchangeTimeoutMinMs = 1_000
 
 /**
  * Exchanges a signed assertion for a token: its signature is written before anything is sent, and how
@@ -49,7 +52,10 @@ export async function exchangeAssertion(
       clientId: admitted.application.clientId,
       scope,
       assertion: signed.compact,
-      timeoutMs: exchangeTimeoutMs,
+      timeoutMs: Math.max(
+        exchangeTimeoutMinMs,
+        timeLeftMs(admitted, exchangeTimeoutMs, deps.clock),
+      ),
     })
   } catch (error) {
     if (!(error instanceof TokenEndpointError)) throw error

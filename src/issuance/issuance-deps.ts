@@ -4,6 +4,7 @@ import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Ask, CallerFacts, Decision } from '../policy/decision.ts'
+import type { Governor, PermitRequest } from '../signer/governor.ts'
 import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
@@ -23,6 +24,7 @@ export interface IssuanceDeps {
   /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
   readonly sharedAudienceIssuers: ReadonlySet<IssuerName>
   readonly credentials: Credentials
+  readonly governor: Governor
   readonly signer: Signer
   readonly tokenEndpoint: TokenEndpoint
   readonly cache: TokenCache
@@ -39,4 +41,7 @@ export interface AdmittedAttempt {
   readonly tenant: TenantId
   readonly credential: SigningCredential
   readonly onRecord: DecisionOnRecord
+  readonly priority: PermitRequest['priority']
+  /** Nothing that the attempt waits for goes on past it: milliseconds since the Unix epoch. */
+  readonly deadlineMs: number
 }

@@ -6,9 +6,11 @@ import { type Caller, CallerError, type Identification } from '../caller/caller.
 import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, PolicyRefusal } from '../policy/decision.ts'
+import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
+import { attemptLastsMs } from './attempt-deadline.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import type { Refusal } from './refusal.ts'
@@ -49,7 +51,7 @@ export type AssertionOutcome =
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | LedgerError | SignerError | TokenEndpointError
+ * @throws CallerError | GovernorError | LedgerError | SignerError | TokenEndpointError
  */
 export async function issueToken(
   request: IssuanceRequest<TokenAsk>,
@@ -103,7 +105,7 @@ async function obtainToken(
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | LedgerError | SignerError
+ * @throws CallerError | GovernorError | LedgerError | SignerError
  */
 export async function issueAssertion(
   request: IssuanceRequest<AssertionAsk>,
@@ -170,7 +172,15 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
   const onRecord = decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask)
   return {
     ok: true,
-    admitted: { attempt, application, tenant: ask.tenant, credential, onRecord },
+    admitted: {
+      attempt,
+      application,
+      tenant: ask.tenant,
+      credential,
+      onRecord,
+      priority: 'caller',
+      deadlineMs: deps.clock.nowMs() + attemptLastsMs,
+    },
     lifetimeSeconds: decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds,
   }
 }
@@ -274,6 +284,7 @@ async function recordingFailure<T>(
 /** The code of a failure at one of our boundaries; whatever else is thrown is a mistake of ours. */
 export function failureCode(error: unknown): string {
   const known =
+    error instanceof GovernorError ||
     error instanceof SignerError ||
     error instanceof TokenEndpointError ||
     error instanceof CallerError ||

@@ -8,11 +8,18 @@ import { newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { SignatureBegun, SignatureMade } from '../ledger/entry.ts'
+import type { Permit } from '../signer/governor.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
+import { timeLeftMs } from './attempt-deadline.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 
 /** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
 const signTimeoutMs = 10_000
+
+/** All that a vault allows in ten seconds may be spent, and what was asked takes a moment to end. */
+const permitPatienceMs = 12_000
+/** What is left for the vault and for Entra when a permit comes last. */
+const afterPermitMs = 4_000
 
 /** What the assertion is for, and for how long. */
 export interface SignOrder {
@@ -29,35 +36,30 @@ export interface SignedAssertion {
 }
 
 /**
- * Grant and signature begin in one commit, then the vault signs. A failure of the vault is written
- * here; a success is for the caller to write, together with what follows from it.
+ * Waits for leave to ask the vault, so that the assertion is fresh when it is signed and a queue leaves
+ * nothing begun. Then grant and signature begin in one commit, and the vault signs. A failure of the
+ * vault is written here; a success is for the caller to write, together with what follows from it.
  *
- * @throws SignerError | LedgerError
+ * @throws GovernorError | SignerError | LedgerError
  */
 export async function signAssertion(
   admitted: AdmittedAttempt,
   order: SignOrder,
   deps: IssuanceDeps,
 ): Promise<SignedAssertion> {
-  const unsigned = unsignedAssertion(admitted, order, deps)
-  const signatureId = newSignatureId()
-  const nonce = randomBytes(16).toString('base64url')
-  const { key } = admitted.credential
-  await deps.ledger.append([
-    { kind: 'request.granted', atMs: deps.clock.nowMs(), ...admitted.onRecord },
-    begun(admitted, order, unsigned, signatureId, nonce, deps.clock.nowMs()),
-  ])
+  const permit = await permitFor(admitted, order, deps)
+  const { unsigned, signatureId, nonce } = await begin(admitted, order, permit, deps)
 
   const startedMs = deps.clock.nowMs()
   const { algorithm, signingInput } = unsigned
-  const signature = await recordingSignerFailure(signatureId, deps, () =>
+  const signature = await settling(permit, signatureId, deps, () =>
     deps.signer.sign({
-      key,
+      key: admitted.credential.key,
       algorithm,
       signingInput,
       signatureId,
       nonce,
-      timeoutMs: signTimeoutMs,
+      timeoutMs: timeLeftMs(admitted, signTimeoutMs, deps.clock),
     }),
   )
   deps.events.signatureMade(order.purpose, deps.clock.nowMs() - startedMs)
@@ -68,6 +70,51 @@ export async function signAssertion(
     compact: compactAssertion(unsigned, signature.value),
     expiresAtSeconds,
     made: madeEntry(signatureId, signature, deps.clock.nowMs()),
+  }
+}
+
+function permitFor(
+  admitted: AdmittedAttempt,
+  { purpose }: SignOrder,
+  deps: IssuanceDeps,
+): Promise<Permit> {
+  const { application, credential, onRecord, priority } = admitted
+  const leftMs = timeLeftMs(admitted, permitPatienceMs + afterPermitMs, deps.clock)
+  return deps.governor.permit({
+    key: credential.key,
+    application: application.name,
+    caller: `${onRecord.caller.issuer} ${onRecord.caller.subject}`,
+    purpose,
+    priority,
+    patienceMs: Math.max(0, leftMs - afterPermitMs),
+  })
+}
+
+interface BegunSignature {
+  readonly unsigned: UnsignedAssertion
+  readonly signatureId: SignatureId
+  readonly nonce: string
+}
+
+/** The permit goes back when nothing can be written: the vault will not be asked. */
+async function begin(
+  admitted: AdmittedAttempt,
+  order: SignOrder,
+  permit: Permit,
+  deps: IssuanceDeps,
+): Promise<BegunSignature> {
+  try {
+    const unsigned = unsignedAssertion(admitted, order, deps)
+    const signatureId = newSignatureId()
+    const nonce = randomBytes(16).toString('base64url')
+    await deps.ledger.append([
+      { kind: 'request.granted', atMs: deps.clock.nowMs(), ...admitted.onRecord },
+      begun(admitted, order, unsigned, signatureId, nonce, deps.clock.nowMs()),
+    ])
+    return { unsigned, signatureId, nonce }
+  } catch (error) {
+    permit.settle('not-asked')
+    throw error
   }
 }
 
@@ -109,14 +156,19 @@ function begun(
   }
 }
 
-async function recordingSignerFailure(
+/** The permit is settled before anything is written: the ledger's time is not the vault's. */
+async function settling(
+  permit: Permit,
   signatureId: SignatureId,
   deps: IssuanceDeps,
   sign: () => Promise<Signature>,
 ): Promise<Signature> {
   try {
-    return await sign()
+    const signature = await sign()
+    permit.settle('signed')
+    return signature
   } catch (error) {
+    permit.settle(error instanceof SignerError ? error : 'unknown')
     if (!(error instanceof SignerError)) throw error
     const { code, applied, vaultRequestId } = error
     deps.events.signatureFailed(code)

@@ -22,6 +22,8 @@ export type PermitOutcome =
   | 'signed'
   /** No request was sent, and none will be. */
   | 'not-asked'
+  /** Something went wrong that is no failure of the vault. */
+  | 'unknown'
   | SignerError
 
 /** Leave to ask a vault for one signature now. */

@@ -18,7 +18,7 @@ export interface SignBudget {
   giveBack(units: number): void
   /** Counts what the vault has been asked without leave; it may be more than there was. */
   charge(units: number, nowMs: number): void
-  /** About how long until so many could have been taken, if nobody else took any. */
+  /** About how long until so many could have been taken, if nobody else took any; of a time to come too. */
   waitMs(units: number, nowMs: number): number
   /** What counts now. */
   used(nowMs: number): number
@@ -69,10 +69,11 @@ export function createWindowBudget(unitsMax: number): SignBudget {
 /** Units that count: those under way, and by millisecond those whose 10 s have begun. */
 class Window {
   taken = 0
-  #asked: { readonly untilMs: number; units: number }[] = []
+  readonly #asked: { readonly untilMs: number; units: number }[] = []
   #askedUnits = 0
 
   add(units: number, nowMs: number): void {
+    this.#forget(nowMs)
     const untilMs = nowMs + budgetWindowMs
     const last = this.#asked.at(-1)
     if (last?.untilMs === untilMs) last.units += units
@@ -81,25 +82,30 @@ class Window {
   }
 
   used(nowMs: number): number {
-    this.#forget(nowMs)
-    return this.taken + this.#askedUnits
+    return this.taken + this.#askedUnits - sumOf(this.#asked.slice(0, this.#over(nowMs)))
   }
 
   /** Until so many that count now do so no more. Those under way have 10 s before them, at least. */
   waitMs(units: number, nowMs: number): number {
     if (units <= 0) return 0
     let left = units
-    for (const asked of this.#asked) {
+    for (const asked of this.#asked.slice(this.#over(nowMs))) {
       left -= asked.units
       if (left <= 0) return asked.untilMs - nowMs + 1
     }
     return budgetWindowMs + 1
   }
 
-  /** Clocks show whole milliseconds, so the one in which the 10 s end still counts. */
-  #forget(nowMs: number): void {
+  /** How many do not count any more. Clocks show whole milliseconds, so the last one still counts. */
+  #over(nowMs: number): number {
     const first = this.#asked.findIndex(({ untilMs }) => untilMs >= nowMs)
-    const over = this.#asked.splice(0, first === -1 ? this.#asked.length : first)
-    for (const { units } of over) this.#askedUnits -= units
+    return first === -1 ? this.#asked.length : first
+  }
+
+  #forget(nowMs: number): void {
+    this.#askedUnits -= sumOf(this.#asked.splice(0, this.#over(nowMs)))
   }
 }
+
+const sumOf = (asked: readonly { readonly units: number }[]) =>
+  asked.reduce((total, { units }) => total + units, 0)

@@ -56,7 +56,10 @@ export class VaultLane<W extends LaneWaiter> {
     return this.#callers.size + this.#ahead.size
   }
 
-  /** Whoever cannot be served before its deadline does not begin to wait. */
+  /**
+   * Whoever cannot be served before its deadline does not begin to wait, and whoever cannot be any more,
+   * because the newcomer's turn is before its own, ends waiting now. The refusal is of the one or the other.
+   */
   enter(waiter: W, nowMs: number): LaneRefusal<W> | undefined {
     const queue = this.#queueOf(waiter)
     if (queue.sizeOfLine(waiter) >= this.#bounds.waitingPerLineMax) {
@@ -66,10 +69,11 @@ export class VaultLane<W extends LaneWaiter> {
     if (nowMs + refusal.retryAfterMs > waiter.deadlineMs) return refusal
     queue.push(waiter)
     this.#deadlineMs = Math.min(this.#deadlineMs, waiter.deadlineMs)
-    if (this.waiting <= this.#bounds.waitingMax) return undefined
     const yielding = this.#yielding(waiter)
+    const isFull = this.waiting > this.#bounds.waitingMax
+    if (!isFull && (yielding === waiter || this.#isInTime(yielding, nowMs))) return undefined
     this.leave(yielding)
-    return this.#refusal(yielding, 'GOVERNOR_QUEUE_FULL', nowMs)
+    return this.#refusal(yielding, isFull ? 'GOVERNOR_QUEUE_FULL' : 'GOVERNOR_BUDGET_SPENT', nowMs)
   }
 
   /** Waits no more. */
@@ -129,14 +133,21 @@ export class VaultLane<W extends LaneWaiter> {
     return { waiter, code, retryAfterMs: this.#estimateMs(waiter, nowMs) }
   }
 
-  /** How long the waiter would wait if nobody came after it. */
-  #estimateMs(waiter: W, nowMs: number): number {
-    const queue = this.#queueOf(waiter)
+  /** Of the last of a line. */
+  #isInTime(last: W, nowMs: number): boolean {
+    return nowMs + this.#estimateMs({ ...last, units: 0 }, nowMs) <= last.deadlineMs
+  }
+
+  /** How long a newcomer would wait if nobody came after it. */
+  #estimateMs(newcomer: W, nowMs: number): number {
+    const queue = this.#queueOf(newcomer)
     const before = queue === this.#ahead ? unitsIn(this.#callers) : 0
-    const budgetMs = this.#budget.waitMs(before + queue.unitsUntilServed(waiter), nowMs)
-    if (!isHandOut(waiter)) return budgetMs
-    const handedOut = queue.unitsUntilServed(waiter, isHandOut)
-    return Math.max(budgetMs, this.#handOuts.waitMs(handedOut, nowMs))
+    const budgetMs = this.#budget.waitMs(before + queue.unitsUntilServed(newcomer), nowMs)
+    if (!isHandOut(newcomer)) return budgetMs
+    // Nothing is given away before anything can be asked, and only then does that share begin to fill.
+    const beginsMs = this.#budget.waitMs(1, nowMs)
+    const handedOut = queue.unitsUntilServed(newcomer, isHandOut)
+    return Math.max(budgetMs, beginsMs + this.#handOuts.waitMs(handedOut, nowMs + beginsMs))
   }
 
   /** For a caller, whoever nobody waits for makes room first. */

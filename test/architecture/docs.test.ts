@@ -80,6 +80,7 @@ describe('docs', () => {
   test('operations.md says what to do about every code that a failure can have', () => {
     const codes = [
       ...namesIn('src/signer/signer.ts', /'(SIGNER_[A-Z_]+)'/g),
+      ...namesIn('src/signer/governor.ts', /'(GOVERNOR_[A-Z_]+)'/g),
       ...namesIn('src/certificate/certificate.ts', /'(CERTIFICATE_[A-Z_]+)'/g),
       ...namesIn('src/token-endpoint/token-endpoint.ts', /'(ENTRA_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger.ts', /'(LEDGER_[A-Z_]+)'/g),

@@ -42,6 +42,8 @@ describe('openapi.yaml describes', () => {
       body_too_large: true,
       media_type_unsupported: true,
       limit_reached: true,
+      too_many_waiting: true,
+      signing_busy: true,
       internal: true,
       entra_refused: true,
       entra_unavailable: true,

@@ -21,7 +21,7 @@ import type { grantForm } from '../../src/policy/grant-form.ts'
 import { createService, type Service } from '../../src/wiring.ts'
 import { contractFaults } from './contract.ts'
 import { trustByDefault } from './default-trust.ts'
-import { startTestEmulator, type TestEmulator } from './emulator.ts'
+import { startTestEmulator, type TestEmulator, type TestEmulatorOptions } from './emulator.ts'
 import { verifiedEntries } from './ledger-store.ts'
 import { required } from './required.ts'
 
@@ -143,8 +143,11 @@ export const serviceWorld: World = {
  * its CA and has the service's managed identity, both until the process ends. MSAL keeps the identity
  * that it finds first, so a file has one emulator.
  */
-export async function startServiceEmulator(world: World = serviceWorld): Promise<TestEmulator> {
-  const emulator = await startTestEmulator({ world })
+export async function startServiceEmulator(
+  world: World = serviceWorld,
+  options: Pick<TestEmulatorOptions, 'throttleScale'> = {},
+): Promise<TestEmulator> {
+  const emulator = await startTestEmulator({ world, ...options })
   const { endpoint, header } = required(emulator.endpoints.managedIdentities['countersign'])
   process.env['IDENTITY_ENDPOINT'] = endpoint
   process.env['IDENTITY_HEADER'] = header

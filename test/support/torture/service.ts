@@ -65,6 +65,8 @@ function configurationFor(cloud: Cloud, places: readonly Place[]): Configuration
     issuers: Object.fromEntries(places.flatMap((place) => issuersAt(place, cloud))),
     ledger: { sqlite: './countersign.db' },
     tokenCache: { minRemainingSeconds },
+    // Clients are there to meet faults, and not to wait for a budget.
+    governor: { headroom: 1000 },
   }
 }
 

@@ -64,6 +64,7 @@ describe('a configuration that says little', () => {
       grants: { folder: resolve(dirname(file), 'grants') },
       ledger: { sqliteFile: resolve(dirname(file), 'countersign.db') },
       tokenCache: { bytesMax: 256 * 1024 * 1024, minRemainingSeconds: 300 },
+      governor: { headroom: 0.8 },
     })
   })
 })
@@ -100,6 +101,7 @@ describe('a configuration that says everything', () => {
     })
     expect(config.ledger.sqliteFile).toBe('/var/lib/countersign/ledger.db')
     expect(config.tokenCache).toEqual({ bytesMax: 64 * 1024 * 1024, minRemainingSeconds: 600 })
+    expect(config.governor).toEqual({ headroom: 0.5 })
   })
 
   test('has its tenants from a file, comments and line ends left out', async () => {

@@ -11,6 +11,7 @@ import {
 import { RequestProblem, type RequestProblemCode } from '../../../src/http/request-problem.ts'
 import type { Refusal } from '../../../src/issuance/refusal.ts'
 import { LedgerError, type LedgerErrorCode } from '../../../src/ledger/ledger.ts'
+import { GovernorError, type GovernorErrorCode } from '../../../src/signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../../../src/signer/signer.ts'
 import {
   TokenEndpointError,
@@ -82,6 +83,16 @@ const signerFailures: Record<SignerErrorCode, Wire> = {
   SIGNER_UNRECOGNISED: broken,
 }
 
+const busy: Wire = [503, 'signing_busy', 17]
+
+/** All of them with the time that the governor says. */
+const governorFailures: Record<GovernorErrorCode, Wire> = {
+  GOVERNOR_BUDGET_SPENT: busy,
+  GOVERNOR_QUEUE_FULL: busy,
+  GOVERNOR_CALLER_QUEUE_FULL: [429, 'too_many_waiting', 17],
+  GOVERNOR_ABANDONED: busy,
+}
+
 const refusedByEntra: Wire = [502, 'entra_refused']
 const entraAway: Wire = [503, 'entra_unavailable', 10]
 
@@ -129,6 +140,9 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
   ...entriesOf(signerFailures).map(
     ([code, wire]) =>
       [code, new SignerError(code, 'unknown', { vaultRequestId: 'eve', cause }), wire] as const,
+  ),
+  ...entriesOf(governorFailures).map(
+    ([code, wire]) => [code, new GovernorError(code, 16_400, { cause }), wire] as const,
   ),
   ...entriesOf(tokenEndpointFailures).map(
     ([code, wire]) => [code, new TokenEndpointError(code, 'unknown', { cause }), wire] as const,

@@ -64,6 +64,15 @@ describe('a budget of one process', () => {
     expect(waits).toEqual([8_001, 9_001, 9_001, 18_001, 19_001, 28_001, 29_001])
   })
 
+  test('says so of a time to come, and forgets nothing by it', () => {
+    const budget = createWindowBudget(10)
+    budget.take(10, 0)
+    budget.asked(10, 0)
+
+    expect(budget.waitMs(15, 20_000)).toBe(10_000)
+    expect([budget.waitMs(1, 1), budget.used(1)]).toEqual([10_000, 10])
+  })
+
   test('says that there is nothing to wait for when there is not', () => {
     const budget = createWindowBudget(10)
     budget.take(4, 0)

@@ -60,6 +60,18 @@ describe('a burst', () => {
     expect(new Set(refused.map(({ retryAfterMs }) => retryAfterMs))).toEqual(new Set([20_001]))
   })
 
+  test('ends the waiting of whoever others overtake so far that it is not served in time', () => {
+    const noisy = several(40, { caller: 'noisy' })
+    const quiet = several(5, { atMs: 1_000, caller: 'quiet' })
+    const all = simulate(laneOf(20), [...noisy, ...quiet])
+
+    expect(grantedOf(all.slice(40))).toHaveLength(5)
+    const refused = all.map(endingOf).filter((ending) => ending.kind === 'refused')
+    expect(refused.map(({ atMs, code }) => [atMs, code])).toEqual(
+      Array(5).fill([1_000, 'GOVERNOR_BUDGET_SPENT']),
+    )
+  })
+
   test('is honest: whoever comes again when it was told to is served', () => {
     const first = several(50, { patienceMs: 12_000 })
     const refusal = simulate(laneOf(20), first)
@@ -105,6 +117,17 @@ describe('assertions that are given away', () => {
 
     expect(grantedOf(all.slice(0, 40))).toHaveLength(10)
     expect(grantedOf(all.slice(40))).toHaveLength(30)
+  })
+
+  test('are refused at once when their share will be used up, though the budget will not', () => {
+    const used = several(40, { patienceMs: 5_000 })
+    const given = several(15, { atMs: 1, purpose: 'hand-out', caller: 'pipeline' })
+    const all = simulate(laneOf(40), [...used, ...given]).slice(40)
+
+    expect(all.map((one) => [endingOf(one).kind, endingOf(one).atMs])).toEqual([
+      ...Array<unknown>(10).fill(['granted', 10_011]),
+      ...Array<unknown>(5).fill(['refused', 1]),
+    ])
   })
 
   test('do not hold up what their own caller needs besides', () => {
