@@ -12,6 +12,8 @@ import { createApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import type { Application } from './issuance/application.ts'
 import { createCredentials, type Credentials } from './issuance/credentials.ts'
+import { createEntraRefusals } from './issuance/entra-refusals.ts'
+import { createFailureLines } from './issuance/failure-lines.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
@@ -72,8 +74,9 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
+  const pacing = { nowMs: () => clock.nowMs(), random: Math.random }
   const governor = createMemoryGovernor({
-    nowMs: () => clock.nowMs(),
+    ...pacing,
     budgetOf: (_vaultUrl, heldBy) => localVaultBudget(heldBy, config.governor.headroom),
   })
   const tokenEndpoint = createEntraTokenEndpoint(config.cloud.authority, entraAgent)
@@ -143,10 +146,12 @@ export async function createService(options: WiringOptions): Promise<Service> {
     governor,
     signer,
     tokenEndpoint,
+    entraRefusals: createEntraRefusals(pacing),
     cache,
     ledger,
     proofs,
     turnedAway,
+    failureLines: createFailureLines(clock),
     events,
   }
   const app = createApp({

@@ -1,4 +1,5 @@
 import { CallerError } from '../caller/caller.ts'
+import { RememberedRefusal } from '../issuance/entra-refusals.ts'
 import type { Refusal } from '../issuance/refusal.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import { GovernorError, type GovernorErrorCode } from '../signer/governor.ts'
@@ -23,10 +24,12 @@ export type ProblemCode =
   | 'ledger_unavailable'
   | 'too_many_waiting'
   | 'signing_busy'
+  | 'signing_paused'
   | 'signing_throttled'
   | 'signing_unavailable'
   | 'signing_broken'
   | 'entra_refused'
+  | 'entra_paused'
   | 'entra_unavailable'
   | 'internal'
 
@@ -137,6 +140,7 @@ export function problemFromFailure(error: unknown): Problem {
   if (error instanceof LedgerError) return ledgerUnavailable
   if (error instanceof GovernorError) return governorProblem(error)
   if (error instanceof SignerError) return signerProblems[error.code]
+  if (error instanceof RememberedRefusal) return rememberedProblem(error)
   if (error instanceof TokenEndpointError) return tokenEndpointProblem(error)
   return {
     code: 'internal',
@@ -176,10 +180,19 @@ const tooManyWaiting: Problem = {
   detail: 'Ask for less at once, and keep what you are given for as long as it lives.',
 }
 
+const signingPaused: Problem = {
+  code: 'signing_paused',
+  status: 503,
+  title: 'The key is not asked again yet',
+  detail: 'It failed a moment ago. Try again later.',
+}
+
 const governorProblems: Record<GovernorErrorCode, Problem> = {
   GOVERNOR_BUDGET_SPENT: signingBusy,
   GOVERNOR_QUEUE_FULL: signingBusy,
   GOVERNOR_CALLER_QUEUE_FULL: tooManyWaiting,
+  GOVERNOR_VAULT_PAUSED: signingPaused,
+  GOVERNOR_KEY_PAUSED: signingPaused,
   GOVERNOR_ABANDONED: signingBusy,
 }
 
@@ -228,10 +241,27 @@ const signerProblems: Record<SignerErrorCode, Problem> = {
   SIGNER_UNRECOGNISED: signingBroken,
 }
 
+/** With what Entra said then: whoever must act is the same. */
+function rememberedProblem(error: RememberedRefusal): Problem {
+  const { meaning, who } = tokenEndpointErrorMeanings[error.remembered]
+  return {
+    code: 'entra_paused',
+    status: 503,
+    title: 'Entra is not asked again yet',
+    detail: meaning,
+    retryAfterSeconds: error.retryAfterSeconds,
+    entra: entraMember(error, who),
+  }
+}
+
+const entraMember = (
+  { errorCodes, traceId }: Pick<TokenEndpointError, 'errorCodes' | 'traceId'>,
+  whoMustAct: string,
+) => ({ errorCodes, ...(traceId === undefined ? {} : { traceId }), whoMustAct })
+
 function tokenEndpointProblem(error: TokenEndpointError): Problem {
   const { meaning, who } = tokenEndpointErrorMeanings[error.code]
-  const { errorCodes, traceId } = error
-  const entra = { errorCodes, ...(traceId === undefined ? {} : { traceId }), whoMustAct: who }
+  const entra = entraMember(error, who)
   return who === 'nobody'
     ? {
         code: 'entra_unavailable',

@@ -51,9 +51,11 @@ export function createCredentials(deps: {
 
   const proveOne = async (location: CertificateLocation) => {
     const certificate = await deps.source.load(location)
-    // The read that has shown the key, and the one that gets the signer ready.
-    deps.governor.charge(certificate.key, 2)
-    await deps.signer.prepare(certificate.key)
+    deps.governor.charge(certificate.key, 1)
+    // After the read and not before it: its ten seconds begin when the vault has answered.
+    await deps.signer.prepare(certificate.key).finally(() => {
+      deps.governor.charge(certificate.key, 1)
+    })
     await deps.ledger.append([certificateLoaded(certificate, deps.clock.nowMs())])
     for (const application of deps.applications) {
       if (application.certificate !== location.name) continue

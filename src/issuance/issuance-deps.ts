@@ -10,6 +10,8 @@ import type { TokenCache } from '../token-cache/token-cache.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
 import type { Application } from './application.ts'
 import type { Credentials, SigningCredential } from './credentials.ts'
+import type { EntraRefusals } from './entra-refusals.ts'
+import type { FailureLines } from './failure-lines.ts'
 import type { IssuanceEvents } from './issuance-events.ts'
 import type { SignatureProofs } from './signature-proofs.ts'
 import type { TurnedAway } from './turned-away.ts'
@@ -27,16 +29,20 @@ export interface IssuanceDeps {
   readonly governor: Governor
   readonly signer: Signer
   readonly tokenEndpoint: TokenEndpoint
+  readonly entraRefusals: EntraRefusals
   readonly cache: TokenCache
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
+  readonly failureLines: FailureLines
   readonly events: IssuanceEvents
 }
 
 /** What was decided for one attempt, with all that acting on it takes. */
 export interface AdmittedAttempt {
   readonly attempt: AttemptId
+  /** Who vouches for the caller. */
+  readonly issuer: IssuerName
   readonly application: Application
   readonly tenant: TenantId
   readonly credential: SigningCredential

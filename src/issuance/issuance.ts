@@ -10,7 +10,8 @@ import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
-import { attemptLastsMs } from './attempt-deadline.ts'
+import { attemptLastsMs, timeLeftMs } from './attempt-deadline.ts'
+import { RememberedRefusal } from './entra-refusals.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import type { Refusal } from './refusal.ts'
@@ -51,7 +52,8 @@ export type AssertionOutcome =
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | GovernorError | LedgerError | SignerError | TokenEndpointError
+ * @throws CallerError | GovernorError | LedgerError | RememberedRefusal | SignerError |
+ *   TokenEndpointError
  */
 export async function issueToken(
   request: IssuanceRequest<TokenAsk>,
@@ -92,12 +94,17 @@ async function obtainToken(
   ask: TokenAsk,
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
-  const signed = await signAssertion(
-    admitted,
-    { purpose: 'exchange', lifetimeSeconds: assertionLifetimeDefaultSeconds },
-    deps,
-  )
-  return exchangeAssertion(signed, admitted, ask.scope, deps)
+  const { application, tenant, scope } = ask
+  const subject = { application, keyId: admitted.credential.key.keyId, tenant, scope }
+  const patienceMs = timeLeftMs(admitted, attemptLastsMs, deps.clock)
+  return deps.entraRefusals.remembering(subject, patienceMs, async () => {
+    const signed = await signAssertion(
+      admitted,
+      { purpose: 'exchange', lifetimeSeconds: assertionLifetimeDefaultSeconds },
+      deps,
+    )
+    return exchangeAssertion(signed, admitted, scope, deps)
+  })
 }
 
 /**
@@ -174,6 +181,7 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
     ok: true,
     admitted: {
       attempt,
+      issuer: caller.issuer,
       application,
       tenant: ask.tenant,
       credential,
@@ -262,7 +270,7 @@ async function refuse(
   return { ok: false, refusal }
 }
 
-/** Every granted attempt ends in the ledger, those that got nothing too. */
+/** Every granted attempt ends in the ledger, those that got nothing too, or is counted in it. */
 async function recordingFailure<T>(
   admitted: AdmittedAttempt,
   deps: IssuanceDeps,
@@ -274,17 +282,35 @@ async function recordingFailure<T>(
     // When the ledger itself failed there is nowhere to write that it did.
     if (error instanceof LedgerError) throw error
     const code = failureCode(error)
+    const { onRecord, issuer } = admitted
+    const { caller, application } = onRecord
+    if (costNothing(error) && !deps.failureLines.mayWrite(caller, application, code)) {
+      deps.turnedAway.count(code, issuer)
+      throw error
+    }
+    const remembered = costNothing(error) ? error.remembered : undefined
     await deps.ledger.append([
-      { kind: 'request.failed', atMs: deps.clock.nowMs(), ...admitted.onRecord, code },
+      {
+        kind: 'request.failed',
+        atMs: deps.clock.nowMs(),
+        ...onRecord,
+        code,
+        ...(remembered === undefined ? {} : { remembered }),
+      },
     ])
     throw error
   }
 }
 
+/** Refused before anybody was asked. */
+const costNothing = (error: unknown): error is GovernorError | RememberedRefusal =>
+  error instanceof GovernorError || error instanceof RememberedRefusal
+
 /** The code of a failure at one of our boundaries; whatever else is thrown is a mistake of ours. */
 export function failureCode(error: unknown): string {
   const known =
     error instanceof GovernorError ||
+    error instanceof RememberedRefusal ||
     error instanceof SignerError ||
     error instanceof TokenEndpointError ||
     error instanceof CallerError ||

@@ -87,6 +87,7 @@ function permitFor(
     purpose,
     priority,
     patienceMs: Math.max(0, leftMs - afterPermitMs),
+    whilePaused: 'wait',
   })
 }
 

@@ -70,6 +70,8 @@ export interface RequestRefused extends EntryOf<'request.refused'> {
 export interface RequestFailed extends EntryOf<'request.failed'>, DecisionOnRecord {
   /** Code of the failure, such as `SIGNER_THROTTLED`. */
   readonly code: string
+  /** Code of the earlier failure for which nobody was asked now; absent when it is not for one. */
+  readonly remembered?: string
 }
 
 /** Durable before the vault is called. */
@@ -193,7 +195,10 @@ export interface ServiceStopped extends EntryOf<'service.stopped'> {
   readonly unproved: number
 }
 
-/** Requests of strangers in one minute, counted instead of listed, so that they cannot fill the ledger. */
+/**
+ * Requests of one minute that are counted instead of listed, so that nobody can fill the ledger: those of
+ * strangers, and those of granted callers that were refused before anybody was asked, again and again.
+ */
 export interface ServiceTurnedAway extends EntryOf<'service.turned-away'> {
   readonly reason: string
   /** Absent when the token did not name a known issuer. */

@@ -1,5 +1,5 @@
 import type { SigningKey } from '../base/signing-key.ts'
-import type { SignerError } from './signer.ts'
+import type { SignerError, SignerErrorCode } from './signer.ts'
 
 /** What leave to sign is asked with. */
 export interface PermitRequest {
@@ -13,6 +13,8 @@ export interface PermitRequest {
   readonly priority: 'caller' | 'ahead'
   /** It is worth waiting so long, in milliseconds, and no longer. */
   readonly patienceMs: number
+  /** Whether to wait for a vault that is left alone for a moment, as far as patience goes. */
+  readonly whilePaused: 'wait' | 'refuse'
   /** Aborted when nobody waits for it any more. */
   readonly signal?: AbortSignal
 }
@@ -47,6 +49,9 @@ export interface VaultStanding {
  *
  * Safe for any number of concurrent callers. Whoever cannot be served while it has patience is refused
  * at once, with the time after which it could have been; nobody is kept waiting for nothing.
+ *
+ * A vault that throttles or fails is left alone for 1, 2, 4, 8 and then 16 s, a key that it refuses for
+ * 30 s and then up to 5 min; then one request finds out for all whether it may be asked again.
  */
 export interface Governor {
   /**
@@ -65,6 +70,8 @@ export type GovernorErrorCode =
   | 'GOVERNOR_BUDGET_SPENT' // the vault may not be asked in time: ask less, or wait
   | 'GOVERNOR_QUEUE_FULL' // more wait than may wait
   | 'GOVERNOR_CALLER_QUEUE_FULL' // more of one caller wait than may wait
+  | 'GOVERNOR_VAULT_PAUSED' // the vault has failed and is left alone for a while
+  | 'GOVERNOR_KEY_PAUSED' // the vault refuses this key, and is not asked again for a while
   | 'GOVERNOR_ABANDONED' // who asked has gone
 
 /** The vault was not asked. */
@@ -74,10 +81,17 @@ export class GovernorError extends Error {
   readonly applied = 'no'
   /** When asking again is worth it: an estimate, 1 at least. */
   readonly retryAfterSeconds: number
+  /** The failure that vault or key are left alone for; absent where they are not. */
+  readonly remembered: SignerErrorCode | undefined
 
-  constructor(code: GovernorErrorCode, retryAfterMs: number, options?: ErrorOptions) {
-    super(code, options)
+  constructor(
+    code: GovernorErrorCode,
+    retryAfterMs: number,
+    options: { readonly remembered?: SignerErrorCode | undefined; readonly cause?: unknown } = {},
+  ) {
+    super(code, { cause: options.cause })
     this.code = code
+    this.remembered = options.remembered
     this.retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000))
   }
 }

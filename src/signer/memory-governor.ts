@@ -1,13 +1,8 @@
 import type { SigningKey } from '../base/signing-key.ts'
-import {
-  type Governor,
-  GovernorError,
-  type Permit,
-  type PermitOutcome,
-  type PermitRequest,
-} from './governor.ts'
+import { type Governor, GovernorError, type Permit, type PermitRequest } from './governor.ts'
 import { documentedUnits, unitsOf } from './key-units.ts'
 import { createWindowBudget, type SignBudget } from './sign-budget.ts'
+import { VaultCircuits } from './vault-circuits.ts'
 import { type LaneRefusal, VaultLane, type LaneWaiter } from './vault-lane.ts'
 
 /** What a vault may be asked for with one kind of key. */
@@ -34,6 +29,8 @@ export function localVaultBudget(heldBy: SigningKey['heldBy'], headroom: number)
 export interface MemoryGovernorOptions {
   /** Milliseconds that never go back. */
   readonly nowMs: () => number
+  /** From 0 to 1: spreads the ends of pauses. */
+  readonly random: () => number
   /** Asked once for each vault and kind of key. */
   readonly budgetOf: (vaultUrl: string, heldBy: SigningKey['heldBy']) => VaultBudget
 }
@@ -49,14 +46,14 @@ const waitingMax = 2000
 const waitingPerLineMax = 500
 
 /** A governor whose queues are in this process. */
-export function createMemoryGovernor({ nowMs, budgetOf }: MemoryGovernorOptions): Governor {
+export function createMemoryGovernor({ nowMs, random, budgetOf }: MemoryGovernorOptions): Governor {
   const vaults = new Map<string, GovernedVault>()
   const vaultOf = ({ keyId, heldBy }: SigningKey): GovernedVault => {
     const vaultUrl = new URL(keyId).origin
     const name = `${heldBy} ${vaultUrl}`
     const known = vaults.get(name)
     if (known !== undefined) return known
-    const vault = new GovernedVault(budgetOf(vaultUrl, heldBy), nowMs)
+    const vault = new GovernedVault(budgetOf(vaultUrl, heldBy), new VaultCircuits(random), nowMs)
     vaults.set(name, vault)
     return vault
   }
@@ -86,10 +83,10 @@ class GovernedVault {
   readonly #nowMs: () => number
   #timer: NodeJS.Timeout | undefined
 
-  constructor(budget: VaultBudget, nowMs: () => number) {
+  constructor(budget: VaultBudget, circuits: VaultCircuits, nowMs: () => number) {
     this.budget = budget
     this.#nowMs = nowMs
-    this.#lane = new VaultLane(budget.whole, budget.handOuts, {
+    this.#lane = new VaultLane(budget.whole, budget.handOuts, circuits, {
       underWayMax,
       waitingMax,
       waitingPerLineMax,
@@ -101,13 +98,15 @@ class GovernedVault {
   }
 
   async permit(request: PermitRequest): Promise<Permit> {
-    const { application, caller, purpose, priority, signal } = request
+    const { key, application, caller, purpose, priority, whilePaused, signal } = request
     const { promise, resolve, reject } = Promise.withResolvers<undefined>()
     const asking: Asking = {
       application,
       // A caller's assertions may have to wait for their own share when its tokens need not.
       line: `${purpose} ${caller}`,
-      units: unitsOf(request.key),
+      units: unitsOf(key),
+      keyId: key.keyId,
+      whilePaused,
       purpose,
       priority,
       deadlineMs: this.#nowMs() + request.patienceMs,
@@ -127,7 +126,12 @@ class GovernedVault {
     await promise.finally(() => {
       signal?.removeEventListener('abort', abandon)
     })
-    return { settle: this.#settleOnce(asking) }
+    return {
+      settle: (outcome) => {
+        this.#lane.settle(asking, outcome, this.#nowMs())
+        this.#run()
+      },
+    }
   }
 
   #enter(asking: Asking): void {
@@ -135,16 +139,6 @@ class GovernedVault {
     if (refusal !== undefined) refuse(refusal)
     // A newcomer that is refused has changed nothing for the others.
     if (refusal?.waiter !== asking) this.#run()
-  }
-
-  #settleOnce(asking: Asking): Permit['settle'] {
-    let settled = false
-    return (outcome) => {
-      if (settled) throw new TypeError('a permit is settled once')
-      settled = true
-      this.#lane.settle(asking, askedIn(outcome), this.#nowMs())
-      this.#run()
-    }
   }
 
   /** Lets everybody go who may, and comes back when the next one can. */
@@ -162,8 +156,6 @@ class GovernedVault {
   }
 }
 
-function refuse({ waiter, code, retryAfterMs }: LaneRefusal<Asking>): void {
-  waiter.refuse(new GovernorError(code, retryAfterMs))
+function refuse({ waiter, code, retryAfterMs, remembered }: LaneRefusal<Asking>): void {
+  waiter.refuse(new GovernorError(code, retryAfterMs, { remembered }))
 }
-
-const askedIn = (outcome: PermitOutcome) => (outcome === 'not-asked' ? 'not-asked' : 'asked')

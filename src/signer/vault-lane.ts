@@ -1,9 +1,13 @@
 import { FairQueue, type Waiting } from './fair-queue.ts'
-import type { GovernorErrorCode, PermitRequest } from './governor.ts'
+import type { GovernorErrorCode, PermitOutcome, PermitRequest } from './governor.ts'
 import type { SignBudget } from './sign-budget.ts'
+import type { SignerErrorCode } from './signer.ts'
+import type { CircuitTicket, VaultCircuits } from './vault-circuits.ts'
 
 /** Somebody who wants a signature of one kind of key in one vault. */
 export interface LaneWaiter extends Waiting {
+  readonly keyId: string
+  readonly whilePaused: PermitRequest['whilePaused']
   readonly purpose: PermitRequest['purpose']
   readonly priority: PermitRequest['priority']
   /** By the time that the lane is told. */
@@ -15,12 +19,20 @@ export interface LaneRefusal<W> {
   readonly code: GovernorErrorCode
   /** When asking again is worth it. */
   readonly retryAfterMs: number
+  readonly remembered?: SignerErrorCode | undefined
+}
+
+type Refused<W> = { readonly kind: 'refused' } & LaneRefusal<W>
+
+interface Granted<W> {
+  readonly kind: 'granted'
+  readonly waiter: W
 }
 
 /** What comes next in a lane. */
 export type LaneTurn<W> =
-  | { readonly kind: 'granted'; readonly waiter: W }
-  | ({ readonly kind: 'refused' } & LaneRefusal<W>)
+  | Granted<W>
+  | Refused<W>
   /** Nothing for so long, unless somebody comes, goes or settles; Infinity when nobody waits. */
   | { readonly kind: 'wait'; readonly forMs: number }
 
@@ -38,17 +50,24 @@ export interface LaneBounds {
 export class VaultLane<W extends LaneWaiter> {
   readonly #budget: SignBudget
   readonly #handOuts: SignBudget
+  readonly #circuits: VaultCircuits
   readonly #bounds: LaneBounds
   readonly #callers = new FairQueue<W>()
   readonly #ahead = new FairQueue<W>()
-  #underWay = 0
+  readonly #underWay = new Map<W, CircuitTicket>()
   /** No deadline of anybody who waits is before this. */
   #deadlineMs = Infinity
 
   /** @param handOuts What of the budget may be given away. */
-  constructor(budget: SignBudget, handOuts: SignBudget, bounds: LaneBounds) {
+  constructor(
+    budget: SignBudget,
+    handOuts: SignBudget,
+    circuits: VaultCircuits,
+    bounds: LaneBounds,
+  ) {
     this.#budget = budget
     this.#handOuts = handOuts
+    this.#circuits = circuits
     this.#bounds = bounds
   }
 
@@ -61,6 +80,8 @@ export class VaultLane<W extends LaneWaiter> {
    * because the newcomer's turn is before its own, ends waiting now. The refusal is of the one or the other.
    */
   enter(waiter: W, nowMs: number): LaneRefusal<W> | undefined {
+    const paused = this.#keyPaused(waiter, nowMs) ?? this.#vaultPaused(waiter, nowMs)
+    if (paused !== undefined) return paused
     const queue = this.#queueOf(waiter)
     if (queue.sizeOfLine(waiter) >= this.#bounds.waitingPerLineMax) {
       return this.#refusal(waiter, 'GOVERNOR_CALLER_QUEUE_FULL', nowMs)
@@ -85,48 +106,95 @@ export class VaultLane<W extends LaneWaiter> {
   turn(nowMs: number): LaneTurn<W> {
     const late = this.#late(nowMs)
     if (late !== undefined) {
-      this.leave(late)
-      return { kind: 'refused', ...this.#refusal(late, 'GOVERNOR_BUDGET_SPENT', nowMs) }
+      const spent = this.#refusal(late, 'GOVERNOR_BUDGET_SPENT', nowMs)
+      return this.#endWaiting(this.#vaultPaused(late, nowMs) ?? spent)
     }
-    let forMs = this.#deadlineMs - nowMs
-    if (this.#underWay >= this.#bounds.underWayMax) return { kind: 'wait', forMs }
+    const forMs = this.#deadlineMs - nowMs
+    const vault = this.#circuits.vaultPassage(nowMs)
+    if (vault.kind === 'paused') return this.#pause(vault.forMs, nowMs)
+    if (vault.kind === 'busy' || this.#underWay.size >= this.#bounds.underWayMax) {
+      return { kind: 'wait', forMs }
+    }
+    return this.#serve(forMs, nowMs)
+  }
+
+  /** Once for each waiter that was granted its turn. */
+  settle(waiter: W, outcome: PermitOutcome, nowMs: number): void {
+    const ticket = this.#underWay.get(waiter)
+    if (ticket === undefined) throw new TypeError('a permit is settled once')
+    this.#underWay.delete(waiter)
+    this.#circuits.settle(ticket, outcome, nowMs)
+    const budgets = isHandOut(waiter) ? [this.#budget, this.#handOuts] : [this.#budget]
+    for (const budget of budgets) {
+      if (outcome === 'not-asked') budget.giveBack(waiter.units)
+      else budget.asked(waiter.units, nowMs)
+    }
+  }
+
+  /** Whoever has not the patience is told at once; the others wait for the pause to end. */
+  #pause(forMs: number, nowMs: number): LaneTurn<W> {
+    const endsAtMs = nowMs + forMs
+    if (this.#deadlineMs < endsAtMs) {
+      for (const waiter of this.#everybody()) {
+        const paused = this.#vaultPaused(waiter, nowMs)
+        if (paused !== undefined) return this.#endWaiting(paused)
+      }
+    }
+    return { kind: 'wait', forMs: this.waiting === 0 ? Infinity : forMs }
+  }
+
+  #serve(untilLateMs: number, nowMs: number): LaneTurn<W> {
+    let forMs = untilLateMs
     for (const queue of [this.#callers, this.#ahead]) {
-      const served = this.#serve(queue, nowMs)
-      if (served.kind === 'granted') return served
+      const served = this.#serveFrom(queue, nowMs)
+      if (served.kind === 'granted' || served.kind === 'refused') return served
       forMs = Math.min(forMs, served.forMs)
       if (served.kind === 'held') break
     }
     return { kind: 'wait', forMs }
   }
 
-  /** @param asked Whether the request has reached the vault, or may have. */
-  settle({ units, purpose }: W, asked: 'asked' | 'not-asked', nowMs: number): void {
-    this.#underWay -= 1
-    const budgets = purpose === 'hand-out' ? [this.#budget, this.#handOuts] : [this.#budget]
-    for (const budget of budgets) {
-      if (asked === 'asked') budget.asked(units, nowMs)
-      else budget.giveBack(units)
-    }
-  }
-
   /** `held`: whoever is next waits for its units, and nobody may take them from under it. */
-  #serve(
+  #serveFrom(
     queue: FairQueue<W>,
     nowMs: number,
-  ):
-    | { readonly kind: 'granted'; readonly waiter: W }
-    | { readonly kind: 'held' | 'nobody'; readonly forMs: number } {
+  ): Granted<W> | Refused<W> | { readonly kind: 'held' | 'nobody'; readonly forMs: number } {
     const first = queue.next(() => true)
     if (first === undefined) return { kind: 'nobody', forMs: Infinity }
     const cappedMs = isHandOut(first) ? this.#handOuts.waitMs(first.units, nowMs) : 0
     const waiter = cappedMs === 0 ? first : queue.next((one) => !isHandOut(one))
     if (waiter === undefined) return { kind: 'nobody', forMs: cappedMs }
+    const paused = this.#keyPaused(waiter, nowMs)
+    if (paused !== undefined) return this.#endWaiting(paused)
     const answer = this.#budget.take(waiter.units, nowMs)
     if (!answer.granted) return { kind: 'held', forMs: answer.waitMs }
     if (isHandOut(waiter)) this.#handOuts.take(waiter.units, nowMs)
     queue.serve(waiter)
-    this.#underWay += 1
+    this.#underWay.set(waiter, this.#circuits.enter(waiter.keyId))
     return { kind: 'granted', waiter }
+  }
+
+  #endWaiting(refusal: LaneRefusal<W>): Refused<W> {
+    this.leave(refusal.waiter)
+    return { kind: 'refused', ...refusal }
+  }
+
+  /** A key that the vault refuses is mended by people: nobody waits for that. */
+  #keyPaused(waiter: W, nowMs: number): LaneRefusal<W> | undefined {
+    const passage = this.#circuits.keyPassage(waiter.keyId, nowMs)
+    if (passage.kind === 'free' || passage.kind === 'probe') return undefined
+    const retryAfterMs = passage.kind === 'paused' ? passage.forMs : probeTakesMs
+    const remembered = this.#circuits.keyReason(waiter.keyId)
+    return { waiter, code: 'GOVERNOR_KEY_PAUSED', retryAfterMs, remembered }
+  }
+
+  #vaultPaused(waiter: W, nowMs: number): LaneRefusal<W> | undefined {
+    const passage = this.#circuits.vaultPassage(nowMs)
+    if (passage.kind === 'free' || passage.kind === 'probe') return undefined
+    const retryAfterMs = passage.kind === 'paused' ? passage.forMs : probeTakesMs
+    if (waiter.whilePaused === 'wait' && nowMs + retryAfterMs <= waiter.deadlineMs) return undefined
+    const remembered = this.#circuits.vaultReason
+    return { waiter, code: 'GOVERNOR_VAULT_PAUSED', retryAfterMs, remembered }
   }
 
   #refusal(waiter: W, code: GovernorErrorCode, nowMs: number): LaneRefusal<W> {
@@ -142,7 +210,10 @@ export class VaultLane<W extends LaneWaiter> {
   #estimateMs(newcomer: W, nowMs: number): number {
     const queue = this.#queueOf(newcomer)
     const before = queue === this.#ahead ? unitsIn(this.#callers) : 0
-    const budgetMs = this.#budget.waitMs(before + queue.unitsUntilServed(newcomer), nowMs)
+    const units = before + queue.unitsUntilServed(newcomer)
+    const vault = this.#circuits.vaultPassage(nowMs)
+    const pausedMs = vault.kind === 'paused' ? vault.forMs : 0
+    const budgetMs = Math.max(pausedMs, this.#budget.waitMs(units, nowMs))
     if (!isHandOut(newcomer)) return budgetMs
     // Nothing is given away before anything can be asked, and only then does that share begin to fill.
     const beginsMs = this.#budget.waitMs(1, nowMs)
@@ -166,15 +237,21 @@ export class VaultLane<W extends LaneWaiter> {
   #late(nowMs: number): W | undefined {
     if (nowMs < this.#deadlineMs) return undefined
     this.#deadlineMs = Infinity
-    for (const queue of [this.#callers, this.#ahead]) {
-      for (const waiter of queue) {
-        this.#deadlineMs = Math.min(this.#deadlineMs, waiter.deadlineMs)
-        if (waiter.deadlineMs <= nowMs) return waiter
-      }
+    for (const waiter of this.#everybody()) {
+      this.#deadlineMs = Math.min(this.#deadlineMs, waiter.deadlineMs)
+      if (waiter.deadlineMs <= nowMs) return waiter
     }
     return undefined
   }
+
+  *#everybody(): Generator<W> {
+    yield* this.#callers
+    yield* this.#ahead
+  }
 }
+
+/** About as long as a vault takes to answer the one that finds out for all. */
+const probeTakesMs = 1_000
 
 const isHandOut = ({ purpose }: LaneWaiter) => purpose === 'hand-out'
 

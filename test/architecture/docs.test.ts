@@ -82,6 +82,7 @@ describe('docs', () => {
       ...namesIn('src/signer/signer.ts', /'(SIGNER_[A-Z_]+)'/g),
       ...namesIn('src/signer/governor.ts', /'(GOVERNOR_[A-Z_]+)'/g),
       ...namesIn('src/certificate/certificate.ts', /'(CERTIFICATE_[A-Z_]+)'/g),
+      ...namesIn('src/issuance/entra-refusals.ts', /code = '(ENTRA_[A-Z_]+)'/g),
       ...namesIn('src/token-endpoint/token-endpoint.ts', /'(ENTRA_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger.ts', /'(LEDGER_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger-file.ts', /'(LEDGER_[A-Z_]+)'/g),

@@ -1,3 +1,4 @@
+import type { PermitOutcome } from '../../src/signer/governor.ts'
 import type { LaneRefusal, LaneWaiter, VaultLane } from '../../src/signer/vault-lane.ts'
 import { required } from './required.ts'
 
@@ -13,6 +14,10 @@ export interface Arrival {
   /** From the permit to the vault, and from there to the answer. */
   readonly toVaultMs: number
   readonly fromVaultMs: number
+  readonly key: string
+  readonly whilePaused: 'wait' | 'refuse'
+  /** Told when it is asked for, because it may depend on when that is. */
+  readonly outcomeAt: (vaultAtMs: number) => PermitOutcome
 }
 
 export type Ending =
@@ -39,6 +44,9 @@ export const anArrival: Arrival = {
   patienceMs: 12_000,
   toVaultMs: 5,
   fromVaultMs: 5,
+  key: 'https://vault.example/keys/k/1',
+  whilePaused: 'wait',
+  outcomeAt: () => 'signed',
 }
 
 interface SimulatedWaiter extends LaneWaiter {
@@ -77,7 +85,7 @@ export function simulate(lane: SimulatedLane, arrivals: readonly Arrival[]): rea
       const vaultAtMs = nowMs + waiter.arrival.toVaultMs
       end(waiter, { kind: 'granted', atMs: nowMs, vaultAtMs })
       agenda.add(vaultAtMs + waiter.arrival.fromVaultMs, (atMs) => {
-        lane.settle(waiter, 'asked', atMs)
+        lane.settle(waiter, waiter.arrival.outcomeAt(vaultAtMs), atMs)
         run(atMs)
       })
     }
@@ -96,10 +104,9 @@ export function simulate(lane: SimulatedLane, arrivals: readonly Arrival[]): rea
 }
 
 function waiterFrom(arrival: Arrival): SimulatedWaiter {
-  const { application, caller, units, purpose, priority, atMs, patienceMs } = arrival
+  const { caller, purpose, key, atMs, patienceMs } = arrival
   const line = `${purpose} ${caller}`
-  const deadlineMs = atMs + patienceMs
-  return { application, line, units, purpose, priority, deadlineMs, arrival, endings: [] }
+  return { ...arrival, line, keyId: key, deadlineMs: atMs + patienceMs, arrival, endings: [] }
 }
 
 type Act = (nowMs: number) => void

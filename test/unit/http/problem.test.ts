@@ -9,6 +9,7 @@ import {
   type Problem,
 } from '../../../src/http/problem.ts'
 import { RequestProblem, type RequestProblemCode } from '../../../src/http/request-problem.ts'
+import { RememberedRefusal } from '../../../src/issuance/entra-refusals.ts'
 import type { Refusal } from '../../../src/issuance/refusal.ts'
 import { LedgerError, type LedgerErrorCode } from '../../../src/ledger/ledger.ts'
 import { GovernorError, type GovernorErrorCode } from '../../../src/signer/governor.ts'
@@ -90,6 +91,8 @@ const governorFailures: Record<GovernorErrorCode, Wire> = {
   GOVERNOR_BUDGET_SPENT: busy,
   GOVERNOR_QUEUE_FULL: busy,
   GOVERNOR_CALLER_QUEUE_FULL: [429, 'too_many_waiting', 17],
+  GOVERNOR_VAULT_PAUSED: [503, 'signing_paused', 17],
+  GOVERNOR_KEY_PAUSED: [503, 'signing_paused', 17],
   GOVERNOR_ABANDONED: busy,
 }
 
@@ -146,6 +149,14 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
   ),
   ...entriesOf(tokenEndpointFailures).map(
     ([code, wire]) => [code, new TokenEndpointError(code, 'unknown', { cause }), wire] as const,
+  ),
+  ...entriesOf(tokenEndpointFailures).map(
+    ([code]) =>
+      [
+        `${code} from memory`,
+        new RememberedRefusal(new TokenEndpointError(code, 'no', { cause }), 'scope', 16_400),
+        [503, 'entra_paused', 17],
+      ] as const,
   ),
   ...entriesOf(ledgerFailures).map(
     ([code, wire]) => [code, new LedgerError(code, { cause }), wire] as const,
@@ -205,6 +216,24 @@ describe('a refusal by Entra', () => {
     expect(JSON.parse(problemAnswer(problemFromFailure(error)).body)).toMatchObject({
       retryAfterSeconds: 33,
       entra: { errorCodes: [50196], traceId: 'a1b2', whoMustAct: 'nobody' },
+    })
+  })
+})
+
+describe('a refusal by Entra that is remembered', () => {
+  const error = new TokenEndpointError('ENTRA_ROLE_MISSING', 'no', {
+    errorCodes: [501051],
+    traceId: 'a1b2',
+    cause,
+  })
+
+  test('passes on what Entra said then, and when it is asked again', () => {
+    const remembered = new RememberedRefusal(error, 'scope', 30_000)
+
+    expect(JSON.parse(problemAnswer(problemFromFailure(remembered)).body)).toMatchObject({
+      detail: 'The application has no role that the resource requires.',
+      retryAfterSeconds: 30,
+      entra: { errorCodes: [501051], traceId: 'a1b2', whoMustAct: 'tenant-administrator' },
     })
   })
 })

@@ -31,6 +31,7 @@ const asking = (more: Partial<PermitRequest> = {}): PermitRequest => ({
   purpose: 'exchange',
   priority: 'caller',
   patienceMs: 5_000,
+  whilePaused: 'wait',
   ...more,
 })
 
@@ -38,6 +39,7 @@ function governorOf(unitsMax: number, options: Partial<MemoryGovernorOptions> = 
   const clock = fixedClock(1000)
   return createMemoryGovernor({
     nowMs: () => clock.nowMs(),
+    random: () => 0,
     budgetOf: () => ({
       whole: createWindowBudget(unitsMax),
       handOuts: createWindowBudget(unitsMax),

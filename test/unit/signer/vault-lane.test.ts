@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { createSeededRandom } from '../../../src/emulator/random.ts'
 import { createWindowBudget } from '../../../src/signer/sign-budget.ts'
+import { SignerError, type SignerErrorCode } from '../../../src/signer/signer.ts'
+import { VaultCircuits } from '../../../src/signer/vault-circuits.ts'
 import { VaultLane } from '../../../src/signer/vault-lane.ts'
 import {
   anArrival,
@@ -21,6 +23,7 @@ const laneOf = (
   new VaultLane(
     createWindowBudget(unitsMax),
     createWindowBudget(options.handOutsMax ?? unitsMax / 4),
+    new VaultCircuits(() => 0),
     { ...bounds, ...options },
   )
 
@@ -266,4 +269,169 @@ describe('fairness', () => {
 
     expect(grantedOf(all.slice(0, 30))).toHaveLength(30)
   })
+})
+
+const failing = (code: SignerErrorCode, fromMs: number, untilMs: number) => {
+  const applied = code === 'SIGNER_THROTTLED' ? 'no' : 'unknown'
+  return (vaultAtMs: number) =>
+    fromMs <= vaultAtMs && vaultAtMs < untilMs ? new SignerError(code, applied) : 'signed'
+}
+
+/** When the vault was asked, in order. */
+const askedAt = (all: readonly Simulated[]) =>
+  grantedOf(all)
+    .map((one) => endingOf(one).atMs)
+    .toSorted((one, other) => one - other)
+
+/** One every hundred milliseconds. */
+const stream = (seconds: number, arrival: Partial<Arrival>) =>
+  several(seconds * 10, arrival).map((one, index) => ({ ...one, atMs: index * 100 }))
+
+describe('a vault that throttles', () => {
+  test('is asked again after 1, 2, 4, 8 and 16 s, by one each time', () => {
+    const outcomeAt = failing('SIGNER_THROTTLED', 0, 20_000)
+    const all = simulate(laneOf(1000), stream(40, { outcomeAt }))
+    const times = askedAt(all)
+
+    // The first is answered after 10 ms, and each pause begins with an answer.
+    expect(times.slice(0, 5)).toEqual([0, 1_010, 3_020, 7_030, 15_040])
+    expect(times[5]).toBe(31_050)
+    // Then it is well, and all who waited are let go.
+    expect(times.filter((atMs) => atMs === 31_060).length).toBeGreaterThan(30)
+  })
+
+  test('is not hit again by those who were under way when it began to', () => {
+    const outcomeAt = failing('SIGNER_THROTTLED', 0, 500)
+    const burst = several(60, { outcomeAt, toVaultMs: 100 })
+    const all = simulate(laneOf(1000), [...burst, ...several(1, { atMs: 200 })])
+
+    expect(askedAt(all).at(-1)).toBe(1_105)
+  })
+
+  test('keeps waiting whoever has patience for the pause, and refuses the others at once', () => {
+    const outcomeAt = failing('SIGNER_THROTTLED', 0, 20)
+    const [, patient, hasty, elsewhere] = simulate(laneOf(1000), [
+      { ...anArrival, outcomeAt },
+      { ...anArrival, atMs: 100 },
+      { ...anArrival, atMs: 100, patienceMs: 500 },
+      { ...anArrival, atMs: 100, whilePaused: 'refuse' },
+    ])
+
+    expect(endingOf(required(patient))).toMatchObject({ kind: 'granted', atMs: 1_010 })
+    for (const refused of [hasty, elsewhere]) {
+      expect(endingOf(required(refused))).toMatchObject({
+        kind: 'refused',
+        atMs: 100,
+        code: 'GOVERNOR_VAULT_PAUSED',
+        retryAfterMs: 910,
+      })
+    }
+  })
+
+  test('ends the waiting of those whose patience is shorter than its new pause', () => {
+    const outcomeAt = failing('SIGNER_THROTTLED', 0, 2_000)
+    const all = simulate(laneOf(1000), [
+      { ...anArrival, outcomeAt },
+      ...several(3, { atMs: 100, outcomeAt, patienceMs: 2_000 }),
+    ])
+
+    // One of them asks after the first pause; the second pause is too long for the others.
+    const ended = all.slice(1).map((one) => [endingOf(one).kind, endingOf(one).atMs])
+    expect(ended).toEqual([
+      ['granted', 1_010],
+      ['refused', 1_020],
+      ['refused', 1_020],
+    ])
+  })
+})
+
+describe('a vault that fails', () => {
+  test.each(['SIGNER_UNAVAILABLE', 'SIGNER_TIMEOUT', 'SIGNER_CREDENTIAL'] as const)(
+    'with %s is left alone after the third time in a row',
+    (code) => {
+      const outcomeAt = failing(code, 0, 10_000)
+      const all = simulate(laneOf(1000), stream(3, { outcomeAt, patienceMs: 50 }))
+
+      expect(askedAt(all).slice(0, 4)).toEqual([0, 100, 200, 1_210])
+    },
+  )
+
+  test('now and then is not', () => {
+    const outcomeAt = (atMs: number) =>
+      Math.floor(atMs / 100) % 3 === 2
+        ? ('signed' as const)
+        : new SignerError('SIGNER_UNAVAILABLE', 'unknown')
+
+    expect(askedAt(simulate(laneOf(1000), stream(3, { outcomeAt })))).toHaveLength(30)
+  })
+
+  test('is found well by one, while the others wait for what it hears', () => {
+    const outcomeAt = failing('SIGNER_UNAVAILABLE', 0, 1_000)
+    const all = simulate(laneOf(1000), stream(3, { outcomeAt, fromVaultMs: 200 }))
+    const times = askedAt(all)
+    const probe = required(times.find((atMs) => atMs > 1_000))
+
+    expect(times.filter((atMs) => probe <= atMs && atMs < probe + 205)).toEqual([probe])
+    expect(times.filter((atMs) => atMs === probe + 205).length).toBeGreaterThan(5)
+  })
+})
+
+describe('a key that the vault refuses', () => {
+  const refusedKey = 'https://vault.example/keys/refused/1'
+
+  test.each([
+    'SIGNER_FORBIDDEN',
+    'SIGNER_KEY_DISABLED',
+    'SIGNER_KEY_OUTSIDE_VALIDITY',
+    'SIGNER_KEY_MISSING',
+    'SIGNER_REJECTED',
+  ] as const)('%s is asked for again after half a minute, and then later and later', (code) => {
+    const outcomeAt = failing(code, 0, 10_000_000)
+    const times = askedAt(simulate(laneOf(1000), stream(600, { outcomeAt, key: refusedKey })))
+
+    expect(times.map((atMs) => Math.round(atMs / 1000))).toEqual([0, 30, 90, 210, 450])
+  })
+
+  test('is refused from memory, with the time that is left, and waited for by nobody', () => {
+    const outcomeAt = failing('SIGNER_FORBIDDEN', 0, 10_000_000)
+    const [, later] = simulate(laneOf(1000), [
+      { ...anArrival, outcomeAt, key: refusedKey },
+      { ...anArrival, atMs: 20_010, patienceMs: 60_000, key: refusedKey },
+    ])
+
+    expect(endingOf(required(later))).toMatchObject({
+      kind: 'refused',
+      atMs: 20_010,
+      code: 'GOVERNOR_KEY_PAUSED',
+      retryAfterMs: 10_000,
+    })
+  })
+
+  test('keeps no other key of the vault from signing', () => {
+    const outcomeAt = failing('SIGNER_FORBIDDEN', 0, 10_000_000)
+    const all = simulate(laneOf(1000), [
+      { ...anArrival, outcomeAt, key: refusedKey },
+      ...several(20, { atMs: 100 }),
+    ])
+
+    expect(grantedOf(all.slice(1))).toHaveLength(20)
+  })
+
+  test('ends the waiting of all who wait for it, when their turn comes', () => {
+    const outcomeAt = failing('SIGNER_KEY_DISABLED', 0, 10_000_000)
+    const all = simulate(laneOf(4), several(8, { outcomeAt, key: refusedKey }))
+
+    expect(codesOf(all.slice(4))).toEqual(Array(4).fill('GOVERNOR_KEY_PAUSED'))
+    expect(new Set(all.slice(4).map((one) => endingOf(one).atMs))).toEqual(new Set([10]))
+  })
+
+  test.each(['SIGNER_WRONG_SIGNATURE', 'SIGNER_UNACCOUNTABLE', 'SIGNER_UNRECOGNISED'] as const)(
+    '%s costs three signatures, and then one for each pause',
+    (code) => {
+      const outcomeAt = failing(code, 0, 10_000_000)
+      const times = askedAt(simulate(laneOf(1000), stream(100, { outcomeAt, key: refusedKey })))
+
+      expect(times.map((atMs) => Math.round(atMs / 1000))).toEqual([0, 0, 0, 30, 90])
+    },
+  )
 })
