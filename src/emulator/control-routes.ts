@@ -108,6 +108,18 @@ export const vaultRoutes = (vaults: readonly RunningVault[]): readonly ControlRo
   return [
     {
       method: 'POST',
+      path: '/vaults/{vault}/leave',
+      summary: 'refuses connections from now on, as if the vault were gone',
+      handle: (request) => vaultIn(vaults, request).leave(),
+    },
+    {
+      method: 'POST',
+      path: '/vaults/{vault}/come-back',
+      summary: 'answers again, on the same port and with the same keys',
+      handle: (request) => vaultIn(vaults, request).comeBack(),
+    },
+    {
+      method: 'POST',
       path: path('roll'),
       summary: 'makes a new version with a new key, current at once and registered nowhere',
       handle: (request) => {
@@ -130,14 +142,17 @@ export const vaultRoutes = (vaults: readonly RunningVault[]): readonly ControlRo
   ]
 }
 
-function certificateIn(vaults: readonly RunningVault[], { parameters }: ControlRequest) {
-  const { vault: vaultName = '', name = '' } = parameters
+function certificateIn(vaults: readonly RunningVault[], request: ControlRequest) {
+  const { name = '' } = request.parameters
+  return { store: vaultIn(vaults, request).store, name }
+}
+
+function vaultIn(vaults: readonly RunningVault[], { parameters }: ControlRequest): RunningVault {
+  const { vault: vaultName = '' } = parameters
   const vault = vaults.find((one) => one.name === vaultName)
-  if (vault === undefined) {
-    const names = vaults.map((one) => one.name).join(', ')
-    throw new ControlError(404, `no vault '${vaultName}': there is ${names}`)
-  }
-  return { store: vault.store, name }
+  if (vault !== undefined) return vault
+  const names = vaults.map((one) => one.name).join(', ')
+  throw new ControlError(404, `no vault '${vaultName}': there is ${names}`)
 }
 
 async function knownObject<Value>(act: () => Value | Promise<Value>): Promise<Value> {
