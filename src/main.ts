@@ -24,14 +24,15 @@ export interface ServeOptions {
 const drainDeadlineMs = 25_000
 const proofsEveryMs = 15_000
 const turnedAwayEveryMs = 10_000
+const provingEveryMs = 30_000
 /** Waits between attempts to prove the certificates: doubles up to this. */
 const provingWaitMaxMs = 30_000
 
 /**
  * Serves until the process is told to stop (SIGTERM, SIGINT), then drains.
  *
- * Listens at once, but is ready only when every certificate is proven: an answer that is wrong ends
- * the start, no answer leaves it waiting.
+ * Listens at once, but is ready only when every certificate, or its standby, is proven: an answer that is
+ * wrong ends the start, no answer leaves it waiting.
  *
  * @throws when it cannot start, or when a certificate is not what the configuration demands.
  */
@@ -117,13 +118,20 @@ async function proveCertificates(
   for (let waitMs = 500; !stop.aborted; waitMs = Math.min(waitMs * 2, provingWaitMaxMs)) {
     try {
       // Proving waits for others, and a stop does not wait for it.
-      await Promise.race([service.credentials.prove(), aborted(stop)])
+      await Promise.race([proveAll(service, logger), aborted(stop)])
       return
     } catch (error) {
       if (!isTransient(error)) throw error
       logger.warn({ err: error, retryInMs: waitMs }, 'certificates are not proven yet')
     }
     await waitOrStop(waitMs, stop)
+  }
+}
+
+/** What the other one of a pair makes up for is tried again and again, beside the requests. */
+async function proveAll({ credentials }: Service, logger: Logger): Promise<void> {
+  for (const error of await credentials.prove()) {
+    logger.error({ err: error }, 'a certificate is not proven; the other one of its pair signs')
   }
 }
 
@@ -150,6 +158,7 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       () => turnedAway.roll('ended-minutes'),
       report('turned-away'),
     ),
+    startBackgroundTask(provingEveryMs, () => proveAll(service, logger), report('certificates')),
   ]
 }
 

@@ -11,7 +11,8 @@ import type { Config, IssuerConfig } from './config/config.ts'
 import { createApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import type { Application } from './issuance/application.ts'
-import { createCredentials, type Credentials } from './issuance/credentials.ts'
+import { createCertificateDuty } from './issuance/certificate-duty.ts'
+import { createCredentials, type Credentials, type PlacedLocation } from './issuance/credentials.ts'
 import { createEntraRefusals } from './issuance/entra-refusals.ts'
 import { createFailureLines } from './issuance/failure-lines.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
@@ -97,12 +98,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const applications = config.applications.map(applicationFrom)
   const credentials = createCredentials({
     applications,
-    locations: config.certificates.map(({ name, vault, nameInVault, requireHsm }) => ({
-      name,
-      vaultUrl: vault,
-      vaultCertificateName: nameInVault,
-      requireHsm,
-    })),
+    locations: config.certificates.flatMap(locationsOf),
     source: createKeyVaultCertificateSource(access, clock),
     signer,
     governor,
@@ -113,7 +109,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
 
   let isStopping = false
   const certificatesProven = () =>
-    applications.every(({ name }) => credentials.current(name) !== undefined)
+    applications.every(({ name }) => credentials.current(name).length > 0)
   const readiness: Readiness = {
     ready: () => certificatesProven() && ledger.healthy() && !isStopping,
     report: () => ({
@@ -129,7 +125,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     cacheEntries: () => cache.entries,
     unprovedSignatures: () => proofs.unproved,
     ready: () => readiness.ready(),
-    certificateEnds: () => credentials.ends,
+    certificates: () => credentials.proven,
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
 
@@ -143,6 +139,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
       config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
     ),
     credentials,
+    duty: createCertificateDuty({ ...pacing, epochMs: () => clock.nowMs() }),
     governor,
     signer,
     tokenEndpoint,
@@ -177,6 +174,20 @@ export async function createService(options: WiringOptions): Promise<Service> {
       await Promise.all([access.close(), entraAgent.close(), fetcher.close()])
     },
   }
+}
+
+function locationsOf(certificate: Config['certificates'][number]): readonly PlacedLocation[] {
+  const { name, vault, nameInVault, requireHsm, standby } = certificate
+  const primary: PlacedLocation = {
+    place: 'primary',
+    name,
+    vaultUrl: vault,
+    vaultCertificateName: nameInVault,
+    requireHsm,
+  }
+  if (standby === undefined) return [primary]
+  const { vault: vaultUrl, nameInVault: vaultCertificateName } = standby
+  return [primary, { ...primary, place: 'standby', vaultUrl, vaultCertificateName }]
 }
 
 const applicationFrom = (application: Config['applications'][number]): Application => ({

@@ -6,19 +6,33 @@ import type { YamlPart } from '../base/yaml-part.ts'
 import { parseHttpsOrigin } from './cloud.ts'
 import type { CertificateConfig, CloudConfig } from './config.ts'
 
+const vaultForm = parsed(
+  'the https URL of a vault, such as https://contoso-hsm.vault.azure.net',
+  parseHttpsOrigin,
+  '^https://',
+)
+
+const nameForm = text(
+  'the name of a certificate in that vault (letters, digits and hyphens, at most 127)',
+  /^[0-9A-Za-z-]{1,127}$/,
+)
+
+const standbyForm = z.strictObject({
+  vault: vaultForm.describe('URL of another Key Vault.'),
+  name: nameForm.describe('What that vault calls its certificate.'),
+})
+
 const form = z.strictObject({
-  vault: parsed(
-    'the https URL of a vault, such as https://contoso-hsm.vault.azure.net',
-    parseHttpsOrigin,
-    '^https://',
-  ).describe('URL of the Key Vault that holds certificate and key.'),
-  name: text(
-    'the name of a certificate in that vault (letters, digits and hyphens, at most 127)',
-    /^[0-9A-Za-z-]{1,127}$/,
-  ).describe('What the vault calls the certificate.'),
+  vault: vaultForm.describe('URL of the Key Vault that holds certificate and key.'),
+  name: nameForm.describe('What the vault calls the certificate.'),
   requireHsm: flag()
     .default(true)
     .describe('Refuses a key that no HSM holds. Exportable keys are always refused.'),
+  standby: standbyForm
+    .optional()
+    .describe(
+      'Another certificate, which signs when this one cannot: its public part must be on the same app registrations.',
+    ),
 })
 
 export const certificatesForm = namedMapOf(
@@ -32,18 +46,43 @@ export type CertificatesForm = z.output<typeof certificatesForm>
 /** @param cloud Undefined when the file's own is broken: then no vault can be compared with it. */
 export function checkCertificates(part: YamlPart, cloud: CloudConfig | undefined): void {
   for (const [, certificate] of part.maps()) {
-    const { vault } = certificate.seen(form)
-    if (vault !== undefined && cloud !== undefined)
-      checkVault(certificate.at('vault'), vault, cloud)
+    const primary = certificate.seen(form)
+    const standby = certificate.at('standby')
+    const { vault, name } = standby.seen(standbyForm)
+    if (cloud !== undefined) {
+      if (primary.vault !== undefined) checkVault(certificate.at('vault'), primary.vault, cloud)
+      if (vault !== undefined) checkVault(standby.at('vault'), vault, cloud)
+    }
+    if (vault !== undefined && vault === primary.vault) {
+      checkSameVault(standby, name?.toLowerCase() === primary.name?.toLowerCase())
+    }
   }
 }
 
+/** Names have no case in a vault. */
+function checkSameVault(standby: YamlPart, isItself: boolean): void {
+  if (isItself) {
+    standby.report(
+      'standby-is-itself',
+      `\`${standby.name}\` is the certificate that it stands by for: name another one, in another vault.`,
+    )
+    return
+  }
+  standby.report(
+    'standby-in-one-vault',
+    `\`${standby.name}\` is in the same vault, so it is away when that is, and shares its budget: name one in another vault.`,
+    'warning',
+  )
+}
+
 export function certificatesFrom(certificates: CertificatesForm): readonly CertificateConfig[] {
-  return entriesOf(certificates).map(([name, { vault, name: nameInVault, requireHsm }]) => ({
+  return entriesOf(certificates).map(([name, { standby, name: nameInVault, ...certificate }]) => ({
     name,
-    vault,
     nameInVault,
-    requireHsm,
+    ...certificate,
+    ...(standby === undefined
+      ? {}
+      : { standby: { vault: standby.vault, nameInVault: standby.name } }),
   }))
 }
 

@@ -79,6 +79,11 @@ export interface CertificateConfig {
   readonly nameInVault: string
   /** False accepts a key that is not held by an HSM; exportable keys are never accepted. */
   readonly requireHsm: boolean
+  /** Signs when the other one cannot; `requireHsm` holds for it too. Absent: nothing does. */
+  readonly standby?: {
+    readonly vault: string
+    readonly nameInVault: string
+  }
 }
 
 /** `entra`: PS256 and `x5t#S256`; `entra-legacy`: RS256 and `x5t`. */

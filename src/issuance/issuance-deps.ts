@@ -9,6 +9,7 @@ import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
 import type { Application } from './application.ts'
+import type { CertificateDuty } from './certificate-duty.ts'
 import type { Credentials, SigningCredential } from './credentials.ts'
 import type { EntraRefusals } from './entra-refusals.ts'
 import type { FailureLines } from './failure-lines.ts'
@@ -26,6 +27,7 @@ export interface IssuanceDeps {
   /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
   readonly sharedAudienceIssuers: ReadonlySet<IssuerName>
   readonly credentials: Credentials
+  readonly duty: CertificateDuty
   readonly governor: Governor
   readonly signer: Signer
   readonly tokenEndpoint: TokenEndpoint
@@ -45,7 +47,8 @@ export interface AdmittedAttempt {
   readonly issuer: IssuerName
   readonly application: Application
   readonly tenant: TenantId
-  readonly credential: SigningCredential
+  /** At least one. */
+  readonly credentials: readonly SigningCredential[]
   readonly onRecord: DecisionOnRecord
   readonly priority: PermitRequest['priority']
   /** Nothing that the attempt waits for goes on past it: milliseconds since the Unix epoch. */

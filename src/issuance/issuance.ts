@@ -12,6 +12,7 @@ import type { CachedToken } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { attemptLastsMs, timeLeftMs } from './attempt-deadline.ts'
 import { RememberedRefusal } from './entra-refusals.ts'
+import { withEitherCertificate } from './either-certificate.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import type { Refusal } from './refusal.ts'
@@ -95,15 +96,14 @@ async function obtainToken(
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
   const { application, tenant, scope } = ask
-  const subject = { application, keyId: admitted.credential.key.keyId, tenant, scope }
-  const patienceMs = timeLeftMs(admitted, attemptLastsMs, deps.clock)
-  return deps.entraRefusals.remembering(subject, patienceMs, async () => {
-    const signed = await signAssertion(
-      admitted,
-      { purpose: 'exchange', lifetimeSeconds: assertionLifetimeDefaultSeconds },
-      deps,
-    )
-    return exchangeAssertion(signed, admitted, scope, deps)
+  const order = { purpose: 'exchange', lifetimeSeconds: assertionLifetimeDefaultSeconds } as const
+  return withEitherCertificate(admitted, deps, (one) => {
+    const subject = { application, keyId: one.credential.key.keyId, tenant, scope }
+    const patienceMs = timeLeftMs(admitted, attemptLastsMs, deps.clock)
+    return deps.entraRefusals.remembering(subject, patienceMs, async () => {
+      const signed = await signAssertion(admitted, one, order, deps)
+      return exchangeAssertion(signed, admitted, scope, deps)
+    })
   })
 }
 
@@ -122,7 +122,9 @@ export async function issueAssertion(
   if (!admission.ok) return admission
   const { admitted, lifetimeSeconds } = admission
   const signed = await recordingFailure(admitted, deps, () =>
-    signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds }, deps),
+    withEitherCertificate(admitted, deps, (one) =>
+      signAssertion(admitted, one, { purpose: 'hand-out', lifetimeSeconds }, deps),
+    ),
   )
   const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
@@ -166,14 +168,14 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
 
   const { caller } = identified
   const application = deps.applications.get(ask.application)
-  const credential = deps.credentials.current(ask.application)
+  const credentials = deps.credentials.current(ask.application)
   // Before the decision: what cannot be done now must not cost the grant one of its uses.
-  if (application !== undefined && credential === undefined) {
+  if (application !== undefined && credentials.length === 0) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
   const decision = deps.decide(caller, ask)
   if (!decision.ok) return refuse(decision.refusal, caller, request, deps)
-  if (application === undefined || credential === undefined) {
+  if (application === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
   const onRecord = decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask)
@@ -184,7 +186,7 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
       issuer: caller.issuer,
       application,
       tenant: ask.tenant,
-      credential,
+      credentials,
       onRecord,
       priority: 'caller',
       deadlineMs: deps.clock.nowMs() + attemptLastsMs,

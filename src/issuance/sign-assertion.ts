@@ -11,6 +11,8 @@ import type { SignatureBegun, SignatureMade } from '../ledger/entry.ts'
 import type { Permit } from '../signer/governor.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import { timeLeftMs } from './attempt-deadline.ts'
+import type { DutyChange } from './certificate-duty.ts'
+import type { CertificateTry } from './either-certificate.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 
 /** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
@@ -44,17 +46,18 @@ export interface SignedAssertion {
  */
 export async function signAssertion(
   admitted: AdmittedAttempt,
+  one: CertificateTry,
   order: SignOrder,
   deps: IssuanceDeps,
 ): Promise<SignedAssertion> {
-  const permit = await permitFor(admitted, order, deps)
-  const { unsigned, signatureId, nonce } = await begin(admitted, order, permit, deps)
+  const permit = await permitFor(admitted, one, order, deps)
+  const { unsigned, signatureId, nonce } = await begin(admitted, one, order, permit, deps)
 
   const startedMs = deps.clock.nowMs()
   const { algorithm, signingInput } = unsigned
   const signature = await settling(permit, signatureId, deps, () =>
     deps.signer.sign({
-      key: admitted.credential.key,
+      key: one.credential.key,
       algorithm,
       signingInput,
       signatureId,
@@ -75,10 +78,11 @@ export async function signAssertion(
 
 function permitFor(
   admitted: AdmittedAttempt,
+  { credential, whilePaused }: CertificateTry,
   { purpose }: SignOrder,
   deps: IssuanceDeps,
 ): Promise<Permit> {
-  const { application, credential, onRecord, priority } = admitted
+  const { application, onRecord, priority } = admitted
   const leftMs = timeLeftMs(admitted, permitPatienceMs + afterPermitMs, deps.clock)
   return deps.governor.permit({
     key: credential.key,
@@ -87,7 +91,7 @@ function permitFor(
     purpose,
     priority,
     patienceMs: Math.max(0, leftMs - afterPermitMs),
-    whilePaused: 'wait',
+    whilePaused,
   })
 }
 
@@ -100,31 +104,48 @@ interface BegunSignature {
 /** The permit goes back when nothing can be written: the vault will not be asked. */
 async function begin(
   admitted: AdmittedAttempt,
+  one: CertificateTry,
   order: SignOrder,
   permit: Permit,
   deps: IssuanceDeps,
 ): Promise<BegunSignature> {
+  const change = dutyChangeFor(admitted, one, permit, deps)
   try {
-    const unsigned = unsignedAssertion(admitted, order, deps)
+    const unsigned = unsignedAssertion(admitted, one, order, deps)
     const signatureId = newSignatureId()
     const nonce = randomBytes(16).toString('base64url')
+    const atMs = deps.clock.nowMs()
     await deps.ledger.append([
-      { kind: 'request.granted', atMs: deps.clock.nowMs(), ...admitted.onRecord },
-      begun(admitted, order, unsigned, signatureId, nonce, deps.clock.nowMs()),
+      { kind: 'request.granted', atMs, ...admitted.onRecord },
+      ...(change === undefined ? [] : [change.entry]),
+      begun(admitted, one, order, unsigned, signatureId, nonce, atMs),
     ])
     return { unsigned, signatureId, nonce }
   } catch (error) {
     permit.settle('not-asked')
+    change?.undo()
     throw error
   }
 }
 
+/** Whoever only finds out whether its vault is well again has not taken the duty over yet. */
+function dutyChangeFor(
+  { application }: AdmittedAttempt,
+  { credential, insteadBecause }: CertificateTry,
+  permit: Permit,
+  deps: IssuanceDeps,
+): DutyChange | undefined {
+  if (insteadBecause === undefined && permit.probes) return undefined
+  return deps.duty.changeTo(application.name, credential, insteadBecause)
+}
+
 function unsignedAssertion(
   admitted: AdmittedAttempt,
+  { credential }: CertificateTry,
   order: SignOrder,
   deps: IssuanceDeps,
 ): UnsignedAssertion {
-  return buildClientAssertion(admitted.credential.header, {
+  return buildClientAssertion(credential.header, {
     clientId: admitted.application.clientId,
     audience: deps.tokenEndpoint.urlOf(admitted.tenant),
     jwtId: newJwtId(),
@@ -135,6 +156,7 @@ function unsignedAssertion(
 
 function begun(
   admitted: AdmittedAttempt,
+  { credential }: CertificateTry,
   order: SignOrder,
   unsigned: UnsignedAssertion,
   signatureId: SignatureId,
@@ -149,7 +171,7 @@ function begun(
     purpose: order.purpose,
     application: admitted.application.name,
     tenant: admitted.tenant,
-    keyId: admitted.credential.key.keyId,
+    keyId: credential.key.keyId,
     algorithm: unsigned.algorithm,
     digest: sha256Base64url(unsigned.signingInput),
     nonceSha256: sha256Base64url(nonce),

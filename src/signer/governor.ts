@@ -30,6 +30,8 @@ export type PermitOutcome =
 
 /** Leave to ask a vault for one signature now. */
 export interface Permit {
+  /** It asks alone, to find out for all whether vault and key are well again. */
+  readonly probes: boolean
   /** Once, and whatever happens: a permit that is never settled is budget that is never free again. */
   settle(outcome: PermitOutcome): void
 }

@@ -72,7 +72,7 @@ export function createMemoryGovernor({ nowMs, random, budgetOf }: MemoryGovernor
 }
 
 interface Asking extends LaneWaiter {
-  readonly grant: () => void
+  readonly grant: (probes: boolean) => void
   readonly refuse: (error: GovernorError) => void
 }
 
@@ -99,7 +99,7 @@ class GovernedVault {
 
   async permit(request: PermitRequest): Promise<Permit> {
     const { key, application, caller, purpose, priority, whilePaused, signal } = request
-    const { promise, resolve, reject } = Promise.withResolvers<undefined>()
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>()
     const asking: Asking = {
       application,
       // A caller's assertions may have to wait for their own share when its tokens need not.
@@ -110,9 +110,7 @@ class GovernedVault {
       purpose,
       priority,
       deadlineMs: this.#nowMs() + request.patienceMs,
-      grant: () => {
-        resolve(undefined)
-      },
+      grant: resolve,
       refuse: reject,
     }
     const abandon = () => {
@@ -123,10 +121,11 @@ class GovernedVault {
     if (signal?.aborted === true) throw new GovernorError('GOVERNOR_ABANDONED', 0)
     signal?.addEventListener('abort', abandon, { once: true })
     this.#enter(asking)
-    await promise.finally(() => {
+    const probes = await promise.finally(() => {
       signal?.removeEventListener('abort', abandon)
     })
     return {
+      probes,
       settle: (outcome) => {
         this.#lane.settle(asking, outcome, this.#nowMs())
         this.#run()
@@ -146,7 +145,7 @@ class GovernedVault {
     clearTimeout(this.#timer)
     for (;;) {
       const turn = this.#lane.turn(this.#nowMs())
-      if (turn.kind === 'granted') turn.waiter.grant()
+      if (turn.kind === 'granted') turn.waiter.grant(turn.probes)
       else if (turn.kind === 'refused') refuse(turn)
       else {
         if (turn.forMs < Infinity) this.#timer = setTimeout(this.#run.bind(this), turn.forMs)

@@ -27,6 +27,8 @@ type Refused<W> = { readonly kind: 'refused' } & LaneRefusal<W>
 interface Granted<W> {
   readonly kind: 'granted'
   readonly waiter: W
+  /** Alone, to find out for all. */
+  readonly probes: boolean
 }
 
 /** What comes next in a lane. */
@@ -170,8 +172,9 @@ export class VaultLane<W extends LaneWaiter> {
     if (!answer.granted) return { kind: 'held', forMs: answer.waitMs }
     if (isHandOut(waiter)) this.#handOuts.take(waiter.units, nowMs)
     queue.serve(waiter)
-    this.#underWay.set(waiter, this.#circuits.enter(waiter.keyId))
-    return { kind: 'granted', waiter }
+    const ticket = this.#circuits.enter(waiter.keyId)
+    this.#underWay.set(waiter, ticket)
+    return { kind: 'granted', waiter, probes: ticket.probes }
   }
 
   #endWaiting(refusal: LaneRefusal<W>): Refused<W> {

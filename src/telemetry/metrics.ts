@@ -16,14 +16,21 @@ export interface Metrics {
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+/** One certificate, by its name in the configuration: the name of its vault is for nobody else. */
+export interface CertificateGauge {
+  readonly certificate: string
+  readonly place: 'primary' | 'standby'
+  readonly notAfterSeconds: number
+}
+
 /** @param gauges Read when somebody asks, not counted as they change. */
 export function createMetrics(gauges: {
   readonly cacheBytes: () => number
   readonly cacheEntries: () => number
   readonly unprovedSignatures: () => number
   readonly ready: () => boolean
-  /** By name of the certificate, those that are proven. */
-  readonly certificateEnds: () => ReadonlyMap<string, number>
+  /** Those that are proven. */
+  readonly certificates: () => readonly CertificateGauge[]
 }): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -48,11 +55,11 @@ export function createMetrics(gauges: {
   new Gauge({
     name: 'countersign_certificate_not_after_seconds',
     help: 'When a certificate in use ends, seconds since the Unix epoch.',
-    labelNames: ['certificate'],
+    labelNames: ['certificate', 'place'],
     registers,
     collect() {
-      for (const [certificate, seconds] of gauges.certificateEnds()) {
-        this.labels(certificate).set(seconds)
+      for (const { certificate, place, notAfterSeconds } of gauges.certificates()) {
+        this.labels(certificate, place).set(notAfterSeconds)
       }
     },
   })

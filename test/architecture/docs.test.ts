@@ -65,7 +65,7 @@ describe('docs', () => {
       cacheEntries: () => 0,
       unprovedSignatures: () => 0,
       ready: () => true,
-      certificateEnds: () => new Map(),
+      certificates: () => [],
     })
     expect(registry).toBeInstanceOf(Registry)
     const ours = (await registry.getMetricsAsJSON())

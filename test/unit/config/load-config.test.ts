@@ -90,6 +90,10 @@ describe('a configuration that says everything', () => {
       'https://contoso-hsm.vault.azure.net',
       'https://contoso-dev.vault.azure.net',
     ])
+    expect(config.certificates.map(({ standby }) => standby)).toEqual([
+      { vault: 'https://contoso-hsm-north.vault.azure.net', nameInVault: 'partner-standby' },
+      undefined,
+    ])
     expect(config.applications.find(({ name }) => name === 'legacy')).toEqual({
       name: 'legacy',
       clientId: '22222222-0000-4000-8000-00000000000a',

@@ -25,7 +25,7 @@ beforeEach(async () => {
       cacheEntries: () => 0,
       unprovedSignatures: () => 0,
       ready: () => true,
-      certificateEnds: () => new Map(),
+      certificates: () => [],
     }),
     clock,
     vault: createDependencyWatch(clock),

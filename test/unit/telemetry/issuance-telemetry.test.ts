@@ -13,7 +13,7 @@ function newTelemetry() {
     cacheEntries: () => 0,
     unprovedSignatures: () => 0,
     ready: () => true,
-    certificateEnds: () => new Map([['partners', 2_000_000]]),
+    certificates: () => [{ certificate: 'partners', place: 'primary', notAfterSeconds: 2_000_000 }],
   })
   const logger = pino({}, { write: (line: string) => lines.push(line) })
   const [vault, entra] = [createDependencyWatch(clock), createDependencyWatch(clock)]
