@@ -1,12 +1,17 @@
 import { GovernorError, type PermitRequest } from '../signer/governor.ts'
+import { SignerError } from '../signer/signer.ts'
+import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { timeLeftMs } from './attempt-deadline.ts'
 import type { SigningCredential } from './credentials.ts'
+import { RememberedRefusal } from './entra-refusals.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 
 /** One try of an attempt, with one of the application's certificates. */
 export interface CertificateTry {
   readonly credential: SigningCredential
   readonly whilePaused: PermitRequest['whilePaused']
+  /** Whether the ledger has the grant: a second try is of the same attempt. */
+  readonly granted: 'to-write' | 'written'
   /** Why the one that would be next does not sign: a code. Absent for the first choice. */
   readonly insteadBecause?: string
 }
@@ -18,8 +23,9 @@ const secondTryTakesMs = 2_000
 const notProven = 'CERTIFICATE_NOT_PROVEN'
 
 /**
- * Acts with the certificate that has the duty, and with the other one when the first cannot sign in
- * time: the only place where anything is tried again, once, and while the attempt has time.
+ * Acts with the certificate that has the duty, and with the other one when the first could not be used:
+ * the only place where anything is tried again. Once, while the attempt has time, and only when it is
+ * certain that nothing came of the first try: a vault that may have signed is not asked to sign again.
  *
  * @throws whatever `act` throws; of two refusals, the one that ends sooner
  */
@@ -33,11 +39,11 @@ export async function withEitherCertificate<T>(
   if (first === undefined) throw new TypeError('an attempt is admitted when it can be signed for')
   if (second === undefined) return act(onlyTry(first))
   try {
-    return await act({ credential: first, whilePaused: 'refuse' })
+    return await act({ credential: first, whilePaused: 'refuse', granted: 'to-write' })
   } catch (error) {
-    if (!mayTryOther(error, admitted, deps)) throw error
-    const other = { credential: second, whilePaused: 'wait', insteadBecause: error.code } as const
-    return await act(other).catch((again: unknown) => {
+    const hasTime = timeLeftMs(admitted, secondTryTakesMs, deps.clock) === secondTryTakesMs
+    if (!hasTime || !isOfItsCertificate(error, admitted)) throw error
+    return await act(otherTry(second, error)).catch((again: unknown) => {
       throw soonerOf(error, again)
     })
   }
@@ -46,25 +52,57 @@ export async function withEitherCertificate<T>(
 const onlyTry = (credential: SigningCredential): CertificateTry => ({
   credential,
   whilePaused: 'wait',
+  granted: 'to-write',
   ...(credential.place === 'standby' ? { insteadBecause: notProven } : {}),
 })
 
-/** One caller's crowd is not the vault's fault, and who nobody waits for need not be signed for elsewhere. */
-function mayTryOther(
-  error: unknown,
-  admitted: AdmittedAttempt,
-  deps: IssuanceDeps,
-): error is GovernorError {
-  if (!(error instanceof GovernorError)) return false
-  const { code } = error
-  if (code === 'GOVERNOR_ABANDONED' || code === 'GOVERNOR_CALLER_QUEUE_FULL') return false
-  const isPaused = code === 'GOVERNOR_VAULT_PAUSED' || code === 'GOVERNOR_KEY_PAUSED'
-  if (admitted.priority === 'ahead' && !isPaused) return false
-  return timeLeftMs(admitted, secondTryTakesMs, deps.clock) === secondTryTakesMs
+type FirstFailure = GovernorError | RememberedRefusal | SignerError | TokenEndpointError
+
+const otherTry = (credential: SigningCredential, error: FirstFailure): CertificateTry => ({
+  credential,
+  whilePaused: 'wait',
+  granted: isFromMemory(error) ? 'to-write' : 'written',
+  insteadBecause: (isFromMemory(error) ? error.remembered : undefined) ?? error.code,
+})
+
+const isFromMemory = (error: unknown): error is GovernorError | RememberedRefusal =>
+  error instanceof GovernorError || error instanceof RememberedRefusal
+
+/** Whether nothing has come of it, and the other certificate could do better. */
+function isOfItsCertificate(error: unknown, admitted: AdmittedAttempt): error is FirstFailure {
+  if (error instanceof GovernorError) return isOfItsVault(error, admitted)
+  if (error instanceof RememberedRefusal) return error.reach === 'certificate'
+  // The service's own identity is the same for every vault.
+  if (error instanceof SignerError) {
+    return error.applied === 'no' && error.code !== 'SIGNER_CREDENTIAL'
+  }
+  return error instanceof TokenEndpointError && certificateCodes.has(error.code)
 }
 
-function soonerOf(first: GovernorError, second: unknown): unknown {
-  return second instanceof GovernorError && first.retryAfterSeconds < second.retryAfterSeconds
-    ? first
-    : second
+const certificateCodes: ReadonlySet<string> = new Set([
+  'ENTRA_CERTIFICATE_UNKNOWN',
+  'ENTRA_CERTIFICATE_INVALID',
+])
+
+/** One caller's crowd is not the vault's fault, and who nobody waits for can wait for its budget. */
+function isOfItsVault({ code }: GovernorError, { priority }: AdmittedAttempt): boolean {
+  switch (code) {
+    case 'GOVERNOR_VAULT_PAUSED':
+    case 'GOVERNOR_KEY_PAUSED':
+      return true
+    case 'GOVERNOR_BUDGET_SPENT':
+    case 'GOVERNOR_QUEUE_FULL':
+      return priority === 'caller'
+    case 'GOVERNOR_CALLER_QUEUE_FULL':
+    case 'GOVERNOR_ABANDONED':
+      return false
+  }
+}
+
+function soonerOf(first: unknown, second: unknown): unknown {
+  const isSooner =
+    isFromMemory(first) &&
+    isFromMemory(second) &&
+    first.retryAfterSeconds < second.retryAfterSeconds
+  return isSooner ? first : second
 }

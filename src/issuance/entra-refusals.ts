@@ -47,9 +47,14 @@ export interface EntraRefusals {
    * Runs what signs and asks Entra, and remembers how it ended. Whoever comes while another finds out
    * waits for that.
    *
+   * @param act Told whether it is to find out for all.
    * @throws RememberedRefusal | whatever `act` throws
    */
-  remembering<T>(subject: ExchangeSubject, patienceMs: number, act: () => Promise<T>): Promise<T>
+  remembering<T>(
+    subject: ExchangeSubject,
+    patienceMs: number,
+    act: (probes: boolean) => Promise<T>,
+  ): Promise<T>
   /** Refusals that are remembered. */
   readonly size: number
 }
@@ -175,7 +180,7 @@ export function createEntraRefusals({ nowMs, random }: EntraRefusalsOptions): En
     remembering: async (subject, patienceMs, act) => {
       const entries = await enter(subject, patienceMs)
       try {
-        const result = await act()
+        const result = await act(entries.some(({ known }) => known.circuit.phase === 'probing'))
         settle(entries, 'accepted')
         return result
       } catch (error) {

@@ -96,11 +96,12 @@ async function obtainToken(
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
   const { application, tenant, scope } = ask
-  const order = { purpose: 'exchange', lifetimeSeconds: assertionLifetimeDefaultSeconds } as const
   return withEitherCertificate(admitted, deps, (one) => {
     const subject = { application, keyId: one.credential.key.keyId, tenant, scope }
     const patienceMs = timeLeftMs(admitted, attemptLastsMs, deps.clock)
-    return deps.entraRefusals.remembering(subject, patienceMs, async () => {
+    return deps.entraRefusals.remembering(subject, patienceMs, async (probesEntra) => {
+      const lifetimeSeconds = assertionLifetimeDefaultSeconds
+      const order = { purpose: 'exchange', lifetimeSeconds, probesEntra } as const
       const signed = await signAssertion(admitted, one, order, deps)
       return exchangeAssertion(signed, admitted, scope, deps)
     })
@@ -123,7 +124,12 @@ export async function issueAssertion(
   const { admitted, lifetimeSeconds } = admission
   const signed = await recordingFailure(admitted, deps, () =>
     withEitherCertificate(admitted, deps, (one) =>
-      signAssertion(admitted, one, { purpose: 'hand-out', lifetimeSeconds }, deps),
+      signAssertion(
+        admitted,
+        one,
+        { purpose: 'hand-out', lifetimeSeconds, probesEntra: false },
+        deps,
+      ),
     ),
   )
   const nowMs = deps.clock.nowMs()

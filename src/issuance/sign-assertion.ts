@@ -7,7 +7,7 @@ import {
 import { newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import type { SignatureBegun, SignatureMade } from '../ledger/entry.ts'
+import type { RequestGranted, SignatureBegun, SignatureMade } from '../ledger/entry.ts'
 import type { Permit } from '../signer/governor.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import { timeLeftMs } from './attempt-deadline.ts'
@@ -27,6 +27,8 @@ const afterPermitMs = 4_000
 export interface SignOrder {
   readonly purpose: SignatureBegun['purpose']
   readonly lifetimeSeconds: number
+  /** Whether it is to find out, for all, if Entra accepts the certificate again. */
+  readonly probesEntra: boolean
 }
 
 export interface SignedAssertion {
@@ -109,14 +111,14 @@ async function begin(
   permit: Permit,
   deps: IssuanceDeps,
 ): Promise<BegunSignature> {
-  const change = dutyChangeFor(admitted, one, permit, deps)
+  const change = dutyChangeFor(admitted, one, permit.probes || order.probesEntra, deps)
   try {
     const unsigned = unsignedAssertion(admitted, one, order, deps)
     const signatureId = newSignatureId()
     const nonce = randomBytes(16).toString('base64url')
     const atMs = deps.clock.nowMs()
     await deps.ledger.append([
-      { kind: 'request.granted', atMs, ...admitted.onRecord },
+      ...(one.granted === 'written' ? [] : [granted(admitted, atMs)]),
       ...(change === undefined ? [] : [change.entry]),
       begun(admitted, one, order, unsigned, signatureId, nonce, atMs),
     ])
@@ -128,16 +130,22 @@ async function begin(
   }
 }
 
-/** Whoever only finds out whether its vault is well again has not taken the duty over yet. */
+/** Whoever only finds out whether its certificate can be used again has not taken the duty over yet. */
 function dutyChangeFor(
   { application }: AdmittedAttempt,
   { credential, insteadBecause }: CertificateTry,
-  permit: Permit,
+  probes: boolean,
   deps: IssuanceDeps,
 ): DutyChange | undefined {
-  if (insteadBecause === undefined && permit.probes) return undefined
+  if (insteadBecause === undefined && probes) return undefined
   return deps.duty.changeTo(application.name, credential, insteadBecause)
 }
+
+const granted = ({ onRecord }: AdmittedAttempt, nowMs: number): RequestGranted => ({
+  kind: 'request.granted',
+  atMs: nowMs,
+  ...onRecord,
+})
 
 function unsignedAssertion(
   admitted: AdmittedAttempt,

@@ -64,8 +64,8 @@ const leave = (name: string) => vaultOf(name).leave()
 const ask = (customer: number) =>
   service.ask('POST /v1/token', { token, json: { ...ordersAsk, tenant: customerAt(customer) } })
 
-async function askInTurn(from: number, count: number): Promise<readonly Answer[]> {
-  const answers = []
+async function askInTurn(from: number, count: number): Promise<Answer[]> {
+  const answers: Answer[] = []
   for (let customer = from; customer < from + count; customer += 1)
     answers.push(await ask(customer))
   return answers
@@ -121,8 +121,10 @@ describe('at the start', () => {
     await vaultOf('contoso-hsm').comeBack()
     await service.service.credentials.prove()
     emulator.clock.shift(40)
-    expect((await ask(1)).status).toBe(200)
-    expect(certificatesAccepted().at(-1)).toBe(thumbprintOf(emulator, 'partner-signing'))
+    // The first one finds out whether Entra knows it; the next one has the duty.
+    expect((await askInTurn(1, 2)).map(({ status }) => status)).toEqual([200, 200])
+    const primary = thumbprintOf(emulator, 'partner-signing')
+    expect(certificatesAccepted().slice(1)).toEqual([primary, primary])
     expect(switches().slice(1)).toEqual([{ ...toPrimary, reason: 'SERVES_AGAIN' }])
   })
 
@@ -138,17 +140,75 @@ describe('at the start', () => {
 })
 
 describe('a vault that is away', () => {
-  test('is stood in for: three fail before it is known, and one line tells of the switch', async () => {
+  test('is stood in for at once, and one line tells of the switch', async () => {
     await start()
     await leave('contoso-hsm')
     const answers = await askInTurn(0, 20)
 
-    expect(answers.filter(({ status }) => status !== 200).length).toBeLessThanOrEqual(3)
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
     expect(new Set(certificatesAccepted())).toEqual(
       new Set([thumbprintOf(emulator, 'partner-standby')]),
     )
-    expect(switches()).toHaveLength(1)
-    expect(switches()).toMatchObject([toStandby])
+    expect(switches()).toEqual([{ ...toStandby, reason: 'SIGNER_UNAVAILABLE' }])
+  })
+
+  test('costs the attempt that finds it out two begun signatures, each with its end', async () => {
+    await start()
+    service.newEntries()
+    await leave('contoso-hsm')
+    const answer = await ask(0)
+    const attempt = answer.headers['countersign-attempt']
+
+    const entries = service.newEntries()
+    expect(entries.map(({ kind }) => kind)).toEqual([
+      'request.granted',
+      'signature.begun',
+      'signature.failed',
+      'certificate.switched',
+      'signature.begun',
+      'signature.made',
+      'exchange.succeeded',
+      'token.issued',
+    ])
+    const begun = entries.filter((entry) => entry.kind === 'signature.begun')
+    expect(begun).toMatchObject([{ attempt }, { attempt }])
+    expect(begun.map(({ keyId }) => new URL(keyId).pathname.split('/')[2])).toEqual([
+      'partner-signing',
+      'partner-standby',
+    ])
+    expect(entries[2]).toMatchObject({
+      signature: begun[0]?.signature,
+      code: 'SIGNER_UNAVAILABLE',
+      applied: 'no',
+    })
+  })
+
+  test('that may have signed is not stood in for by the attempt: nothing is signed twice in silence', async () => {
+    await start()
+    strike(emulator, { ...signing, match: '/keys/partner-signing/', kind: 'drop-after' })
+    const answer = await ask(0)
+
+    expect(answer).toMatchObject({ status: 503, body: { code: 'signing_unavailable' } })
+    expect(service.vaultRecords().map(({ operationName }) => operationName)).toEqual(['KeySign'])
+    expect((await ask(0)).status).toBe(200)
+    expect(switches()).toEqual([])
+  })
+
+  test('that fails without a word is stood in for after the third time', async () => {
+    await start()
+    strike(emulator, {
+      ...signing,
+      match: '/keys/partner-signing/',
+      kind: 'drop-before',
+      times: 1_000,
+    })
+    const answers = await askInTurn(0, 10)
+
+    expect(answers.map(({ status }) => status)).toEqual([
+      ...Array<number>(3).fill(503),
+      ...Array<number>(7).fill(200),
+    ])
+    expect(switches()).toEqual([{ ...toStandby, reason: 'SIGNER_UNAVAILABLE' }])
   })
 
   test('signs again when it is back, and one line tells of that', async () => {
@@ -204,8 +264,48 @@ describe('a vault that throttles', () => {
     })
     const answers = await askInTurn(0, 20)
 
-    expect(answers.filter(({ status }) => status !== 200).length).toBeLessThanOrEqual(1)
-    expect(switches()).toHaveLength(1)
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+    expect(switches()).toEqual([{ ...toStandby, reason: 'SIGNER_THROTTLED' }])
+  })
+})
+
+describe('a certificate that Entra does not know', () => {
+  test('is stood in for by the other one, for one signature more in each pause', async () => {
+    const { certificates } = emulator.entra
+    const thumbprint = thumbprintOf(emulator, 'partner-signing')
+    certificates.unregister('events', thumbprint)
+    await start()
+    const answers = await askInTurn(0, 10)
+    emulator.clock.shift(38)
+    answers.push(...(await askInTurn(10, 10)))
+    const signatures = service.vaultRecords().length
+    const version = required(vaultOf('contoso-hsm').store.find('partner-signing')?.versions.at(-1))
+    certificates.register('events', version.der)
+
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+    expect(signatures).toBe(20 + 2)
+    // The one that asked again after the pause was to find out, and changed nothing.
+    expect(switches()).toEqual([{ ...toStandby, reason: 'ENTRA_CERTIFICATE_UNKNOWN' }])
+
+    emulator.clock.shift(120)
+    expect((await ask(20)).status).toBe(200)
+    expect((await ask(21)).status).toBe(200)
+    expect(certificatesAccepted().slice(-2)).toEqual([thumbprint, thumbprint])
+    expect(switches().slice(1)).toEqual([{ ...toPrimary, reason: 'SERVES_AGAIN' }])
+  })
+})
+
+describe('a key that is disabled', () => {
+  test('is stood in for, in the attempt that finds it out and in those after it', async () => {
+    await start()
+    const path = '/vaults/contoso-hsm/certificates/partner-signing'
+    await emulator.control(`POST ${path}/disable`)
+    const answers = await askInTurn(0, 5)
+    await emulator.control(`POST ${path}/enable`)
+
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+    expect(service.vaultRecords()).toHaveLength(5 + 1)
+    expect(switches()).toEqual([{ ...toStandby, reason: 'SIGNER_KEY_DISABLED' }])
   })
 })
 
