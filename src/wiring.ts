@@ -78,8 +78,12 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const pacing = { nowMs: () => clock.nowMs(), random: Math.random }
   const governor = createMemoryGovernor({
     ...pacing,
+    onCircuit: (change) => {
+      events.circuitChanged(change)
+    },
     budgetOf: (_vaultUrl, heldBy) => localVaultBudget(heldBy, config.governor.headroom),
   })
+  const entraRefusals = createEntraRefusals(pacing)
   const tokenEndpoint = createEntraTokenEndpoint(config.cloud.authority, entraAgent)
   const callers = createJwtCallerIdentifier({
     issuers: config.issuers.map((issuer) => issuerSettings(issuer, config)),
@@ -125,7 +129,9 @@ export async function createService(options: WiringOptions): Promise<Service> {
     cacheEntries: () => cache.entries,
     unprovedSignatures: () => proofs.unproved,
     ready: () => readiness.ready(),
-    certificates: () => credentials.proven,
+    rememberedRefusals: () => entraRefusals.size,
+    certificates: () =>
+      credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
 
@@ -143,7 +149,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     governor,
     signer,
     tokenEndpoint,
-    entraRefusals: createEntraRefusals(pacing),
+    entraRefusals,
     cache,
     ledger,
     proofs,

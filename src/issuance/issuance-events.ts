@@ -1,5 +1,6 @@
 import type { IssuerName } from '../base/ids.ts'
-import type { SignatureBegun } from '../ledger/entry.ts'
+import type { CertificateSwitched, SignatureBegun } from '../ledger/entry.ts'
+import type { CircuitChange, GovernorErrorCode } from '../signer/governor.ts'
 import type { SignerErrorCode } from '../signer/signer.ts'
 import type { TokenEndpointErrorCode } from '../token-endpoint/token-endpoint.ts'
 
@@ -14,6 +15,13 @@ export interface IssuanceEvents {
   refused(attempt: string, reason: string): void
   /** A stranger was refused; `detail` is for the protected log. */
   turnedAway(attempt: string, reason: string, issuer: IssuerName | undefined, detail: string): void
+  /** Leave to sign was given, so long after it was asked for. */
+  permitGranted(waitedMs: number): void
+  /** With a standby, the request may have been served all the same. */
+  permitRefused(code: GovernorErrorCode): void
+  /** Vault or key is left alone, or asked again. */
+  circuitChanged(change: CircuitChange): void
+  certificateSwitched(entry: CertificateSwitched): void
   signatureMade(purpose: SignatureBegun['purpose'], durationMs: number): void
   signatureFailed(code: SignerErrorCode): void
   exchangeMade(durationMs: number): void

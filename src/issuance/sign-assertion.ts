@@ -8,7 +8,7 @@ import { newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { RequestGranted, SignatureBegun, SignatureMade } from '../ledger/entry.ts'
-import type { Permit } from '../signer/governor.ts'
+import { GovernorError, type Permit } from '../signer/governor.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import { timeLeftMs } from './attempt-deadline.ts'
 import type { DutyChange } from './certificate-duty.ts'
@@ -78,23 +78,31 @@ export async function signAssertion(
   }
 }
 
-function permitFor(
+async function permitFor(
   admitted: AdmittedAttempt,
   { credential, whilePaused }: CertificateTry,
   { purpose }: SignOrder,
   deps: IssuanceDeps,
 ): Promise<Permit> {
   const { application, onRecord, priority } = admitted
+  const askedMs = deps.clock.nowMs()
   const leftMs = timeLeftMs(admitted, permitPatienceMs + afterPermitMs, deps.clock)
-  return deps.governor.permit({
-    key: credential.key,
-    application: application.name,
-    caller: `${onRecord.caller.issuer} ${onRecord.caller.subject}`,
-    purpose,
-    priority,
-    patienceMs: Math.max(0, leftMs - afterPermitMs),
-    whilePaused,
-  })
+  try {
+    const permit = await deps.governor.permit({
+      key: credential.key,
+      application: application.name,
+      caller: `${onRecord.caller.issuer} ${onRecord.caller.subject}`,
+      purpose,
+      priority,
+      patienceMs: Math.max(0, leftMs - afterPermitMs),
+      whilePaused,
+    })
+    deps.events.permitGranted(deps.clock.nowMs() - askedMs)
+    return permit
+  } catch (error) {
+    if (error instanceof GovernorError) deps.events.permitRefused(error.code)
+    throw error
+  }
 }
 
 interface BegunSignature {
@@ -122,6 +130,7 @@ async function begin(
       ...(change === undefined ? [] : [change.entry]),
       begun(admitted, one, order, unsigned, signatureId, nonce, atMs),
     ])
+    if (change !== undefined) deps.events.certificateSwitched(change.entry)
     return { unsigned, signatureId, nonce }
   } catch (error) {
     permit.settle('not-asked')

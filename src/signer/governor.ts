@@ -42,7 +42,19 @@ export interface VaultStanding {
   readonly unitsMax: number
   /** Requests that wait for a permit. */
   readonly waiting: number
+  /** Of vault and key, the worse: `open` lets nobody ask, `probing` one alone. */
+  readonly circuit: 'closed' | 'probing' | 'open'
 }
+
+/** What operators are told when something is left alone, and when it is asked again. */
+export type CircuitChange = {
+  readonly of: 'vault' | 'key'
+  /** Of the signature that has shown it. */
+  readonly keyId: string
+} & (
+  | { readonly to: 'open'; readonly code: SignerErrorCode; readonly forMs: number }
+  | { readonly to: 'closed' }
+)
 
 /**
  * Keeps what a vault is asked below what it allows, and who has to wait in a fair order: first between

@@ -1,5 +1,11 @@
 import type { SigningKey } from '../base/signing-key.ts'
-import { type Governor, GovernorError, type Permit, type PermitRequest } from './governor.ts'
+import {
+  type CircuitChange,
+  type Governor,
+  GovernorError,
+  type Permit,
+  type PermitRequest,
+} from './governor.ts'
 import { documentedUnits, unitsOf } from './key-units.ts'
 import { createWindowBudget, type SignBudget } from './sign-budget.ts'
 import { VaultCircuits } from './vault-circuits.ts'
@@ -31,6 +37,7 @@ export interface MemoryGovernorOptions {
   readonly nowMs: () => number
   /** From 0 to 1: spreads the ends of pauses. */
   readonly random: () => number
+  readonly onCircuit: (change: CircuitChange) => void
   /** Asked once for each vault and kind of key. */
   readonly budgetOf: (vaultUrl: string, heldBy: SigningKey['heldBy']) => VaultBudget
 }
@@ -46,14 +53,15 @@ const waitingMax = 2000
 const waitingPerLineMax = 500
 
 /** A governor whose queues are in this process. */
-export function createMemoryGovernor({ nowMs, random, budgetOf }: MemoryGovernorOptions): Governor {
+export function createMemoryGovernor(options: MemoryGovernorOptions): Governor {
+  const { nowMs, budgetOf } = options
   const vaults = new Map<string, GovernedVault>()
   const vaultOf = ({ keyId, heldBy }: SigningKey): GovernedVault => {
     const vaultUrl = new URL(keyId).origin
     const name = `${heldBy} ${vaultUrl}`
     const known = vaults.get(name)
     if (known !== undefined) return known
-    const vault = new GovernedVault(budgetOf(vaultUrl, heldBy), new VaultCircuits(random), nowMs)
+    const vault = new GovernedVault(budgetOf(vaultUrl, heldBy), options)
     vaults.set(name, vault)
     return vault
   }
@@ -64,9 +72,14 @@ export function createMemoryGovernor({ nowMs, random, budgetOf }: MemoryGovernor
       vaultOf(key).budget.whole.charge(requests * unitsOf(key), nowMs())
     },
     standing: (key) => {
-      const { budget, waiting } = vaultOf(key)
+      const { budget, waiting, circuits } = vaultOf(key)
       const { whole } = budget
-      return { unitsUsed: whole.used(nowMs()), unitsMax: whole.unitsMax, waiting }
+      return {
+        unitsUsed: whole.used(nowMs()),
+        unitsMax: whole.unitsMax,
+        waiting,
+        circuit: circuits.standing(key.keyId),
+      }
     },
   }
 }
@@ -79,14 +92,21 @@ interface Asking extends LaneWaiter {
 /** A lane with the promises and the timer that it lacks. */
 class GovernedVault {
   readonly budget: VaultBudget
+  readonly circuits: VaultCircuits
   readonly #lane: VaultLane<Asking>
   readonly #nowMs: () => number
+  readonly #onCircuit: MemoryGovernorOptions['onCircuit']
   #timer: NodeJS.Timeout | undefined
 
-  constructor(budget: VaultBudget, circuits: VaultCircuits, nowMs: () => number) {
+  constructor(
+    budget: VaultBudget,
+    { nowMs, random, onCircuit }: Pick<MemoryGovernorOptions, 'nowMs' | 'random' | 'onCircuit'>,
+  ) {
     this.budget = budget
+    this.circuits = new VaultCircuits(random)
     this.#nowMs = nowMs
-    this.#lane = new VaultLane(budget.whole, budget.handOuts, circuits, {
+    this.#onCircuit = onCircuit
+    this.#lane = new VaultLane(budget.whole, budget.handOuts, this.circuits, {
       underWayMax,
       waitingMax,
       waitingPerLineMax,
@@ -127,7 +147,9 @@ class GovernedVault {
     return {
       probes,
       settle: (outcome) => {
-        this.#lane.settle(asking, outcome, this.#nowMs())
+        for (const change of this.#lane.settle(asking, outcome, this.#nowMs())) {
+          this.#onCircuit(change)
+        }
         this.#run()
       },
     }

@@ -12,7 +12,7 @@ import {
   succeeded,
   withdrawn,
 } from '../base/circuit.ts'
-import type { PermitOutcome } from './governor.ts'
+import type { CircuitChange, PermitOutcome, VaultStanding } from './governor.ts'
 import { SignerError, type SignerErrorCode } from './signer.ts'
 
 /** Whose fault it is, how often it may happen before nobody asks, and for how long nobody does. */
@@ -86,6 +86,13 @@ export class VaultCircuits {
     return this.#reasons.get(keyId)
   }
 
+  /** The worse of the two. */
+  standing(keyId: string): VaultStanding['circuit'] {
+    const phases = [this.#vault.phase, this.#key(keyId).phase]
+    if (phases.includes('open')) return 'open'
+    return phases.includes('probing') ? 'probing' : 'closed'
+  }
+
   /** Only where both let one pass. */
   enter(keyId: string): CircuitTicket {
     const key = entered(this.#key(keyId))
@@ -95,34 +102,62 @@ export class VaultCircuits {
     return { keyId, vaultRound: this.#vault.round, keyRound: key.round, probes }
   }
 
-  /** A vault that refuses a key is there, and one that is away says nothing of the key. */
-  settle({ keyId, vaultRound, keyRound }: CircuitTicket, outcome: PermitOutcome, nowMs: number) {
-    const key = this.#key(keyId)
-    if (outcome === 'signed') {
-      this.#vault = succeeded(this.#vault, vaultRound)
-      this.#keys.set(keyId, succeeded(key, keyRound))
-    } else if (!(outcome instanceof SignerError)) {
-      this.#vault = withdrawn(this.#vault, vaultRound)
-      this.#keys.set(keyId, withdrawn(key, keyRound))
-    } else if (troubles[outcome.code].with === 'vault') {
-      this.#vault = failed(this.#vault, vaultRound, this.#caution(outcome.code), nowMs)
-      this.#keys.set(keyId, withdrawn(key, keyRound))
-      this.#reasons.set(ofTheVault, outcome.code)
-    } else {
-      this.#vault = succeeded(this.#vault, vaultRound)
-      this.#keys.set(keyId, failed(key, keyRound, this.#caution(outcome.code), nowMs))
-      this.#reasons.set(keyId, outcome.code)
+  /**
+   * A vault that refuses a key is there, and one that is away says nothing of the key.
+   *
+   * @returns What has changed by it.
+   */
+  settle(ticket: CircuitTicket, outcome: PermitOutcome, nowMs: number): readonly CircuitChange[] {
+    const { keyId, vaultRound, keyRound } = ticket
+    const [vaultBefore, keyBefore] = [this.#vault, this.#key(keyId)]
+    this.#vault = this.#after(vaultBefore, vaultRound, 'vault', outcome, nowMs)
+    this.#keys.set(keyId, this.#after(keyBefore, keyRound, 'key', outcome, nowMs))
+    if (outcome instanceof SignerError) {
+      const isOfVault = troubles[outcome.code].with === 'vault'
+      this.#reasons.set(isOfVault ? ofTheVault : keyId, outcome.code)
     }
+    return [
+      ...changeOf('vault', keyId, vaultBefore, this.#vault, outcome, nowMs),
+      ...changeOf('key', keyId, keyBefore, this.#key(keyId), outcome, nowMs),
+    ]
+  }
+
+  #after(
+    circuit: Circuit,
+    round: number,
+    of: Trouble['with'],
+    outcome: PermitOutcome,
+    nowMs: number,
+  ): Circuit {
+    if (outcome === 'signed') return succeeded(circuit, round)
+    if (!(outcome instanceof SignerError)) return withdrawn(circuit, round)
+    const trouble = troubles[outcome.code]
+    if (trouble.with === of) {
+      const pauseMs = (nth: number) => pauseOf(trouble.pauses, nth, this.#random())
+      return failed(circuit, round, { opensAfter: trouble.opensAfter, pauseMs }, nowMs)
+    }
+    return of === 'vault' ? succeeded(circuit, round) : withdrawn(circuit, round)
   }
 
   #key(keyId: string): Circuit {
     return this.#keys.get(keyId) ?? closedCircuit
   }
+}
 
-  #caution(code: SignerErrorCode) {
-    const { opensAfter, pauses } = troubles[code]
-    return { opensAfter, pauseMs: (nth: number) => pauseOf(pauses, nth, this.#random()) }
-  }
+function changeOf(
+  of: CircuitChange['of'],
+  keyId: string,
+  before: Circuit,
+  after: Circuit,
+  outcome: PermitOutcome,
+  nowMs: number,
+): readonly CircuitChange[] {
+  if (before.phase === after.phase) return []
+  if (after.phase === 'closed') return [{ of, keyId, to: 'closed' }]
+  // Whoever has learned nothing leaves it open without a pause: that is no news.
+  if (after.phase !== 'open' || !(outcome instanceof SignerError) || after.untilMs < nowMs)
+    return []
+  return [{ of, keyId, to: 'open', code: outcome.code, forMs: after.untilMs - nowMs }]
 }
 
 /** No key has it for its id: those are URLs. */

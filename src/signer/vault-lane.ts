@@ -1,5 +1,5 @@
 import { FairQueue, type Waiting } from './fair-queue.ts'
-import type { GovernorErrorCode, PermitOutcome, PermitRequest } from './governor.ts'
+import type { CircuitChange, GovernorErrorCode, PermitOutcome, PermitRequest } from './governor.ts'
 import type { SignBudget } from './sign-budget.ts'
 import type { SignerErrorCode } from './signer.ts'
 import type { CircuitTicket, VaultCircuits } from './vault-circuits.ts'
@@ -121,16 +121,16 @@ export class VaultLane<W extends LaneWaiter> {
   }
 
   /** Once for each waiter that was granted its turn. */
-  settle(waiter: W, outcome: PermitOutcome, nowMs: number): void {
+  settle(waiter: W, outcome: PermitOutcome, nowMs: number): readonly CircuitChange[] {
     const ticket = this.#underWay.get(waiter)
     if (ticket === undefined) throw new TypeError('a permit is settled once')
     this.#underWay.delete(waiter)
-    this.#circuits.settle(ticket, outcome, nowMs)
     const budgets = isHandOut(waiter) ? [this.#budget, this.#handOuts] : [this.#budget]
     for (const budget of budgets) {
       if (outcome === 'not-asked') budget.giveBack(waiter.units)
       else budget.asked(waiter.units, nowMs)
     }
+    return this.#circuits.settle(ticket, outcome, nowMs)
   }
 
   /** Whoever has not the patience is told at once; the others wait for the pause to end. */

@@ -39,6 +39,20 @@ export function createIssuanceTelemetry(deps: {
       metrics.refusals.labels(reason).inc()
       if (mayLog(reason)) logger.info({ attempt, reason, issuer, detail }, 'turned away')
     },
+    permitGranted: (waitedMs) => {
+      metrics.permitWaitSeconds.observe(waitedMs / 1000)
+    },
+    permitRefused: (code) => {
+      metrics.permitsRefused.labels(code).inc()
+    },
+    circuitChanged: (change) => {
+      if (change.to === 'open') logger.warn(change, 'left alone for a while')
+      else logger.info(change, 'well again')
+    },
+    certificateSwitched: ({ certificate, application, from, to, reason }) => {
+      metrics.certificateSwitches.labels(to).inc()
+      logger.warn({ certificate, application, from, to, reason }, 'another certificate signs')
+    },
     signatureMade: (purpose, durationMs) => {
       metrics.signatures.labels(purpose).inc()
       metrics.signSeconds.observe(durationMs / 1000)

@@ -64,6 +64,7 @@ describe('docs', () => {
       cacheBytes: () => 0,
       cacheEntries: () => 0,
       unprovedSignatures: () => 0,
+      rememberedRefusals: () => 0,
       ready: () => true,
       certificates: () => [],
     })

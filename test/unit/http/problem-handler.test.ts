@@ -24,6 +24,7 @@ beforeEach(async () => {
       cacheBytes: () => 0,
       cacheEntries: () => 0,
       unprovedSignatures: () => 0,
+      rememberedRefusals: () => 0,
       ready: () => true,
       certificates: () => [],
     }),

@@ -24,14 +24,12 @@ beforeAll(async () => {
     certificates: [
       ...vault.certificates,
       ...vault.certificates.slice(0, 1).map((model) => ({ ...model, name: 'spare' })),
-      ...vault.certificates
-        .slice(0, 1)
-        .map((model) => ({
-          ...model,
-          name: 'exportable',
-          keyType: 'RSA' as const,
-          exportable: true,
-        })),
+      ...vault.certificates.slice(0, 1).map((model) => ({
+        ...model,
+        name: 'exportable',
+        keyType: 'RSA' as const,
+        exportable: true,
+      })),
     ],
   }))
   emulator = await startServiceEmulator({ ...serviceWorld, vaults })

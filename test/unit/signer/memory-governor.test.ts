@@ -2,7 +2,12 @@ import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import type { SigningKey } from '../../../src/base/signing-key.ts'
-import { GovernorError, type PermitRequest } from '../../../src/signer/governor.ts'
+import {
+  type CircuitChange,
+  GovernorError,
+  type PermitOutcome,
+  type PermitRequest,
+} from '../../../src/signer/governor.ts'
 import {
   createMemoryGovernor,
   localVaultBudget,
@@ -40,6 +45,7 @@ function governorOf(unitsMax: number, options: Partial<MemoryGovernorOptions> = 
   return createMemoryGovernor({
     nowMs: () => clock.nowMs(),
     random: () => 0,
+    onCircuit: () => undefined,
     budgetOf: () => ({
       whole: createWindowBudget(unitsMax),
       handOuts: createWindowBudget(unitsMax),
@@ -160,6 +166,45 @@ describe('a permit', () => {
   })
 })
 
+describe('circuits', () => {
+  test('are told of as they open and close, once for each change', async () => {
+    const clock = fixedClock(1000)
+    const changes: CircuitChange[] = []
+    const governor = governorOf(100, {
+      nowMs: () => clock.nowMs(),
+      onCircuit: (change) => changes.push(change),
+    })
+    const settle = async (outcome: PermitOutcome) => {
+      const permit = await governor.permit(asking())
+      permit.settle(outcome)
+      return permit.probes
+    }
+    await settle('signed')
+    await settle(new SignerError('SIGNER_THROTTLED', 'no'))
+    expect(governor.standing(key).circuit).toBe('open')
+    clock.advance(1)
+    expect(await settle('not-asked')).toBe(true)
+    expect(await settle(new SignerError('SIGNER_FORBIDDEN', 'no'))).toBe(true)
+    expect(await failureOf(settle('signed'))).toMatchObject({
+      code: 'GOVERNOR_KEY_PAUSED',
+      remembered: 'SIGNER_FORBIDDEN',
+      retryAfterSeconds: 30,
+    })
+    clock.advance(30)
+    expect(await settle('signed')).toBe(true)
+
+    const { keyId } = key
+    expect(changes).toEqual([
+      { of: 'vault', keyId, to: 'open', code: 'SIGNER_THROTTLED', forMs: 1000 },
+      // It has refused the key, so it is there.
+      { of: 'vault', keyId, to: 'closed' },
+      { of: 'key', keyId, to: 'open', code: 'SIGNER_FORBIDDEN', forMs: 30_000 },
+      { of: 'key', keyId, to: 'closed' },
+    ])
+    expect(governor.standing(key).circuit).toBe('closed')
+  })
+})
+
 describe('budgets', () => {
   test('are one for each vault, and for HSM keys and software keys in it', async () => {
     const governor = governorOf(1)
@@ -177,7 +222,12 @@ describe('budgets', () => {
     const governor = governorOf(10)
     governor.charge(key, 3)
 
-    expect(governor.standing(key)).toEqual({ unitsUsed: 3, unitsMax: 10, waiting: 0 })
+    expect(governor.standing(key)).toEqual({
+      unitsUsed: 3,
+      unitsMax: 10,
+      waiting: 0,
+      circuit: 'closed',
+    })
   })
 
   test.each([
