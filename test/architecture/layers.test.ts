@@ -116,6 +116,19 @@ describe('things that live in one place', () => {
     ])
   })
 
+  test("the driver of PostgreSQL is imported by the ledger's files for it alone", () => {
+    const importers = files
+      .filter(({ packages }) => packages.includes('pg'))
+      .map(({ path }) => path)
+    expect(importers).toEqual([
+      'src/ledger/ledger-database.ts',
+      'src/ledger/ledger-schema.ts',
+      'src/ledger/postgres-ledger.ts',
+      'src/ledger/postgres-reader.ts',
+      'src/ledger/postgres-writer.ts',
+    ])
+  })
+
   test('src imports only what is installed with the package', () => {
     const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
       dependencies: Record<string, string>
