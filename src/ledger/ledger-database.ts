@@ -50,7 +50,7 @@ export async function connectToLedger(ledger: LedgerDatabase, waits: Waits): Pro
     user,
     password: password?.reveal(),
     database,
-    ssl: transport === 'tls' ? { host } : false,
+    ssl: transport === 'tls',
     options: `-c search_path=${ledger.schema}`,
     application_name: 'countersign',
     connectionTimeoutMillis: waits.connectMs,

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   cpSync,
@@ -57,14 +58,19 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
   const settings = {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
+    // After a crash it would sync each file of each database by itself.
+    ...(process.platform === 'linux' ? { recovery_init_sync_method: 'syncfs' } : {}),
     ...(options.tls === undefined ? {} : { ssl: 'on' }),
     ...options.settings,
+  }
+  for (const [name, value] of Object.entries(settings)) {
+    appendFileSync(join(home.data, 'postgresql.conf'), `${name} = '${value}'\n`)
   }
   const port = await freePort()
   const janitor = startJanitor(home.folder)
   const urlOf = (database: string) =>
     `postgres://postgres:${password}@127.0.0.1:${port}/${database}`
-  let server = await startServer(home, port, settings)
+  let server = await startServer(home, port)
   janitor.watch(server)
   let databases = 0
 
@@ -87,7 +93,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
       janitor.forget(server)
     },
     start: async () => {
-      server = await startServer(home, port, settings)
+      server = await startServer(home, port)
       janitor.watch(server)
     },
     configure: async (changes) => {
@@ -95,6 +101,14 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
         await query(urlOf('postgres'), `ALTER SYSTEM SET ${name} = '${value}'`)
       }
       await query(urlOf('postgres'), 'SELECT pg_reload_conf()')
+      // The reload only asks for it.
+      for (const [name, value] of Object.entries(changes)) {
+        const isInForce = async () => {
+          const [row] = await query(urlOf('postgres'), `SHOW ${name}`)
+          return row?.[name] === value
+        }
+        while (!(await isInForce())) await delay(10)
+      }
     },
     stop: async () => {
       server.kill('SIGQUIT')
@@ -103,6 +117,14 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
       await janitor.end()
     },
   }
+}
+
+/** The same URL with another host, port, user or password. */
+export function urlWith(
+  url: string,
+  changes: Partial<Pick<URL, 'hostname' | 'port' | 'username' | 'password' | 'search'>>,
+): string {
+  return Object.assign(new URL(url), changes).href
 }
 
 /** Runs statements as whoever the URL names, past everything of ours; the rows of the last. */
@@ -188,13 +210,8 @@ function writeForServer(file: string, text: string): void {
   if (serverUser !== undefined) chownSync(file, serverUser.uid, serverUser.gid)
 }
 
-async function startServer(
-  { folder, bin, data }: Home,
-  port: number,
-  settings: Readonly<Record<string, string>>,
-): Promise<ChildProcess> {
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const server = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port), ...options], {
+async function startServer({ folder, bin, data }: Home, port: number): Promise<ChildProcess> {
+  const server = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port)], {
     ...serverUser,
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],
