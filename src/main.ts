@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
-import tls from 'node:tls'
 import type { Logger } from 'pino'
 import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
 import type { Clock } from './base/clock.ts'
+import { trustAlso } from './base/trusted-roots.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
@@ -37,7 +36,7 @@ const provingWaitMaxMs = 30_000
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const { config, logger } = options
-  trust(config.trust.caFiles)
+  trustAlso(config.trust.caFiles)
   const stop = stopSignal()
   const service = await createService({ ...options, policy: options.policy.policy })
   try {
@@ -67,13 +66,6 @@ async function serveUntil(
     await listener.drain(0)
     throw error
   }
-}
-
-/** Roots of the operator's own, besides those that Node brings; verification is never turned off. */
-function trust(caFiles: readonly string[]): void {
-  if (caFiles.length === 0) return
-  const added = caFiles.map((file) => readFileSync(file, 'utf8'))
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), ...added])
 }
 
 /** Aborted by the first signal; a second one ends the process as if we were not here. */

@@ -7,7 +7,7 @@ import { createJsonFetcher } from './caller/json-fetcher.ts'
 import type { IssuerSettings } from './caller/issuer-settings.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
-import type { Config, IssuerConfig } from './config/config.ts'
+import type { Config, IssuerConfig, LedgerConfig } from './config/config.ts'
 import { createApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import type { Application } from './issuance/application.ts'
@@ -16,6 +16,7 @@ import type { IssuanceDeps } from './issuance/issuance-deps.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
 import { decide, type Policy } from './policy/policy.ts'
@@ -82,7 +83,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     },
   })
 
-  const ledger = await createSqliteLedger({ file: config.ledger.sqliteFile })
+  const ledger = await createLedger(config.ledger)
   const cache = createTokenCache({ clock, ...config.tokenCache })
   const proofs = createSignatureProofs({ ledger, clock })
   const turnedAway = createTurnedAway({ ledger, clock })
@@ -165,6 +166,13 @@ export async function createService(options: WiringOptions): Promise<Service> {
       await Promise.all([access.close(), entraAgent.close(), fetcher.close()])
     },
   }
+}
+
+async function createLedger(config: LedgerConfig): Promise<Ledger> {
+  if (config.kind === 'sqlite') return createSqliteLedger({ file: config.file })
+  // Most ledgers are files: whoever has one does not wait at the start for the driver of a database.
+  const { createPostgresLedger } = await import('./ledger/postgres-ledger.ts')
+  return createPostgresLedger({ locate: () => locateLedger(config) })
 }
 
 const applicationFrom = (application: Config['applications'][number]): Application => ({

@@ -20,6 +20,11 @@ export const postgresUrlRule =
 
 const defaultPort = 5432
 
+/** What a schema may be called: nothing that needs quotation marks anywhere. */
+export const schemaNameRule = /^[a-z_][a-z0-9_]{0,62}$/
+
+export const defaultSchema = 'countersign'
+
 /**
  * A connection URL of PostgreSQL; undefined when it is none that may be used. TLS is on and verified
  * unless the host is loopback, whatever weaker mode is asked for: `require`, which clouds put into
@@ -44,6 +49,9 @@ export function parsePostgresUrl(written: string): PostgresDatabase | undefined 
     transport,
   }
 }
+
+/** Whether a text means to be such a URL, and not the path of a file. */
+export const isPostgresUrl = (written: string): boolean => /^postgres(ql)?:/i.test(written.trim())
 
 /** Without user and password: `postgres://db.contoso.example:5432/ledger`. */
 export function postgresName({ host, port, database }: PostgresDatabase): string {

@@ -5,6 +5,7 @@ import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
 import { issuersForm } from './issuer-forms.ts'
+import { ledgerForm } from './ledger.ts'
 import { listenForm } from './listen.ts'
 
 /** `countersign.yaml` as an operator may write it: the source of the JSON Schema and of every default. */
@@ -34,13 +35,7 @@ export const configForm = z.strictObject({
   grants: text('the path of a folder')
     .default('./grants')
     .describe('Folder of the grant files, relative to this file.'),
-  ledger: z
-    .strictObject({
-      sqlite: text('the path of a database file').describe(
-        'Database file, relative to this file; made when it is not there.',
-      ),
-    })
-    .describe('Where everything that the service does is written before it counts.'),
+  ledger: ledgerForm,
   tokenCache: z
     .strictObject({
       maxMegabytes: wholeNumber(1, 65_536).default(256).describe('Memory for tokens, at most.'),

@@ -1,3 +1,4 @@
+import type { PostgresDatabase } from '../base/postgres-url.ts'
 import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type {
@@ -130,9 +131,14 @@ export interface GrantsConfig {
   readonly folder: string
 }
 
-export interface LedgerConfig {
-  readonly sqliteFile: string
-}
+export type LedgerConfig =
+  | { readonly kind: 'sqlite'; readonly file: string }
+  | {
+      readonly kind: 'postgres'
+      /** As it was written, or a file that holds a URL and is read at each connecting: its password may change. */
+      readonly at: { readonly database: PostgresDatabase } | { readonly urlFile: string }
+      readonly schema: string
+    }
 
 export interface TokenCacheConfig {
   readonly bytesMax: number

@@ -22,6 +22,7 @@ export const environmentVariablesOfLibraries = {
   AZURE_TENANT_ID: 'Tenant of the workload identity.',
   AZURE_FEDERATED_TOKEN_FILE: "File with the workload identity's token.",
   AZURE_AUTHORITY_HOST: 'Authority of the workload identity, where it is not the public one.',
+  PGPASSWORD: "Password of the ledger's role, where its URL has none.",
   NODE_TLS_REJECT_UNAUTHORIZED: 'Refused when it is 0: TLS is always verified.',
   NODE_EXTRA_CA_CERTS: 'PEM file with more roots, for every connection of the process.',
 } as const

@@ -12,9 +12,11 @@ import { cloudFrom } from './cloud.ts'
 import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
 import { checkIssuers, issuersFrom } from './issuers.ts'
+import { checkLedger, checkUrlFile, ledgerFrom } from './ledger.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
 import { outlineOf, type ConfigOutline } from './config-outline.ts'
-import { checkPemFiles, type PemFiles } from './pem-files.ts'
+import type { NamedFiles } from './named-files.ts'
+import { checkPemFiles } from './pem-files.ts'
 import { parseTenantsFile } from './tenants-file.ts'
 
 export type LoadedConfig =
@@ -33,14 +35,14 @@ export type LoadedConfig =
     }
 
 /**
- * Reads `countersign.yaml` and the files with tenants, certificates and keys that it names. What is
+ * Reads `countersign.yaml` and the files with tenants, certificates, keys and URLs that it names. What is
  * wrong with them is an answer and never thrown.
  *
  * @param file As the operator named it: problems repeat it, and paths in it start at its folder.
  */
 export async function loadConfig(
   file: string,
-  pemFiles: PemFiles = 'may-be-elsewhere',
+  namedFiles: NamedFiles = 'may-be-elsewhere',
 ): Promise<LoadedConfig> {
   const problems: ConfigurationProblem[] = []
   const root = await readRoot(file, problems)
@@ -50,7 +52,8 @@ export async function loadConfig(
   const form = root.read(configForm)
   checkTogether(root)
   const tenants = await readTenantsFiles(root.at('applications'), dirname(file), problems)
-  await checkPemFiles(root, dirname(file), pemFiles)
+  await checkPemFiles(root, dirname(file), namedFiles)
+  await checkUrlFile(root.at('ledger'), dirname(file), namedFiles)
   const inOrder = problems.toSorted(byPlace)
   if (form === undefined || problems.some(({ severity }) => severity === 'error')) {
     const outline = isMap(root.value) ? { outline: outlineOf(root, folder, tenants) } : {}
@@ -85,6 +88,7 @@ function checkTogether(root: YamlPart): void {
   checkCertificates(root.at('certificates'), cloud)
   checkApplications(root.at('applications'), certificates)
   checkIssuers(root.at('issuers'), cloud)
+  checkLedger(root.at('ledger'))
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
@@ -133,7 +137,7 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     applications: applicationsFrom(form.applications, tenants).toSorted(byName),
     issuers: issuersFrom(form.issuers, publicUrl).toSorted(byName),
     grants: { folder: resolve(folder, form.grants) },
-    ledger: { sqliteFile: resolve(folder, ledger.sqlite) },
+    ledger: ledgerFrom(ledger, folder),
     tokenCache: {
       bytesMax: tokenCache.maxMegabytes * 1024 * 1024,
       minRemainingSeconds: tokenCache.minRemainingSeconds,

@@ -1,5 +1,6 @@
 /** Why a ledger in PostgreSQL cannot be used: one code for each thing that an operator does about it. */
 export type LedgerDatabaseErrorCode =
+  | 'LEDGER_NOT_LOCATED' // the file that should hold its URL does not
   | 'LEDGER_UNREACHABLE' // no connection, or one that was lost
   | 'LEDGER_FORBIDDEN' // the role's password, or what it was granted
   | 'LEDGER_MISSING' // nothing is to be read: no such database, or nothing in its schema

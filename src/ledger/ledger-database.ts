@@ -12,14 +12,9 @@ import type { LedgerDatabaseErrorCode } from './ledger-database-error.ts'
 
 export interface LedgerDatabase {
   readonly database: PostgresDatabase
-  /** Of its own, so that the database may hold other things besides; see {@link schemaNameRule}. */
+  /** Of its own, so that the database may hold other things besides; fits `schemaNameRule`. */
   readonly schema: string
 }
-
-/** Needs no quotation marks anywhere. */
-export const schemaNameRule = /^[a-z_][a-z0-9_]{0,62}$/
-
-export const defaultSchema = 'countersign'
 
 /** As messages name it: `the ledger in postgres://db.contoso.example:5432/ledger`. */
 export const nameOfLedger = ({ database }: LedgerDatabase): string =>

@@ -168,7 +168,7 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')

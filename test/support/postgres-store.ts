@@ -1,7 +1,6 @@
-import { parsePostgresUrl } from '../../src/base/postgres-url.ts'
+import { defaultSchema, parsePostgresUrl } from '../../src/base/postgres-url.ts'
 import type { Row } from '../../src/ledger/chain.ts'
 import type { Entry } from '../../src/ledger/entry.ts'
-import { defaultSchema } from '../../src/ledger/ledger-database.ts'
 import type { LedgerDatabase } from '../../src/ledger/ledger-database.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { createPostgresLedger } from '../../src/ledger/postgres-ledger.ts'

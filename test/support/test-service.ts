@@ -185,7 +185,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   }
   if (options.certificates !== 'later') await proveOr(stop, service)
 
-  const ledgerFile = config.ledger.sqliteFile
+  const ledgerFile = required(config.ledger.kind === 'sqlite' ? config.ledger.file : undefined)
   const [recordsBefore, exchangesBefore] = [
     emulator.vaultLog.records().length,
     emulator.entra.exchanges.records().length,

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/config/config.ts'
@@ -62,7 +63,7 @@ describe('a configuration that says little', () => {
         },
       ],
       grants: { folder: resolve(dirname(file), 'grants') },
-      ledger: { sqliteFile: resolve(dirname(file), 'countersign.db') },
+      ledger: { kind: 'sqlite', file: resolve(dirname(file), 'countersign.db') },
       tokenCache: { bytesMax: 256 * 1024 * 1024, minRemainingSeconds: 300 },
     })
   })
@@ -98,7 +99,7 @@ describe('a configuration that says everything', () => {
       tenants: ['fab00000-0000-4000-8000-000000000002'],
       handOut: true,
     })
-    expect(config.ledger.sqliteFile).toBe('/var/lib/countersign/ledger.db')
+    expect(config.ledger).toEqual({ kind: 'sqlite', file: '/var/lib/countersign/ledger.db' })
     expect(config.tokenCache).toEqual({ bytesMax: 64 * 1024 * 1024, minRemainingSeconds: 600 })
   })
 
@@ -171,6 +172,52 @@ describe('clouds', () => {
       vaultSuffix: 'localhost',
       loopbackVaults: true,
     })
+  })
+})
+
+describe('a ledger that replicas share', () => {
+  test('is in a database that the file names', async () => {
+    expect((await configOf('the-ledger-is-shared')).ledger).toEqual({
+      kind: 'postgres',
+      at: {
+        database: {
+          host: 'db.contoso.example',
+          port: 5432,
+          user: 'countersign',
+          database: 'ledger',
+          transport: 'tls',
+        },
+      },
+      schema: 'countersign',
+    })
+  })
+
+  test('is in one that another file names, which is read when it is needed', async () => {
+    const folder = dirname(fileOf('the-ledger-url-is-in-a-file'))
+    expect((await configOf('the-ledger-url-is-in-a-file')).ledger).toEqual({
+      kind: 'postgres',
+      at: { urlFile: resolve(folder, 'ledger-url.txt') },
+      schema: 'partner_ledger',
+    })
+  })
+
+  test('must have that file at hand to serve, although not to be checked', async () => {
+    const file = fileOf('the-ledger-url-file-is-elsewhere')
+    expect(await loadConfig(file, 'must-be-here')).toMatchObject({
+      ok: false,
+      problems: [{ rule: 'ledger.url-file', severity: 'error' }],
+    })
+  })
+
+  test('has a password that no problem repeats', () => {
+    const written = fixtures.filter(({ folder }) =>
+      readdirSync(folder).some(
+        (name) =>
+          name.includes('.') && readFileSync(resolve(folder, name), 'utf8').includes('hunter2'),
+      ),
+    )
+    expect(written.length).toBeGreaterThan(3)
+    expect(written.flatMap(({ expected }) => expected).join('\n')).not.toContain('hunter2')
   })
 })
 
