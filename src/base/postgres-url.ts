@@ -50,8 +50,11 @@ export function parsePostgresUrl(written: string): PostgresDatabase | undefined 
   }
 }
 
-/** Whether a text means to be such a URL, and not the path of a file. */
-export const isPostgresUrl = (written: string): boolean => /^postgres(ql)?:/i.test(written.trim())
+/**
+ * Whether a text means to be a URL and not the path of a file, however it is misspelt: messages repeat
+ * a path, and not what may hold a password.
+ */
+export const isUrl = (written: string): boolean => /^\s*[a-z][a-z0-9+.-]*:\/\//i.test(written)
 
 /** Without user and password: `postgres://db.contoso.example:5432/ledger`. */
 export function postgresName({ host, port, database }: PostgresDatabase): string {

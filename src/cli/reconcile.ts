@@ -2,12 +2,7 @@ import { inspect } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { parseIsoTime, systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
-import {
-  defaultSchema,
-  isPostgresUrl,
-  parsePostgresUrl,
-  postgresUrlRule,
-} from '../base/postgres-url.ts'
+import { defaultSchema, isUrl, parsePostgresUrl, postgresUrlRule } from '../base/postgres-url.ts'
 import { trustAlso } from '../base/trusted-roots.ts'
 import type { Config } from '../config/config.ts'
 import { EnvironmentError, readEnvironment } from '../config/environment.ts'
@@ -138,7 +133,7 @@ async function sourceIn({ ledger }: Config): Promise<LedgerSource> {
 
 /** A file, or the URL of a database. */
 function sourceFrom(written: string): LedgerSource {
-  if (!isPostgresUrl(written)) return ledgerInFile(written)
+  if (!isUrl(written)) return ledgerInFile(written)
   const database = parsePostgresUrl(written)
   if (database === undefined) throw new ConfigurationError(`--ledger must be ${postgresUrlRule}`)
   return ledgerInDatabase({ database, schema: defaultSchema })

@@ -33,7 +33,8 @@ const inDefaultSchema = (url: PostgresDatabase): z.output<typeof postgresForm> =
 
 export const ledgerForm = secret(
   z.strictObject({
-    sqlite: text('the path of a database file')
+    // A URL that was put here by mistake would be taken for a path, and repeated with its password.
+    sqlite: secret(text('the path of a database file, and no URL', /^(?!\s*[a-z]+:\/\/).*\S/i))
       .optional()
       .describe('Database file of one process, relative to this file; made when it is not there.'),
     postgres: secret(
@@ -76,7 +77,7 @@ export async function checkUrlFile(
   if (written === undefined || parsePostgresUrl(written) !== undefined) return
   urlFile.report(
     'url-file',
-    `The file of \`${urlFile.name}\` must hold ${postgresUrlRule}. Put nothing else into it.`,
+    `The file of \`${urlFile.name}\` must hold ${postgresUrlRule}: put it there, and nothing else.`,
   )
 }
 

@@ -6,16 +6,14 @@ import type { OpenStore, StoreEvents } from './group-commit.ts'
 import {
   asLedgerDatabaseError,
   askingLedger,
-  connectToLedger,
   cut,
   disconnect,
   nameOfLedger,
 } from './ledger-database.ts'
 import { LedgerDatabaseError } from './ledger-database-error.ts'
 import type { LedgerDatabase, Waits } from './ledger-database.ts'
-import { ensureSchema } from './ledger-schema.ts'
 import type { Ledger } from './ledger.ts'
-import { beginAtTip, insertBehind, isSameHash } from './postgres-writer.ts'
+import { beginAtTip, connectToWrite, insertBehind, isSameHash } from './postgres-writer.ts'
 
 export interface PostgresLedgerOptions {
   /** Asked for at each opening, so that a password may change while the service runs. */
@@ -76,10 +74,10 @@ async function openStore(
     lockMs: Math.floor(commitTimeoutMs * lockWaitShare),
     answerMs: commitTimeoutMs,
   }
-  const client = await connectToLedger(ledger, waits)
+  const client = await connectToWrite(ledger, waits)
   try {
     await withDeadline(connectTimeoutMs, () =>
-      askingLedger(ledger, () => assertFit(client, ledger, durable)),
+      askingLedger(ledger, () => assertContinues(client, ledger, durable)),
     )
   } catch (error) {
     cut(client)
@@ -88,42 +86,14 @@ async function openStore(
   return new PostgresStore(client, ledger, commitTimeoutMs, durable, events)
 }
 
-async function assertFit(client: Client, ledger: LedgerDatabase, { end }: Durable): Promise<void> {
-  await assertDurable(client, ledger)
-  await ensureSchema(client, ledger)
+async function assertContinues(
+  client: Client,
+  ledger: LedgerDatabase,
+  { end }: Durable,
+): Promise<void> {
   const tip = await beginAtTip(client, ledger)
   if (end !== undefined) await assertHolds(client, ledger, tip, end)
   await client.query('ROLLBACK')
-}
-
-interface ServerSettings {
-  readonly fsync: string
-  readonly synchronous_commit: string
-  readonly read_only: string
-  readonly encoding: string
-}
-
-/** Of `synchronous_commit`: the others answer before a disk holds the commit, or a standby that was asked to. */
-const synchronous = ['on', 'remote_apply']
-
-async function assertDurable(client: Client, ledger: LedgerDatabase): Promise<void> {
-  const { rows } = await client.query<ServerSettings & Record<string, unknown>>(
-    `SELECT current_setting('fsync') AS fsync,
-            set_config('synchronous_commit', current_setting('synchronous_commit'), false)
-              AS synchronous_commit,
-            current_setting('transaction_read_only') AS read_only,
-            current_setting('server_encoding') AS encoding`,
-  )
-  const [settings] = rows
-  const refuse = (code: LedgerDatabaseError['code'], reason: string): never => {
-    throw new LedgerDatabaseError(code, `${nameOfLedger(ledger)} ${reason}`)
-  }
-  if (settings?.encoding !== 'UTF8') refuse('LEDGER_NOT_UTF8', 'must be in a UTF8 database')
-  if (settings?.read_only !== 'off') refuse('LEDGER_READ_ONLY', 'takes no writes: name the primary')
-  if (settings?.fsync !== 'on') refuse('LEDGER_NOT_DURABLE', 'needs fsync = on')
-  if (!synchronous.includes(settings?.synchronous_commit ?? '')) {
-    refuse('LEDGER_NOT_DURABLE', 'needs synchronous_commit = on (or remote_apply)')
-  }
 }
 
 /** A standby that took over, or a backup, may have missed what was answered as durable. */

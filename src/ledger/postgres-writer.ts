@@ -1,9 +1,32 @@
 import type { Client } from 'pg'
+import { withDeadline } from '../base/deadline.ts'
 import { chainFault, chainHash, genesis } from './chain.ts'
 import type { Link, Row } from './chain.ts'
-import { nameOfLedger } from './ledger-database.ts'
+import { asLedgerDatabaseError, connectToLedger, cut, nameOfLedger } from './ledger-database.ts'
 import { LedgerDatabaseError } from './ledger-database-error.ts'
-import type { LedgerDatabase } from './ledger-database.ts'
+import type { LedgerDatabase, Waits } from './ledger-database.ts'
+import { ensureSchema } from './ledger-schema.ts'
+import { assertDurable } from './server-settings.ts'
+
+/**
+ * A connection to a server that keeps what it answers, and to tables that are whole: what is missing
+ * is made, where the role may.
+ *
+ * @throws LedgerDatabaseError
+ */
+export async function connectToWrite(ledger: LedgerDatabase, waits: Waits): Promise<Client> {
+  const client = await connectToLedger(ledger, waits)
+  try {
+    await withDeadline(waits.connectMs, async () => {
+      await assertDurable(client, ledger)
+      await ensureSchema(client, ledger)
+    })
+    return client
+  } catch (error) {
+    cut(client)
+    throw asLedgerDatabaseError(ledger, error)
+  }
+}
 
 /**
  * Begins a transaction that nobody else can append beside, and returns the verified tip. Statement by

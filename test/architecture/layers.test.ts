@@ -123,9 +123,11 @@ describe('things that live in one place', () => {
     expect(importers).toEqual([
       'src/ledger/ledger-database.ts',
       'src/ledger/ledger-schema.ts',
+      'src/ledger/move-ledger.ts',
       'src/ledger/postgres-ledger.ts',
       'src/ledger/postgres-reader.ts',
       'src/ledger/postgres-writer.ts',
+      'src/ledger/server-settings.ts',
     ])
   })
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { parsePostgresUrl, postgresName } from '../../../src/base/postgres-url.ts'
+import { isUrl, parsePostgresUrl, postgresName } from '../../../src/base/postgres-url.ts'
 import { required } from '../../support/required.ts'
 
 describe('the URL of a database', () => {
@@ -60,5 +60,14 @@ describe('the URL of a database', () => {
     '',
   ])('is none in %j', (url) => {
     expect(parsePostgresUrl(url)).toBeUndefined()
+  })
+
+  test('is told from a path, however it is misspelt', () => {
+    for (const url of ['postgres://u@h/l', 'Postgress://u:p@h/l', ' mysql://u@h/l']) {
+      expect(isUrl(url), url).toBe(true)
+    }
+    for (const path of ['countersign.db', './a:b', '/run/secrets/url', 'C:\\ledger.db', '']) {
+      expect(isUrl(path), path).toBe(false)
+    }
   })
 })
