@@ -59,14 +59,34 @@ export async function connectToLedger(ledger: LedgerDatabase, waits: Waits): Pro
   // Without a listener, a connection that is lost while nobody asks would end the process. Whoever
   // asks next is told.
   client.on('error', () => undefined)
+  const asked = new Set<string>()
+  for (const question of passwordQuestions) {
+    client.connection.once(question, () => asked.add(question))
+  }
   try {
     await client.connect()
     return client
   } catch (error) {
     cut(client)
-    throw asLedgerDatabaseError(ledger, error)
+    throw asked.size > 0 && !client.password
+      ? passwordMissing(ledger, error)
+      : asLedgerDatabaseError(ledger, error)
   }
 }
+
+/** What the server sends when the role has to prove itself, in the driver's words. */
+const passwordQuestions = [
+  'authenticationCleartextPassword',
+  'authenticationMD5Password',
+  'authenticationSASL',
+]
+
+const passwordMissing = (ledger: LedgerDatabase, cause: unknown) =>
+  new LedgerDatabaseError(
+    'LEDGER_FORBIDDEN',
+    `${nameOfLedger(ledger)} asks for a password, and there is none in its URL or in PGPASSWORD`,
+    { cause },
+  )
 
 /** At once, without a word to the server, whatever is under way. */
 export function cut(client: Client): void {

@@ -25,7 +25,7 @@ export interface PostgresLedgerOptions {
    * another replica that commits.
    */
   readonly commitTimeoutMs?: number
-  /** How long a connection may take, and as long again what is looked at before the first commit; 5 s unless said. */
+  /** How long each step of an opening may take; 5 s unless said. */
   readonly connectTimeoutMs?: number
 }
 
@@ -47,13 +47,16 @@ export async function createPostgresLedger(options: PostgresLedgerOptions): Prom
   const ledger = new GroupCommitLedger({
     openStore: async (events) => openStore(await locate(), limits, durable, events),
     waitingEntriesMax,
-    openTimeoutMs: 2 * connectTimeoutMs,
+    openTimeoutMs: openingSteps * connectTimeoutMs,
   })
   await ledger.open()
   return ledger
 }
 
 type Limits = Required<Pick<PostgresLedgerOptions, 'commitTimeoutMs' | 'connectTimeoutMs'>>
+
+/** The connection, what the server and its tables are, and the tip: each may take as long. */
+const openingSteps = 3
 
 /** The last entry of ours that was answered as durable, over all openings: a database without it is another. */
 interface Durable {

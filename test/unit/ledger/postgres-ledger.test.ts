@@ -459,6 +459,20 @@ describe('the password', () => {
     expect(inspect(reasons, { depth: 10, showHidden: true })).not.toContain('horse')
   })
 
+  it('may be in the environment instead; where there is none at all, that is said', async () => {
+    const without = roleUrl('owner_role', '')
+    await expect(open(without)).rejects.toMatchObject({
+      code: 'LEDGER_FORBIDDEN',
+      message: expect.stringMatching(/asks for a password, and there is none/) as unknown,
+    })
+    process.env['PGPASSWORD'] = password
+    try {
+      await (await open(without)).append([startedEntry('1')])
+    } finally {
+      delete process.env['PGPASSWORD']
+    }
+  })
+
   it('may change while the service runs: it is asked for at each opening', async () => {
     let current = password
     const ledger = await createPostgresLedger({
