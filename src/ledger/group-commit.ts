@@ -172,8 +172,11 @@ export class GroupCommitLedger implements Ledger {
   }
 
   async #reopen(): Promise<void> {
+    const failuresBefore = this.#failures
     try {
       const store = await this.#options.openStore(this.#events)
+      // One that has failed meanwhile has had the next opening arranged already.
+      if (this.#failures > failuresBefore) return
       if (this.#isClosing) {
         await store.end()
         return

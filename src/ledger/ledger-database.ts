@@ -117,8 +117,12 @@ export function asLedgerDatabaseError(ledger: LedgerDatabase, error: unknown): L
   return new LedgerDatabaseError(code, message, { cause: error })
 }
 
-/** By SQLSTATE (PostgreSQL, appendix A); what has none came from the connection. */
+/**
+ * By SQLSTATE (PostgreSQL, appendix A). A row of other types is a TypeError of ours; whatever else has
+ * no SQLSTATE came from the connection.
+ */
 function codeFrom(error: unknown): LedgerDatabaseErrorCode {
+  if (error instanceof TypeError) return 'LEDGER_NOT_A_LEDGER'
   if (!(error instanceof DatabaseError)) return 'LEDGER_UNREACHABLE'
   const state = error.code ?? ''
   if (/^(08|57P|53300)/.test(state)) return 'LEDGER_UNREACHABLE'

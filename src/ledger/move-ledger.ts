@@ -64,7 +64,7 @@ async function copy(file: string, client: Client, target: LedgerDatabase): Promi
   for (const page of pagesOf(readRows(file))) {
     const verification = verifyChain(page, tip)
     if (!verification.ok) return { moved: false, why: 'source-broken', ...verification }
-    tip = await insertBehind(tip, page.map(textOf), client)
+    tip = await insertBehind(tip, page.map(textOf), client, target)
     if (!isSameHash(tip.hash, verification.tip.hash)) {
       // Bytes that are no UTF-8 verify as they are, and no text has them.
       throw new Error(`an entry of ${file} up to ${tip.sequence} is not UTF-8`)

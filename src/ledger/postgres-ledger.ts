@@ -3,6 +3,7 @@ import { withDeadline } from '../base/deadline.ts'
 import type { Link } from './chain.ts'
 import { GroupCommitLedger } from './group-commit.ts'
 import type { OpenStore, StoreEvents } from './group-commit.ts'
+import { LedgerDatabaseError } from './ledger-database-error.ts'
 import {
   asLedgerDatabaseError,
   askingLedger,
@@ -10,7 +11,6 @@ import {
   disconnect,
   nameOfLedger,
 } from './ledger-database.ts'
-import { LedgerDatabaseError } from './ledger-database-error.ts'
 import type { LedgerDatabase, Waits } from './ledger-database.ts'
 import type { Ledger } from './ledger.ts'
 import { beginAtTip, connectToWrite, insertBehind, isSameHash } from './postgres-writer.ts'
@@ -175,7 +175,7 @@ class PostgresStore implements OpenStore {
     const tip = await beginAtTip(this.#client, this.#ledger)
     const before = this.#durable.end?.sequence ?? 0
     if (tip.sequence < before) throw rewound(this.#ledger, tip, before)
-    const end = await insertBehind(tip, canonicalEntries, this.#client)
+    const end = await insertBehind(tip, canonicalEntries, this.#client, this.#ledger)
     await this.#client.query('COMMIT')
     this.#assertNoWarning()
     return end
@@ -183,7 +183,11 @@ class PostgresStore implements OpenStore {
 
   /** A primary that gave up waiting for its standby says so beside an answer like any other. */
   #assertNoWarning(): void {
-    if (this.#warning !== undefined) throw new Error(`the commit is in doubt: ${this.#warning}`)
+    if (this.#warning === undefined) return
+    throw new LedgerDatabaseError(
+      'LEDGER_REFUSED',
+      `${nameOfLedger(this.#ledger)} leaves a commit in doubt: ${this.#warning}`,
+    )
   }
 
   #committed(end: Link): void {

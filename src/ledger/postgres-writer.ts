@@ -87,6 +87,7 @@ export async function insertBehind(
   tip: Link,
   canonicalEntries: readonly string[],
   client: Client,
+  ledger: LedgerDatabase,
 ): Promise<Link> {
   const { hashes, end } = chained(tip, canonicalEntries)
   const { rows } = await client.query<{ written: number; moved: number }>(insertAndMove, [
@@ -99,7 +100,10 @@ export async function insertBehind(
   const [done] = rows
   // A trigger or a rule of somebody else's could leave rows out without an error.
   if (done?.written === canonicalEntries.length && done.moved === 1) return end
-  throw new Error('the database has not stored every entry: look for triggers and rules')
+  throw new LedgerDatabaseError(
+    'LEDGER_REFUSED',
+    `${nameOfLedger(ledger)} has not stored every entry: look for triggers and rules on its tables`,
+  )
 }
 
 function chained(

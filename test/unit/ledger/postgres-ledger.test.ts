@@ -313,7 +313,10 @@ describe('a database that keeps entries out', () => {
        CREATE TRIGGER nothing BEFORE INSERT ON countersign.entry FOR EACH ROW
          EXECUTE FUNCTION countersign.nothing()`,
     )
-    await expect(ledger.append([startedEntry('1')])).rejects.toThrow('LEDGER_UNAVAILABLE')
+    await expect(ledger.append([startedEntry('1')])).rejects.toMatchObject({
+      code: 'LEDGER_UNAVAILABLE',
+      cause: expect.objectContaining({ code: 'LEDGER_REFUSED' }) as unknown,
+    })
     await query(url, 'DROP FUNCTION countersign.nothing CASCADE')
     await healthyAgain(ledger)
     await ledger.append([startedEntry('2')])
@@ -363,6 +366,15 @@ describe('a database that may not keep the ledger', () => {
         "SELECT relname FROM pg_class WHERE relnamespace = 'countersign'::regnamespace",
       ),
     ).toEqual([{ relname: 'invoice' }])
+  })
+
+  it('because its tables are of other types is refused', async () => {
+    await (await open()).close()
+    await query(
+      url,
+      'ALTER TABLE countersign.tip ALTER COLUMN sequence TYPE integer USING sequence::integer',
+    )
+    await expect(open()).rejects.toMatchObject({ code: 'LEDGER_NOT_A_LEDGER' })
   })
 
   it('because it is not there is refused', async () => {
@@ -418,7 +430,10 @@ describe('a primary that gives up waiting for its standby', () => {
       await Promise.all([
         expect(append).rejects.toMatchObject({
           code: 'LEDGER_UNAVAILABLE',
-          cause: { message: expect.stringContaining('the commit is in doubt') as unknown },
+          cause: {
+            code: 'LEDGER_REFUSED',
+            message: expect.stringContaining('leaves a commit in doubt') as unknown,
+          },
         }),
         expect.poll(cancelled).toBe(1),
       ])
