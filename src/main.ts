@@ -42,7 +42,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const service = await createService({ ...options, policy: options.policy.policy })
   try {
     await announce(service, options)
-    const listener = await listen(service.app, config.listen)
+    const listener = await listen(service.app.answer, config.listen)
     logger.info({ origin: listener.origin }, 'listening')
     await serveUntil(stop, service, listener, options)
   } finally {

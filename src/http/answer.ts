@@ -1,4 +1,4 @@
-import type { Response } from 'express'
+import type { ServerResponse } from 'node:http'
 
 /** A whole answer, before a byte of it is written. */
 export interface Answer {
@@ -19,7 +19,7 @@ export const jsonAnswer = (status: number, value: object): Answer => ({
  * cache may keep it (RFC 6749 §5.1).
  */
 export function writeAnswer(
-  response: Response,
+  response: ServerResponse,
   answer: Answer,
   headers: Readonly<Record<string, string>> = {},
 ): void {

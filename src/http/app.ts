@@ -1,6 +1,8 @@
+import type { RequestListener } from 'node:http'
 import express, { type Express, type RequestHandler } from 'express'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { writeAnswer } from './answer.ts'
+import type { AttemptRoute } from './attempt-route.ts'
 import { problemHandler } from './problem-handler.ts'
 import { healthRoute, type Readiness, readinessRoute } from './readiness.ts'
 import { RequestProblem } from './request-problem.ts'
@@ -17,11 +19,43 @@ export interface AppDeps {
   readonly contract: string
 }
 
+/** What a listener hands requests to. */
+export interface App {
+  readonly answer: RequestListener
+  /** Every route there is. */
+  readonly router: Express
+}
+
 /**
  * The HTTP surface. Nothing stands between the router and a route: no parser, no logger and no header
  * is paid for by requests that do not need it.
+ *
+ * The two routes that every caller uses are found before the router, by method and whole target:
+ * Express gives each request and answer other prototypes, which costs more than proving a known caller.
  */
-export function createApp(deps: AppDeps): Express {
+export function createApp(deps: AppDeps): App {
+  const token = tokenRoute(deps.issuance)
+  const assertion = assertionRoute(deps.issuance)
+  const direct = new Map([
+    ['/v1/token', token],
+    ['/v1/assertion', assertion],
+  ])
+  const router = createRouter(deps, { token, assertion })
+  return {
+    router,
+    answer: (request, response) => {
+      const route = request.method === 'POST' ? direct.get(request.url ?? '') : undefined
+      if (route === undefined) router(request, response)
+      else void route(request, response)
+    },
+  }
+}
+
+/** Everything, those two with a query too. */
+function createRouter(
+  deps: AppDeps,
+  { token, assertion }: Readonly<Record<'token' | 'assertion', AttemptRoute>>,
+): Express {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -29,8 +63,8 @@ export function createApp(deps: AppDeps): Express {
   app.enable('case sensitive routing')
   app.enable('strict routing')
 
-  app.route('/v1/token').post(tokenRoute(deps.issuance)).all(only('POST'))
-  app.route('/v1/assertion').post(assertionRoute(deps.issuance)).all(only('POST'))
+  app.route('/v1/token').post(token).all(only('POST'))
+  app.route('/v1/assertion').post(assertion).all(only('POST'))
   app
     .route('/v1/assertion/:application/:tenant')
     // Express answers HEAD with the route of GET, which would sign what the answer cannot carry.

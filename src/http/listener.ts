@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { createServer as createHttpServer, type Server } from 'node:http'
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { BlockList, isIPv6, type Socket } from 'node:net'
-import type { Express } from 'express'
 
 /** Where and how callers reach the service. */
 export interface ListenerSettings {
@@ -28,7 +27,7 @@ const headerBytesMax = 32 * 1024
 const requestTimeoutMs = 15_000
 
 /** @throws Error of the system when the address cannot be bound or a TLS file cannot be read. */
-export async function listen(app: Express, settings: ListenerSettings): Promise<Listener> {
+export async function listen(answer: RequestListener, settings: ListenerSettings): Promise<Listener> {
   const { transport } = settings
   const options = {
     maxHeaderSize: headerBytesMax,
@@ -48,9 +47,9 @@ export async function listen(app: Express, settings: ListenerSettings): Promise<
             minVersion: 'TLSv1.2',
             handshakeTimeout: requestTimeoutMs,
           },
-          app,
+          answer,
         )
-      : createHttpServer(options, app)
+      : createHttpServer(options, answer)
   if (transport.kind === 'behind-proxy') admitOnly(server, transport.addresses)
   await bound(server, settings.host, settings.port)
   const scheme = transport.kind === 'tls' ? 'https' : 'http'

@@ -87,7 +87,7 @@ const methods = ['get', 'post', 'put', 'patch', 'delete']
 
 /** `get /healthz`: handlers of HEAD and of all methods are there to refuse. */
 function operationsOf({ service }: TestService): readonly string[] {
-  return service.app.router.stack
+  return service.app.router.router.stack
     .flatMap(({ route }) => (route === undefined ? [] : [route]))
     .flatMap(({ path, stack }) =>
       stack

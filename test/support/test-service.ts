@@ -173,7 +173,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     version: productVersion(),
     contractFile,
   })
-  const listener = await listen(service.app, config.listen)
+  const listener = await listen(service.app.answer, config.listen)
   const agent = new Agent({ pipelining: 1 })
   const stop = async () => {
     await agent.close()
