@@ -1,3 +1,4 @@
+import { type Instant, instantNow, laterBy } from '../base/clock.ts'
 import {
   type ApplicationName,
   type AttemptId,
@@ -40,7 +41,7 @@ export async function exchangeAssertion(
     scope,
   })
   await deps.ledger.append([signed.made])
-  const sentAtMs = deps.clock.nowMs()
+  const sentAt = instantNow(deps.clock)
   let token: AccessToken
   try {
     token = await deps.tokenEndpoint.exchange({
@@ -57,8 +58,8 @@ export async function exchangeAssertion(
     await deps.ledger.append([failed(facts(), error)])
     throw error
   }
-  deps.events.exchangeMade(deps.clock.nowMs() - sentAtMs)
-  const cached = cachedTokenFrom(token, Math.floor(sentAtMs / 1000), admitted.attempt)
+  deps.events.exchangeMade(deps.clock.monotonicMs() - sentAt.monotonicMs)
+  const cached = cachedTokenFrom(token, sentAt, admitted.attempt)
   await deps.ledger.append([succeeded(facts(), token, cached)])
   return cached
 }
@@ -97,11 +98,12 @@ const failed = (facts: ExchangeFacts, error: TokenEndpointError): ExchangeFailed
 
 const cachedTokenFrom = (
   token: AccessToken,
-  sentAtSeconds: number,
+  sentAt: Instant,
   obtainedBy: AttemptId,
 ): CachedToken => ({
   value: token.value,
-  expiresAtSeconds: sentAtSeconds + token.expiresInSeconds,
+  expiresAtSeconds: Math.floor(sentAt.ms / 1000) + token.expiresInSeconds,
+  expiry: laterBy(token.expiresInSeconds * 1000, sentAt),
   sha256: sha256Base64url(token.value.reveal()),
   obtainedBy,
 })

@@ -1,4 +1,5 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
+import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
 import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
@@ -68,11 +69,10 @@ export async function issueToken(
       deps.cache.obtain(key, () => obtainToken(admitted, request.ask, deps)),
     ))
 
-  const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
     {
       kind: 'token.issued',
-      atMs: nowMs,
+      atMs: deps.clock.nowMs(),
       ...admitted.onRecord,
       obtainedBy: token.obtainedBy,
       tokenSha256: token.sha256,
@@ -80,9 +80,12 @@ export async function issueToken(
     },
   ])
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
-  const expiresInSeconds = token.expiresAtSeconds - Math.floor(nowMs / 1000)
-  return { ok: true, token: token.value, expiresInSeconds }
+  return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
 }
+
+/** What a caller may count on. */
+const secondsLeft = (expiry: Instant, clock: Clock) =>
+  Math.max(0, Math.floor(atLeastMsUntil(expiry, clock) / 1000))
 
 /** Leads a flight: its signature and its exchange are this attempt's. */
 async function obtainToken(
@@ -115,12 +118,11 @@ export async function issueAssertion(
   const signed = await recordingFailure(admitted, deps, () =>
     signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds }, deps),
   )
-  const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
     signed.made,
     {
       kind: 'assertion.issued',
-      atMs: nowMs,
+      atMs: deps.clock.nowMs(),
       ...admitted.onRecord,
       signature: signed.signatureId,
       assertionSha256: sha256Base64url(signed.compact.reveal()),
@@ -131,7 +133,7 @@ export async function issueAssertion(
   return {
     ok: true,
     assertion: signed.compact,
-    expiresInSeconds: signed.expiresAtSeconds - Math.floor(nowMs / 1000),
+    expiresInSeconds: secondsLeft(signed.expiry, deps.clock),
     clientId: admitted.application.clientId,
     tokenEndpoint: deps.tokenEndpoint.urlOf(admitted.tenant),
   }

@@ -4,6 +4,7 @@ import {
   compactAssertion,
   type UnsignedAssertion,
 } from '../assertion/client-assertion.ts'
+import { type Instant, instantNow, laterBy } from '../base/clock.ts'
 import { newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
@@ -23,7 +24,10 @@ export interface SignOrder {
 export interface SignedAssertion {
   readonly signatureId: SignatureId
   readonly compact: Secret<string>
+  /** `exp`. */
   readonly expiresAtSeconds: number
+  /** The same end, as it may be counted on. */
+  readonly expiry: Instant
   /** Not written yet: it goes into the commit before whatever comes of the assertion next. */
   readonly made: SignatureMade
 }
@@ -39,7 +43,8 @@ export async function signAssertion(
   order: SignOrder,
   deps: IssuanceDeps,
 ): Promise<SignedAssertion> {
-  const unsigned = unsignedAssertion(admitted, order, deps)
+  const builtAt = instantNow(deps.clock)
+  const unsigned = unsignedAssertion(admitted, order, builtAt, deps)
   const signatureId = newSignatureId()
   const nonce = randomBytes(16).toString('base64url')
   const { key } = admitted.credential
@@ -48,7 +53,7 @@ export async function signAssertion(
     begun(admitted, order, unsigned, signatureId, nonce, deps.clock.nowMs()),
   ])
 
-  const startedMs = deps.clock.nowMs()
+  const startedMs = deps.clock.monotonicMs()
   const { algorithm, signingInput } = unsigned
   const signature = await recordingSignerFailure(signatureId, deps, () =>
     deps.signer.sign({
@@ -60,13 +65,14 @@ export async function signAssertion(
       timeoutMs: signTimeoutMs,
     }),
   )
-  deps.events.signatureMade(order.purpose, deps.clock.nowMs() - startedMs)
-  const { expiresAtSeconds } = unsigned
-  deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiresAtSeconds })
+  deps.events.signatureMade(order.purpose, deps.clock.monotonicMs() - startedMs)
+  const expiry = laterBy(order.lifetimeSeconds * 1000, builtAt)
+  deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiry })
   return {
     signatureId,
     compact: compactAssertion(unsigned, signature.value),
-    expiresAtSeconds,
+    expiresAtSeconds: unsigned.expiresAtSeconds,
+    expiry,
     made: madeEntry(signatureId, signature, deps.clock.nowMs()),
   }
 }
@@ -74,13 +80,14 @@ export async function signAssertion(
 function unsignedAssertion(
   admitted: AdmittedAttempt,
   order: SignOrder,
+  builtAt: Instant,
   deps: IssuanceDeps,
 ): UnsignedAssertion {
   return buildClientAssertion(admitted.credential.header, {
     clientId: admitted.application.clientId,
     audience: deps.tokenEndpoint.urlOf(admitted.tenant),
     jwtId: newJwtId(),
-    nowSeconds: deps.clock.nowSeconds(),
+    nowSeconds: Math.floor(builtAt.ms / 1000),
     lifetimeSeconds: order.lifetimeSeconds,
   })
 }

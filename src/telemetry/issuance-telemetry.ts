@@ -64,12 +64,12 @@ export function createIssuanceTelemetry(deps: {
   }
 }
 
-/** Allows so many lines per reason in each minute of the clock. */
+/** Allows so many lines per reason in each minute, whatever the wall clock shows. */
 function sampler(clock: Clock, linesPerMinute: number): (reason: string) => boolean {
   let minute = 0
   let lines = new Map<string, number>()
   return (reason) => {
-    const now = Math.floor(clock.nowMs() / 60_000)
+    const now = Math.floor(clock.monotonicMs() / 60_000)
     if (now !== minute) {
       minute = now
       lines = new Map()

@@ -148,6 +148,13 @@ describe('things that live in one place', () => {
     ])
   })
 
+  test('intervals are measured by the same clocks', () => {
+    expect(users(/\bperformance\b|\bhrtime\b/)).toEqual([
+      'src/base/clock.ts',
+      'src/emulator/vault/vault.ts',
+    ])
+  })
+
   test('signals of the process are handled in one file', () => {
     const handlers = users(/process\.(on|once)\(\s*(signal|'SIG)/)
     expect(handlers.filter((path) => !path.startsWith('src/cli/'))).toEqual(['src/main.ts'])

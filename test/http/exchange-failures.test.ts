@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { Clock } from '../../src/base/clock.ts'
 import { blockSchema } from '../../src/emulator/entra/blocks.ts'
 import { exchanging, strike } from '../support/faults.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
@@ -11,6 +10,7 @@ import {
   startTestService,
   type TestService,
 } from '../support/test-service.ts'
+import { worldClock } from '../support/world-clock.ts'
 
 /** Everything that Entra can answer, or fail to. */
 
@@ -281,12 +281,7 @@ describe('POST /v1/token', () => {
   })
 
   test("the service's clock is off: ENTRA_ASSERTION_EXPIRED", async () => {
-    const { clock: right } = service.emulator
-    const aheadSeconds = 700
-    const clock: Clock = {
-      nowMs: () => right.nowMs() + aheadSeconds * 1000,
-      nowSeconds: () => right.nowSeconds() + aheadSeconds,
-    }
+    const clock = worldClock(service.emulator.clock, 700)
     const ahead = await startTestService({ emulator: service.emulator, clock })
     try {
       const answer = await ahead.ask('POST /v1/token', { token, json: ordersAsk })

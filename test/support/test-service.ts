@@ -24,6 +24,7 @@ import { trustByDefault } from './default-trust.ts'
 import { startTestEmulator, type TestEmulator } from './emulator.ts'
 import { verifiedEntries } from './ledger-store.ts'
 import { required } from './required.ts'
+import { worldClock } from './world-clock.ts'
 
 /** `countersign.yaml` as a program would write it. */
 export type ConfigurationFile = z.input<typeof configForm>
@@ -156,7 +157,7 @@ export async function startServiceEmulator(world: World = serviceWorld): Promise
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const emulator = options.emulator ?? (await startServiceEmulator(options.world))
   const folder = mkdtempSync(join(tmpdir(), 'countersign-test-'))
-  const clock = options.clock ?? emulator.clock
+  const clock = options.clock ?? worldClock(emulator.clock)
   const file = writeConfiguration(folder, emulator, options)
   const loaded = await loadAll(file, clock.nowSeconds())
   if (!loaded.ok || loaded.problems.some(({ severity }) => severity === 'error')) {

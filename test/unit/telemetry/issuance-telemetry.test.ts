@@ -34,6 +34,15 @@ test('a failure that thousands wait for is counted every time and logged a hundr
   expect(await metrics()).toContain('countersign_failures_total{code="SIGNER_UNAVAILABLE"} 5001')
 })
 
+test.each([-7200, 7200])('a wall clock that jumps by %d s lets no more be logged', (seconds) => {
+  const { clock, events, lines } = newTelemetry()
+  for (let count = 0; count < 200; count += 1) {
+    events.failed('an attempt', 'ENTRA_TIMEOUT', null)
+    if (count === 150) clock.jump(seconds)
+  }
+  expect(lines).toHaveLength(100)
+})
+
 test('one code that fails does not keep another from being logged', () => {
   const { events, lines } = newTelemetry()
   for (let count = 0; count < 200; count += 1) events.failed('an attempt', 'ENTRA_TIMEOUT', null)
