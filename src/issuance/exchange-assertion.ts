@@ -13,6 +13,7 @@ import type { ExchangeFailed, ExchangeSucceeded } from '../ledger/entry.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
 
 /** Entra answers well under a second; a caller's patience ends near half a minute. */
@@ -55,8 +56,7 @@ export async function exchangeAssertion(
   } catch (error) {
     if (!(error instanceof TokenEndpointError)) throw error
     deps.events.exchangeFailed(error.code)
-    await deps.ledger.append([failed(facts(), error)])
-    throw error
+    return recordFailure(error, failed(facts(), error), admitted.attempt, deps)
   }
   deps.events.exchangeMade(deps.clock.monotonicMs() - sentAt.monotonicMs)
   const cached = cachedTokenFrom(token, sentAt, admitted.attempt)

@@ -4,7 +4,7 @@ import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
-import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
+import type { CallerOnRecord, DecisionOnRecord, RequestFailed } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, PolicyRefusal } from '../policy/decision.ts'
 import { SignerError } from '../signer/signer.ts'
@@ -12,6 +12,7 @@ import type { CachedToken } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
 
@@ -266,10 +267,13 @@ async function recordingFailure<T>(
     // When the ledger itself failed there is nowhere to write that it did.
     if (error instanceof LedgerError) throw error
     const code = failureCode(error)
-    await deps.ledger.append([
-      { kind: 'request.failed', atMs: deps.clock.nowMs(), ...admitted.onRecord, code },
-    ])
-    throw error
+    const entry: RequestFailed = {
+      kind: 'request.failed',
+      atMs: deps.clock.nowMs(),
+      ...admitted.onRecord,
+      code,
+    }
+    return recordFailure(error, entry, admitted.attempt, deps)
   }
 }
 

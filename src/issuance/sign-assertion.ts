@@ -5,12 +5,13 @@ import {
   type UnsignedAssertion,
 } from '../assertion/client-assertion.ts'
 import { type Instant, instantNow, laterBy } from '../base/clock.ts'
-import { newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
+import { type AttemptId, newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import type { SignatureBegun, SignatureMade } from '../ledger/entry.ts'
+import type { SignatureBegun, SignatureFailed, SignatureMade } from '../ledger/entry.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
 
 /** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
 const signTimeoutMs = 10_000
@@ -55,7 +56,7 @@ export async function signAssertion(
 
   const startedMs = deps.clock.monotonicMs()
   const { algorithm, signingInput } = unsigned
-  const signature = await recordingSignerFailure(signatureId, deps, () =>
+  const signature = await recordingSignerFailure(signatureId, admitted.attempt, deps, () =>
     deps.signer.sign({
       key,
       algorithm,
@@ -118,6 +119,7 @@ function begun(
 
 async function recordingSignerFailure(
   signatureId: SignatureId,
+  attempt: AttemptId,
   deps: IssuanceDeps,
   sign: () => Promise<Signature>,
 ): Promise<Signature> {
@@ -127,17 +129,15 @@ async function recordingSignerFailure(
     if (!(error instanceof SignerError)) throw error
     const { code, applied, vaultRequestId } = error
     deps.events.signatureFailed(code)
-    await deps.ledger.append([
-      {
-        kind: 'signature.failed',
-        atMs: deps.clock.nowMs(),
-        signature: signatureId,
-        code,
-        applied,
-        ...(vaultRequestId === undefined ? {} : { vaultRequestId }),
-      },
-    ])
-    throw error
+    const entry: SignatureFailed = {
+      kind: 'signature.failed',
+      atMs: deps.clock.nowMs(),
+      signature: signatureId,
+      code,
+      applied,
+      ...(vaultRequestId === undefined ? {} : { vaultRequestId }),
+    }
+    return recordFailure(error, entry, attempt, deps)
   }
 }
 

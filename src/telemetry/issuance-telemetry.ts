@@ -61,6 +61,10 @@ export function createIssuanceTelemetry(deps: {
       metrics.failures.labels(code).inc()
       if (mayLogFailure(code)) logger.error({ attempt, code, err: cause }, 'failed')
     },
+    // By kind: thousands that fail because the ledger does must not hide what failed before it.
+    unrecorded: (attempt, entry, cause) => {
+      if (mayLogFailure(entry.kind)) logger.error({ attempt, entry, err: cause }, 'not recorded')
+    },
   }
 }
 
