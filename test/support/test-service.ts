@@ -2,7 +2,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
 import { Agent } from 'undici'
 import { stringify } from 'yaml'
 import type { z } from 'zod'
@@ -11,6 +10,7 @@ import { loadAll } from '../../src/cli/load-all.ts'
 import { contractFile, productVersion } from '../../src/cli/product.ts'
 import type { Config } from '../../src/config/config.ts'
 import type { configForm } from '../../src/config/config-form.ts'
+import { readSecrets } from '../../src/config/environment.ts'
 import type { ExchangeRecord } from '../../src/emulator/entra/exchange-log.ts'
 import { mintOrderSchema } from '../../src/emulator/issuers/mint-order.ts'
 import type { VaultRecord } from '../../src/emulator/vault-log/record.ts'
@@ -18,6 +18,7 @@ import { defaultWorldFile, readWorld, type World } from '../../src/emulator/worl
 import { listen } from '../../src/http/listener.ts'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { grantForm } from '../../src/policy/grant-form.ts'
+import { createProtectedLog } from '../../src/telemetry/protected-log.ts'
 import { createService, type Service } from '../../src/wiring.ts'
 import { contractFaults } from './contract.ts'
 import { trustByDefault } from './default-trust.ts'
@@ -170,7 +171,10 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     policy: policy.policy,
     identityClientId: undefined,
     clock,
-    logger: pino({ level: 'trace' }, { write: (line) => void log.push(line) }),
+    logger: createProtectedLog(
+      { level: 'trace', secrets: readSecrets() },
+      { write: (line) => void log.push(line) },
+    ),
     version: productVersion(),
     contractFile,
   })
