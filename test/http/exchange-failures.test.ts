@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { blockSchema } from '../../src/emulator/entra/blocks.ts'
+import type { Fault } from '../../src/emulator/faults.ts'
 import { exchanging, strike } from '../support/faults.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
 import { required } from '../support/required.ts'
@@ -43,7 +44,7 @@ interface Failure {
   readonly traceId: 'told' | 'lost'
 }
 
-const struck = (kind: 'throttle' | 'server-error' | 'drop-before' | 'drop-after' | 'malformed') => {
+const struck = (kind: Fault['kind']) => {
   return () => {
     strike(service.emulator, { ...exchanging, kind })
   }
@@ -82,6 +83,13 @@ const failures: readonly Failure[] = [
     ...unavailable,
     name: 'down',
     arrange: struck('server-error'),
+    errorCodes: [90033],
+    traceId: 'told',
+  },
+  {
+    ...unavailable,
+    name: 'mintedThenDown',
+    arrange: struck('server-error-after'),
     errorCodes: [90033],
     traceId: 'told',
   },
