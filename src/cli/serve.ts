@@ -7,7 +7,7 @@ import { createProtectedLog } from '../telemetry/protected-log.ts'
 import { loadAll } from './load-all.ts'
 import { contractFile, productVersion } from './product.ts'
 
-interface ServeOptions {
+interface ServeFlags {
   readonly config?: string
 }
 
@@ -27,7 +27,7 @@ export function serveCommand(): Command {
     )
     .option('--config <file>', 'countersign.yaml (COUNTERSIGN_CONFIG)')
     .addHelpText('after', example)
-    .action(async (options: ServeOptions, command: Command) => {
+    .action(async (options: ServeFlags, command: Command) => {
       const environment = readEnvironment()
       const loaded = await loadAll(
         options.config ?? environment.configFile,

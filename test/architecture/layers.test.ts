@@ -8,10 +8,11 @@ import { readSourceFiles, roomOf } from '../support/source-files.ts'
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   base: [],
+  yaml: ['base'],
   'vault-access': ['base'],
-  config: ['base'],
+  config: ['base', 'yaml'],
   caller: ['base'],
-  policy: ['base'],
+  policy: ['base', 'yaml'],
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
   signer: ['base', 'vault-access'],
