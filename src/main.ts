@@ -24,6 +24,7 @@ export interface ServeOptions {
 const drainDeadlineMs = 25_000
 const proofsEveryMs = 15_000
 const turnedAwayEveryMs = 10_000
+const clockEveryMs = 5000
 /** Waits between attempts to prove the certificates: doubles up to this. */
 const provingWaitMaxMs = 30_000
 
@@ -139,7 +140,7 @@ function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
 }
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
-  const { proofs, turnedAway } = service
+  const { proofs, turnedAway, clockWatch } = service
   const report = (task: string) => (error: unknown) => {
     logger.error({ err: error, task }, 'a background task failed; it will run again')
   }
@@ -149,6 +150,14 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       turnedAwayEveryMs,
       () => turnedAway.roll('ended-minutes'),
       report('turned-away'),
+    ),
+    startBackgroundTask(
+      clockEveryMs,
+      () => {
+        clockWatch.look()
+        return Promise.resolve()
+      },
+      report('clock'),
     ),
   ]
 }

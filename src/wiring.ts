@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Agent } from 'undici'
 import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
+import { type ClockWatch, createClockWatch } from './base/clock-watch.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
 import type { IssuerSettings } from './caller/issuer-settings.ts'
@@ -33,6 +34,7 @@ export interface Service {
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
+  readonly clockWatch: ClockWatch
   /** From now on `/readyz` says no. */
   stopping(): void
   /** Closes connections to the world; after the ledger. */
@@ -123,6 +125,10 @@ export async function createService(options: WiringOptions): Promise<Service> {
     certificateEnds: () => credentials.ends,
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
+  const clockWatch = createClockWatch(clock, (jumpMs) => {
+    metrics.clockJumps.inc()
+    logger.error({ jumpMs }, 'the clock of the machine was set, or the machine slept')
+  })
 
   const budget = createMemoryGrantBudget(clock)
   const issuance: IssuanceDeps = {
@@ -158,6 +164,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     ledger,
     proofs,
     turnedAway,
+    clockWatch,
     stopping: () => {
       isStopping = true
     },

@@ -41,7 +41,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
   const directory = createIssuerDirectory(issuers)
   const keySources = new Map(issuers.map((settings) => [settings, keySourceOf(settings, deps)]))
   const ownClientIds = new Set<string>(deps.ownClientIds)
-  const cache = createVerifiedTokenCache(cacheLimits)
+  const cache = createVerifiedTokenCache(cacheLimits, clock)
   const flights = new Map<string, Promise<Identification>>()
 
   const verify = async (text: string, tokenSha256: string): Promise<Identification> => {
@@ -72,7 +72,6 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
     })
     cache.keep({
       caller,
-      verifiedAtMs: clock.nowMs(),
       tokenCharacters: text.length,
       keyIsTrusted: () => keys.trusts(proof.key.fingerprint),
     })
@@ -88,7 +87,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
         return refused({ reason: 'caller_token_malformed', detail: 'too long' })
       }
       const tokenSha256 = sha256Base64url(text)
-      const caller = cache.find(tokenSha256, clock.nowMs())
+      const caller = cache.find(tokenSha256)
       if (caller !== undefined) return { ok: true, caller }
       return joinFlight(flights, tokenSha256, () => verify(text, tokenSha256))
     },

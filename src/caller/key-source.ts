@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Clock } from '../base/clock.ts'
+import { atMostMsSince, type Clock, type Instant, instantNow } from '../base/clock.ts'
 import type { IssuerName } from '../base/ids.ts'
 import { CallerError } from './caller.ts'
 import { FetchError, parseFetchableUrl, type FetchJson } from './json-fetcher.ts'
@@ -43,33 +43,30 @@ const retryIntervalMs = 5_000
 
 interface FetchedKeys {
   readonly keys: readonly VerificationKey[]
-  readonly fetchedAtMs: number
+  readonly fetchedAt: Instant
 }
 
 export function createKeySource(deps: KeySourceDeps): KeySource {
   const { issuer, clock } = deps
   let fetched: FetchedKeys | undefined
-  let failed: { readonly error: CallerError; readonly atMs: number } | undefined
-  let askedForUnknownAtMs: number | undefined
+  let failed: { readonly error: CallerError; readonly at: Instant } | undefined
+  let askedForUnknownAt: Instant | undefined
   let flight: Promise<void> | undefined
 
-  /** A clock that went back makes nothing younger. */
-  const elapsedMs = (sinceMs = -Infinity) => {
-    const elapsed = clock.nowMs() - sinceMs
-    return elapsed < 0 ? Infinity : elapsed
-  }
+  const elapsedMs = (since: Instant | undefined) =>
+    since === undefined ? Infinity : atMostMsSince(since, clock)
   const usableKeys = () => {
     const limitMs = failed === undefined ? freshMs : staleMs
-    return elapsedMs(fetched?.fetchedAtMs) < limitMs ? fetched?.keys : undefined
+    return elapsedMs(fetched?.fetchedAt) < limitMs ? fetched?.keys : undefined
   }
 
   /** Never rejects: how it ended is in `fetched` or `failed`. */
   const load = async () => {
     try {
-      fetched = { keys: await fetchKeys(deps), fetchedAtMs: clock.nowMs() }
+      fetched = { keys: await fetchKeys(deps), fetchedAt: instantNow(clock) }
       failed = undefined
     } catch (error) {
-      failed = { error: callerErrorFrom(error, issuer), atMs: clock.nowMs() }
+      failed = { error: callerErrorFrom(error, issuer), at: instantNow(clock) }
       deps.onIssuerAway(failed.error)
     }
   }
@@ -78,8 +75,8 @@ export function createKeySource(deps: KeySourceDeps): KeySource {
       flight = undefined
     }))
   const refreshAhead = () => {
-    if (elapsedMs(fetched?.fetchedAtMs) < refreshAheadMs) return
-    if (elapsedMs(failed?.atMs) >= retryIntervalMs) void refresh()
+    if (elapsedMs(fetched?.fetchedAt) < refreshAheadMs) return
+    if (elapsedMs(failed?.at) >= retryIntervalMs) void refresh()
   }
 
   return {
@@ -90,8 +87,8 @@ export function createKeySource(deps: KeySourceDeps): KeySource {
       const key = onlyOne(usableKeys()?.filter(fits))
       if (key !== undefined) return key
       if (!waits) {
-        const mayAsk = elapsedMs(askedForUnknownAtMs) >= unknownKeyIntervalMs
-        if (mayAsk && flight === undefined) askedForUnknownAtMs = clock.nowMs()
+        const mayAsk = elapsedMs(askedForUnknownAt) >= unknownKeyIntervalMs
+        if (mayAsk && flight === undefined) askedForUnknownAt = instantNow(clock)
         // Whoever asks already asks for all: a new key comes with ten callers at once.
         await (mayAsk ? refresh() : flight)
       }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { oneOf, parsed, text, wholeNumber } from '../base/forms.ts'
+import { oneOf, parsed, text, wholeNumber } from '../yaml/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'

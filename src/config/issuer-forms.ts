@@ -10,7 +10,7 @@ import {
   tenantIdForm,
   text,
   wholeNumber,
-} from '../base/forms.ts'
+} from '../yaml/forms.ts'
 import { parseIssuerName } from '../base/ids.ts'
 
 /** GitHub's and GitLab's own clouds: everybody has an account there. */

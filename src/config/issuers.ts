@@ -1,8 +1,8 @@
 import type { z } from 'zod'
-import { adviseOnClaims } from '../base/claim-advice.ts'
-import { claimRulesFrom, entriesOf } from '../base/forms.ts'
+import { adviseOnClaims } from '../yaml/claim-advice.ts'
+import { claimRulesFrom, entriesOf } from '../yaml/forms.ts'
 import type { IssuerName } from '../base/ids.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { CloudConfig, IssuerConfig } from './config.ts'
 import {
   entraForm,

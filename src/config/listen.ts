@@ -1,9 +1,9 @@
 import { isIP, isIPv4 } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { listOf, parsed, text, wholeNumber } from '../base/forms.ts'
+import { listOf, parsed, text, wholeNumber } from '../yaml/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { ListenConfig, ListenTransport } from './config.ts'
 
 const pemFile = () => text('the path of a PEM file')

@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { createServer, type Server } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { worldSchema } from '../../src/emulator/world.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { signing, strike } from '../support/faults.ts'
-import { serveFrom, type Served } from '../support/served.ts'
+import { serveFrom, type Served, type ServedOptions } from '../support/served.ts'
 import {
   cast,
   type ConfigurationFile,
@@ -50,8 +51,14 @@ afterEach(async () => {
 })
 afterAll(() => emulator.stop())
 
-function serve(configuration?: (file: ConfigurationFile) => ConfigurationFile): Served {
-  const started = serveFrom(emulator, configuration === undefined ? {} : { configuration })
+function serve(
+  configuration: (file: ConfigurationFile) => ConfigurationFile = (file) => file,
+  identity?: ServedOptions['identity'],
+): Served {
+  const started = serveFrom(emulator, {
+    configuration,
+    ...(identity === undefined ? {} : { identity }),
+  })
   served.push(started)
   return started
 }
@@ -144,6 +151,29 @@ describe('a start with a certificate that is not what it must be', () => {
     const service = serve(partnersFrom('software-key', false))
 
     await service.said('ready')
+  })
+})
+
+describe('an endpoint of managed identity that repeats what it was sent', () => {
+  let server: Server
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      const said = `no identity for ${String(request.headers['x-identity-header'])}`
+      response.writeHead(400, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ error: said, error_description: said, message: said }))
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+  })
+  afterAll(() => server.close())
+
+  test('does not bring the secret of the identity into the log', async () => {
+    const { port } = server.address() as AddressInfo
+    const header = '853B9A84-5BFA-4B22-A3F3-0B9A43D9AD8A'
+    const service = serve(undefined, { endpoint: `http://127.0.0.1:${port}/token`, header })
+    const said = await service.said('certificates are not proven yet')
+
+    expect(JSON.stringify(said)).toContain('no identity for [redacted]')
+    expect(JSON.stringify(service.log)).not.toContain(header)
   })
 })
 

@@ -199,12 +199,34 @@ describe('createKeySource', () => {
     await expect.poll(() => source.trusts(fingerprint)).toBe(true)
   })
 
-  it('does not take keys for fresh because the clock went back', async () => {
+  it('does not take keys for fresh because the wall clock went back', async () => {
     const { find, clock } = createSource()
     await find('first')
     issuer.publish(second)
-    clock.advance(-3600)
+    clock.jump(-3600)
+    expect((await find('first'))?.kid).toBe('first')
+    clock.advance(minutes(5))
     expect(await find('first')).toBeUndefined()
+  })
+
+  it('does not take keys for fresh that it fetched before the machine slept', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    issuer.publish(second)
+    clock.jump(minutes(5))
+    expect(await find('first')).toBeUndefined()
+  })
+
+  it('asks an issuer that was away again in five seconds, though the wall clock went back', async () => {
+    issuerIsAway()
+    const { find, clock } = createSource()
+    await expect(find('first')).rejects.toThrow()
+    clock.jump(-3600)
+    await expect(find('first')).rejects.toThrow()
+    expect(keysAsked()).toBe(1)
+    clock.advance(5)
+    await expect(find('first')).rejects.toThrow()
+    expect(keysAsked()).toBe(2)
   })
 
   it.each<[string, string, unknown]>([
