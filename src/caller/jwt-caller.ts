@@ -57,7 +57,8 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
     const { settings } = issuer
     const keys = keySources.get(settings)
     if (keys === undefined) throw new TypeError('the directory knows only issuers with keys')
-    const proof = await proveSignature(text, token.header, issuer, keys)
+    const signed = { text, sha256: tokenSha256, header: token.header }
+    const proof = await proveSignature(signed, issuer, keys)
     if (!proof.ok) return refusedBy(settings.name, proof.reason, proof.detail)
     const nowSeconds = clock.nowSeconds()
     const verdict = judgeClaims(token.claims, { issuer, nowSeconds, ownClientIds })
