@@ -39,6 +39,7 @@ export type TokenFault =
   | 'not UTF-8'
   | 'not JSON'
   | 'not a JSON object'
+  | 'too many parts'
   | 'a member twice'
   | 'nested too deep'
   | 'a number that is not exact'

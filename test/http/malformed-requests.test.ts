@@ -60,7 +60,7 @@ const tooLarge: ProblemWords = {
   status: 413,
   code: 'body_too_large',
   title: 'The body is too large',
-  detail: 'Send a body of at most 8192 bytes.',
+  detail: 'Send a body of at most 4096 bytes.',
 }
 
 const routes = ['POST /v1/token', 'POST /v1/assertion'] as const
@@ -78,8 +78,8 @@ describe.each(routes)('%s refuses', (route) => {
     await expectRefused(route, {}, unsupported)
   })
 
-  test('a body of more than 8 KiB, announced or not', async () => {
-    const body = good.padEnd(8193)
+  test('a body of more than 4 KiB, announced or not', async () => {
+    const body = good.padEnd(4097)
     await expectRefused(route, { body, headers: json }, tooLarge)
 
     const chunked = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
