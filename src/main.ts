@@ -42,7 +42,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const service = await createService({ ...options, policy: options.policy.policy })
   try {
     await announce(service, options)
-    const listener = await listen(service.app, config.listen)
+    const listener = await listen(service.app, config.listen, warnOfCutConnections(options))
     logger.info({ origin: listener.origin }, 'listening')
     await serveUntil(stop, service, listener, options)
   } finally {
@@ -66,6 +66,21 @@ async function serveUntil(
   } catch (error) {
     await listener.drain(0)
     throw error
+  }
+}
+
+/** Once a minute at most: whoever takes all connections must not fill the log too. */
+function warnOfCutConnections({ config, clock, logger }: ServeOptions): () => void {
+  let saidInMinute = Number.NEGATIVE_INFINITY
+  return () => {
+    const minute = Math.floor(clock.nowMs() / 60_000)
+    if (minute === saidInMinute) return
+    saidInMinute = minute
+    const { connectionsMax } = config.listen
+    logger.warn(
+      { connectionsMax },
+      'connections are cut: there are as many as listen.maxConnections',
+    )
   }
 }
 

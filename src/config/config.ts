@@ -33,6 +33,8 @@ export interface ListenConfig {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
+  /** At one time; further ones are cut. */
+  readonly connectionsMax: number
   readonly transport: ListenTransport
 }
 

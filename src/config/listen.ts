@@ -10,11 +10,17 @@ const pemFile = () => text('the path of a PEM file')
 
 const addressForm = parsed('an IP address or a range such as 10.0.0.0/24', parseAddressRange)
 
+/** Ten thousand callers at one moment, and some to spare for probes: at worst a little over 1 GiB. */
+const connectionsMaxDefault = 10_240
+
 const form = z.strictObject({
   host: text('a host name or an IP address')
     .default('127.0.0.1')
     .describe('Name or address to bind. Anything but loopback needs tls or behindProxy.'),
   port: wholeNumber(0, 65535).default(8443).describe('TCP port; 0 takes any free one.'),
+  maxConnections: wholeNumber(1, 1_000_000)
+    .default(connectionsMaxDefault)
+    .describe('Connections at one time, up to 120 KiB of memory each; further ones are cut.'),
   tls: z
     .strictObject({
       certFile: pemFile().describe('Certificate chain, leaf first, relative to this file.'),
@@ -60,10 +66,14 @@ export function checkListen(part: YamlPart): void {
 /** Undefined when the file names a host that is none. */
 export const hostIn = (part: YamlPart) => part.seen(form).host
 
-export function listenFrom({ host, port, tls, behindProxy }: ListenForm, folder: string) {
+export function listenFrom(
+  { host, port, maxConnections, tls, behindProxy }: ListenForm,
+  folder: string,
+) {
   return {
     host,
     port,
+    connectionsMax: maxConnections,
     transport: transportFrom({ tls, behindProxy }, folder),
   } satisfies ListenConfig
 }

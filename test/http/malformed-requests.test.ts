@@ -91,6 +91,31 @@ describe.each(routes)('%s refuses', (route) => {
     expect(answer).toMatch(/^HTTP\/1.1 413 .*"code":"body_too_large"/s)
   })
 
+  test.each([
+    ['announced, and not sent', 'content-length: 4097\r\n\r\n'],
+    ['announced, and sent in part', `content-length: 9000000\r\n\r\n${good.padEnd(4097)}`],
+    ['in chunks that do not end', `transfer-encoding: chunked\r\n\r\n1001\r\n${good.padEnd(4097)}`],
+  ])('a body of more than 4 KiB before it is there: %s', async (_, rest) => {
+    const answer = await sendRaw(
+      service.origin,
+      `POST ${route.slice(5)} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${rest}`,
+      5000,
+    )
+    expect(answer).toMatch(/^HTTP\/1.1 413 .*"code":"body_too_large"/s)
+    expect(answer).toMatch(/^connection: close\r$/im)
+  })
+
+  test('no body of 4 KiB for its size', async () => {
+    const answer = await sendRaw(
+      service.origin,
+      `POST ${route.slice(5)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n` +
+        `authorization: Bearer ${token}\r\ncontent-type: application/json\r\n` +
+        `content-length: 4096\r\n\r\n${good.padEnd(4096)}`,
+      5000,
+    )
+    expect(answer).toMatch(/^HTTP\/1.1 200 /)
+  })
+
   test.each(['', '{', '{"application":', "{'application':'events'}", '\u0000'])(
     'a body that is no JSON: %j',
     (body) => expectRefused(route, { body, headers: json }, invalid('The body is not valid JSON.')),

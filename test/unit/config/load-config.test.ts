@@ -20,7 +20,12 @@ describe('a configuration that says little', () => {
     const file = fileOf('smallest')
     expect(await configOf('smallest')).toEqual({
       publicUrl: 'https://countersign.contoso.example',
-      listen: { host: '127.0.0.1', port: 8443, transport: { kind: 'plain' } },
+      listen: {
+        host: '127.0.0.1',
+        port: 8443,
+        connectionsMax: 10_240,
+        transport: { kind: 'plain' },
+      },
       cloud: {
         name: 'public',
         authority: 'https://login.microsoftonline.com',
@@ -75,6 +80,7 @@ describe('a configuration that says everything', () => {
     expect(config.listen).toEqual({
       host: '0.0.0.0',
       port: 443,
+      connectionsMax: 2000,
       transport: {
         kind: 'tls',
         certFile: resolve(folder, 'tls/tls.crt'),
