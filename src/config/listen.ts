@@ -66,6 +66,23 @@ export function checkListen(part: YamlPart): void {
 /** Undefined when the file names a host that is none. */
 export const hostIn = (part: YamlPart) => part.seen(form).host
 
+/** What decides who can connect. */
+export interface Reach {
+  readonly host: string
+  /** Something in front connects for others. */
+  readonly proxied: boolean
+}
+
+/** A proxy on this machine lets strangers in, whatever address it finds us at. */
+export const isForThisMachineAlone = ({ host, proxied }: Reach) => isLoopback(host) && !proxied
+
+/** Undefined when the file names a host or a port that is none. */
+export function listenSeen(part: YamlPart): (Reach & { readonly port: number }) | undefined {
+  const { host, port } = part.seen(form)
+  if (host === undefined || port === undefined) return undefined
+  return { host, port, proxied: part.at('behindProxy').value !== undefined }
+}
+
 export function listenFrom(
   { host, port, maxConnections, tls, behindProxy }: ListenForm,
   folder: string,

@@ -26,6 +26,7 @@ describe('a configuration that says little', () => {
         connectionsMax: 10_240,
         transport: { kind: 'plain' },
       },
+      machines: { at: 'callers-listener' },
       cloud: {
         name: 'public',
         authority: 'https://login.microsoftonline.com',
@@ -85,6 +86,15 @@ describe('a configuration that says everything', () => {
         kind: 'tls',
         certFile: resolve(folder, 'tls/tls.crt'),
         keyFile: '/etc/countersign/tls.key',
+      },
+    })
+    expect(config.machines).toEqual({
+      at: 'own-listener',
+      listen: {
+        host: '10.0.0.7',
+        port: 9100,
+        connectionsMax: 100,
+        transport: { kind: 'plain' },
       },
     })
     expect(config.trust.caFiles).toEqual([
