@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { listOf, parsed, text, wholeNumber } from '../base/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { YamlPart } from '../base/yaml-part.ts'
+import { isNearlyEverybody } from './wide-range.ts'
 import type { ListenConfig, ListenTransport } from './config.ts'
 
 const pemFile = () => text('the path of a PEM file')
@@ -52,6 +53,7 @@ export function checkListen(part: YamlPart): void {
       '`listen.tls` and `listen.behindProxy` exclude one another: keep the one that ends TLS.',
     )
   }
+  checkAddresses(proxy.at('addresses'))
   const host = hostIn(part)
   if (host === undefined || isLoopback(host)) return
   if (tls.value !== undefined || proxy.value !== undefined) return
@@ -61,6 +63,18 @@ export function checkListen(part: YamlPart): void {
       'plain-http',
       '`listen.host` can be reached from other machines, and plain http is for loopback: add `listen.tls` or `listen.behindProxy`.',
     )
+}
+
+/** Whoever is admitted talks to us past the proxy, without TLS. */
+function checkAddresses(part: YamlPart): void {
+  for (const [, item] of part.parts()) {
+    const range = item.sound(addressForm)
+    if (range === undefined || !isNearlyEverybody(range)) continue
+    item.report(
+      'admits-everybody',
+      `\`${item.name}\` admits nearly everybody past the proxy, and so past TLS: name the proxy's own addresses, or a range no wider than /8 of IPv4 or /16 of IPv6.`,
+    )
+  }
 }
 
 /** Undefined when the file names a host that is none. */
