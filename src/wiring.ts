@@ -9,7 +9,7 @@ import type { IssuerSettings } from './caller/issuer-settings.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
 import type { Config, IssuerConfig } from './config/config.ts'
-import { createApp } from './http/app.ts'
+import { createApp, createMachinesApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import type { Application } from './issuance/application.ts'
 import { createCredentials, type Credentials } from './issuance/credentials.ts'
@@ -30,6 +30,8 @@ import { createVaultAccess } from './vault-access/vault-access.ts'
 /** The parts that the life of the process is about; everything else is inside them. */
 export interface Service {
   readonly app: ReturnType<typeof createApp>
+  /** For the listener of machines, where there is one. */
+  readonly machinesApp: ReturnType<typeof createMachinesApp>
   readonly credentials: Credentials
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
@@ -148,18 +150,19 @@ export async function createService(options: WiringOptions): Promise<Service> {
     turnedAway,
     events,
   }
-  const app = createApp({
+  const told = {
     issuance,
     readiness,
     metrics: async () => ({
       contentType: metrics.registry.contentType,
       text: await metrics.registry.metrics(),
     }),
-    contract,
-  })
+  }
+  const machines = config.machines.at === 'callers-listener' ? 'here' : 'elsewhere'
 
   return {
-    app,
+    app: createApp({ ...told, contract, machines }),
+    machinesApp: createMachinesApp(told),
     credentials,
     ledger,
     proofs,

@@ -16,6 +16,7 @@ import type { FetchJson } from './json-fetcher.ts'
 import { judgeClaims } from './judge-claims.ts'
 import { createKeySource, type KeySource } from './key-source.ts'
 import { proveSignature } from './signature-proof.ts'
+import { sealed } from './strict-json.ts'
 import { createVerifiedTokenCache, type VerifiedTokenCacheLimits } from './verified-token-cache.ts'
 
 export interface JwtCallerDeps {
@@ -57,16 +58,18 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
     const { settings } = issuer
     const keys = keySources.get(settings)
     if (keys === undefined) throw new TypeError('the directory knows only issuers with keys')
-    const proof = await proveSignature(text, token.header, issuer, keys)
+    const signed = { text, sha256: tokenSha256, header: token.header }
+    const proof = await proveSignature(signed, issuer, keys)
     if (!proof.ok) return refusedBy(settings.name, proof.reason, proof.detail)
     const nowSeconds = clock.nowSeconds()
-    const verdict = judgeClaims(token.claims, { issuer, nowSeconds, ownClientIds })
+    const claims = sealed(token.claims)
+    const verdict = judgeClaims(claims, { issuer, nowSeconds, ownClientIds })
     if (!verdict.ok) return refusedBy(settings.name, verdict.reason, verdict.detail)
     const { subject, expiresAtSeconds } = verdict
     const caller: Caller = Object.freeze({
       issuer: settings.name,
       subject,
-      claims: token.claims,
+      claims,
       tokenSha256,
       expiresAtSeconds,
     })

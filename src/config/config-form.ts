@@ -6,6 +6,7 @@ import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
 import { issuersForm } from './issuer-forms.ts'
 import { listenForm } from './listen.ts'
+import { machinesForm } from './machines.ts'
 
 /** `countersign.yaml` as an operator may write it: the source of the JSON Schema and of every default. */
 export const configForm = z.strictObject({
@@ -15,6 +16,7 @@ export const configForm = z.strictObject({
     '^https?://',
   ).describe('Origin under which callers reach the service: the audience of their tokens.'),
   listen: listenForm,
+  machines: machinesForm,
   cloud: cloudForm,
   credential: oneOf(['managed-identity', 'workload-identity', 'azure-cli'])
     .default('managed-identity')

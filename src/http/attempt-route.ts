@@ -26,16 +26,8 @@ export function attemptRoute<Message extends IncomingMessage>(
   return async (request, response) => {
     const attempt = newAttemptId()
     const answer = await answerTo(() => handle(request, attempt), attempt, events)
-    const close = hasUnreadBody(request) ? { connection: 'close' } : {}
-    writeAnswer(response, answer, { 'countersign-attempt': attempt, ...close })
+    writeAnswer(response, answer, { 'countersign-attempt': attempt })
   }
-}
-
-/** What is left of a body that nobody read must not be taken for the next request. */
-function hasUnreadBody(request: IncomingMessage): boolean {
-  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
-  const announced = encoding !== undefined || (length !== undefined && length !== '0')
-  return announced && !request.complete
 }
 
 async function answerTo(

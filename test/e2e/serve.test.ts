@@ -184,7 +184,30 @@ describe('a start that cannot be', () => {
     const second = serve((file) => ({ ...file, listen: { host: '127.0.0.1', port } }))
 
     expect(await second.ended).toBe(1)
-    expect(second.log.at(-1)).toMatchObject({ err: { code: 'EADDRINUSE' } })
+    expect(second.log.at(-1)).toMatchObject({
+      err: {
+        code: 'LISTENER_PORT_TAKEN',
+        message: `\`listen\` cannot have 127.0.0.1, port ${port}: something else listens there: stop it, or name another port`,
+        cause: { code: 'EADDRINUSE' },
+      },
+    })
+  })
+
+  test('because another process listens for machines there ends before callers can connect', async () => {
+    const first = serve()
+    const port = Number(new URL(await first.origin()).port)
+    const second = serve((file) => ({ ...file, machines: { port } }))
+
+    expect(await second.ended).toBe(1)
+    expect(second.log.at(-1)).toMatchObject({
+      err: {
+        code: 'LISTENER_PORT_TAKEN',
+        message: expect.stringContaining(
+          `\`machines\` cannot have 127.0.0.1, port ${port}:`,
+        ) as string,
+      },
+    })
+    expect(second.log.some(({ msg }) => msg === 'listening')).toBe(false)
   })
 
   test('because files with certificates and keys are not there ends, and says where they are named', () => {
@@ -200,7 +223,7 @@ describe('a start that cannot be', () => {
     expect(stderr).toContain(
       'countersign.yaml:2: listen.pem-file: The file of `listen.tls.certFile` cannot be read. It is not there',
     )
-    expect(stderr).toContain('countersign.yaml:5: trust.pem-file: ')
+    expect(stderr).toContain('countersign.yaml:6: trust.pem-file: ')
     expect(stderr).not.toContain('ENOENT')
   })
 
@@ -268,6 +291,30 @@ describe('a stop', () => {
       expect(JSON.stringify(service.log)).not.toMatch(/eyJ[\w-]+\.eyJ/)
     },
   )
+
+  test('is watched by machines to its end', async () => {
+    const service = serve((file) => ({ ...file, machines: { port: 0 } }))
+    await service.said('ready')
+    const machines = String((await service.said('listening for machines'))['origin'])
+    expect(await readiness(machines)).toMatchObject({ status: 200, body: { stopping: false } })
+    strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+    const asked = fetch(`${await service.origin()}/v1/token`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${await workloadToken()}`,
+      },
+      body: JSON.stringify(ordersAsk),
+    })
+    await expect.poll(() => service.entries().at(-1)?.kind).toBe('signature.begun')
+
+    service.signal('SIGTERM')
+    await service.said('stopping')
+    expect(await readiness(machines)).toMatchObject({ status: 503, body: { stopping: true } })
+    expect((await asked).status).toBe(200)
+    expect(await service.ended).toBe(0)
+    await expect(fetch(`${machines}/healthz`)).rejects.toThrow()
+  })
 
   test('writes the strangers of the last minute before it is the last entry', async () => {
     const service = serve()

@@ -101,6 +101,12 @@ export interface TestService {
    * @throws Error when the exchange is not what the contract says.
    */
   ask(request: string, options?: AskOptions): Promise<Answer>
+  /**
+   * The same on the listener of machines.
+   *
+   * @throws Error when the configuration gives them none of their own.
+   */
+  askAsMachine(request: string): Promise<Answer>
   /** A token that proves the caller; `order` is what the issuer's mint is told. */
   callerToken(caller: CallerName, order?: z.input<typeof mintOrderSchema>): Promise<string>
   /** Every entry, from a chain that verifies. */
@@ -179,10 +185,15 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     contractFile,
   })
   const listener = await listen(service.app.answer, config.listen)
+  const machines =
+    config.machines.at === 'own-listener'
+      ? await listen(service.machinesApp, config.machines.listen)
+      : undefined
   const agent = new Agent({ pipelining: 1 })
   const stop = async () => {
     await agent.close()
     await listener.drain(0)
+    await machines?.drain(0)
     await service.ledger.close()
     await service.close()
     rmSync(folder, { recursive: true, force: true })
@@ -205,6 +216,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     folder,
     ledgerFile,
     ask: (request, askOptions = {}) => ask(agent, listener.origin, request, askOptions),
+    askAsMachine: (request) => ask(agent, required(machines).origin, request, {}),
     callerToken: (caller, order) => callerToken(emulator, caller, order),
     entries: () => verifiedEntries(ledgerFile),
     newEntries: () => {
