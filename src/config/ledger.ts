@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { parsed, secret, text } from '../base/forms.ts'
+import { parsed, secret, text } from '../yaml/forms.ts'
 import {
   defaultSchema,
   parsePostgresUrl,
@@ -8,8 +8,8 @@ import {
   schemaNameRule,
 } from '../base/postgres-url.ts'
 import type { PostgresDatabase } from '../base/postgres-url.ts'
-import { isMap } from '../base/yaml-document.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import { isMap } from '../yaml/yaml-document.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { LedgerConfig } from './config.ts'
 import { readNamedFile, type NamedFiles } from './named-files.ts'
 

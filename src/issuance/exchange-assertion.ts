@@ -1,3 +1,4 @@
+import { type Instant, instantNow, laterBy } from '../base/clock.ts'
 import {
   type ApplicationName,
   type AttemptId,
@@ -12,6 +13,7 @@ import type { ExchangeFailed, ExchangeSucceeded } from '../ledger/entry.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
 
 /** Entra answers well under a second; a caller's patience ends near half a minute. */
@@ -40,7 +42,7 @@ export async function exchangeAssertion(
     scope,
   })
   await deps.ledger.append([signed.made])
-  const sentAtMs = deps.clock.nowMs()
+  const sentAt = instantNow(deps.clock)
   let token: AccessToken
   try {
     token = await deps.tokenEndpoint.exchange({
@@ -54,11 +56,10 @@ export async function exchangeAssertion(
   } catch (error) {
     if (!(error instanceof TokenEndpointError)) throw error
     deps.events.exchangeFailed(error.code)
-    await deps.ledger.append([failed(facts(), error)])
-    throw error
+    return recordFailure(error, failed(facts(), error), admitted.attempt, deps)
   }
-  deps.events.exchangeMade(deps.clock.nowMs() - sentAtMs)
-  const cached = cachedTokenFrom(token, Math.floor(sentAtMs / 1000), admitted.attempt)
+  deps.events.exchangeMade(deps.clock.monotonicMs() - sentAt.monotonicMs)
+  const cached = cachedTokenFrom(token, sentAt, admitted.attempt)
   await deps.ledger.append([succeeded(facts(), token, cached)])
   return cached
 }
@@ -97,11 +98,12 @@ const failed = (facts: ExchangeFacts, error: TokenEndpointError): ExchangeFailed
 
 const cachedTokenFrom = (
   token: AccessToken,
-  sentAtSeconds: number,
+  sentAt: Instant,
   obtainedBy: AttemptId,
 ): CachedToken => ({
   value: token.value,
-  expiresAtSeconds: sentAtSeconds + token.expiresInSeconds,
+  expiresAtSeconds: Math.floor(sentAt.ms / 1000) + token.expiresInSeconds,
+  expiry: laterBy(token.expiresInSeconds * 1000, sentAt),
   sha256: sha256Base64url(token.value.reveal()),
   obtainedBy,
 })

@@ -1,9 +1,10 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
+import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
 import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
-import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
+import type { CallerOnRecord, DecisionOnRecord, RequestFailed } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, PolicyRefusal } from '../policy/decision.ts'
 import { SignerError } from '../signer/signer.ts'
@@ -11,6 +12,7 @@ import type { CachedToken } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
 
@@ -68,11 +70,10 @@ export async function issueToken(
       deps.cache.obtain(key, () => obtainToken(admitted, request.ask, deps)),
     ))
 
-  const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
     {
       kind: 'token.issued',
-      atMs: nowMs,
+      atMs: deps.clock.nowMs(),
       ...admitted.onRecord,
       obtainedBy: token.obtainedBy,
       tokenSha256: token.sha256,
@@ -80,9 +81,12 @@ export async function issueToken(
     },
   ])
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
-  const expiresInSeconds = token.expiresAtSeconds - Math.floor(nowMs / 1000)
-  return { ok: true, token: token.value, expiresInSeconds }
+  return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
 }
+
+/** What a caller may count on. */
+const secondsLeft = (expiry: Instant, clock: Clock) =>
+  Math.max(0, Math.floor(atLeastMsUntil(expiry, clock) / 1000))
 
 /** Leads a flight: its signature and its exchange are this attempt's. */
 async function obtainToken(
@@ -115,12 +119,11 @@ export async function issueAssertion(
   const signed = await recordingFailure(admitted, deps, () =>
     signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds }, deps),
   )
-  const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
     signed.made,
     {
       kind: 'assertion.issued',
-      atMs: nowMs,
+      atMs: deps.clock.nowMs(),
       ...admitted.onRecord,
       signature: signed.signatureId,
       assertionSha256: sha256Base64url(signed.compact.reveal()),
@@ -131,7 +134,7 @@ export async function issueAssertion(
   return {
     ok: true,
     assertion: signed.compact,
-    expiresInSeconds: signed.expiresAtSeconds - Math.floor(nowMs / 1000),
+    expiresInSeconds: secondsLeft(signed.expiry, deps.clock),
     clientId: admitted.application.clientId,
     tokenEndpoint: deps.tokenEndpoint.urlOf(admitted.tenant),
   }
@@ -264,10 +267,13 @@ async function recordingFailure<T>(
     // When the ledger itself failed there is nowhere to write that it did.
     if (error instanceof LedgerError) throw error
     const code = failureCode(error)
-    await deps.ledger.append([
-      { kind: 'request.failed', atMs: deps.clock.nowMs(), ...admitted.onRecord, code },
-    ])
-    throw error
+    const entry: RequestFailed = {
+      kind: 'request.failed',
+      atMs: deps.clock.nowMs(),
+      ...admitted.onRecord,
+      code,
+    }
+    return recordFailure(error, entry, admitted.attempt, deps)
   }
 }
 

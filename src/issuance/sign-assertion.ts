@@ -4,12 +4,14 @@ import {
   compactAssertion,
   type UnsignedAssertion,
 } from '../assertion/client-assertion.ts'
-import { newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
+import { type Instant, instantNow, laterBy } from '../base/clock.ts'
+import { type AttemptId, newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import type { SignatureBegun, SignatureMade } from '../ledger/entry.ts'
+import type { SignatureBegun, SignatureFailed, SignatureMade } from '../ledger/entry.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
 
 /** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
 const signTimeoutMs = 10_000
@@ -23,7 +25,10 @@ export interface SignOrder {
 export interface SignedAssertion {
   readonly signatureId: SignatureId
   readonly compact: Secret<string>
+  /** `exp`. */
   readonly expiresAtSeconds: number
+  /** The same end, as it may be counted on. */
+  readonly expiry: Instant
   /** Not written yet: it goes into the commit before whatever comes of the assertion next. */
   readonly made: SignatureMade
 }
@@ -39,7 +44,8 @@ export async function signAssertion(
   order: SignOrder,
   deps: IssuanceDeps,
 ): Promise<SignedAssertion> {
-  const unsigned = unsignedAssertion(admitted, order, deps)
+  const builtAt = instantNow(deps.clock)
+  const unsigned = unsignedAssertion(admitted, order, builtAt, deps)
   const signatureId = newSignatureId()
   const nonce = randomBytes(16).toString('base64url')
   const { key } = admitted.credential
@@ -48,9 +54,9 @@ export async function signAssertion(
     begun(admitted, order, unsigned, signatureId, nonce, deps.clock.nowMs()),
   ])
 
-  const startedMs = deps.clock.nowMs()
+  const startedMs = deps.clock.monotonicMs()
   const { algorithm, signingInput } = unsigned
-  const signature = await recordingSignerFailure(signatureId, deps, () =>
+  const signature = await recordingSignerFailure(signatureId, admitted.attempt, deps, () =>
     deps.signer.sign({
       key,
       algorithm,
@@ -60,13 +66,14 @@ export async function signAssertion(
       timeoutMs: signTimeoutMs,
     }),
   )
-  deps.events.signatureMade(order.purpose, deps.clock.nowMs() - startedMs)
-  const { expiresAtSeconds } = unsigned
-  deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiresAtSeconds })
+  deps.events.signatureMade(order.purpose, deps.clock.monotonicMs() - startedMs)
+  const expiry = laterBy(order.lifetimeSeconds * 1000, builtAt)
+  deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiry })
   return {
     signatureId,
     compact: compactAssertion(unsigned, signature.value),
-    expiresAtSeconds,
+    expiresAtSeconds: unsigned.expiresAtSeconds,
+    expiry,
     made: madeEntry(signatureId, signature, deps.clock.nowMs()),
   }
 }
@@ -74,13 +81,14 @@ export async function signAssertion(
 function unsignedAssertion(
   admitted: AdmittedAttempt,
   order: SignOrder,
+  builtAt: Instant,
   deps: IssuanceDeps,
 ): UnsignedAssertion {
   return buildClientAssertion(admitted.credential.header, {
     clientId: admitted.application.clientId,
     audience: deps.tokenEndpoint.urlOf(admitted.tenant),
     jwtId: newJwtId(),
-    nowSeconds: deps.clock.nowSeconds(),
+    nowSeconds: Math.floor(builtAt.ms / 1000),
     lifetimeSeconds: order.lifetimeSeconds,
   })
 }
@@ -111,6 +119,7 @@ function begun(
 
 async function recordingSignerFailure(
   signatureId: SignatureId,
+  attempt: AttemptId,
   deps: IssuanceDeps,
   sign: () => Promise<Signature>,
 ): Promise<Signature> {
@@ -120,17 +129,15 @@ async function recordingSignerFailure(
     if (!(error instanceof SignerError)) throw error
     const { code, applied, vaultRequestId } = error
     deps.events.signatureFailed(code)
-    await deps.ledger.append([
-      {
-        kind: 'signature.failed',
-        atMs: deps.clock.nowMs(),
-        signature: signatureId,
-        code,
-        applied,
-        ...(vaultRequestId === undefined ? {} : { vaultRequestId }),
-      },
-    ])
-    throw error
+    const entry: SignatureFailed = {
+      kind: 'signature.failed',
+      atMs: deps.clock.nowMs(),
+      signature: signatureId,
+      code,
+      applied,
+      ...(vaultRequestId === undefined ? {} : { vaultRequestId }),
+    }
+    return recordFailure(error, entry, attempt, deps)
   }
 }
 

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../base/clock.ts'
+import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
 import type { ApplicationName, AttemptId, Scope, TenantId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 
@@ -16,7 +16,10 @@ export interface TokenCacheKey {
 
 export interface CachedToken {
   readonly value: Secret<string>
+  /** As the ledger says it. */
   readonly expiresAtSeconds: number
+  /** The same end, as it is trusted here. */
+  readonly expiry: Instant
   /** base64url SHA-256 of the token, as the ledger names it. */
   readonly sha256: string
   /** The attempt whose exchange obtained it. */
@@ -53,7 +56,7 @@ export function createTokenCache(options: {
   })
   const flights = new Map<string, Promise<CachedToken>>()
   const lastsLongEnough = (token: CachedToken) =>
-    token.expiresAtSeconds - clock.nowSeconds() >= minRemainingSeconds
+    atLeastMsUntil(token.expiry, clock) >= minRemainingSeconds * 1000
 
   const fetchAndKeep = async (text: string, fetch: () => Promise<CachedToken>) => {
     const token = await fetch()

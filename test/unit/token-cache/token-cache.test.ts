@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { type Clock, instantNow, laterBy } from '../../../src/base/clock.ts'
 import {
   newAttemptId,
   parseApplicationName,
@@ -26,9 +27,10 @@ function keyOf(application: string, tenantNumber: number, resource: string): Tok
 
 const key = keyOf('events', 1, 'orders.example')
 
-const tokenUntil = (expiresAtSeconds: number, text = 'token'): CachedToken => ({
+const tokenFor = (seconds: number, clock: Clock, text = 'token'): CachedToken => ({
   value: new Secret(text),
-  expiresAtSeconds,
+  expiresAtSeconds: clock.nowSeconds() + seconds,
+  expiry: laterBy(seconds * 1000, instantNow(clock)),
   sha256: 'sha256 of it',
   obtainedBy: newAttemptId(),
 })
@@ -41,7 +43,7 @@ const newCache = (bytesMax = 1024 * 1024) => {
 describe('token cache', () => {
   test('serves a token until it has less than the promised time left, and not after', async () => {
     const { clock, cache } = newCache()
-    const token = tokenUntil(clock.nowSeconds() + 1000)
+    const token = tokenFor(1000, clock)
     await cache.obtain(key, () => Promise.resolve(token))
     clock.advance(700)
     expect(cache.get(key)).toBe(token)
@@ -52,7 +54,7 @@ describe('token cache', () => {
 
   test('gives a token that is too short-lived to those who waited for it, and keeps it for nobody', async () => {
     const { clock, cache } = newCache()
-    const token = tokenUntil(clock.nowSeconds() + 60)
+    const token = tokenFor(60, clock)
     expect(await cache.obtain(key, () => Promise.resolve(token))).toBe(token)
     expect(cache.get(key)).toBeUndefined()
   })
@@ -66,7 +68,7 @@ describe('token cache', () => {
       return promise
     }
     const waiting = Array.from({ length: 100 }, () => cache.obtain(key, fetch))
-    const token = tokenUntil(clock.nowSeconds() + 3600)
+    const token = tokenFor(3600, clock)
     resolve(token)
     expect(new Set(await Promise.all(waiting))).toEqual(new Set([token]))
     expect(fetches).toBe(1)
@@ -77,7 +79,7 @@ describe('token cache', () => {
     const failing = () => Promise.reject(new Error('away'))
     const waiting = [cache.obtain(key, failing), cache.obtain(key, failing)]
     for (const outcome of await Promise.allSettled(waiting)) expect(outcome.status).toBe('rejected')
-    const token = tokenUntil(clock.nowSeconds() + 3600)
+    const token = tokenFor(3600, clock)
     expect(await cache.obtain(key, () => Promise.resolve(token))).toBe(token)
   })
 
@@ -88,7 +90,7 @@ describe('token cache', () => {
         throw new Error('at once')
       }),
     ).rejects.toThrow('at once')
-    const token = tokenUntil(clock.nowSeconds() + 3600)
+    const token = tokenFor(3600, clock)
     expect(await cache.obtain(key, () => Promise.resolve(token))).toBe(token)
   })
 
@@ -97,7 +99,7 @@ describe('token cache', () => {
     const text = 'x'.repeat(1000)
     for (let tenant = 1; tenant <= 50; tenant += 1) {
       const one = keyOf('events', tenant, 'orders.example')
-      await cache.obtain(one, () => Promise.resolve(tokenUntil(clock.nowSeconds() + 3600, text)))
+      await cache.obtain(one, () => Promise.resolve(tokenFor(3600, clock, text)))
       expect(cache.bytes).toBeLessThanOrEqual(10_000)
     }
     expect(cache.get(keyOf('events', 1, 'orders.example'))).toBeUndefined()
@@ -117,9 +119,7 @@ describe('token cache', () => {
         for (const parts of asked) {
           const one = keyOf(...parts)
           const text = parts.join(' ')
-          const token = await cache.obtain(one, () =>
-            Promise.resolve(tokenUntil(clock.nowSeconds() + 3600, text)),
-          )
+          const token = await cache.obtain(one, () => Promise.resolve(tokenFor(3600, clock, text)))
           expect(token.value.reveal()).toBe(text)
           expect(cache.get(one)?.value.reveal()).toBe(text)
         }

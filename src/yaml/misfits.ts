@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { isSecret } from './forms.ts'
 import { nearestName } from './nearest-name.ts'
-import { printable } from './printable.ts'
+import { printable } from '../base/printable.ts'
 import { isMap } from './yaml-document.ts'
 import type { YamlPart } from './yaml-part.ts'
 
