@@ -4,11 +4,17 @@ export interface Clock {
   nowMs(): number
   /** Whole seconds since the Unix epoch, UTC, rounded down (RFC 7519 §2, NumericDate). */
   nowSeconds(): number
+  /**
+   * Milliseconds since some moment before the process used them: for intervals. Never goes back, and
+   * nobody can set it; it may stand still while the machine sleeps.
+   */
+  monotonicMs(): number
 }
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   nowSeconds: () => Math.floor(Date.now() / 1000),
+  monotonicMs: () => performance.now(),
 }
 
 /** `2026-11-22T04:56:16.000Z`, for people; ledgers and tokens hold numbers. */

@@ -7,6 +7,7 @@ import { createJsonFetcher, type JsonFetcher } from '../../src/caller/json-fetch
 import { createJwtCallerIdentifier } from '../../src/caller/jwt-caller.ts'
 import { mintOrderSchema, type WrongToken } from '../../src/emulator/issuers/mint-order.ts'
 import { issuerName } from '../support/caller-issuer.ts'
+import { emulatedClock } from '../support/emulated-clock.ts'
 import { defaultWorld } from '../support/emulated-entra.ts'
 import { startTestEmulator, type TestEmulator } from '../support/emulator.ts'
 
@@ -64,7 +65,7 @@ function createIdentifier() {
   const identifier = createJwtCallerIdentifier({
     issuers: settings(),
     ownClientIds: [events],
-    clock: emulator.clock,
+    clock: emulatedClock(emulator.clock),
     fetchJson: fetcher.fetchJson,
     onIssuerAway: (failure) => away.push(failure),
   })
@@ -159,7 +160,7 @@ describe('callers of the emulated issuers', () => {
     const identifier = createJwtCallerIdentifier({
       issuers: settings(),
       ownClientIds: [],
-      clock: emulator.clock,
+      clock: emulatedClock(emulator.clock),
       fetchJson: distrusting.fetchJson,
       onIssuerAway: () => undefined,
     })

@@ -286,6 +286,7 @@ describe('POST /v1/token', () => {
     const clock: Clock = {
       nowMs: () => right.nowMs() + aheadSeconds * 1000,
       nowSeconds: () => right.nowSeconds() + aheadSeconds,
+      monotonicMs: () => performance.now(),
     }
     const ahead = await startTestService({ emulator: service.emulator, clock })
     try {

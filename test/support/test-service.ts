@@ -21,6 +21,7 @@ import type { grantForm } from '../../src/policy/grant-form.ts'
 import { createService, type Service } from '../../src/wiring.ts'
 import { contractFaults } from './contract.ts'
 import { trustByDefault } from './default-trust.ts'
+import { emulatedClock } from './emulated-clock.ts'
 import { startTestEmulator, type TestEmulator } from './emulator.ts'
 import { verifiedEntries } from './ledger-store.ts'
 import { required } from './required.ts'
@@ -156,7 +157,7 @@ export async function startServiceEmulator(world: World = serviceWorld): Promise
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const emulator = options.emulator ?? (await startServiceEmulator(options.world))
   const folder = mkdtempSync(join(tmpdir(), 'countersign-test-'))
-  const clock = options.clock ?? emulator.clock
+  const clock = options.clock ?? emulatedClock(emulator.clock)
   const file = writeConfiguration(folder, emulator, options)
   const loaded = await loadAll(file, clock.nowSeconds())
   if (!loaded.ok || loaded.problems.some(({ severity }) => severity === 'error')) {
