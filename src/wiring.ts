@@ -3,6 +3,7 @@ import { Agent } from 'undici'
 import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
+import { type Cloud, parseCloud } from './base/ids.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
 import type { IssuerSettings } from './caller/issuer-settings.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
@@ -22,7 +23,7 @@ import { decide, type Policy } from './policy/policy.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
 import { createMetrics } from './telemetry/metrics.ts'
-import { createTokenCache } from './token-cache/token-cache.ts'
+import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
 import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
 import { createVaultAccess } from './vault-access/vault-access.ts'
 
@@ -83,7 +84,13 @@ export async function createService(options: WiringOptions): Promise<Service> {
   })
 
   const ledger = await createSqliteLedger({ file: config.ledger.sqliteFile })
-  const cache = createTokenCache({ clock, ...config.tokenCache })
+  const cache = createMemoryTokenCache({
+    clock,
+    ...config.tokenCache,
+    onEvicted: () => {
+      events.tokenEvicted()
+    },
+  })
   const proofs = createSignatureProofs({ ledger, clock })
   const turnedAway = createTurnedAway({ ledger, clock })
   const applications = config.applications.map(applicationFrom)
@@ -127,6 +134,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const budget = createMemoryGrantBudget(clock)
   const issuance: IssuanceDeps = {
     clock,
+    cloud: cloudOf(config),
     callers,
     decide: (caller, ask) => decide(policy, caller, ask, clock.nowSeconds(), budget),
     applications: new Map(applications.map((application) => [application.name, application])),
@@ -174,6 +182,13 @@ const applicationFrom = (application: Config['applications'][number]): Applicati
   profile: application.profile,
   x5c: application.x5c ? 'include' : 'omit',
 })
+
+function cloudOf({ cloud }: Config): Cloud {
+  const parsed = parseCloud(cloud.authority)
+  if (parsed === undefined)
+    throw new TypeError('the authority of a checked configuration is an origin')
+  return parsed
+}
 
 function issuerSettings(issuer: IssuerConfig, config: Config): IssuerSettings {
   if (issuer.kind !== 'entra') return issuer

@@ -1,11 +1,12 @@
 import { z } from 'zod'
-import { oneOf, parsed, text, wholeNumber } from '../base/forms.ts'
+import { oneOf, parsed, text } from '../base/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
 import { issuersForm } from './issuer-forms.ts'
 import { listenForm } from './listen.ts'
+import { tokenCacheForm } from './token-cache.ts'
 
 /** `countersign.yaml` as an operator may write it: the source of the JSON Schema and of every default. */
 export const configForm = z.strictObject({
@@ -41,15 +42,7 @@ export const configForm = z.strictObject({
       ),
     })
     .describe('Where everything that the service does is written before it counts.'),
-  tokenCache: z
-    .strictObject({
-      maxMegabytes: wholeNumber(1, 65_536).default(256).describe('Memory for tokens, at most.'),
-      minRemainingSeconds: wholeNumber(0, 3000)
-        .default(300)
-        .describe('What a token that is served has left to live, at least.'),
-    })
-    .prefault({})
-    .describe('Tokens that are served again while they live.'),
+  tokenCache: tokenCacheForm,
 })
 
 export type ConfigForm = z.output<typeof configForm>

@@ -138,4 +138,6 @@ export interface TokenCacheConfig {
   readonly bytesMax: number
   /** A token that lives shorter than this is not served from the cache. */
   readonly minRemainingSeconds: number
+  /** What a token in use has left when its refresh may begin; more than the minimum. */
+  readonly refreshAheadSeconds: number
 }

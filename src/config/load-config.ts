@@ -16,6 +16,7 @@ import { checkListen, hostIn, listenFrom } from './listen.ts'
 import { outlineOf, type ConfigOutline } from './config-outline.ts'
 import { checkPemFiles, type PemFiles } from './pem-files.ts'
 import { parseTenantsFile } from './tenants-file.ts'
+import { checkTokenCache, tokenCacheFrom } from './token-cache.ts'
 
 export type LoadedConfig =
   | {
@@ -85,6 +86,7 @@ function checkTogether(root: YamlPart): void {
   checkCertificates(root.at('certificates'), cloud)
   checkApplications(root.at('applications'), certificates)
   checkIssuers(root.at('issuers'), cloud)
+  checkTokenCache(root.at('tokenCache'))
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
@@ -134,10 +136,7 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     issuers: issuersFrom(form.issuers, publicUrl).toSorted(byName),
     grants: { folder: resolve(folder, form.grants) },
     ledger: { sqliteFile: resolve(folder, ledger.sqlite) },
-    tokenCache: {
-      bytesMax: tokenCache.maxMegabytes * 1024 * 1024,
-      minRemainingSeconds: tokenCache.minRemainingSeconds,
-    },
+    tokenCache: tokenCacheFrom(tokenCache),
   }
 }
 

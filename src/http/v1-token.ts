@@ -20,9 +20,10 @@ export const tokenRequestSchema = z.strictObject({
 
 /** `POST /v1/token`: an access token for one application, tenant and scope. */
 export function tokenRoute(deps: IssuanceDeps): RequestHandler {
-  return attemptRoute(async (request, attempt) => {
+  return attemptRoute(async (request, attempt, gone) => {
     const ask = tokenAskFrom(await readJsonBody(request, tokenRequestSchema))
-    const outcome = await issueToken({ attempt, callerToken: bearerTokenOf(request), ask }, deps)
+    const callerToken = bearerTokenOf(request)
+    const outcome = await issueToken({ attempt, callerToken, ask, gone }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, {
       access_token: outcome.token.reveal(),

@@ -41,6 +41,7 @@ export async function exchangeAssertion(
   })
   await deps.ledger.append([signed.made])
   const sentAtMs = deps.clock.nowMs()
+  const sentAtMonotonicMs = Math.floor(deps.clock.monotonicMs())
   let token: AccessToken
   try {
     token = await deps.tokenEndpoint.exchange({
@@ -58,7 +59,12 @@ export async function exchangeAssertion(
     throw error
   }
   deps.events.exchangeMade(deps.clock.nowMs() - sentAtMs)
-  const cached = cachedTokenFrom(token, Math.floor(sentAtMs / 1000), admitted.attempt)
+  const cached = cachedTokenFrom(token, {
+    obtainedAtSeconds: Math.floor(sentAtMs / 1000),
+    obtainedAtMonotonicMs: sentAtMonotonicMs,
+    obtainedBy: admitted.attempt,
+    keyId: admitted.credential.key.keyId,
+  })
   await deps.ledger.append([succeeded(facts(), token, cached)])
   return cached
 }
@@ -95,13 +101,16 @@ const failed = (facts: ExchangeFacts, error: TokenEndpointError): ExchangeFailed
   ...(error.traceId === undefined ? {} : { traceId: error.traceId }),
 })
 
-const cachedTokenFrom = (
-  token: AccessToken,
-  sentAtSeconds: number,
-  obtainedBy: AttemptId,
-): CachedToken => ({
+type Obtained = Pick<
+  CachedToken,
+  'obtainedAtSeconds' | 'obtainedAtMonotonicMs' | 'obtainedBy' | 'keyId'
+>
+
+/** Its life is counted from when it was asked for, so that it is never too long. */
+const cachedTokenFrom = (token: AccessToken, obtained: Obtained): CachedToken => ({
   value: token.value,
-  expiresAtSeconds: sentAtSeconds + token.expiresInSeconds,
+  ...obtained,
+  expiresAtSeconds: obtained.obtainedAtSeconds + token.expiresInSeconds,
+  expiresAtMonotonicMs: obtained.obtainedAtMonotonicMs + token.expiresInSeconds * 1000,
   sha256: sha256Base64url(token.value.reveal()),
-  obtainedBy,
 })

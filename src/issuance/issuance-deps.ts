@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import type { ApplicationName, AttemptId, IssuerName, TenantId } from '../base/ids.ts'
+import type { ApplicationName, AttemptId, Cloud, IssuerName, TenantId } from '../base/ids.ts'
 import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -16,6 +16,7 @@ import type { TurnedAway } from './turned-away.ts'
 /** The capabilities that issuing introduces to one another. */
 export interface IssuanceDeps {
   readonly clock: Clock
+  readonly cloud: Cloud
   readonly callers: CallerIdentifier
   /** The policy in force, its budgets charged. */
   readonly decide: (caller: CallerFacts, ask: Ask) => Decision

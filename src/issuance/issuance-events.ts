@@ -10,6 +10,10 @@ import type { TokenEndpointErrorCode } from '../token-endpoint/token-endpoint.ts
 export interface IssuanceEvents {
   tokenIssued(source: 'cache' | 'exchange'): void
   assertionIssued(): void
+  /** The cache was asked for a token that its caller may have. */
+  cacheAsked(outcome: 'hit' | 'miss'): void
+  /** A cached token had to make room. */
+  tokenEvicted(): void
   /** A named caller was refused. */
   refused(attempt: string, reason: string): void
   /** A stranger was refused; `detail` is for the protected log. */

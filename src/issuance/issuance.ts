@@ -1,5 +1,5 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
-import type { AttemptId } from '../base/ids.ts'
+import type { AttemptId, GrantName } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
@@ -7,7 +7,8 @@ import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, PolicyRefusal } from '../policy/decision.ts'
 import { SignerError } from '../signer/signer.ts'
-import type { CachedToken } from '../token-cache/token-cache.ts'
+import { type CachedToken, remainingSeconds, TokenCacheError } from '../token-cache/token-cache.ts'
+import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
@@ -23,6 +24,11 @@ export interface IssuanceRequest<A extends Ask = Ask> {
   /** Absent when the request carried no proof. */
   readonly callerToken: Secret<string> | undefined
   readonly ask: A
+}
+
+export interface TokenRequest extends IssuanceRequest<TokenAsk> {
+  /** Of a signal that is aborted when nobody is there any more; asked only where others are waited for. */
+  readonly gone: () => AbortSignal
 }
 
 export interface Refused {
@@ -43,36 +49,40 @@ export type AssertionOutcome =
     }
   | Refused
 
+/** Vault and token endpoint may take 10 s each, and a caller's patience ends near half a minute. */
+const waitMs = 25_000
+
 /**
  * An access token for one tenant and scope: from the cache, or obtained with a fresh signature that
  * all who wait for the same token share.
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | LedgerError | SignerError | TokenEndpointError
+ * @throws CallerError | LedgerError | SignerError | TokenEndpointError | TokenCacheError
  */
-export async function issueToken(
-  request: IssuanceRequest<TokenAsk>,
-  deps: IssuanceDeps,
-): Promise<TokenOutcome> {
+export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
   const admission = await admit(request, deps)
   if (!admission.ok) return admission
-  const { admitted } = admission
-  const { application, tenant, scope } = request.ask
-  const key = { application, tenant, scope }
+  const { admitted, grant } = admission
+  const wish = { key: tokenKeyFor(request.ask, deps), grant }
 
-  const cached = deps.cache.get(key)
+  const cached = deps.cache.get(wish)
+  deps.events.cacheAsked(cached === undefined ? 'miss' : 'hit')
   const token =
     cached ??
     (await recordingFailure(admitted, deps, () =>
-      deps.cache.obtain(key, () => obtainToken(admitted, request.ask, deps)),
+      deps.cache.obtain(
+        wish,
+        admitted.credential.key.keyId,
+        () => obtainToken(admitted, request.ask, deps),
+        { timeoutMs: waitMs, gone: request.gone() },
+      ),
     ))
 
-  const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
     {
       kind: 'token.issued',
-      atMs: nowMs,
+      atMs: deps.clock.nowMs(),
       ...admitted.onRecord,
       obtainedBy: token.obtainedBy,
       tokenSha256: token.sha256,
@@ -80,9 +90,21 @@ export async function issueToken(
     },
   ])
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
-  const expiresInSeconds = token.expiresAtSeconds - Math.floor(nowMs / 1000)
+  const expiresInSeconds = Math.max(0, remainingSeconds(token, deps.clock))
   return { ok: true, token: token.value, expiresInSeconds }
 }
+
+const tokenKeyFor = (
+  { application, tenant, scope }: TokenAsk,
+  { cloud }: IssuanceDeps,
+): TokenKey => ({
+  cloud,
+  application,
+  tenant,
+  scope,
+  life: 'ordinary',
+  isolation: null,
+})
 
 /** Leads a flight: its signature and its exchange are this attempt's. */
 async function obtainToken(
@@ -141,6 +163,7 @@ type Admission =
   | {
       readonly ok: true
       readonly admitted: AdmittedAttempt
+      readonly grant: GrantName
       /** Of an assertion to hand out. */
       readonly lifetimeSeconds: number
     }
@@ -171,6 +194,7 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
   return {
     ok: true,
     admitted: { attempt, application, tenant: ask.tenant, credential, onRecord },
+    grant: decision.grant,
     lifetimeSeconds: decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds,
   }
 }
@@ -277,6 +301,7 @@ export function failureCode(error: unknown): string {
     error instanceof SignerError ||
     error instanceof TokenEndpointError ||
     error instanceof CallerError ||
+    error instanceof TokenCacheError ||
     error instanceof LedgerError
   return known ? error.code : 'UNEXPECTED'
 }

@@ -5,6 +5,8 @@ export interface Metrics {
   readonly registry: Registry
   readonly tokensIssued: Counter<'source'>
   readonly assertionsIssued: Counter
+  readonly cacheLookups: Counter<'outcome'>
+  readonly cacheEvictions: Counter
   readonly refusals: Counter<'reason'>
   readonly failures: Counter<'code'>
   readonly signatures: Counter<'purpose'>
@@ -67,6 +69,17 @@ export function createMetrics(gauges: {
     assertionsIssued: new Counter({
       name: 'countersign_assertions_issued_total',
       help: 'Client assertions given to callers.',
+      registers,
+    }),
+    cacheLookups: new Counter({
+      name: 'countersign_token_cache_lookups_total',
+      help: 'Look-ups in the token cache, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    cacheEvictions: new Counter({
+      name: 'countersign_token_cache_evictions_total',
+      help: 'Cached tokens that had to make room.',
       registers,
     }),
     refusals: new Counter({

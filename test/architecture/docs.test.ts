@@ -84,6 +84,7 @@ describe('docs', () => {
       ...namesIn('src/token-endpoint/token-endpoint.ts', /'(ENTRA_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger.ts', /'(LEDGER_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger-file.ts', /'(LEDGER_[A-Z_]+)'/g),
+      ...namesIn('src/token-cache/token-cache.ts', /'(TOKEN_[A-Z_]+)'/g),
       ...namesIn('src/caller/caller.ts', /'(ISSUER_[A-Z_]+)'/g),
       'UNEXPECTED',
     ]

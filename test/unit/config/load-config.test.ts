@@ -63,7 +63,11 @@ describe('a configuration that says little', () => {
       ],
       grants: { folder: resolve(dirname(file), 'grants') },
       ledger: { sqliteFile: resolve(dirname(file), 'countersign.db') },
-      tokenCache: { bytesMax: 256 * 1024 * 1024, minRemainingSeconds: 300 },
+      tokenCache: {
+        bytesMax: 256 * 1024 * 1024,
+        minRemainingSeconds: 300,
+        refreshAheadSeconds: 1200,
+      },
     })
   })
 })
@@ -99,7 +103,11 @@ describe('a configuration that says everything', () => {
       handOut: true,
     })
     expect(config.ledger.sqliteFile).toBe('/var/lib/countersign/ledger.db')
-    expect(config.tokenCache).toEqual({ bytesMax: 64 * 1024 * 1024, minRemainingSeconds: 600 })
+    expect(config.tokenCache).toEqual({
+      bytesMax: 64 * 1024 * 1024,
+      minRemainingSeconds: 600,
+      refreshAheadSeconds: 900,
+    })
   })
 
   test('has its tenants from a file, comments and line ends left out', async () => {
