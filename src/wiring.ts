@@ -13,6 +13,7 @@ import { createApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import type { Application } from './issuance/application.ts'
 import { createCredentials, type Credentials } from './issuance/credentials.ts'
+import { createInternalAssertions } from './issuance/internal-assertions.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
@@ -145,6 +146,10 @@ export async function createService(options: WiringOptions): Promise<Service> {
     signer,
     tokenEndpoint,
     cache,
+    assertions: createInternalAssertions({
+      clock,
+      youngSeconds: config.tokenCache.assertionReuseSeconds,
+    }),
     ledger,
     proofs,
     turnedAway,

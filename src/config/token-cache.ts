@@ -16,6 +16,11 @@ const settings = z.strictObject({
     .describe(
       `What a token in use has left when it is refreshed: more than minRemainingSeconds. Absent: ${moreThanMinimumSeconds} more.`,
     ),
+  assertionReuseSeconds: wholeNumber(0, 240)
+    .default(60)
+    .describe(
+      'For how long one signature serves more scopes of its application and tenant; 0: never.',
+    ),
 })
 
 export const tokenCacheForm = settings
@@ -37,10 +42,11 @@ export function checkTokenCache(part: YamlPart): void {
 }
 
 export function tokenCacheFrom(form: TokenCacheForm): TokenCacheConfig {
-  const { maxMegabytes, minRemainingSeconds, refreshAheadSeconds } = form
+  const { maxMegabytes, minRemainingSeconds, refreshAheadSeconds, assertionReuseSeconds } = form
   return {
     bytesMax: maxMegabytes * 1024 * 1024,
     minRemainingSeconds,
     refreshAheadSeconds: refreshAheadSeconds ?? minRemainingSeconds + moreThanMinimumSeconds,
+    assertionReuseSeconds,
   }
 }

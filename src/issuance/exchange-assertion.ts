@@ -18,9 +18,9 @@ import type { SignedAssertion } from './sign-assertion.ts'
 const exchangeTimeoutMs = 10_000
 
 /**
- * Exchanges a signed assertion for a token: its signature is written before anything is sent, and how
- * it ended before anybody is told.
+ * Exchanges a signed assertion for a token. How that ended is written before anybody is told.
  *
+ * @param signed Its signature is written already, by whoever signed it.
  * @throws TokenEndpointError | LedgerError
  */
 export async function exchangeAssertion(
@@ -39,7 +39,6 @@ export async function exchangeAssertion(
     tenant: admitted.tenant,
     scope,
   })
-  await deps.ledger.append([signed.made])
   const sentAtMs = deps.clock.nowMs()
   const sentAtMonotonicMs = Math.floor(deps.clock.monotonicMs())
   let token: AccessToken

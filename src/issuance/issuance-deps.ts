@@ -9,6 +9,7 @@ import type { TokenCache } from '../token-cache/token-cache.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
 import type { Application } from './application.ts'
 import type { Credentials, SigningCredential } from './credentials.ts'
+import type { InternalAssertions } from './internal-assertions.ts'
 import type { IssuanceEvents } from './issuance-events.ts'
 import type { SignatureProofs } from './signature-proofs.ts'
 import type { TurnedAway } from './turned-away.ts'
@@ -27,6 +28,7 @@ export interface IssuanceDeps {
   readonly signer: Signer
   readonly tokenEndpoint: TokenEndpoint
   readonly cache: TokenCache
+  readonly assertions: InternalAssertions
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway

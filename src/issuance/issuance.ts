@@ -7,11 +7,11 @@ import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, PolicyRefusal } from '../policy/decision.ts'
 import { SignerError } from '../signer/signer.ts'
-import { type CachedToken, remainingSeconds, TokenCacheError } from '../token-cache/token-cache.ts'
+import { remainingSeconds, TokenCacheError } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
-import { exchangeAssertion } from './exchange-assertion.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { obtainToken } from './obtain-token.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
 
@@ -74,7 +74,7 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
       deps.cache.obtain(
         wish,
         admitted.credential.key.keyId,
-        () => obtainToken(admitted, request.ask, deps),
+        () => obtainToken(admitted, request.ask.scope, deps),
         { timeoutMs: waitMs, gone: request.gone() },
       ),
     ))
@@ -106,20 +106,6 @@ const tokenKeyFor = (
   isolation: null,
 })
 
-/** Leads a flight: its signature and its exchange are this attempt's. */
-async function obtainToken(
-  admitted: AdmittedAttempt,
-  ask: TokenAsk,
-  deps: IssuanceDeps,
-): Promise<CachedToken> {
-  const signed = await signAssertion(
-    admitted,
-    { purpose: 'exchange', lifetimeSeconds: assertionLifetimeDefaultSeconds },
-    deps,
-  )
-  return exchangeAssertion(signed, admitted, ask.scope, deps)
-}
-
 /**
  * A fresh client assertion, never one that the service uses itself and never the same one twice.
  *
@@ -135,7 +121,7 @@ export async function issueAssertion(
   if (!admission.ok) return admission
   const { admitted, lifetimeSeconds } = admission
   const signed = await recordingFailure(admitted, deps, () =>
-    signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds }, deps),
+    signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds, attempt: 'begins' }, deps),
   )
   const nowMs = deps.clock.nowMs()
   await deps.ledger.append([

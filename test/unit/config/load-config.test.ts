@@ -67,6 +67,7 @@ describe('a configuration that says little', () => {
         bytesMax: 256 * 1024 * 1024,
         minRemainingSeconds: 300,
         refreshAheadSeconds: 1200,
+        assertionReuseSeconds: 60,
       },
     })
   })
@@ -107,6 +108,7 @@ describe('a configuration that says everything', () => {
       bytesMax: 64 * 1024 * 1024,
       minRemainingSeconds: 600,
       refreshAheadSeconds: 900,
+      assertionReuseSeconds: 0,
     })
   })
 
