@@ -23,7 +23,10 @@ export function tokenRoute(deps: IssuanceDeps): RequestHandler {
   return attemptRoute(async (request, attempt, gone) => {
     const ask = tokenAskFrom(await readJsonBody(request, tokenRequestSchema))
     const callerToken = bearerTokenOf(request)
-    const outcome = await issueToken({ attempt, callerToken, ask, gone }, deps)
+    const outcome = await issueToken(
+      { attempt, callerToken, ask, claims: { isCapable: false }, gone },
+      deps,
+    )
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, {
       access_token: outcome.token.reveal(),

@@ -10,6 +10,7 @@ import {
 import { sha256Base64url } from '../base/sha256.ts'
 import type { ExchangeFailed, ExchangeSucceeded } from '../ledger/entry.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
+import type { TokenKey } from '../token-cache/token-key.ts'
 import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
@@ -26,7 +27,7 @@ const exchangeTimeoutMs = 10_000
 export async function exchangeAssertion(
   signed: SignedAssertion,
   admitted: AdmittedAttempt,
-  scope: Scope,
+  { scope, life }: Pick<TokenKey, 'scope' | 'life'>,
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
   const exchangeId = newExchangeId()
@@ -48,6 +49,7 @@ export async function exchangeAssertion(
       tenantId: admitted.tenant,
       clientId: admitted.application.clientId,
       scope,
+      life,
       assertion: signed.compact,
       timeoutMs: exchangeTimeoutMs,
     })
@@ -111,5 +113,6 @@ const cachedTokenFrom = (token: AccessToken, obtained: Obtained): CachedToken =>
   ...obtained,
   expiresAtSeconds: obtained.obtainedAtSeconds + token.expiresInSeconds,
   expiresAtMonotonicMs: obtained.obtainedAtMonotonicMs + token.expiresInSeconds * 1000,
+  ...(token.refreshInSeconds === undefined ? {} : { refreshInSeconds: token.refreshInSeconds }),
   sha256: sha256Base64url(token.value.reveal()),
 })

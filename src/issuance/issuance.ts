@@ -1,19 +1,20 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
-import type { AttemptId, GrantName } from '../base/ids.ts'
+import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
+import type { TokenLife } from '../base/token-life.ts'
 import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
 import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
-import type { Ask, PolicyRefusal } from '../policy/decision.ts'
+import type { Ask, Decision, PolicyRefusal } from '../policy/decision.ts'
 import { SignerError } from '../signer/signer.ts'
 import { remainingSeconds, TokenCacheError } from '../token-cache/token-cache.ts'
-import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { obtainToken } from './obtain-token.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
+import { tokenKeyFor } from './token-key-for.ts'
 
 export type TokenAsk = Extract<Ask, { want: 'token' }>
 export type AssertionAsk = Extract<Ask, { want: 'assertion' }>
@@ -26,7 +27,16 @@ export interface IssuanceRequest<A extends Ask = Ask> {
   readonly ask: A
 }
 
+/** What a caller says about the token beside what it is for (continuous access evaluation). */
+export interface TokenClaims {
+  /** Whoever uses the token can handle being refused before its end, so it may live for a day. */
+  readonly isCapable: boolean
+  /** A resource took offence at older tokens; absent: it did not. */
+  readonly obtainedAfterSeconds?: number
+}
+
 export interface TokenRequest extends IssuanceRequest<TokenAsk> {
+  readonly claims: TokenClaims
   /** Of a signal that is aborted when nobody is there any more; asked only where others are waited for. */
   readonly gone: () => AbortSignal
 }
@@ -63,8 +73,11 @@ const waitMs = 25_000
 export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
   const admission = await admit(request, deps)
   if (!admission.ok) return admission
-  const { admitted, grant } = admission
-  const wish = { key: tokenKeyFor(request.ask, deps), grant }
+  const { decision } = admission
+  const { isCapable, ...after } = request.claims
+  const key = tokenKeyFor(deps.cloud, request.ask, decision, isCapable)
+  const admitted = withLife(admission.admitted, key.life)
+  const wish = { key, grant: decision.grant, ...after }
 
   const cached = deps.cache.get(wish)
   deps.events.cacheAsked(cached === undefined ? 'miss' : 'hit')
@@ -74,7 +87,7 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
       deps.cache.obtain(
         wish,
         admitted.credential.key.keyId,
-        () => obtainToken(admitted, request.ask.scope, deps),
+        () => obtainToken(admitted, key, deps),
         { timeoutMs: waitMs, gone: request.gone() },
       ),
     ))
@@ -94,17 +107,11 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
   return { ok: true, token: token.value, expiresInSeconds }
 }
 
-const tokenKeyFor = (
-  { application, tenant, scope }: TokenAsk,
-  { cloud }: IssuanceDeps,
-): TokenKey => ({
-  cloud,
-  application,
-  tenant,
-  scope,
-  life: 'ordinary',
-  isolation: null,
-})
+/** What cannot be recalled is said wherever the decision is. */
+const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAttempt =>
+  life === 'ordinary'
+    ? admitted
+    : { ...admitted, onRecord: { ...admitted.onRecord, longLived: true } }
 
 /**
  * A fresh client assertion, never one that the service uses itself and never the same one twice.
@@ -119,7 +126,8 @@ export async function issueAssertion(
 ): Promise<AssertionOutcome> {
   const admission = await admit(request, deps)
   if (!admission.ok) return admission
-  const { admitted, lifetimeSeconds } = admission
+  const { admitted, decision } = admission
+  const lifetimeSeconds = decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds
   const signed = await recordingFailure(admitted, deps, () =>
     signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds, attempt: 'begins' }, deps),
   )
@@ -149,9 +157,7 @@ type Admission =
   | {
       readonly ok: true
       readonly admitted: AdmittedAttempt
-      readonly grant: GrantName
-      /** Of an assertion to hand out. */
-      readonly lifetimeSeconds: number
+      readonly decision: Extract<Decision, { ok: true }>
     }
   | Refused
 
@@ -180,8 +186,7 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
   return {
     ok: true,
     admitted: { attempt, application, tenant: ask.tenant, credential, onRecord },
-    grant: decision.grant,
-    lifetimeSeconds: decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds,
+    decision,
   }
 }
 

@@ -1,6 +1,6 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
-import type { Scope } from '../base/ids.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
+import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
 import type { InternalAssertion } from './internal-assertions.ts'
@@ -20,7 +20,7 @@ import {
  */
 export async function obtainToken(
   admitted: AdmittedAttempt,
-  scope: Scope,
+  key: TokenKey,
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
   const assertion = await deps.assertions.obtain(admitted, () =>
@@ -31,12 +31,12 @@ export async function obtainToken(
     await deps.ledger.append([grantedEntry(admitted, deps.clock.nowMs())])
   }
   try {
-    return await exchangeAssertion(assertion.signed, admitted, scope, deps)
+    return await exchangeAssertion(assertion.signed, admitted, key, deps)
   } catch (error) {
     if (!blamesSharing(error, assertion)) throw error
     deps.assertions.forget(assertion)
     const own = await signForExchange(admitted, 'is-under-way', deps)
-    return exchangeAssertion(own, admitted, scope, deps)
+    return exchangeAssertion(own, admitted, key, deps)
   }
 }
 

@@ -51,6 +51,8 @@ export interface DecisionOnRecord {
   readonly tenant: string
   /** Of a token; absent when an assertion is wanted, because an assertion is not confined to a scope. */
   readonly scope?: string
+  /** A token of a day was asked for, which nobody can recall; absent: an ordinary one. */
+  readonly longLived?: true
 }
 
 /** The attempt that will act: written with the first act, in one commit. */
