@@ -2,6 +2,7 @@ import { constants, hash, sign } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { decodeJwt } from 'jose'
 import { Agent } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -110,11 +111,16 @@ const exchange = (ask: Ask = {}, at: TokenEndpoint = endpoint) =>
 
 /** What answers every exchange with this. */
 async function answeringEntra(answer: object) {
-  const server = createServer((_, response) => {
-    response.setHeader('content-type', 'application/json').end(JSON.stringify(answer))
+  const forms: URLSearchParams[] = []
+  const server = createServer((request, response) => {
+    void text(request).then((form) => {
+      forms.push(new URLSearchParams(form))
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(answer))
+    })
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return {
+    forms,
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections()
@@ -163,6 +169,22 @@ describe('Entra token endpoint', () => {
     expect(decodeJwt(token.value.reveal())).toMatchObject({ xms_cc: ['cp1'] })
     expect(token.expiresInSeconds).toBeGreaterThanOrEqual(20 * 3600)
     expect(token.refreshInSeconds).toBe(Math.floor(token.expiresInSeconds / 2))
+  })
+
+  test('says so with claims of its own, and otherwise says nothing', async () => {
+    await using answering = await answeringEntra({
+      access_token: 'token',
+      token_type: 'Bearer',
+      expires_in: 3599,
+    })
+    const at = createEntraTokenEndpoint(answering.origin, agent)
+    await exchange({ life: 'long-lived' }, at)
+    await exchange({}, at)
+
+    expect(answering.forms.map((form) => form.get('claims'))).toEqual([
+      '{"access_token":{"xms_cc":{"values":["cp1"]}}}',
+      null,
+    ])
   })
 
   test('asks for an ordinary token otherwise, and says of no time to ask again', async () => {
