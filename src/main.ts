@@ -3,6 +3,7 @@ import tls from 'node:tls'
 import type { Logger } from 'pino'
 import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
 import type { Clock } from './base/clock.ts'
+import { withDeadline } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
@@ -24,6 +25,7 @@ export interface ServeOptions {
 const drainDeadlineMs = 25_000
 const proofsEveryMs = 15_000
 const turnedAwayEveryMs = 10_000
+const refreshesEveryMs = 1000
 /** Waits between attempts to prove the certificates: doubles up to this. */
 const provingWaitMaxMs = 30_000
 
@@ -139,7 +141,7 @@ function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
 }
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
-  const { proofs, turnedAway } = service
+  const { proofs, turnedAway, refresher } = service
   const report = (task: string) => (error: unknown) => {
     logger.error({ err: error, task }, 'a background task failed; it will run again')
   }
@@ -149,6 +151,15 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       turnedAwayEveryMs,
       () => turnedAway.roll('ended-minutes'),
       report('turned-away'),
+    ),
+    startBackgroundTask(
+      refreshesEveryMs,
+      () => {
+        // It goes on by itself: one that hangs does not keep others from their turn.
+        refresher.start()
+        return Promise.resolve()
+      },
+      report('refreshes'),
     ),
   ]
 }
@@ -162,7 +173,11 @@ async function drain(
 ): Promise<void> {
   logger.info('stopping')
   service.stopping()
+  const refreshed = withDeadline(drainDeadlineMs, () => service.refresher.stop()).catch(() => {
+    logger.warn('refreshes are left under way')
+  })
   await listener.drain(drainDeadlineMs)
+  await refreshed
   await Promise.all(tasks.map((task) => task.stop()))
   await service.turnedAway.roll('every')
   await service.proofs.publish()

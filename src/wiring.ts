@@ -15,12 +15,13 @@ import type { Application } from './issuance/application.ts'
 import { createCredentials, type Credentials } from './issuance/credentials.ts'
 import { createInternalAssertions } from './issuance/internal-assertions.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
+import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-tokens.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
-import { decide, type Policy } from './policy/policy.ts'
+import { decide, type Policy, stillGiven } from './policy/policy.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
 import { createMetrics } from './telemetry/metrics.ts'
@@ -35,6 +36,7 @@ export interface Service {
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
+  readonly refresher: TokenRefresher
   /** From now on `/readyz` says no. */
   stopping(): void
   /** Closes connections to the world; after the ledger. */
@@ -138,6 +140,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     cloud: cloudOf(config),
     callers,
     decide: (caller, ask) => decide(policy, caller, ask, clock.nowSeconds(), budget),
+    stillGiven: (grant, ask) => stillGiven(policy, grant, ask, clock.nowSeconds()),
     applications: new Map(applications.map((application) => [application.name, application])),
     sharedAudienceIssuers: new Set(
       config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
@@ -171,6 +174,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     ledger,
     proofs,
     turnedAway,
+    refresher: createTokenRefresher(issuance),
     stopping: () => {
       isStopping = true
     },

@@ -108,7 +108,7 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
 }
 
 /** What cannot be recalled is said wherever the decision is. */
-const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAttempt =>
+export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAttempt =>
   life === 'ordinary'
     ? admitted
     : { ...admitted, onRecord: { ...admitted.onRecord, longLived: true } }
@@ -207,7 +207,7 @@ const callerOnRecord = (caller: Caller, deps: IssuanceDeps): CallerOnRecord => (
   ...(deps.sharedAudienceIssuers.has(caller.issuer) ? { sharedAudience: true } : {}),
 })
 
-const decisionOnRecord = (
+export const decisionOnRecord = (
   attempt: AttemptId,
   caller: CallerOnRecord,
   grant: string,
@@ -268,7 +268,7 @@ async function refuse(
 }
 
 /** Every granted attempt ends in the ledger, those that got nothing too. */
-async function recordingFailure<T>(
+export async function recordingFailure<T>(
   admitted: AdmittedAttempt,
   deps: IssuanceDeps,
   act: () => Promise<T>,

@@ -33,6 +33,16 @@ export function createIssuanceTelemetry(deps: {
     cacheAsked: (outcome) => {
       ;(outcome === 'hit' ? hits : misses).inc()
     },
+    tokenRefreshed: () => {
+      metrics.refreshes.labels('refreshed').inc()
+    },
+    refreshLeft: () => {
+      metrics.refreshes.labels('left').inc()
+    },
+    refreshFailed: (attempt, code, cause) => {
+      metrics.refreshes.labels('failed').inc()
+      if (mayLogFailure(code)) logger.warn({ attempt, code, err: cause }, 'refresh failed')
+    },
     tokenEvicted: () => {
       metrics.cacheEvictions.inc()
     },

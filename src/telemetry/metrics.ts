@@ -7,6 +7,7 @@ export interface Metrics {
   readonly assertionsIssued: Counter
   readonly cacheLookups: Counter<'outcome'>
   readonly cacheEvictions: Counter
+  readonly refreshes: Counter<'outcome'>
   readonly refusals: Counter<'reason'>
   readonly failures: Counter<'code'>
   readonly signatures: Counter<'purpose'>
@@ -80,6 +81,12 @@ export function createMetrics(gauges: {
     cacheEvictions: new Counter({
       name: 'countersign_token_cache_evictions_total',
       help: 'Cached tokens that had to make room.',
+      registers,
+    }),
+    refreshes: new Counter({
+      name: 'countersign_token_refreshes_total',
+      help: 'Cached tokens in use that were due for a refresh, by outcome.',
+      labelNames: ['outcome'],
       registers,
     }),
     refusals: new Counter({
