@@ -25,7 +25,7 @@ export interface ServeOptions {
 const drainDeadlineMs = 25_000
 const proofsEveryMs = 15_000
 const turnedAwayEveryMs = 10_000
-const refreshesEveryMs = 1000
+const refreshesEveryMs = 500
 /** Waits between attempts to prove the certificates: doubles up to this. */
 const provingWaitMaxMs = 30_000
 
