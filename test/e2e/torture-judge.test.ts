@@ -33,7 +33,7 @@ const ofKind = (kind: Entry['kind']) => sound.entries.filter((entry) => entry.ki
 
 const changing = (kind: Entry['kind'], changes: object): Partial<Evidence> => ({
   entries: sound.entries.map((entry) =>
-    entry.kind === kind ? ({ ...entry, ...changes } as Entry) : entry,
+    entry.kind === kind ? { ...entry, ...changes } : entry,
   ),
 })
 
