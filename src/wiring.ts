@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Agent } from 'undici'
 import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
+import { type ClockWatch, createClockWatch } from './base/clock-watch.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
 import { type Cloud, parseCloud } from './base/ids.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
@@ -9,7 +10,7 @@ import type { IssuerSettings } from './caller/issuer-settings.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
 import type { Config, IssuerConfig } from './config/config.ts'
-import { createApp } from './http/app.ts'
+import { createApp, createMachinesApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import type { Application } from './issuance/application.ts'
 import { createCredentials, type Credentials } from './issuance/credentials.ts'
@@ -32,11 +33,14 @@ import { createVaultAccess } from './vault-access/vault-access.ts'
 /** The parts that the life of the process is about; everything else is inside them. */
 export interface Service {
   readonly app: ReturnType<typeof createApp>
+  /** For the listener of machines, where there is one. */
+  readonly machinesApp: ReturnType<typeof createMachinesApp>
   readonly credentials: Credentials
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
   readonly refresher: TokenRefresher
+  readonly clockWatch: ClockWatch
   /** From now on `/readyz` says no. */
   stopping(): void
   /** Closes connections to the world; after the ledger. */
@@ -133,6 +137,10 @@ export async function createService(options: WiringOptions): Promise<Service> {
     certificateEnds: () => credentials.ends,
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
+  const clockWatch = createClockWatch(clock, (jumpMs) => {
+    metrics.clockJumps.inc()
+    logger.error({ jumpMs }, 'the clock of the machine was set, or the machine slept')
+  })
 
   const budget = createMemoryGrantBudget(clock)
   const issuance: IssuanceDeps = {
@@ -158,23 +166,25 @@ export async function createService(options: WiringOptions): Promise<Service> {
     turnedAway,
     events,
   }
-  const app = createApp({
+  const told = {
     issuance,
     readiness,
     metrics: async () => ({
       contentType: metrics.registry.contentType,
       text: await metrics.registry.metrics(),
     }),
-    contract,
-  })
+  }
+  const machines = config.machines.at === 'callers-listener' ? 'here' : 'elsewhere'
 
   return {
-    app,
+    app: createApp({ ...told, contract, machines }),
+    machinesApp: createMachinesApp(told),
     credentials,
     ledger,
     proofs,
     turnedAway,
     refresher: createTokenRefresher(issuance),
+    clockWatch,
     stopping: () => {
       isStopping = true
     },

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { entriesOf, flag, namedMapOf, parsed, text } from '../base/forms.ts'
+import { entriesOf, flag, namedMapOf, parsed, text } from '../yaml/forms.ts'
 import { parseCertificateName } from '../base/ids.ts'
 import { isLoopback } from '../base/loopback.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import { parseHttpsOrigin } from './cloud.ts'
 import type { CertificateConfig, CloudConfig } from './config.ts'
 

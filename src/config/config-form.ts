@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { oneOf, parsed, text } from '../base/forms.ts'
+import { oneOf, parsed, text } from '../yaml/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
@@ -7,6 +7,7 @@ import { cloudForm } from './cloud.ts'
 import { issuersForm } from './issuer-forms.ts'
 import { listenForm } from './listen.ts'
 import { tokenCacheForm } from './token-cache.ts'
+import { machinesForm } from './machines.ts'
 
 /** `countersign.yaml` as an operator may write it: the source of the JSON Schema and of every default. */
 export const configForm = z.strictObject({
@@ -16,6 +17,7 @@ export const configForm = z.strictObject({
     '^https?://',
   ).describe('Origin under which callers reach the service: the audience of their tokens.'),
   listen: listenForm,
+  machines: machinesForm,
   cloud: cloudForm,
   credential: oneOf(['managed-identity', 'workload-identity', 'azure-cli'])
     .default('managed-identity')

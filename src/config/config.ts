@@ -17,6 +17,7 @@ export interface Config {
   /** Origin under which callers reach the service: no slash at its end, never taken from a request. */
   readonly publicUrl: string
   readonly listen: ListenConfig
+  readonly machines: MachinesConfig
   readonly cloud: CloudConfig
   readonly credential: CredentialKind
   readonly trust: TrustConfig
@@ -33,6 +34,8 @@ export interface ListenConfig {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
+  /** At one time; further ones are cut. */
+  readonly connectionsMax: number
   readonly transport: ListenTransport
 }
 
@@ -46,6 +49,17 @@ export type ListenTransport =
       /** IP addresses or CIDR ranges; at least one. */
       readonly addresses: readonly string[]
     }
+
+/**
+ * Where probes and scrapers are told what is nobody else's business: counters by reason, states of the
+ * vault and Entra.
+ */
+export type MachinesConfig =
+  /** Plain http. */
+  | { readonly at: 'own-listener'; readonly listen: ListenConfig }
+  /** Nobody but this machine connects there. */
+  | { readonly at: 'callers-listener' }
+  | { readonly at: 'nowhere' }
 
 export interface CloudConfig {
   readonly name: 'public' | 'usgov' | 'china' | 'custom'

@@ -4,8 +4,8 @@ import { frozen } from '../base/frozen.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { TenantId } from '../base/ids.ts'
 import { readTextFile } from '../base/text-file.ts'
-import { isMap } from '../base/yaml-document.ts'
-import { readYaml, type Nouns, type YamlPart } from '../base/yaml-part.ts'
+import { isMap } from '../yaml/yaml-document.ts'
+import { readYaml, type Nouns, type YamlPart } from '../yaml/yaml-part.ts'
 import { applicationsFrom, checkApplications, type TenantsFromFiles } from './applications.ts'
 import { certificatesFrom, checkCertificates } from './certificates.ts'
 import { cloudFrom } from './cloud.ts'
@@ -13,6 +13,7 @@ import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
 import { checkIssuers, issuersFrom } from './issuers.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
+import { checkMachines, machinesFrom } from './machines.ts'
 import { outlineOf, type ConfigOutline } from './config-outline.ts'
 import { checkPemFiles, type PemFiles } from './pem-files.ts'
 import { parseTenantsFile } from './tenants-file.ts'
@@ -82,6 +83,7 @@ function checkTogether(root: YamlPart): void {
       .map(([name]) => name),
   )
   checkListen(root.at('listen'))
+  checkMachines(root.at('listen'), root.at('machines'))
   checkCredential(root)
   checkCertificates(root.at('certificates'), cloud)
   checkApplications(root.at('applications'), certificates)
@@ -125,9 +127,11 @@ async function readTenantsFiles(
 
 function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles): Config {
   const { publicUrl, credential, ledger, tokenCache } = form
+  const listen = listenFrom(form.listen, folder)
   return {
     publicUrl,
-    listen: listenFrom(form.listen, folder),
+    listen,
+    machines: machinesFrom(form.machines, listen),
     cloud: cloudFrom(form.cloud),
     credential,
     trust: { caFiles: form.trust.caFiles.map((file) => resolve(folder, file)) },
@@ -145,6 +149,7 @@ const byName = (a: { readonly name: string }, b: { readonly name: string }) =>
 
 const nounOfSection: ReadonlyMap<string | number, string> = new Map([
   ['listen', 'listen'],
+  ['machines', 'machines'],
   ['cloud', 'cloud'],
   ['trust', 'trust'],
   ['ledger', 'ledger'],

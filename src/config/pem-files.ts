@@ -1,7 +1,7 @@
 import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { isAbsolute, join } from 'node:path'
 import { readTextFile } from '../base/text-file.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 
 /**
  * `must-be-here` is for the machine that serves: a file that cannot be read is an error. Elsewhere,

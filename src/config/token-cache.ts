@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { wholeNumber } from '../base/forms.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import { wholeNumber } from '../yaml/forms.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { TokenCacheConfig } from './config.ts'
 
 /** Ten minutes in which refreshes begin and five to try again, of tokens that live an hour or more. */

@@ -132,7 +132,7 @@ const notGranted: Problem = {
 /** What the world did. Whatever is not one of our errors is a mistake of ours, and says nothing. */
 export function problemFromFailure(error: unknown): Problem {
   if (error instanceof RequestProblem) return problemFromRequest(error)
-  if (error instanceof CallerError) return issuerUnavailable
+  if (error instanceof CallerError) return issuerUnavailable(error)
   if (error instanceof LedgerError) return ledgerUnavailable
   if (error instanceof SignerError) return signerProblems[error.code]
   if (error instanceof TokenCacheError) return tokenUnavailable
@@ -145,13 +145,13 @@ export function problemFromFailure(error: unknown): Problem {
   }
 }
 
-const issuerUnavailable: Problem = {
+const issuerUnavailable = ({ retryAfterSeconds = 5 }: CallerError): Problem => ({
   code: 'issuer_unavailable',
   status: 503,
   title: 'The caller cannot be proven now',
   detail: "The keys of the caller token's issuer cannot be had at the moment. Try again later.",
-  retryAfterSeconds: 5,
-}
+  retryAfterSeconds,
+})
 
 const ledgerUnavailable: Problem = {
   code: 'ledger_unavailable',

@@ -1,11 +1,10 @@
-import type { RequestHandler } from 'express'
 import { z } from 'zod'
 import { parseScope } from '../base/ids.ts'
 import { issueToken, type TokenAsk } from '../issuance/issuance.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
-import { attemptRoute } from './attempt-route.ts'
+import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
 import { bearerTokenOf } from './bearer-token.ts'
 import { tokenClaimsFrom } from './claims.ts'
 import { readJsonBody } from './json-body.ts'
@@ -21,7 +20,7 @@ export const tokenRequestSchema = z.strictObject({
 })
 
 /** `POST /v1/token`: an access token for one application, tenant and scope. */
-export function tokenRoute(deps: IssuanceDeps): RequestHandler {
+export function tokenRoute(deps: IssuanceDeps): AttemptRoute {
   return attemptRoute(async (request, attempt, gone) => {
     const body = await readJsonBody(request, tokenRequestSchema)
     const [ask, claims] = [tokenAskFrom(body), tokenClaimsFrom(body.claims)]

@@ -1,3 +1,4 @@
+import { type Instant, instantNow, laterBy } from '../base/clock.ts'
 import {
   type ApplicationName,
   type AttemptId,
@@ -13,6 +14,7 @@ import type { CachedToken } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
 
 /** Entra answers well under a second; a caller's patience ends near half a minute. */
@@ -40,8 +42,7 @@ export async function exchangeAssertion(
     tenant: admitted.tenant,
     scope,
   })
-  const sentAtMs = deps.clock.nowMs()
-  const sentAtMonotonicMs = Math.floor(deps.clock.monotonicMs())
+  const sentAt = instantNow(deps.clock)
   let token: AccessToken
   try {
     token = await deps.tokenEndpoint.exchange({
@@ -56,16 +57,10 @@ export async function exchangeAssertion(
   } catch (error) {
     if (!(error instanceof TokenEndpointError)) throw error
     deps.events.exchangeFailed(error.code)
-    await deps.ledger.append([failed(facts(), error)])
-    throw error
+    return recordFailure(error, failed(facts(), error), admitted.attempt, deps)
   }
-  deps.events.exchangeMade(deps.clock.nowMs() - sentAtMs)
-  const cached = cachedTokenFrom(token, {
-    obtainedAtSeconds: Math.floor(sentAtMs / 1000),
-    obtainedAtMonotonicMs: sentAtMonotonicMs,
-    obtainedBy: admitted.attempt,
-    keyId: admitted.credential.key.keyId,
-  })
+  deps.events.exchangeMade(deps.clock.monotonicMs() - sentAt.monotonicMs)
+  const cached = cachedTokenFrom(token, sentAt, admitted)
   await deps.ledger.append([succeeded(facts(), token, cached)])
   return cached
 }
@@ -102,17 +97,17 @@ const failed = (facts: ExchangeFacts, error: TokenEndpointError): ExchangeFailed
   ...(error.traceId === undefined ? {} : { traceId: error.traceId }),
 })
 
-type Obtained = Pick<
-  CachedToken,
-  'obtainedAtSeconds' | 'obtainedAtMonotonicMs' | 'obtainedBy' | 'keyId'
->
-
-/** Its life is counted from when it was asked for, so that it is never too long. */
-const cachedTokenFrom = (token: AccessToken, obtained: Obtained): CachedToken => ({
+const cachedTokenFrom = (
+  token: AccessToken,
+  sentAt: Instant,
+  { attempt, credential }: AdmittedAttempt,
+): CachedToken => ({
   value: token.value,
-  ...obtained,
-  expiresAtSeconds: obtained.obtainedAtSeconds + token.expiresInSeconds,
-  expiresAtMonotonicMs: obtained.obtainedAtMonotonicMs + token.expiresInSeconds * 1000,
+  expiresAtSeconds: Math.floor(sentAt.ms / 1000) + token.expiresInSeconds,
+  expiry: laterBy(token.expiresInSeconds * 1000, sentAt),
+  lifetimeSeconds: token.expiresInSeconds,
   ...(token.refreshInSeconds === undefined ? {} : { refreshInSeconds: token.refreshInSeconds }),
+  obtainedBy: attempt,
+  keyId: credential.key.keyId,
   sha256: sha256Base64url(token.value.reveal()),
 })

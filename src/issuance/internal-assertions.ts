@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import { atMostMsSince, type Clock, type Instant, instantNow } from '../base/clock.ts'
 import type { ApplicationName, AttemptId, TenantId } from '../base/ids.ts'
 import type { AdmittedAttempt } from './issuance-deps.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
@@ -46,10 +46,7 @@ export interface InternalAssertions {
 /** About 2 KiB each; more than the vaults of one service sign for while any is young. */
 const heldMax = 20_000
 
-/** It has to arrive, and clocks differ: what is nearer to its end is not young, whatever its age. */
-const remainingMinSeconds = 30
-
-/** @param options.youngSeconds For how long one is used again; 0: each is used once. */
+/** @param options.youngSeconds For how long one is used again, much less than it lives; 0: each is used once. */
 export function createInternalAssertions(options: {
   readonly clock: Clock
   readonly youngSeconds: number
@@ -59,9 +56,7 @@ export function createInternalAssertions(options: {
   const held = new Map<string, Held>()
 
   const isYoung = ({ landed }: Held) =>
-    landed === undefined ||
-    (clock.monotonicMs() - landed.signedAtMs < youngSeconds * 1000 &&
-      landed.signed.expiresAtSeconds - clock.nowSeconds() >= remainingMinSeconds)
+    landed === undefined || atMostMsSince(landed.signedAt, clock) < youngSeconds * 1000
 
   const makeRoom = () => {
     for (const [text, one] of held) {
@@ -117,8 +112,7 @@ interface Held {
 }
 
 interface Landed extends InternalAssertion {
-  /** By the clock that nobody can set. */
-  readonly signedAtMs: number
+  readonly signedAt: Instant
   uses: number
 }
 
@@ -128,7 +122,7 @@ async function land(
   clock: Clock,
 ): Promise<Landed> {
   const signed = await sign()
-  return { signed, attempt, signedAtMs: clock.monotonicMs(), uses: 0 }
+  return { signed, attempt, signedAt: instantNow(clock), uses: 0 }
 }
 
 function used(landed: Landed): InternalAssertion {

@@ -1,5 +1,5 @@
 import type { IssuerName } from '../base/ids.ts'
-import type { SignatureBegun } from '../ledger/entry.ts'
+import type { Entry, SignatureBegun } from '../ledger/entry.ts'
 import type { SignerErrorCode } from '../signer/signer.ts'
 import type { TokenEndpointErrorCode } from '../token-endpoint/token-endpoint.ts'
 
@@ -30,4 +30,6 @@ export interface IssuanceEvents {
   exchangeFailed(code: TokenEndpointErrorCode): void
   /** `cause` holds what the SDKs and Entra said: for the protected log only. */
   failed(attempt: string, code: string, cause: unknown): void
+  /** The ledger did not take the entry that says how something failed; `cause` likewise. */
+  unrecorded(attempt: string, entry: Entry, cause: unknown): void
 }

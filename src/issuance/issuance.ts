@@ -1,17 +1,19 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
+import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
 import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
 import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
-import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
+import type { CallerOnRecord, DecisionOnRecord, RequestFailed } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, Decision, PolicyRefusal } from '../policy/decision.ts'
 import { SignerError } from '../signer/signer.ts'
-import { remainingSeconds, TokenCacheError } from '../token-cache/token-cache.ts'
+import { TokenCacheError } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { obtainToken } from './obtain-token.ts'
+import { recordFailure } from './record-failure.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
 import { tokenKeyFor } from './token-key-for.ts'
@@ -103,9 +105,12 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
     },
   ])
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
-  const expiresInSeconds = Math.max(0, remainingSeconds(token, deps.clock))
-  return { ok: true, token: token.value, expiresInSeconds }
+  return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
 }
+
+/** What a caller may count on. */
+const secondsLeft = (expiry: Instant, clock: Clock) =>
+  Math.max(0, Math.floor(atLeastMsUntil(expiry, clock) / 1000))
 
 /** What cannot be recalled is said wherever the decision is. */
 export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAttempt =>
@@ -131,12 +136,11 @@ export async function issueAssertion(
   const signed = await recordingFailure(admitted, deps, () =>
     signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds, attempt: 'begins' }, deps),
   )
-  const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
     signed.made,
     {
       kind: 'assertion.issued',
-      atMs: nowMs,
+      atMs: deps.clock.nowMs(),
       ...admitted.onRecord,
       signature: signed.signatureId,
       assertionSha256: sha256Base64url(signed.compact.reveal()),
@@ -147,7 +151,7 @@ export async function issueAssertion(
   return {
     ok: true,
     assertion: signed.compact,
-    expiresInSeconds: signed.expiresAtSeconds - Math.floor(nowMs / 1000),
+    expiresInSeconds: secondsLeft(signed.expiry, deps.clock),
     clientId: admitted.application.clientId,
     tokenEndpoint: deps.tokenEndpoint.urlOf(admitted.tenant),
   }
@@ -279,10 +283,13 @@ export async function recordingFailure<T>(
     // When the ledger itself failed there is nowhere to write that it did.
     if (error instanceof LedgerError) throw error
     const code = failureCode(error)
-    await deps.ledger.append([
-      { kind: 'request.failed', atMs: deps.clock.nowMs(), ...admitted.onRecord, code },
-    ])
-    throw error
+    const entry: RequestFailed = {
+      kind: 'request.failed',
+      atMs: deps.clock.nowMs(),
+      ...admitted.onRecord,
+      code,
+    }
+    return recordFailure(error, entry, admitted.attempt, deps)
   }
 }
 

@@ -4,12 +4,19 @@ import {
   compactAssertion,
   type UnsignedAssertion,
 } from '../assertion/client-assertion.ts'
-import { newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
+import { type Instant, instantNow, laterBy } from '../base/clock.ts'
+import { type AttemptId, newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import type { RequestGranted, SignatureBegun, SignatureMade } from '../ledger/entry.ts'
+import type {
+  RequestGranted,
+  SignatureBegun,
+  SignatureFailed,
+  SignatureMade,
+} from '../ledger/entry.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
 
 /** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
 const signTimeoutMs = 10_000
@@ -25,7 +32,10 @@ export interface SignOrder {
 export interface SignedAssertion {
   readonly signatureId: SignatureId
   readonly compact: Secret<string>
+  /** `exp`. */
   readonly expiresAtSeconds: number
+  /** The same end, as it may be counted on. */
+  readonly expiry: Instant
   /** Not written yet: it goes into the commit before whatever comes of the assertion next. */
   readonly made: SignatureMade
 }
@@ -41,7 +51,8 @@ export async function signAssertion(
   order: SignOrder,
   deps: IssuanceDeps,
 ): Promise<SignedAssertion> {
-  const unsigned = unsignedAssertion(admitted, order, deps)
+  const builtAt = instantNow(deps.clock)
+  const unsigned = unsignedAssertion(admitted, order, builtAt, deps)
   const signatureId = newSignatureId()
   const nonce = randomBytes(16).toString('base64url')
   const { key } = admitted.credential
@@ -51,9 +62,9 @@ export async function signAssertion(
     begun(admitted, order, unsigned, signatureId, nonce, nowMs),
   ])
 
-  const startedMs = deps.clock.nowMs()
+  const startedMs = deps.clock.monotonicMs()
   const { algorithm, signingInput } = unsigned
-  const signature = await recordingSignerFailure(signatureId, deps, () =>
+  const signature = await recordingSignerFailure(signatureId, admitted.attempt, deps, () =>
     deps.signer.sign({
       key,
       algorithm,
@@ -63,13 +74,14 @@ export async function signAssertion(
       timeoutMs: signTimeoutMs,
     }),
   )
-  deps.events.signatureMade(order.purpose, deps.clock.nowMs() - startedMs)
-  const { expiresAtSeconds } = unsigned
-  deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiresAtSeconds })
+  deps.events.signatureMade(order.purpose, deps.clock.monotonicMs() - startedMs)
+  const expiry = laterBy(order.lifetimeSeconds * 1000, builtAt)
+  deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiry })
   return {
     signatureId,
     compact: compactAssertion(unsigned, signature.value),
-    expiresAtSeconds,
+    expiresAtSeconds: unsigned.expiresAtSeconds,
+    expiry,
     made: madeEntry(signatureId, signature, deps.clock.nowMs()),
   }
 }
@@ -83,13 +95,14 @@ export const grantedEntry = ({ onRecord }: AdmittedAttempt, nowMs: number): Requ
 function unsignedAssertion(
   admitted: AdmittedAttempt,
   order: SignOrder,
+  builtAt: Instant,
   deps: IssuanceDeps,
 ): UnsignedAssertion {
   return buildClientAssertion(admitted.credential.header, {
     clientId: admitted.application.clientId,
     audience: deps.tokenEndpoint.urlOf(admitted.tenant),
     jwtId: newJwtId(),
-    nowSeconds: deps.clock.nowSeconds(),
+    nowSeconds: Math.floor(builtAt.ms / 1000),
     lifetimeSeconds: order.lifetimeSeconds,
   })
 }
@@ -120,6 +133,7 @@ function begun(
 
 async function recordingSignerFailure(
   signatureId: SignatureId,
+  attempt: AttemptId,
   deps: IssuanceDeps,
   sign: () => Promise<Signature>,
 ): Promise<Signature> {
@@ -129,17 +143,15 @@ async function recordingSignerFailure(
     if (!(error instanceof SignerError)) throw error
     const { code, applied, vaultRequestId } = error
     deps.events.signatureFailed(code)
-    await deps.ledger.append([
-      {
-        kind: 'signature.failed',
-        atMs: deps.clock.nowMs(),
-        signature: signatureId,
-        code,
-        applied,
-        ...(vaultRequestId === undefined ? {} : { vaultRequestId }),
-      },
-    ])
-    throw error
+    const entry: SignatureFailed = {
+      kind: 'signature.failed',
+      atMs: deps.clock.nowMs(),
+      signature: signatureId,
+      code,
+      applied,
+      ...(vaultRequestId === undefined ? {} : { vaultRequestId }),
+    }
+    return recordFailure(error, entry, attempt, deps)
   }
 }
 

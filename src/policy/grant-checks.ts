@@ -1,7 +1,7 @@
-import { adviseOnClaims } from '../base/claim-advice.ts'
-import { scopeForm } from '../base/forms.ts'
+import { adviseOnClaims } from '../yaml/claim-advice.ts'
+import { scopeForm } from '../yaml/forms.ts'
 import type { Scope, TenantId } from '../base/ids.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import { anyListed, grantForm, permissionForm } from './grant-form.ts'
 
 /**
@@ -30,13 +30,14 @@ export interface KnownIssuer {
 
 /** The same, ready for looking up. */
 export interface Known {
-  readonly applications: ReadonlyMap<string, Application>
+  readonly applications: ReadonlyMap<string, ApplicationBounds>
   readonly issuerKinds: ReadonlyMap<string, string | undefined>
   /** Resources that are the service itself, as {@link resourceOf} writes them. */
   readonly ourselves: ReadonlySet<string>
 }
 
-export interface Application {
+/** What a grant can have of an application. */
+export interface ApplicationBounds {
   readonly tenants: ReadonlySet<TenantId> | undefined
   readonly handOut: boolean | undefined
 }

@@ -9,7 +9,7 @@ import {
   scopeForm,
   tenantIdForm,
   wholeNumber,
-} from '../base/forms.ts'
+} from '../yaml/forms.ts'
 import { parseApplicationName, parseGrantName, parseIssuerName } from '../base/ids.ts'
 
 /** In place of a tenant: every tenant that the application lists, now and later. */

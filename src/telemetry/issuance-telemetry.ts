@@ -79,15 +79,19 @@ export function createIssuanceTelemetry(deps: {
       metrics.failures.labels(code).inc()
       if (mayLogFailure(code)) logger.error({ attempt, code, err: cause }, 'failed')
     },
+    // By kind: thousands that fail because the ledger does must not hide what failed before it.
+    unrecorded: (attempt, entry, cause) => {
+      if (mayLogFailure(entry.kind)) logger.error({ attempt, entry, err: cause }, 'not recorded')
+    },
   }
 }
 
-/** Allows so many lines per reason in each minute of the clock. */
+/** Allows so many lines per reason in each minute, whatever the wall clock shows. */
 function sampler(clock: Clock, linesPerMinute: number): (reason: string) => boolean {
   let minute = 0
   let lines = new Map<string, number>()
   return (reason) => {
-    const now = Math.floor(clock.nowMs() / 60_000)
+    const now = Math.floor(clock.monotonicMs() / 60_000)
     if (now !== minute) {
       minute = now
       lines = new Map()

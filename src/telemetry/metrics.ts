@@ -15,6 +15,7 @@ export interface Metrics {
   readonly signSeconds: Histogram
   readonly exchanges: Counter<'outcome'>
   readonly exchangeSeconds: Histogram
+  readonly clockJumps: Counter
 }
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -129,6 +130,11 @@ export function createMetrics(gauges: {
       name: 'countersign_exchange_seconds',
       help: 'Time the token endpoint took, in seconds.',
       buckets: secondsBuckets,
+      registers,
+    }),
+    clockJumps: new Counter({
+      name: 'countersign_clock_jumps_total',
+      help: 'Times that the wall clock was set by seconds or more, or the machine slept.',
       registers,
     }),
   }

@@ -1,15 +1,20 @@
 import { hash, randomUUID } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../base/clock.ts'
+import { atLeastMsUntil, type Clock } from '../base/clock.ts'
 import type { GrantName } from '../base/ids.ts'
 import { waitFor } from './patience.ts'
-import { pauseAfterMs, refreshAtMs, type RefreshRules, servedUntilMs } from './refresh-time.ts'
+import {
+  obtainedAtMs,
+  pauseAfterMs,
+  refreshAtMs,
+  type RefreshRules,
+  servedUntilMs,
+} from './refresh-time.ts'
 import {
   type CachedToken,
   type DueToken,
   type HeldToken,
   type Patience,
-  remainingSeconds,
   type TokenCache,
   type TokenWish,
 } from './token-cache.ts'
@@ -227,15 +232,16 @@ class MemoryTokenCache implements TokenCache {
 
   /** Nothing that was obtained earlier; nor what ends sooner, unless the other one is not good any more. */
   #isBetter(token: CachedToken, flight: Flight, before: Entry): boolean {
-    if (token.obtainedAtMonotonicMs < before.token.obtainedAtMonotonicMs) return false
+    if (obtainedAtMs(token) < obtainedAtMs(before.token)) return false
     if (flight.why === 'challenge') return true
-    return remainingSeconds(token, this.#clock) > remainingSeconds(before.token, this.#clock)
+    return this.#remainingMs(token) > this.#remainingMs(before.token)
   }
 
   /** Whether it may be given: a challenge is content with a younger one, or with the last that was forced. */
   #grants({ obtainedAfterSeconds }: TokenWish, text: TokenKeyText, entry: Entry): boolean {
     if (obtainedAfterSeconds === undefined) return true
-    if (entry.token.obtainedAtSeconds > obtainedAfterSeconds) return true
+    const { expiresAtSeconds, lifetimeSeconds } = entry.token
+    if (expiresAtSeconds - lifetimeSeconds > obtainedAfterSeconds) return true
     if (this.#flights.get(text)?.why === 'challenge' || entry.forcedAtMs === undefined) return false
     return this.#nowMs() - entry.forcedAtMs < forcedEveryMs
   }
@@ -247,7 +253,11 @@ class MemoryTokenCache implements TokenCache {
   }
 
   #lasts(token: CachedToken): boolean {
-    return remainingSeconds(token, this.#clock) >= this.#options.minRemainingSeconds
+    return this.#remainingMs(token) >= this.#options.minRemainingSeconds * 1000
+  }
+
+  #remainingMs({ expiry }: CachedToken): number {
+    return atLeastMsUntil(expiry, this.#clock)
   }
 
   #pause(text: TokenKeyText, entry: Entry): void {

@@ -19,7 +19,7 @@ const spreadShare = 2 / 3
  */
 export function refreshAtMs(token: CachedToken, rules: RefreshRules, spread: number): number {
   const aheadMs = (rules.refreshAheadSeconds - rules.minRemainingSeconds) * 1000
-  const fromMs = token.obtainedAtMonotonicMs
+  const fromMs = obtainedAtMs(token)
   const untilMs = servedUntilMs(token, rules)
   const ownMs = Math.max(untilMs - aheadMs, (fromMs + untilMs) / 2)
   const entrasMs = fromMs + (token.refreshInSeconds ?? Infinity) * 1000
@@ -28,8 +28,12 @@ export function refreshAtMs(token: CachedToken, rules: RefreshRules, spread: num
 }
 
 /** By the monotonic clock, milliseconds. */
-export const servedUntilMs = (token: CachedToken, { minRemainingSeconds }: RefreshRules) =>
-  token.expiresAtMonotonicMs - minRemainingSeconds * 1000
+export const obtainedAtMs = ({ expiry, lifetimeSeconds }: CachedToken) =>
+  expiry.monotonicMs - lifetimeSeconds * 1000
+
+/** By the monotonic clock, milliseconds. */
+export const servedUntilMs = ({ expiry }: CachedToken, { minRemainingSeconds }: RefreshRules) =>
+  expiry.monotonicMs - minRemainingSeconds * 1000
 
 const firstPauseMs = 15_000
 const pauseMaxMs = 240_000

@@ -1,17 +1,16 @@
-import type { Clock } from '../base/clock.ts'
+import type { Instant } from '../base/clock.ts'
 import type { AttemptId, GrantName } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import type { TokenKey } from './token-key.ts'
 
 export interface CachedToken {
   readonly value: Secret<string>
-  /** Whole seconds since the Unix epoch, as the ledger says it. */
+  /** As the ledger says it. */
   readonly expiresAtSeconds: number
-  /** The same moment by the clock that nobody can set, milliseconds. */
-  readonly expiresAtMonotonicMs: number
-  /** When its exchange was sent, by both clocks: never later than Entra issued it. */
-  readonly obtainedAtSeconds: number
-  readonly obtainedAtMonotonicMs: number
+  /** The same end, as it is trusted here. */
+  readonly expiry: Instant
+  /** From when its exchange was sent, which is never later than Entra issued it. */
+  readonly lifetimeSeconds: number
   /** From then on Entra would rather be asked again; absent when it did not say. */
   readonly refreshInSeconds?: number
   /** base64url SHA-256 of the token, as the ledger names it. */
@@ -20,13 +19,6 @@ export interface CachedToken {
   readonly obtainedBy: AttemptId
   /** The key version whose signature obtained it. */
   readonly keyId: string
-}
-
-/** How long a token lives yet by the more cautious of both clocks: to set one back lengthens nothing. */
-export function remainingSeconds(token: CachedToken, clock: Clock): number {
-  const byWall = token.expiresAtSeconds - clock.nowSeconds()
-  const byInterval = Math.floor((token.expiresAtMonotonicMs - clock.monotonicMs()) / 1000)
-  return Math.min(byWall, byInterval)
 }
 
 /** A token that is wanted, and on whose account. */

@@ -8,10 +8,11 @@ import { readSourceFiles, roomOf } from '../support/source-files.ts'
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   base: [],
+  yaml: ['base'],
   'vault-access': ['base'],
-  config: ['base'],
+  config: ['base', 'yaml'],
   caller: ['base'],
-  policy: ['base'],
+  policy: ['base', 'yaml'],
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
   signer: ['base', 'vault-access'],
@@ -154,6 +155,13 @@ describe('things that live in one place', () => {
     expect(users(/\bDate\.(now|parse)\b|\bnew Date\b/)).toEqual([
       'src/base/clock.ts',
       'src/emulator/emulator-clock.ts',
+    ])
+  })
+
+  test('intervals are measured by the same clocks', () => {
+    expect(users(/\bperformance\b|\bhrtime\b/)).toEqual([
+      'src/base/clock.ts',
+      'src/emulator/vault/vault.ts',
     ])
   })
 

@@ -7,9 +7,9 @@ import { createJsonFetcher, type JsonFetcher } from '../../src/caller/json-fetch
 import { createJwtCallerIdentifier } from '../../src/caller/jwt-caller.ts'
 import { mintOrderSchema, type WrongToken } from '../../src/emulator/issuers/mint-order.ts'
 import { issuerName } from '../support/caller-issuer.ts'
-import { emulatedClock } from '../support/emulated-clock.ts'
 import { defaultWorld } from '../support/emulated-entra.ts'
 import { startTestEmulator, type TestEmulator } from '../support/emulator.ts'
+import { worldClock } from '../support/world-clock.ts'
 
 /** Caller tokens minted by code that shares nothing with ours, fetched and proven over TLS. */
 
@@ -65,7 +65,7 @@ function createIdentifier() {
   const identifier = createJwtCallerIdentifier({
     issuers: settings(),
     ownClientIds: [events],
-    clock: emulatedClock(emulator.clock),
+    clock: worldClock(emulator.clock),
     fetchJson: fetcher.fetchJson,
     onIssuerAway: (failure) => away.push(failure),
   })
@@ -160,7 +160,7 @@ describe('callers of the emulated issuers', () => {
     const identifier = createJwtCallerIdentifier({
       issuers: settings(),
       ownClientIds: [],
-      clock: emulatedClock(emulator.clock),
+      clock: worldClock(emulator.clock),
       fetchJson: distrusting.fetchJson,
       onIssuerAway: () => undefined,
     })

@@ -32,9 +32,7 @@ const without = (kind: Entry['kind']): Partial<Evidence> => ({
 const ofKind = (kind: Entry['kind']) => sound.entries.filter((entry) => entry.kind === kind)
 
 const changing = (kind: Entry['kind'], changes: object): Partial<Evidence> => ({
-  entries: sound.entries.map((entry) =>
-    entry.kind === kind ? { ...entry, ...changes } : entry,
-  ),
+  entries: sound.entries.map((entry) => (entry.kind === kind ? { ...entry, ...changes } : entry)),
 })
 
 /** Of the one token that somebody was given. */

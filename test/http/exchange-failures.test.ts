@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { Clock } from '../../src/base/clock.ts'
 import { blockSchema } from '../../src/emulator/entra/blocks.ts'
+import type { Fault } from '../../src/emulator/faults.ts'
 import { exchanging, strike } from '../support/faults.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
 import { required } from '../support/required.ts'
@@ -12,6 +12,7 @@ import {
   startTestService,
   type TestService,
 } from '../support/test-service.ts'
+import { worldClock } from '../support/world-clock.ts'
 
 /** Everything that Entra can answer, or fail to. */
 
@@ -44,7 +45,7 @@ interface Failure {
   readonly traceId: 'told' | 'lost'
 }
 
-const struck = (kind: 'throttle' | 'server-error' | 'drop-before' | 'drop-after' | 'malformed') => {
+const struck = (kind: Fault['kind']) => {
   return () => {
     strike(service.emulator, { ...exchanging, kind })
   }
@@ -83,6 +84,13 @@ const failures: readonly Failure[] = [
     ...unavailable,
     name: 'down',
     arrange: struck('server-error'),
+    errorCodes: [90033],
+    traceId: 'told',
+  },
+  {
+    ...unavailable,
+    name: 'mintedThenDown',
+    arrange: struck('server-error-after'),
     errorCodes: [90033],
     traceId: 'told',
   },
@@ -282,13 +290,7 @@ describe('POST /v1/token', () => {
   })
 
   test("the service's clock is off: ENTRA_ASSERTION_EXPIRED", async () => {
-    const { clock: right } = service.emulator
-    const aheadSeconds = 700
-    const clock: Clock = {
-      nowMs: () => right.nowMs() + aheadSeconds * 1000,
-      nowSeconds: () => right.nowSeconds() + aheadSeconds,
-      monotonicMs: () => performance.now(),
-    }
+    const clock = worldClock(service.emulator.clock, 700)
     const ahead = await startTestService({ emulator: service.emulator, clock })
     try {
       const answer = await ahead.ask('POST /v1/token', { token, json: ordersAsk })

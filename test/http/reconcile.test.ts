@@ -63,6 +63,19 @@ describe('reconciling a service with its vault', () => {
     },
   )
 
+  it('explains a signature that was made before the vault answered with an error', async () => {
+    const before = await reconciled()
+    const findings = await findingsOf(async () => {
+      strike(service.emulator, { ...signing, kind: 'server-error-after' })
+      await askForAssertion(503)
+    })
+    expect(findings).toEqual([])
+    const after = await reconciled()
+    expect(after.vaultLog.signatures).toBe(before.vaultLog.signatures + 1)
+    expect(after.vaultLog.explained).toBe(before.vaultLog.explained + 1)
+    expect(after.ledger.signaturesMade).toBe(before.ledger.signaturesMade)
+  })
+
   it('assumes a signature to be ours when the reply was lost after it was made', async () => {
     const findings = await findingsOf(async () => {
       strike(service.emulator, { ...signing, kind: 'drop-after' })

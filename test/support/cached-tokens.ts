@@ -1,7 +1,7 @@
 import { newAttemptId, parseCloud } from '../../src/base/ids.ts'
 import type { TokenLife } from '../../src/base/token-life.ts'
 import { Secret } from '../../src/base/secret.ts'
-import type { Clock } from '../../src/base/clock.ts'
+import { type Clock, instantNow, laterBy } from '../../src/base/clock.ts'
 import type { CachedToken } from '../../src/token-cache/token-cache.ts'
 import type { TokenKey } from '../../src/token-cache/token-key.ts'
 import { applicationName, grantName, scope, tenantId } from './grants.ts'
@@ -49,10 +49,9 @@ export const obtainedToken = (
   { lifetimeSeconds = 3600, text = 'token', ...others }: TokenParts = {},
 ): CachedToken => ({
   value: new Secret(text),
-  obtainedAtSeconds: clock.nowSeconds(),
-  obtainedAtMonotonicMs: clock.monotonicMs(),
+  lifetimeSeconds,
   expiresAtSeconds: clock.nowSeconds() + lifetimeSeconds,
-  expiresAtMonotonicMs: clock.monotonicMs() + lifetimeSeconds * 1000,
+  expiry: laterBy(lifetimeSeconds * 1000, instantNow(clock)),
   sha256: `sha256 of ${text}`,
   obtainedBy: newAttemptId(),
   keyId,

@@ -4,23 +4,25 @@ import type { Clock } from '../../src/base/clock.ts'
 export interface FixedClock extends Clock {
   /** Time passes. */
   advance(seconds: number): void
-  /** Somebody sets the machine's clock, forward or back; no time passes. */
-  set(bySeconds: number): void
+  /** The wall clock alone moves: somebody sets it, forward or back, or the machine has slept. */
+  jump(seconds: number): void
 }
 
 export function fixedClock(startSeconds: number): FixedClock {
   let nowMs = startSeconds * 1000
-  let passedMs = 0
+  // Like no reading of the wall clock, so that whoever mixes them up is found out.
+  let monotonicMs = 12_345
+  const jump = (seconds: number) => {
+    nowMs += seconds * 1000
+  }
   return {
     nowMs: () => nowMs,
     nowSeconds: () => Math.floor(nowMs / 1000),
-    monotonicMs: () => passedMs,
+    monotonicMs: () => monotonicMs,
     advance: (seconds) => {
-      nowMs += seconds * 1000
-      passedMs += seconds * 1000
+      jump(seconds)
+      monotonicMs += seconds * 1000
     },
-    set: (bySeconds) => {
-      nowMs += bySeconds * 1000
-    },
+    jump,
   }
 }

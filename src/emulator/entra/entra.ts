@@ -1,6 +1,6 @@
 import type { EmulatorClock } from '../emulator-clock.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
-import { replyAfter, replyInstead } from '../fault-replies.ts'
+import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { FaultList } from '../faults.ts'
 import { jsonReply } from '../json-reply.ts'
 import type { SeededRandom } from '../random.ts'
@@ -72,12 +72,12 @@ export function createEntra({ origin, world, clock, keys, faults, random }: Entr
   }
   const jwks = (request: EmulatedRequest, version: EndpointVersion) => {
     const fault = faults.strike('jwks', `${request.method} ${request.path}`)
-    return (
-      replyInstead(fault, {
-        throttled: () => jsonReply(429, {}, { 'retry-after': '1' }),
-        serverError: (status) => jsonReply(status, {}),
-      }) ?? replyAfter(fault, keysReply(origin, accessTokens.jwks(), version))
-    )
+    const words: FaultWords = {
+      throttled: () => jsonReply(429, {}, { 'retry-after': '1' }),
+      serverError: (status) => jsonReply(status, {}),
+    }
+    const reply = () => keysReply(origin, accessTokens.jwks(), version)
+    return replyInstead(fault, words) ?? replyAfter(fault, words, reply())
   }
   const instances = (request: EmulatedRequest) => {
     const answer = instanceDiscovery(origin, request.query.get('authorization_endpoint'))

@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose'
 import type { EmulatorClock } from '../emulator-clock.ts'
 import type { EmulatedReply, EmulatedRequest } from '../exchange.ts'
-import { replyAfter, replyInstead } from '../fault-replies.ts'
+import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { Fault, FaultList } from '../faults.ts'
 import type { SeededRandom } from '../random.ts'
 import type { AccessTokens } from './access-tokens.ts'
@@ -41,10 +41,11 @@ export function createTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
   return async (request, tenant) => {
     const trace = traceFrom(request, clock.nowSeconds())
     const fault = faults.strike('token-endpoint', `${request.method} ${request.path}`)
-    const instead = replyInstead(fault, {
+    const words: FaultWords = {
       throttled: () => throttledReply(trace),
       serverError: (status) => errorReply(origin, trace, transient, status),
-    })
+    }
+    const instead = replyInstead(fault, words)
     if (instead !== undefined) {
       exchanges.add(recordFrom({ trace, tenant, fault, outcome: { kind: 'not-served' } }))
       return instead
@@ -56,7 +57,7 @@ export function createTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
     const reply = issued.ok
       ? tokenReply(trace, issued.value.accessToken, issued.value)
       : errorReply(origin, trace, issued.refusal)
-    return replyAfter(fault, reply)
+    return replyAfter(fault, words, reply)
   }
 }
 

@@ -1,6 +1,6 @@
 /** A refusal in Key Vault's words. Where the wording is not proven, the comment beside it says so. */
 export interface VaultError {
-  readonly status: 400 | 401 | 403 | 404 | 429 | 500 | 503
+  readonly status: number
   readonly code: string
   readonly message: string
   readonly innerCode?: string
@@ -160,4 +160,4 @@ export const throttled = vaultError(
 export const serverError = (status: number) =>
   status === 503
     ? vaultError(503, 'ServiceUnavailable', 'The service is unavailable.')
-    : vaultError(500, 'InternalServerError', 'An error occurred while processing the request.')
+    : vaultError(status, 'InternalServerError', 'An error occurred while processing the request.')

@@ -238,14 +238,16 @@ function reply(
   performed: Performed,
   fault: Fault | undefined,
 ): EmulatedReply {
-  return replyAfter(
+  const context = {
+    request,
+    requestId,
+    region: deps.definition.location,
+    challenge: challengeOf(deps.authorityOrigin, deps.tenantId),
     fault,
-    replyFrom(performed, {
-      request,
-      requestId,
-      region: deps.definition.location,
-      challenge: challengeOf(deps.authorityOrigin, deps.tenantId),
-      fault,
-    }),
-  )
+  }
+  const words = {
+    // With the id of the record, which says that it was done.
+    serverError: (status: number) => replyFrom(refused(serverError(status)), context),
+  }
+  return replyAfter(fault, words, replyFrom(performed, context))
 }

@@ -20,7 +20,13 @@ describe('a configuration that says little', () => {
     const file = fileOf('smallest')
     expect(await configOf('smallest')).toEqual({
       publicUrl: 'https://countersign.contoso.example',
-      listen: { host: '127.0.0.1', port: 8443, transport: { kind: 'plain' } },
+      listen: {
+        host: '127.0.0.1',
+        port: 8443,
+        connectionsMax: 10_240,
+        transport: { kind: 'plain' },
+      },
+      machines: { at: 'callers-listener' },
       cloud: {
         name: 'public',
         authority: 'https://login.microsoftonline.com',
@@ -80,10 +86,20 @@ describe('a configuration that says everything', () => {
     expect(config.listen).toEqual({
       host: '0.0.0.0',
       port: 443,
+      connectionsMax: 2000,
       transport: {
         kind: 'tls',
         certFile: resolve(folder, 'tls/tls.crt'),
         keyFile: '/etc/countersign/tls.key',
+      },
+    })
+    expect(config.machines).toEqual({
+      at: 'own-listener',
+      listen: {
+        host: '10.0.0.7',
+        port: 9100,
+        connectionsMax: 100,
+        transport: { kind: 'plain' },
       },
     })
     expect(config.trust.caFiles).toEqual([

@@ -114,6 +114,7 @@ const ledgerFailures: Record<LedgerErrorCode, Wire> = {
 const callerFailures: Record<CallerErrorCode, Wire> = {
   ISSUER_UNREACHABLE: [503, 'issuer_unavailable', 5],
   ISSUER_MALFORMED: [503, 'issuer_unavailable', 5],
+  ISSUER_BUDGET_SPENT: [503, 'issuer_unavailable', 5],
 }
 
 const tokenCacheFailures: Record<TokenCacheErrorCode, Wire> = {
@@ -148,6 +149,11 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
   ...entriesOf(tokenCacheFailures).map(
     ([code, wire]) => [code, new TokenCacheError(code), wire] as const,
   ),
+  [
+    'an issuer that may be asked again at a known time',
+    new CallerError('ISSUER_BUDGET_SPENT', issuer, { retryAfterSeconds: 9 }),
+    [503, 'issuer_unavailable', 9],
+  ],
   ['a mistake of ours', new TypeError('eve-was-here'), [500, 'internal']],
   ['what is no error at all', 'eve-was-here', [500, 'internal']],
 ]

@@ -20,6 +20,7 @@ import {
 } from '../../../src/base/ids.ts'
 import type { Secret } from '../../../src/base/secret.ts'
 import type { TokenLife } from '../../../src/base/token-life.ts'
+import type { Fault } from '../../../src/emulator/faults.ts'
 import { createEntraTokenEndpoint } from '../../../src/token-endpoint/entra-token-endpoint.ts'
 import {
   type TokenEndpoint,
@@ -139,9 +140,7 @@ async function failureOf(ask: Ask): Promise<TokenEndpointError> {
   throw new Error('expected a TokenEndpointError', { cause: failure })
 }
 
-const fault = (
-  kind: 'throttle' | 'server-error' | 'delay' | 'drop-before' | 'drop-after' | 'malformed',
-) => {
+const fault = (kind: Fault['kind']) => {
   emulator.faults.add({
     at: 'token-endpoint',
     kind,
@@ -249,6 +248,7 @@ describe('Entra token endpoint', () => {
   test.each([
     ['throttle', 'ENTRA_THROTTLED', 'no'],
     ['server-error', 'ENTRA_UNAVAILABLE', 'unknown'],
+    ['server-error-after', 'ENTRA_UNAVAILABLE', 'unknown'],
     ['drop-before', 'ENTRA_UNAVAILABLE', 'unknown'],
     ['drop-after', 'ENTRA_UNAVAILABLE', 'unknown'],
     ['malformed', 'ENTRA_MALFORMED', 'unknown'],

@@ -433,6 +433,23 @@ test('an outage answers with the status it was given', async () => {
   })
 })
 
+test('an outage before and one after the token was minted look alike, and only the record tells', async () => {
+  const test = await createTestEntra()
+  struckBy(test, 'server-error', { status: 504 })
+  struckBy(test, 'server-error-after', { status: 504 })
+  const form = await goodForm(test)
+  for (let time = 0; time < 2; time += 1) {
+    expect(await postToken(test.entra.service, form)).toMatchObject({
+      status: 504,
+      json: { error_codes: [90033] },
+    })
+  }
+  expect(test.entra.exchanges.records()).toMatchObject([
+    { outcome: { kind: 'not-served' }, fault: 'server-error' },
+    { outcome: { kind: 'issued' }, fault: 'server-error-after' },
+  ])
+})
+
 test('a connection dropped before and one dropped after look alike, and only the record tells', async () => {
   const test = await createTestEntra()
   struckBy(test, 'drop-before')

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { nearestName } from './nearest-name.ts'
-import { printable } from './printable.ts'
+import { printable } from '../base/printable.ts'
 import { isMap } from './yaml-document.ts'
 import type { YamlPart } from './yaml-part.ts'
 

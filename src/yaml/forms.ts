@@ -7,8 +7,8 @@ import {
   type ClientId,
   type Scope,
   type TenantId,
-} from './ids.ts'
-import type { ClaimRule, ClaimValue } from './claim-rules.ts'
+} from '../base/ids.ts'
+import type { ClaimRule, ClaimValue } from '../base/claim-rules.ts'
 
 /**
  * What operators can write, as the leaves of zod definitions. The message of every leaf completes

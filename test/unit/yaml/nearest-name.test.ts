@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { nearestName } from '../../../src/base/nearest-name.ts'
+import { nearestName } from '../../../src/yaml/nearest-name.ts'
 
 const names = ['listen', 'cloud', 'tokenCache', 'x5c']
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseYaml } from '../../../src/base/yaml-document.ts'
+import { parseYaml } from '../../../src/yaml/yaml-document.ts'
 import { required } from '../../support/required.ts'
 
 const rulesOf = (text: string) => parseYaml(text).faults.map(({ line, rule }) => [line, rule])

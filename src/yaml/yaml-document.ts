@@ -10,7 +10,7 @@ import {
   type YAMLMap,
   type YAMLError,
 } from 'yaml'
-import { printable } from './printable.ts'
+import { printable } from '../base/printable.ts'
 
 /** Keys and indices from the top of a document: `['issuers', 'github', 'algorithms', 0]`. */
 export type YamlPath = readonly (string | number)[]

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { claimForm, nameOf, tenantIdForm } from '../../../src/base/forms.ts'
+import { claimForm, nameOf, tenantIdForm } from '../../../src/yaml/forms.ts'
 import { parseApplicationName } from '../../../src/base/ids.ts'
 
 /** What an editor goes by. */
