@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
 import type { Clock } from './base/clock.ts'
 import { trustAlso } from './base/trusted-roots.ts'
+import { withDeadline } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
@@ -26,6 +27,7 @@ const drainDeadlineMs = 25_000
 const machinesDrainDeadlineMs = 1000
 const proofsEveryMs = 15_000
 const turnedAwayEveryMs = 10_000
+const refreshesEveryMs = 500
 const clockEveryMs = 5000
 /** Waits between attempts to prove the certificates: doubles up to this. */
 const provingWaitMaxMs = 30_000
@@ -183,7 +185,7 @@ function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
 }
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch } = service
+  const { proofs, turnedAway, clockWatch, refresher } = service
   const report = (task: string) => (error: unknown) => {
     logger.error({ err: error, task }, 'a background task failed; it will run again')
   }
@@ -193,6 +195,15 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       turnedAwayEveryMs,
       () => turnedAway.roll('ended-minutes'),
       report('turned-away'),
+    ),
+    startBackgroundTask(
+      refreshesEveryMs,
+      () => {
+        // It goes on by itself: one that hangs does not keep others from their turn.
+        refresher.start()
+        return Promise.resolve()
+      },
+      report('refreshes'),
     ),
     startBackgroundTask(
       clockEveryMs,
@@ -217,7 +228,11 @@ async function drain(
 ): Promise<void> {
   logger.info('stopping')
   service.stopping()
+  const refreshed = withDeadline(drainDeadlineMs, () => service.refresher.stop()).catch(() => {
+    logger.warn('refreshes are left under way')
+  })
   await listeners.callers.drain(drainDeadlineMs)
+  await refreshed
   await Promise.all(tasks.map((task) => task.stop()))
   await service.turnedAway.roll('every')
   await service.proofs.publish()

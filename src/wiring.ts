@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
 import { type ClockWatch, createClockWatch } from './base/clock-watch.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
+import { type Cloud, parseCloud } from './base/ids.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
 import type { IssuerSettings } from './caller/issuer-settings.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
@@ -13,18 +14,20 @@ import { createApp, createMachinesApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import type { Application } from './issuance/application.ts'
 import { createCredentials, type Credentials } from './issuance/credentials.ts'
+import { createInternalAssertions } from './issuance/internal-assertions.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
+import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-tokens.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
-import { decide, type Policy } from './policy/policy.ts'
+import { decide, type Policy, stillGiven } from './policy/policy.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
 import { createMetrics } from './telemetry/metrics.ts'
-import { createTokenCache } from './token-cache/token-cache.ts'
+import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
 import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
 import { createVaultAccess } from './vault-access/vault-access.ts'
 
@@ -37,6 +40,7 @@ export interface Service {
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
+  readonly refresher: TokenRefresher
   readonly clockWatch: ClockWatch
   /** From now on `/readyz` says no. */
   stopping(): void
@@ -88,7 +92,13 @@ export async function createService(options: WiringOptions): Promise<Service> {
   })
 
   const ledger = await createLedger(config.ledger)
-  const cache = createTokenCache({ clock, ...config.tokenCache })
+  const cache = createMemoryTokenCache({
+    clock,
+    ...config.tokenCache,
+    onEvicted: () => {
+      events.tokenEvicted()
+    },
+  })
   const proofs = createSignatureProofs({ ledger, clock })
   const turnedAway = createTurnedAway({ ledger, clock })
   const applications = config.applications.map(applicationFrom)
@@ -136,8 +146,10 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const budget = createMemoryGrantBudget(clock)
   const issuance: IssuanceDeps = {
     clock,
+    cloud: cloudOf(config),
     callers,
     decide: (caller, ask) => decide(policy, caller, ask, clock.nowSeconds(), budget),
+    stillGiven: (grant, ask) => stillGiven(policy, grant, ask, clock.nowSeconds()),
     applications: new Map(applications.map((application) => [application.name, application])),
     sharedAudienceIssuers: new Set(
       config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
@@ -146,6 +158,10 @@ export async function createService(options: WiringOptions): Promise<Service> {
     signer,
     tokenEndpoint,
     cache,
+    assertions: createInternalAssertions({
+      clock,
+      youngSeconds: config.tokenCache.assertionReuseSeconds,
+    }),
     ledger,
     proofs,
     turnedAway,
@@ -168,6 +184,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     ledger,
     proofs,
     turnedAway,
+    refresher: createTokenRefresher(issuance),
     clockWatch,
     stopping: () => {
       isStopping = true
@@ -192,6 +209,13 @@ const applicationFrom = (application: Config['applications'][number]): Applicati
   profile: application.profile,
   x5c: application.x5c ? 'include' : 'omit',
 })
+
+function cloudOf({ cloud }: Config): Cloud {
+  const parsed = parseCloud(cloud.authority)
+  if (parsed === undefined)
+    throw new TypeError('the authority of a checked configuration is an origin')
+  return parsed
+}
 
 function issuerSettings(issuer: IssuerConfig, config: Config): IssuerSettings {
   if (issuer.kind !== 'entra') return issuer

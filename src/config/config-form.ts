@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { oneOf, parsed, text, wholeNumber } from '../yaml/forms.ts'
+import { oneOf, parsed, text } from '../yaml/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
@@ -7,6 +7,7 @@ import { cloudForm } from './cloud.ts'
 import { issuersForm } from './issuer-forms.ts'
 import { ledgerForm } from './ledger.ts'
 import { listenForm } from './listen.ts'
+import { tokenCacheForm } from './token-cache.ts'
 import { machinesForm } from './machines.ts'
 
 /** `countersign.yaml` as an operator may write it: the source of the JSON Schema and of every default. */
@@ -38,15 +39,7 @@ export const configForm = z.strictObject({
     .default('./grants')
     .describe('Folder of the grant files, relative to this file.'),
   ledger: ledgerForm,
-  tokenCache: z
-    .strictObject({
-      maxMegabytes: wholeNumber(1, 65_536).default(256).describe('Memory for tokens, at most.'),
-      minRemainingSeconds: wholeNumber(0, 3000)
-        .default(300)
-        .describe('What a token that is served has left to live, at least.'),
-    })
-    .prefault({})
-    .describe('Tokens that are served again while they live.'),
+  tokenCache: tokenCacheForm,
 })
 
 export type ConfigForm = z.output<typeof configForm>

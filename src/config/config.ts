@@ -158,4 +158,8 @@ export interface TokenCacheConfig {
   readonly bytesMax: number
   /** A token that lives shorter than this is not served from the cache. */
   readonly minRemainingSeconds: number
+  /** What a token in use has left when its refresh may begin; more than the minimum. */
+  readonly refreshAheadSeconds: number
+  /** For how long the service uses an assertion again for other scopes of its tenant; 0: never. */
+  readonly assertionReuseSeconds: number
 }

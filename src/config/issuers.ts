@@ -22,11 +22,21 @@ export function checkIssuers(part: YamlPart, cloud: CloudConfig | undefined): vo
   for (const [name, issuer] of part.maps()) {
     const seen = seenIssuer(issuer)
     if (seen === undefined) continue
+    checkName(issuer, name)
     checkTaken(issuer, issuersNamedBy(seen, cloud), takenBy, name)
     checkAudience(issuer, seen)
     checkRequire(issuer, seen)
     if (cloud !== undefined) checkAuthority(issuer, seen, cloud)
   }
+}
+
+/** The caller of what the service does by itself is written down under its own name. */
+function checkName(part: YamlPart, name: string): void {
+  if (name !== 'countersign') return
+  part.report(
+    'reserved-name',
+    `\`${part.name}\` is what the ledger calls the service itself: give the issuer another name.`,
+  )
 }
 
 /** @param publicUrl The audience of issuers that name none. */

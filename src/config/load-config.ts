@@ -19,6 +19,7 @@ import { outlineOf, type ConfigOutline } from './config-outline.ts'
 import type { NamedFiles } from './named-files.ts'
 import { checkPemFiles } from './pem-files.ts'
 import { parseTenantsFile } from './tenants-file.ts'
+import { checkTokenCache, tokenCacheFrom } from './token-cache.ts'
 
 export type LoadedConfig =
   | {
@@ -91,6 +92,7 @@ function checkTogether(root: YamlPart): void {
   checkApplications(root.at('applications'), certificates)
   checkIssuers(root.at('issuers'), cloud)
   checkLedger(root.at('ledger'))
+  checkTokenCache(root.at('tokenCache'))
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
@@ -142,10 +144,7 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     issuers: issuersFrom(form.issuers, publicUrl).toSorted(byName),
     grants: { folder: resolve(folder, form.grants) },
     ledger: ledgerFrom(ledger, folder),
-    tokenCache: {
-      bytesMax: tokenCache.maxMegabytes * 1024 * 1024,
-      minRemainingSeconds: tokenCache.minRemainingSeconds,
-    },
+    tokenCache: tokenCacheFrom(tokenCache),
   }
 }
 

@@ -91,6 +91,11 @@ const resourceSchema = z.strictObject({
   tenants: z.array(z.string()).min(1),
   /** Lifetime of access tokens for it. */
   tokenSeconds: z.int().min(1).default(3599),
+  /**
+   * Takes part in continuous access evaluation, so that its tokens may live for a day; absent: it does
+   * not. For workloads Microsoft documents it of Graph alone.
+   */
+  continuousAccess: z.literal(true).optional(),
   /** `requestedAccessTokenVersion` of its manifest: 1 puts the first URI into `aud`, 2 the client id. */
   accessTokenVersion: z.union([z.literal(1), z.literal(2)]).default(1),
 })

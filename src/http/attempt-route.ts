@@ -10,6 +10,8 @@ import { RequestProblem } from './request-problem.ts'
 export type AttemptHandler<Message extends IncomingMessage> = (
   request: Message,
   attempt: AttemptId,
+  /** Of a signal that is aborted when nobody reads the answer any more. */
+  gone: () => AbortSignal,
 ) => Promise<Answer>
 
 /** Resolves when the answer is handed over; never rejects for anything that a request can bring about. */
@@ -25,9 +27,20 @@ export function attemptRoute<Message extends IncomingMessage>(
 ): AttemptRoute<Message> {
   return async (request, response) => {
     const attempt = newAttemptId()
-    const answer = await answerTo(() => handle(request, attempt), attempt, events)
+    const gone = () => goneFrom(response)
+    const answer = await answerTo(() => handle(request, attempt, gone), attempt, events)
     writeAnswer(response, answer, { 'countersign-attempt': attempt })
   }
+}
+
+function goneFrom(response: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  const abort = () => {
+    controller.abort()
+  }
+  if (response.closed) abort()
+  else response.once('close', abort)
+  return controller.signal
 }
 
 async function answerTo(

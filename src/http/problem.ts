@@ -2,6 +2,7 @@ import { CallerError } from '../caller/caller.ts'
 import type { Refusal } from '../issuance/refusal.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import { SignerError, type SignerErrorCode } from '../signer/signer.ts'
+import { TokenCacheError } from '../token-cache/token-cache.ts'
 import { TokenEndpointError, tokenEndpointErrorMeanings } from '../token-endpoint/token-endpoint.ts'
 import { type Answer, jsonAnswer } from './answer.ts'
 import { RequestProblem, type RequestProblemCode } from './request-problem.ts'
@@ -23,6 +24,7 @@ export type ProblemCode =
   | 'signing_throttled'
   | 'signing_unavailable'
   | 'signing_broken'
+  | 'token_unavailable'
   | 'entra_refused'
   | 'entra_unavailable'
   | 'internal'
@@ -133,6 +135,7 @@ export function problemFromFailure(error: unknown): Problem {
   if (error instanceof CallerError) return issuerUnavailable(error)
   if (error instanceof LedgerError) return ledgerUnavailable
   if (error instanceof SignerError) return signerProblems[error.code]
+  if (error instanceof TokenCacheError) return tokenUnavailable
   if (error instanceof TokenEndpointError) return tokenEndpointProblem(error)
   return {
     code: 'internal',
@@ -181,6 +184,14 @@ const signingBroken: Problem = {
   title: 'Nothing can be signed',
   detail: 'The key cannot be used until the operator of this service has mended it.',
   retryAfterSeconds: 60,
+}
+
+const tokenUnavailable: Problem = {
+  code: 'token_unavailable',
+  status: 503,
+  title: 'The token did not come in time',
+  detail: 'Others wait for the same token, and it takes long. Try again later.',
+  retryAfterSeconds: 5,
 }
 
 const signerProblems: Record<SignerErrorCode, Problem> = {

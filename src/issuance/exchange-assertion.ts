@@ -11,6 +11,7 @@ import {
 import { sha256Base64url } from '../base/sha256.ts'
 import type { ExchangeFailed, ExchangeSucceeded } from '../ledger/entry.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
+import type { TokenKey } from '../token-cache/token-key.ts'
 import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { recordFailure } from './record-failure.ts'
@@ -20,15 +21,15 @@ import type { SignedAssertion } from './sign-assertion.ts'
 const exchangeTimeoutMs = 10_000
 
 /**
- * Exchanges a signed assertion for a token: its signature is written before anything is sent, and how
- * it ended before anybody is told.
+ * Exchanges a signed assertion for a token. How that ended is written before anybody is told.
  *
+ * @param signed Its signature is written already, by whoever signed it.
  * @throws TokenEndpointError | LedgerError
  */
 export async function exchangeAssertion(
   signed: SignedAssertion,
   admitted: AdmittedAttempt,
-  scope: Scope,
+  { scope, life }: Pick<TokenKey, 'scope' | 'life'>,
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
   const exchangeId = newExchangeId()
@@ -41,7 +42,6 @@ export async function exchangeAssertion(
     tenant: admitted.tenant,
     scope,
   })
-  await deps.ledger.append([signed.made])
   const sentAt = instantNow(deps.clock)
   let token: AccessToken
   try {
@@ -50,6 +50,7 @@ export async function exchangeAssertion(
       tenantId: admitted.tenant,
       clientId: admitted.application.clientId,
       scope,
+      life,
       assertion: signed.compact,
       timeoutMs: exchangeTimeoutMs,
     })
@@ -59,7 +60,7 @@ export async function exchangeAssertion(
     return recordFailure(error, failed(facts(), error), admitted.attempt, deps)
   }
   deps.events.exchangeMade(deps.clock.monotonicMs() - sentAt.monotonicMs)
-  const cached = cachedTokenFrom(token, sentAt, admitted.attempt)
+  const cached = cachedTokenFrom(token, sentAt, admitted)
   await deps.ledger.append([succeeded(facts(), token, cached)])
   return cached
 }
@@ -99,11 +100,14 @@ const failed = (facts: ExchangeFacts, error: TokenEndpointError): ExchangeFailed
 const cachedTokenFrom = (
   token: AccessToken,
   sentAt: Instant,
-  obtainedBy: AttemptId,
+  { attempt, credential }: AdmittedAttempt,
 ): CachedToken => ({
   value: token.value,
   expiresAtSeconds: Math.floor(sentAt.ms / 1000) + token.expiresInSeconds,
   expiry: laterBy(token.expiresInSeconds * 1000, sentAt),
+  lifetimeSeconds: token.expiresInSeconds,
+  ...(token.refreshInSeconds === undefined ? {} : { refreshInSeconds: token.refreshInSeconds }),
+  obtainedBy: attempt,
+  keyId: credential.key.keyId,
   sha256: sha256Base64url(token.value.reveal()),
-  obtainedBy,
 })

@@ -1,14 +1,22 @@
 import type { Clock } from '../base/clock.ts'
-import type { ApplicationName, AttemptId, IssuerName, TenantId } from '../base/ids.ts'
+import type {
+  ApplicationName,
+  AttemptId,
+  Cloud,
+  GrantName,
+  IssuerName,
+  TenantId,
+} from '../base/ids.ts'
 import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Ask, CallerFacts, Decision } from '../policy/decision.ts'
+import type { Ask, CallerFacts, Decision, TokenTerms } from '../policy/decision.ts'
 import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
 import type { Application } from './application.ts'
 import type { Credentials, SigningCredential } from './credentials.ts'
+import type { InternalAssertions } from './internal-assertions.ts'
 import type { IssuanceEvents } from './issuance-events.ts'
 import type { SignatureProofs } from './signature-proofs.ts'
 import type { TurnedAway } from './turned-away.ts'
@@ -16,9 +24,15 @@ import type { TurnedAway } from './turned-away.ts'
 /** The capabilities that issuing introduces to one another. */
 export interface IssuanceDeps {
   readonly clock: Clock
+  readonly cloud: Cloud
   readonly callers: CallerIdentifier
   /** The policy in force, its budgets charged. */
   readonly decide: (caller: CallerFacts, ask: Ask) => Decision
+  /** On what terms a grant still gives a token; undefined: not any more. Nothing is charged. */
+  readonly stillGiven: (
+    grant: GrantName,
+    ask: Extract<Ask, { want: 'token' }>,
+  ) => TokenTerms | undefined
   readonly applications: ReadonlyMap<ApplicationName, Application>
   /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
   readonly sharedAudienceIssuers: ReadonlySet<IssuerName>
@@ -26,6 +40,7 @@ export interface IssuanceDeps {
   readonly signer: Signer
   readonly tokenEndpoint: TokenEndpoint
   readonly cache: TokenCache
+  readonly assertions: InternalAssertions
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway

@@ -10,6 +10,16 @@ import type { TokenEndpointErrorCode } from '../token-endpoint/token-endpoint.ts
 export interface IssuanceEvents {
   tokenIssued(source: 'cache' | 'exchange'): void
   assertionIssued(): void
+  /** The cache was asked for a token that its caller may have. */
+  cacheAsked(outcome: 'hit' | 'miss'): void
+  /** A token in use was refreshed before its end. */
+  tokenRefreshed(): void
+  /** A token that was due was left: the grant that used it last does not give it any more. */
+  refreshLeft(): void
+  /** `cause` as in {@link IssuanceEvents.failed}. Nobody waited, and the token lives on. */
+  refreshFailed(attempt: string, code: string, cause: unknown): void
+  /** A cached token had to make room. */
+  tokenEvicted(): void
   /** A named caller was refused. */
   refused(attempt: string, reason: string): void
   /** A stranger was refused; `detail` is for the protected log. */

@@ -3,18 +3,20 @@ import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
 import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
+import type { TokenLife } from '../base/token-life.ts'
 import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
 import type { CallerOnRecord, DecisionOnRecord, RequestFailed } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
-import type { Ask, PolicyRefusal } from '../policy/decision.ts'
+import type { Ask, Decision, PolicyRefusal } from '../policy/decision.ts'
 import { SignerError } from '../signer/signer.ts'
-import type { CachedToken } from '../token-cache/token-cache.ts'
+import { TokenCacheError } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
-import { exchangeAssertion } from './exchange-assertion.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { obtainToken } from './obtain-token.ts'
 import { recordFailure } from './record-failure.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
+import { tokenKeyFor } from './token-key-for.ts'
 
 export type TokenAsk = Extract<Ask, { want: 'token' }>
 export type AssertionAsk = Extract<Ask, { want: 'assertion' }>
@@ -25,6 +27,20 @@ export interface IssuanceRequest<A extends Ask = Ask> {
   /** Absent when the request carried no proof. */
   readonly callerToken: Secret<string> | undefined
   readonly ask: A
+}
+
+/** What a caller says about the token beside what it is for (continuous access evaluation). */
+export interface TokenClaims {
+  /** Whoever uses the token can handle being refused before its end, so it may live for a day. */
+  readonly isCapable: boolean
+  /** A resource took offence at older tokens; absent: it did not. */
+  readonly obtainedAfterSeconds?: number
+}
+
+export interface TokenRequest extends IssuanceRequest<TokenAsk> {
+  readonly claims: TokenClaims
+  /** Of a signal that is aborted when nobody is there any more; asked only where others are waited for. */
+  readonly gone: () => AbortSignal
 }
 
 export interface Refused {
@@ -45,29 +61,37 @@ export type AssertionOutcome =
     }
   | Refused
 
+/** Vault and token endpoint may take 10 s each, and a caller's patience ends near half a minute. */
+const waitMs = 25_000
+
 /**
  * An access token for one tenant and scope: from the cache, or obtained with a fresh signature that
  * all who wait for the same token share.
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | LedgerError | SignerError | TokenEndpointError
+ * @throws CallerError | LedgerError | SignerError | TokenEndpointError | TokenCacheError
  */
-export async function issueToken(
-  request: IssuanceRequest<TokenAsk>,
-  deps: IssuanceDeps,
-): Promise<TokenOutcome> {
+export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
   const admission = await admit(request, deps)
   if (!admission.ok) return admission
-  const { admitted } = admission
-  const { application, tenant, scope } = request.ask
-  const key = { application, tenant, scope }
+  const { decision } = admission
+  const { isCapable, ...after } = request.claims
+  const key = tokenKeyFor(deps.cloud, request.ask, decision, isCapable)
+  const admitted = withLife(admission.admitted, key.life)
+  const wish = { key, grant: decision.grant, ...after }
 
-  const cached = deps.cache.get(key)
+  const cached = deps.cache.get(wish)
+  deps.events.cacheAsked(cached === undefined ? 'miss' : 'hit')
   const token =
     cached ??
     (await recordingFailure(admitted, deps, () =>
-      deps.cache.obtain(key, () => obtainToken(admitted, request.ask, deps)),
+      deps.cache.obtain(
+        wish,
+        admitted.credential.key.keyId,
+        () => obtainToken(admitted, key, deps),
+        { timeoutMs: waitMs, gone: request.gone() },
+      ),
     ))
 
   await deps.ledger.append([
@@ -88,19 +112,11 @@ export async function issueToken(
 const secondsLeft = (expiry: Instant, clock: Clock) =>
   Math.max(0, Math.floor(atLeastMsUntil(expiry, clock) / 1000))
 
-/** Leads a flight: its signature and its exchange are this attempt's. */
-async function obtainToken(
-  admitted: AdmittedAttempt,
-  ask: TokenAsk,
-  deps: IssuanceDeps,
-): Promise<CachedToken> {
-  const signed = await signAssertion(
-    admitted,
-    { purpose: 'exchange', lifetimeSeconds: assertionLifetimeDefaultSeconds },
-    deps,
-  )
-  return exchangeAssertion(signed, admitted, ask.scope, deps)
-}
+/** What cannot be recalled is said wherever the decision is. */
+export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAttempt =>
+  life === 'ordinary'
+    ? admitted
+    : { ...admitted, onRecord: { ...admitted.onRecord, longLived: true } }
 
 /**
  * A fresh client assertion, never one that the service uses itself and never the same one twice.
@@ -115,9 +131,10 @@ export async function issueAssertion(
 ): Promise<AssertionOutcome> {
   const admission = await admit(request, deps)
   if (!admission.ok) return admission
-  const { admitted, lifetimeSeconds } = admission
+  const { admitted, decision } = admission
+  const lifetimeSeconds = decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds
   const signed = await recordingFailure(admitted, deps, () =>
-    signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds }, deps),
+    signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds, attempt: 'begins' }, deps),
   )
   await deps.ledger.append([
     signed.made,
@@ -144,8 +161,7 @@ type Admission =
   | {
       readonly ok: true
       readonly admitted: AdmittedAttempt
-      /** Of an assertion to hand out. */
-      readonly lifetimeSeconds: number
+      readonly decision: Extract<Decision, { ok: true }>
     }
   | Refused
 
@@ -174,7 +190,7 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
   return {
     ok: true,
     admitted: { attempt, application, tenant: ask.tenant, credential, onRecord },
-    lifetimeSeconds: decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds,
+    decision,
   }
 }
 
@@ -195,7 +211,7 @@ const callerOnRecord = (caller: Caller, deps: IssuanceDeps): CallerOnRecord => (
   ...(deps.sharedAudienceIssuers.has(caller.issuer) ? { sharedAudience: true } : {}),
 })
 
-const decisionOnRecord = (
+export const decisionOnRecord = (
   attempt: AttemptId,
   caller: CallerOnRecord,
   grant: string,
@@ -256,7 +272,7 @@ async function refuse(
 }
 
 /** Every granted attempt ends in the ledger, those that got nothing too. */
-async function recordingFailure<T>(
+export async function recordingFailure<T>(
   admitted: AdmittedAttempt,
   deps: IssuanceDeps,
   act: () => Promise<T>,
@@ -283,6 +299,7 @@ export function failureCode(error: unknown): string {
     error instanceof SignerError ||
     error instanceof TokenEndpointError ||
     error instanceof CallerError ||
+    error instanceof TokenCacheError ||
     error instanceof LedgerError
   return known ? error.code : 'UNEXPECTED'
 }

@@ -8,7 +8,12 @@ import { type Instant, instantNow, laterBy } from '../base/clock.ts'
 import { type AttemptId, newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import type { SignatureBegun, SignatureFailed, SignatureMade } from '../ledger/entry.ts'
+import type {
+  RequestGranted,
+  SignatureBegun,
+  SignatureFailed,
+  SignatureMade,
+} from '../ledger/entry.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { recordFailure } from './record-failure.ts'
@@ -20,6 +25,8 @@ const signTimeoutMs = 10_000
 export interface SignOrder {
   readonly purpose: SignatureBegun['purpose']
   readonly lifetimeSeconds: number
+  /** Whether the attempt begins with this signature, or is in the ledger already. */
+  readonly attempt: 'begins' | 'is-under-way'
 }
 
 export interface SignedAssertion {
@@ -49,9 +56,10 @@ export async function signAssertion(
   const signatureId = newSignatureId()
   const nonce = randomBytes(16).toString('base64url')
   const { key } = admitted.credential
+  const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
-    { kind: 'request.granted', atMs: deps.clock.nowMs(), ...admitted.onRecord },
-    begun(admitted, order, unsigned, signatureId, nonce, deps.clock.nowMs()),
+    ...(order.attempt === 'begins' ? [grantedEntry(admitted, nowMs)] : []),
+    begun(admitted, order, unsigned, signatureId, nonce, nowMs),
   ])
 
   const startedMs = deps.clock.monotonicMs()
@@ -77,6 +85,12 @@ export async function signAssertion(
     made: madeEntry(signatureId, signature, deps.clock.nowMs()),
   }
 }
+
+export const grantedEntry = ({ onRecord }: AdmittedAttempt, nowMs: number): RequestGranted => ({
+  kind: 'request.granted',
+  atMs: nowMs,
+  ...onRecord,
+})
 
 function unsignedAssertion(
   admitted: AdmittedAttempt,

@@ -60,10 +60,24 @@ export function knownFrom({ publicUrl, applications, issuers }: GrantSurrounding
 export function checkGrant(root: YamlPart, known: Known, nowSeconds: number): void {
   checkCaller(root.at('caller'), known)
   for (const [, item] of root.at('may').maps()) checkPermission(item, known)
+  checkTokenTerms(root)
   const { until } = root.seen(grantForm)
   if (until !== undefined && until <= nowSeconds) {
     const message = '`until` has come, so this grant allows nothing: renew it, or remove the file.'
     root.at('until').report('ended', message, 'warning')
+  }
+}
+
+function checkTokenTerms(root: YamlPart): void {
+  const givesTokens = root
+    .at('may')
+    .maps()
+    .some(([, item]) => item.at('scopes').value !== undefined)
+  if (givesTokens) return
+  for (const term of ['isolate', 'longLived'] as const) {
+    if (root.seen(grantForm)[term] !== true) continue
+    const message = `\`${term}\` is about tokens, and this grant gives none: remove it.`
+    root.at(term).report('no-tokens', message, 'warning')
   }
 }
 

@@ -20,6 +20,8 @@ export function createIssuanceTelemetry(deps: {
   const { logger, metrics, vault, entra } = deps
   const fromCache = metrics.tokensIssued.labels('cache')
   const fromExchange = metrics.tokensIssued.labels('exchange')
+  const hits = metrics.cacheLookups.labels('hit')
+  const misses = metrics.cacheLookups.labels('miss')
   const mayLog = sampler(deps.clock, refusalLinesPerMinute)
   const mayLogFailure = sampler(deps.clock, failureLinesPerMinute)
 
@@ -27,6 +29,22 @@ export function createIssuanceTelemetry(deps: {
     // Not logged: the ledger has the whole of it, and this happens thousands of times a second.
     tokenIssued: (source) => {
       ;(source === 'cache' ? fromCache : fromExchange).inc()
+    },
+    cacheAsked: (outcome) => {
+      ;(outcome === 'hit' ? hits : misses).inc()
+    },
+    tokenRefreshed: () => {
+      metrics.refreshes.labels('refreshed').inc()
+    },
+    refreshLeft: () => {
+      metrics.refreshes.labels('left').inc()
+    },
+    refreshFailed: (attempt, code, cause) => {
+      metrics.refreshes.labels('failed').inc()
+      if (mayLogFailure(code)) logger.warn({ attempt, code, err: cause }, 'refresh failed')
+    },
+    tokenEvicted: () => {
+      metrics.cacheEvictions.inc()
     },
     assertionIssued: () => {
       metrics.assertionsIssued.inc()

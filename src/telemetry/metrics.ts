@@ -5,6 +5,9 @@ export interface Metrics {
   readonly registry: Registry
   readonly tokensIssued: Counter<'source'>
   readonly assertionsIssued: Counter
+  readonly cacheLookups: Counter<'outcome'>
+  readonly cacheEvictions: Counter
+  readonly refreshes: Counter<'outcome'>
   readonly refusals: Counter<'reason'>
   readonly failures: Counter<'code'>
   readonly signatures: Counter<'purpose'>
@@ -68,6 +71,23 @@ export function createMetrics(gauges: {
     assertionsIssued: new Counter({
       name: 'countersign_assertions_issued_total',
       help: 'Client assertions given to callers.',
+      registers,
+    }),
+    cacheLookups: new Counter({
+      name: 'countersign_token_cache_lookups_total',
+      help: 'Look-ups in the token cache, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    cacheEvictions: new Counter({
+      name: 'countersign_token_cache_evictions_total',
+      help: 'Cached tokens that had to make room.',
+      registers,
+    }),
+    refreshes: new Counter({
+      name: 'countersign_token_refreshes_total',
+      help: 'Cached tokens in use that were due for a refresh, by outcome.',
+      labelNames: ['outcome'],
       registers,
     }),
     refusals: new Counter({

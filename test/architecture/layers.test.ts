@@ -32,7 +32,16 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   reconcile: ['base', 'ledger'],
   telemetry: ['base', 'issuance'],
-  http: ['base', 'issuance', 'assertion', 'caller', 'ledger', 'signer', 'token-endpoint'],
+  http: [
+    'base',
+    'issuance',
+    'assertion',
+    'caller',
+    'ledger',
+    'signer',
+    'token-cache',
+    'token-endpoint',
+  ],
   'wiring.ts': [
     'base',
     'caller',

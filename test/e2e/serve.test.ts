@@ -6,7 +6,7 @@ import { resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { worldSchema } from '../../src/emulator/world.ts'
 import type { TestEmulator } from '../support/emulator.ts'
-import { signing, strike } from '../support/faults.ts'
+import { exchanging, signing, strike } from '../support/faults.ts'
 import { serveFrom, type Served, type ServedOptions } from '../support/served.ts'
 import {
   cast,
@@ -33,6 +33,12 @@ beforeAll(async () => {
   emulator = await startServiceEmulator(
     worldSchema.parse({
       ...serviceWorld,
+      // Served for seven seconds, with what is left to them below.
+      resources: serviceWorld.resources.map((resource) =>
+        resource.uris.includes('https://eventhubs.azure.net')
+          ? { ...resource, tokenSeconds: 12 }
+          : resource,
+      ),
       vaults: [
         ...serviceWorld.vaults,
         {
@@ -151,6 +157,37 @@ describe('a start with a certificate that is not what it must be', () => {
     const service = serve(partnersFrom('software-key', false))
 
     await service.said('ready')
+  })
+})
+
+describe('while it serves', () => {
+  test('refreshes what is in use by itself, and a stop waits for that', async () => {
+    const service = serve((file) => ({ ...file, tokenCache: { minRemainingSeconds: 5 } }))
+    const origin = await service.origin()
+    await service.said('ready')
+    const token = await workloadToken()
+    for (let time = 0; time < 2; time += 1) {
+      const { status } = await fetch(`${origin}/v1/token`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: JSON.stringify({ ...ordersAsk, scope: cast.eventHubs }),
+      })
+      expect(status).toBe(200)
+    }
+    strike(emulator, { ...exchanging, kind: 'delay', delayMs: 1500 })
+    const refreshes = () =>
+      service
+        .entries()
+        .filter((entry) => entry.kind === 'request.granted')
+        .filter(({ caller }) => caller.subject === 'refresh')
+    await expect.poll(() => refreshes().length, { timeout: 10_000, interval: 100 }).toBe(1)
+    service.signal('SIGTERM')
+
+    expect(await service.ended).toBe(0)
+    expect(service.entries().slice(-2)).toMatchObject([
+      { kind: 'exchange.succeeded', attempt: refreshes()[0]?.attempt },
+      { kind: 'service.stopped' },
+    ])
   })
 })
 

@@ -52,6 +52,7 @@ describe('openapi.yaml describes', () => {
       signing_throttled: true,
       signing_unavailable: true,
       signing_broken: true,
+      token_unavailable: true,
     }
     const documented = required(contract.components.schemas['ProblemCode'])['enum'] as string[]
 

@@ -7,6 +7,7 @@ import { required } from '../support/required.ts'
 import {
   type Answer,
   cast,
+  eachExchangeSigns,
   ordersAsk,
   startTestService,
   type TestService,
@@ -19,7 +20,7 @@ let service: TestService
 let token: string
 
 beforeAll(async () => {
-  service = await startTestService()
+  service = await startTestService({ configuration: eachExchangeSigns })
   token = await service.callerToken('fabrikam-orders')
 })
 afterEach(() => {

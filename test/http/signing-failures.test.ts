@@ -5,6 +5,7 @@ import { signing, strike } from '../support/faults.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
 import {
   cast,
+  eachExchangeSigns,
   deployAsk,
   ordersAsk,
   startTestService,
@@ -17,7 +18,7 @@ let service: TestService
 let token: string
 
 beforeAll(async () => {
-  service = await startTestService()
+  service = await startTestService({ configuration: eachExchangeSigns })
   token = await service.callerToken('github')
 })
 afterEach(() => {

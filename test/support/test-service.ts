@@ -62,6 +62,12 @@ export const ordersAsk = {
 /** What a CI job asks for when nothing is wrong. */
 export const deployAsk = { application: 'deploy', tenant: cast.fabrikam } as const
 
+/** Nothing is left over from the exchange before: each signs for itself. */
+export const eachExchangeSigns = (file: ConfigurationFile): ConfigurationFile => ({
+  ...file,
+  tokenCache: { assertionReuseSeconds: 0 },
+})
+
 /** `fabrikam-orders` is a managed identity; the others mint what they are told to. */
 export type CallerName = 'fabrikam-orders' | 'github' | 'gitlab' | 'cluster'
 
@@ -144,6 +150,16 @@ const defaultWorld = readWorld(defaultWorldFile)
 export const serviceWorld: World = {
   ...defaultWorld,
   vaults: defaultWorld.vaults.filter(({ name }) => name === 'contoso-hsm'),
+}
+
+/** The same for tests that let hours pass: the SDK tells by the machine's clock when it needs a vault token. */
+export const longLivedWorld: World = {
+  ...serviceWorld,
+  resources: serviceWorld.resources.map((resource) =>
+    resource.uris.includes('https://vault.azure.net')
+      ? { ...resource, tokenSeconds: 30 * 86_400 }
+      : resource,
+  ),
 }
 
 /**

@@ -163,7 +163,7 @@ function declinedViolations(
   { attempt, status, code }: Declined,
   ledger: LedgerIndex,
 ): readonly string[] {
-  const isFailure = code.startsWith('signing_') || code.startsWith('entra_')
+  const isFailure = ['signing_', 'entra_', 'token_'].some((start) => code.startsWith(start))
   const isRefusal = caller.grant !== undefined && status === 403
   return broken([
     [![401, 403].includes(status) || !mayHave(caller, ask), `it was refused (${code}) its right`],

@@ -70,7 +70,12 @@ describe('a configuration that says little', () => {
       ],
       grants: { folder: resolve(dirname(file), 'grants') },
       ledger: { kind: 'sqlite', file: resolve(dirname(file), 'countersign.db') },
-      tokenCache: { bytesMax: 256 * 1024 * 1024, minRemainingSeconds: 300 },
+      tokenCache: {
+        bytesMax: 256 * 1024 * 1024,
+        minRemainingSeconds: 300,
+        refreshAheadSeconds: 1200,
+        assertionReuseSeconds: 60,
+      },
     })
   })
 })
@@ -116,7 +121,12 @@ describe('a configuration that says everything', () => {
       handOut: true,
     })
     expect(config.ledger).toEqual({ kind: 'sqlite', file: '/var/lib/countersign/ledger.db' })
-    expect(config.tokenCache).toEqual({ bytesMax: 64 * 1024 * 1024, minRemainingSeconds: 600 })
+    expect(config.tokenCache).toEqual({
+      bytesMax: 64 * 1024 * 1024,
+      minRemainingSeconds: 600,
+      refreshAheadSeconds: 900,
+      assertionReuseSeconds: 0,
+    })
   })
 
   test('has its tenants from a file, comments and line ends left out', async () => {

@@ -12,6 +12,7 @@ import { RequestProblem, type RequestProblemCode } from '../../../src/http/reque
 import type { Refusal } from '../../../src/issuance/refusal.ts'
 import { LedgerError, type LedgerErrorCode } from '../../../src/ledger/ledger.ts'
 import { SignerError, type SignerErrorCode } from '../../../src/signer/signer.ts'
+import { TokenCacheError, type TokenCacheErrorCode } from '../../../src/token-cache/token-cache.ts'
 import {
   TokenEndpointError,
   type TokenEndpointErrorCode,
@@ -116,6 +117,11 @@ const callerFailures: Record<CallerErrorCode, Wire> = {
   ISSUER_BUDGET_SPENT: [503, 'issuer_unavailable', 5],
 }
 
+const tokenCacheFailures: Record<TokenCacheErrorCode, Wire> = {
+  TOKEN_LATE: [503, 'token_unavailable', 5],
+  TOKEN_CALLER_GONE: [503, 'token_unavailable', 5],
+}
+
 /** What an SDK, the disk or Entra might have said: for the protected log, and for nobody else. */
 const cause = new Error('https://contoso-hsm.vault.azure.net said eve-was-here')
 
@@ -139,6 +145,9 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
   ),
   ...entriesOf(callerFailures).map(
     ([code, wire]) => [code, new CallerError(code, issuer, { cause }), wire] as const,
+  ),
+  ...entriesOf(tokenCacheFailures).map(
+    ([code, wire]) => [code, new TokenCacheError(code), wire] as const,
   ),
   [
     'an issuer that may be asked again at a known time',
