@@ -1,4 +1,4 @@
-import { attestedKeyBundle, identifierOf, keyBundle } from './bundles.ts'
+import { attestedKeyBundle, keyBundle } from './bundles.ts'
 import {
   digestBytesOf,
   isSignatureAlgorithm,
@@ -6,15 +6,19 @@ import {
   verifyDigest,
   type SignatureAlgorithm,
 } from './digest-signature.ts'
+import {
+  answered,
+  base64urlFrom,
+  forbiddenUse,
+  keyIdOf,
+  parametersFrom,
+  type Parameters,
+} from './key-use.ts'
 import { refused, type Performed, type VaultContent, type VaultKey } from './performed.ts'
 import {
   algorithmUnfit,
   bodyMalformed,
   digestLength,
-  keyDisabled,
-  keyExpired,
-  keyNotYetValid,
-  keyOperationMissing,
   propertyInvalid,
   type VaultError,
 } from './vault-error.ts'
@@ -38,12 +42,7 @@ export function sign(content: VaultContent, key: VaultKey, body: Buffer): Perfor
   const digest = digestFrom(content, key, parameters, 'value')
   if (!digest.ok) return refused(digest.error)
   const { algorithm, bytes } = digest
-  const signature = signDigest(algorithm, bytes, key.version.privateKey)
-  return {
-    ok: true,
-    body: { kid: keyIdOf(content, key), value: signature.toString('base64url') },
-    algorithm,
-  }
+  return answered(content, key, algorithm, signDigest(algorithm, bytes, key.version.privateKey))
 }
 
 export function verify(content: VaultContent, key: VaultKey, body: Buffer): Performed {
@@ -58,44 +57,6 @@ export function verify(content: VaultContent, key: VaultKey, body: Buffer): Perf
   const { algorithm, bytes } = digest
   const value = verifyDigest(algorithm, bytes, signature, key.version.publicKey)
   return { ok: true, body: { value }, algorithm }
-}
-
-const keyIdOf = ({ origin }: VaultContent, { stored, version }: VaultKey) =>
-  identifierOf(origin, 'keys', stored.name, version.version)
-
-/** Why the key's state or purpose forbids an operation. Verifying is allowed outside nbf and exp. */
-function forbiddenUse(
-  { clock, unconfirmed }: VaultContent,
-  { stored, version }: VaultKey,
-  operation: 'sign' | 'verify',
-): VaultError | undefined {
-  if (!version.enabled) return keyDisabled(operation, unconfirmed.innerErrorKeyDisabled)
-  if (!stored.definition.keyOps.includes(operation)) {
-    return keyOperationMissing(operation, unconfirmed.innerErrorKeyOperation)
-  }
-  if (operation === 'verify') return undefined
-  const nowSeconds = clock.nowSeconds()
-  const leewaySeconds = unconfirmed.keyTimeLeewaySeconds
-  const { notBeforeSeconds = -Infinity, notAfterSeconds = Infinity } = version
-  if (nowSeconds < notBeforeSeconds - leewaySeconds) {
-    return keyNotYetValid(operation, unconfirmed.innerErrorKeyNotYetValid)
-  }
-  return nowSeconds >= notAfterSeconds + leewaySeconds
-    ? keyExpired(operation, unconfirmed.innerErrorKeyExpired)
-    : undefined
-}
-
-type Parameters = Readonly<Record<string, unknown>>
-
-function parametersFrom(body: Buffer): Parameters | undefined {
-  try {
-    const parsed: unknown = JSON.parse(body.toString('utf8'))
-    const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
-    return isObject ? (parsed as Parameters) : undefined
-  } catch {
-    // Not JSON, which is the answer.
-    return undefined
-  }
 }
 
 type Digest =
@@ -129,6 +90,3 @@ function digestFrom(
     ? { ok: true, algorithm, bytes }
     : { ok: false, error: digestLength(property, bytes.length, algorithm, required) }
 }
-
-const base64urlFrom = (value: unknown): Buffer | undefined =>
-  typeof value === 'string' && /^[\w-]*$/.test(value) ? Buffer.from(value, 'base64url') : undefined

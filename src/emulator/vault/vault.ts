@@ -9,6 +9,7 @@ import { assignmentFor, denialFor, type RoleAssignment } from './authorization.t
 import { authenticate, challengeOf, type Authentication, type VaultCaller } from './bearer.ts'
 import { certificateItem, keyItem } from './bundles.ts'
 import { getCertificate, getCertificatePolicy } from './certificate-operations.ts'
+import { decrypt, encrypt, unwrapKey, wrapKey } from './key-encryption.ts'
 import { getKey, getKeyAttestation, sign, verify } from './key-operations.ts'
 import { page } from './listings.ts'
 import { operationFrom, type OperationKind, type VaultOperation } from './operation.ts'
@@ -183,6 +184,10 @@ const keyOperations: Acts<VaultKey> = {
     page(content, versionsOfKey(content.store, stored), keyItem, path, query),
   sign: (content, key, { body }) => sign(content, key, body),
   verify: (content, key, { body }) => verify(content, key, body),
+  encrypt: (content, key, { body }) => encrypt(content, key, body),
+  decrypt: (content, key, { body }) => decrypt(content, key, body),
+  wrap: (content, key, { body }) => wrapKey(content, key, body),
+  unwrap: (content, key, { body }) => unwrapKey(content, key, body),
 }
 
 const certificateOperations: Acts<VaultCertificate> = {
