@@ -15,6 +15,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
   signer: ['base', 'vault-access'],
+  sealing: [],
   'token-endpoint': ['base'],
   'token-cache': ['base'],
   ledger: ['base'],
