@@ -15,7 +15,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
   signer: ['base', 'vault-access'],
-  sealing: [],
+  sealing: ['base', 'vault-access'],
   'token-endpoint': ['base'],
   'token-cache': ['base'],
   ledger: ['base'],
@@ -110,6 +110,7 @@ describe('things that live in one place', () => {
       .map(({ path }) => path)
     expect(importers).toEqual([
       'src/certificate/key-vault-certificate.ts',
+      'src/sealing/key-vault-wrapping-key.ts',
       'src/signer/key-vault-signer.ts',
       'src/vault-access/undici-http-client.ts',
       'src/vault-access/vault-access.ts',
@@ -156,7 +157,7 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')
