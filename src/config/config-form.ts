@@ -6,6 +6,7 @@ import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
 import { issuersForm } from './issuer-forms.ts'
 import { listenForm } from './listen.ts'
+import { wrappingKeyForm } from './wrapping-key.ts'
 
 /** `countersign.yaml` as an operator may write it: the source of the JSON Schema and of every default. */
 export const configForm = z.strictObject({
@@ -47,6 +48,7 @@ export const configForm = z.strictObject({
       minRemainingSeconds: wholeNumber(0, 3000)
         .default(300)
         .describe('What a token that is served has left to live, at least.'),
+      wrappingKey: wrappingKeyForm.optional(),
     })
     .prefault({})
     .describe('Tokens that are served again while they live.'),

@@ -134,8 +134,19 @@ export interface LedgerConfig {
   readonly sqliteFile: string
 }
 
+/** The key that wraps the data keys with which shared tokens are sealed. */
+export interface WrappingKeyConfig {
+  /** Origin of the vault. */
+  readonly vault: string
+  readonly nameInVault: string
+  /** False accepts a key that is not held by an HSM; exportable keys are never accepted. */
+  readonly requireHsm: boolean
+}
+
 export interface TokenCacheConfig {
   readonly bytesMax: number
   /** A token that lives shorter than this is not served from the cache. */
   readonly minRemainingSeconds: number
+  /** Undefined: no replica gives its tokens to others. Means nothing where there is one process only. */
+  readonly wrappingKey: WrappingKeyConfig | undefined
 }

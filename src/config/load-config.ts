@@ -16,6 +16,7 @@ import { checkListen, hostIn, listenFrom } from './listen.ts'
 import { outlineOf, type ConfigOutline } from './config-outline.ts'
 import { checkPemFiles, type PemFiles } from './pem-files.ts'
 import { parseTenantsFile } from './tenants-file.ts'
+import { checkWrappingKey, wrappingKeyFrom } from './wrapping-key.ts'
 
 export type LoadedConfig =
   | {
@@ -85,6 +86,7 @@ function checkTogether(root: YamlPart): void {
   checkCertificates(root.at('certificates'), cloud)
   checkApplications(root.at('applications'), certificates)
   checkIssuers(root.at('issuers'), cloud)
+  checkWrappingKey(root.at('tokenCache').at('wrappingKey'), root.at('certificates'), cloud)
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
@@ -137,6 +139,7 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     tokenCache: {
       bytesMax: tokenCache.maxMegabytes * 1024 * 1024,
       minRemainingSeconds: tokenCache.minRemainingSeconds,
+      wrappingKey: tokenCache.wrappingKey && wrappingKeyFrom(tokenCache.wrappingKey),
     },
   }
 }

@@ -4,8 +4,8 @@ import type { WrappedDataKey } from './data-key.ts'
  * Where the data keys are that all replicas seal with, wrapped. There is never more than one of a
  * generation, and none is ever changed. What was added is seen by every replica, and is durable.
  *
- * It is not trusted with what it holds, but with who wrote it: a row can be made by whoever knows the
- * public half of the wrapping key, and would then open what is sealed with it.
+ * Who reads it learns nothing. Who writes it is trusted: together with the public half of the wrapping
+ * key they could add a data key of their own.
  */
 export interface DataKeyStore {
   /** The newest generation; undefined while there is none. */

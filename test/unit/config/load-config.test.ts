@@ -99,7 +99,15 @@ describe('a configuration that says everything', () => {
       handOut: true,
     })
     expect(config.ledger.sqliteFile).toBe('/var/lib/countersign/ledger.db')
-    expect(config.tokenCache).toEqual({ bytesMax: 64 * 1024 * 1024, minRemainingSeconds: 600 })
+    expect(config.tokenCache).toEqual({
+      bytesMax: 64 * 1024 * 1024,
+      minRemainingSeconds: 600,
+      wrappingKey: {
+        vault: 'https://contoso-dev.vault.azure.net',
+        nameInVault: 'token-wrapping',
+        requireHsm: false,
+      },
+    })
   })
 
   test('has its tenants from a file, comments and line ends left out', async () => {
