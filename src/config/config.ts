@@ -154,6 +154,15 @@ export type LedgerConfig =
       readonly schema: string
     }
 
+/** The key that wraps the data keys with which shared tokens are sealed. */
+export interface WrappingKeyConfig {
+  /** Origin of the vault. */
+  readonly vault: string
+  readonly nameInVault: string
+  /** False accepts a key that is not held by an HSM; exportable keys are never accepted. */
+  readonly requireHsm: boolean
+}
+
 export interface TokenCacheConfig {
   readonly bytesMax: number
   /** A token that lives shorter than this is not served from the cache. */
@@ -162,4 +171,6 @@ export interface TokenCacheConfig {
   readonly refreshAheadSeconds: number
   /** For how long the service uses an assertion again for other scopes of its tenant; 0: never. */
   readonly assertionReuseSeconds: number
+  /** Undefined: no replica gives its tokens to others. Means nothing where there is one process only. */
+  readonly wrappingKey: WrappingKeyConfig | undefined
 }

@@ -20,6 +20,7 @@ import type { NamedFiles } from './named-files.ts'
 import { checkPemFiles } from './pem-files.ts'
 import { parseTenantsFile } from './tenants-file.ts'
 import { checkTokenCache, tokenCacheFrom } from './token-cache.ts'
+import { checkWrappingKey } from './wrapping-key.ts'
 
 export type LoadedConfig =
   | {
@@ -93,6 +94,7 @@ function checkTogether(root: YamlPart): void {
   checkIssuers(root.at('issuers'), cloud)
   checkLedger(root.at('ledger'))
   checkTokenCache(root.at('tokenCache'))
+  checkWrappingKey(root.at('tokenCache').at('wrappingKey'), root.at('certificates'), cloud)
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */

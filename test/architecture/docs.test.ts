@@ -81,6 +81,7 @@ describe('docs', () => {
     const codes = [
       ...namesIn('src/signer/signer.ts', /'(SIGNER_[A-Z_]+)'/g),
       ...namesIn('src/certificate/certificate.ts', /'(CERTIFICATE_[A-Z_]+)'/g),
+      ...namesIn('src/sealing/wrapping-key.ts', /'(SEALING_[A-Z_]+)'/g),
       ...namesIn('src/token-endpoint/token-endpoint.ts', /'(ENTRA_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger.ts', /'(LEDGER_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger-file.ts', /'(LEDGER_[A-Z_]+)'/g),

@@ -16,6 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
   signer: ['base', 'vault-access'],
+  sealing: ['base', 'vault-access'],
   'token-endpoint': ['base'],
   'token-cache': ['base'],
   ledger: ['base'],
@@ -119,6 +120,7 @@ describe('things that live in one place', () => {
       .map(({ path }) => path)
     expect(importers).toEqual([
       'src/certificate/key-vault-certificate.ts',
+      'src/sealing/key-vault-wrapping-key.ts',
       'src/signer/key-vault-signer.ts',
       'src/vault-access/undici-http-client.ts',
       'src/vault-access/vault-access.ts',
@@ -187,7 +189,7 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')

@@ -75,6 +75,7 @@ describe('a configuration that says little', () => {
         minRemainingSeconds: 300,
         refreshAheadSeconds: 1200,
         assertionReuseSeconds: 60,
+        wrappingKey: undefined,
       },
     })
   })
@@ -126,6 +127,11 @@ describe('a configuration that says everything', () => {
       minRemainingSeconds: 600,
       refreshAheadSeconds: 900,
       assertionReuseSeconds: 0,
+      wrappingKey: {
+        vault: 'https://contoso-dev.vault.azure.net',
+        nameInVault: 'token-wrapping',
+        requireHsm: false,
+      },
     })
   })
 
