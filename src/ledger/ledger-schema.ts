@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
-import { nameOfLedger } from './ledger-database.ts'
 import { LedgerDatabaseError } from './ledger-database-error.ts'
+import { nameOfLedger } from './ledger-database.ts'
 import type { LedgerDatabase } from './ledger-database.ts'
 
 /**
