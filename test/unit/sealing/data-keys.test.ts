@@ -36,6 +36,7 @@ beforeAll(async () => {
         ],
         roleAssignments: [
           { principal: 'signer', actions: ['keys/read', 'keys/wrap/action', 'keys/unwrap/action'] },
+          { principal: 'auditor', actions: ['keys/read', 'keys/wrap/action'] },
         ],
       },
     ],
@@ -55,12 +56,12 @@ afterAll(async () => {
   await emulator.stop()
 })
 
-const replica = (vaultKeyName = 'wrapping'): DataKeys =>
+const replica = (vaultKeyName = 'wrapping', as = access): DataKeys =>
   createDataKeys({
     store,
     wrappingKey: createKeyVaultWrappingKey(
       { vaultUrl: emulator.vaultUrl('hsm'), vaultKeyName, requireHsm: true },
-      access,
+      as,
       systemClock,
     ),
     clock,
@@ -274,6 +275,18 @@ describe('the newest data key of others', () => {
     await emulator.control('POST /vaults/hsm/keys/wrapping/disable', { version })
     expect((await replica().forSealing()).generation).toBe(2)
     expect(unusable).toEqual(['1 SEALING_KEY_DISABLED'])
+  })
+
+  test('that this replica may not unwrap is left alone: the role is what is wrong', async () => {
+    await replica().forSealing()
+    const auditor = vaultAccessTo(emulator, 'auditor')
+    const operations = await operationsOf(async () => {
+      const sealing = replica('wrapping', auditor).forSealing()
+      await expect(sealing).rejects.toMatchObject({ code: 'SEALING_FORBIDDEN' })
+    })
+    await auditor.close()
+    expect(operations).toEqual(['KeyUnwrap'])
+    expect([unusable, (await store.latest())?.generation]).toEqual([[], 1])
   })
 
   test('with the last number there is, which nobody reaches, is not followed', async () => {
