@@ -9,13 +9,13 @@ export function createSharedAttempt<T>(
   act: () => Promise<T>,
 ): () => Promise<T> {
   let running: Promise<T> | undefined
-  let failure: { readonly error: unknown; readonly atMs: number } | undefined
+  let failure: { readonly error: unknown; readonly atMonotonicMs: number } | undefined
 
   const attempt = async () => {
     try {
       return await act()
     } catch (error) {
-      failure = { error, atMs: clock.nowMs() }
+      failure = { error, atMonotonicMs: clock.monotonicMs() }
       throw error
     } finally {
       running = undefined
@@ -24,9 +24,9 @@ export function createSharedAttempt<T>(
 
   return async () => {
     if (running !== undefined) return running
-    const elapsedMs = failure === undefined ? pauseMs : clock.nowMs() - failure.atMs
-    // Negative when the clock was set back, which must not make it longer.
-    if (failure !== undefined && elapsedMs >= 0 && elapsedMs < pauseMs) throw failure.error
+    if (failure !== undefined && clock.monotonicMs() - failure.atMonotonicMs < pauseMs) {
+      throw failure.error
+    }
     running = attempt()
     return running
   }
