@@ -85,8 +85,8 @@ describe('docs/clients.md', () => {
   }
 
   test('has the commands that are known here', () => {
-    const headings = commandsOf('docs/clients.md').map(([heading]) => heading)
-    expect(headings).toEqual(Object.keys(expected))
+    const headings = new Set(commandsOf('docs/clients.md').map(([heading]) => heading))
+    expect([...headings]).toEqual(Object.keys(expected))
   })
 
   test.each(commandsOf('docs/clients.md'))('%s', async (heading, command) => {
