@@ -36,8 +36,9 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
     plan.ratePerSecond === undefined ? 0 : (plan.connections / plan.ratePerSecond) * 1000
   let next = 0
 
-  const drive = async (socket: Socket, index: number) => {
-    const answers = createAnswerReader(socket)
+  const drive = async (first: Socket, index: number) => {
+    let socket = first
+    let answers = createAnswerReader(socket)
     let dueMs = startedMs + (gapMs * index) / plan.connections
     let left = plan.requestsPerConnection ?? Number.POSITIVE_INFINITY
     while (left-- > 0 && performance.now() < deadlineMs) {
@@ -51,9 +52,13 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
       const request = plan.requests[next++ % plan.requests.length]
       if (request === undefined) throw new RangeError('a plan needs requests')
       socket.write(request)
-      const status = await answers.next()
+      const { status, closes } = await answers.next()
       if (status !== 200) refused += 1
       latencies.push(performance.now() - fromMs)
+      if (closes) {
+        socket = await connected(plan.host, plan.port)
+        answers = createAnswerReader(socket)
+      }
     }
     socket.destroy()
   }
@@ -98,16 +103,22 @@ export function requestBytes(
   return Buffer.from(`POST ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`)
 }
 
+interface AnswerHead {
+  readonly status: number
+  /** It is the last on its connection. */
+  readonly closes: boolean
+}
+
 interface AnswerReader {
-  /** Status of the next answer, once all of it is there. */
-  next(): Promise<number>
+  /** What the next answer says, once all of it is there. */
+  next(): Promise<AnswerHead>
 }
 
 const headerEnd = Buffer.from('\r\n\r\n')
 
 function createAnswerReader(socket: Socket): AnswerReader {
   let buffered: Buffer = Buffer.alloc(0)
-  let waiting: { resolve: (status: number) => void; reject: (error: Error) => void } | undefined
+  let waiting: { resolve: (head: AnswerHead) => void; reject: (error: Error) => void } | undefined
 
   const take = () => {
     const end = buffered.indexOf(headerEnd)
@@ -123,7 +134,10 @@ function createAnswerReader(socket: Socket): AnswerReader {
     buffered = buffered.subarray(total)
     const { resolve } = waiting
     waiting = undefined
-    resolve(Number(head.slice(9, 12)))
+    resolve({
+      status: Number(head.slice(9, 12)),
+      closes: /\r\nconnection: close(?:\r|$)/i.test(head),
+    })
   }
   socket.on('data', (chunk: Buffer) => {
     buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk])

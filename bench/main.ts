@@ -10,6 +10,7 @@ import { format } from 'prettier'
 import { assertionMeasure } from './assertion.ts'
 import { startCloud, stopEverything } from './cloud.ts'
 import { coldBurst } from './cold-burst.ts'
+import { ledgerMeasure } from './ledger.ts'
 import { performancePage } from './performance-page.ts'
 import { printTable, type Row } from './table.ts'
 import { warmMeasure } from './warm.ts'
@@ -28,17 +29,19 @@ async function main(): Promise<void> {
   if (build.status !== 0) throw new Error('the build failed')
   const tenants = Number(values.tenants)
   const cloud = await startCloud(tenants)
+  const durationMs = Number(values.seconds) * 1000
   const rows: Row[] = []
   try {
     rows.push(...(await coldBurst(cloud, Number(values.callers))))
     rows.push(
       ...(await warmMeasure(cloud, {
         rounds: Number(values.rounds),
-        durationMs: Number(values.seconds) * 1000,
+        durationMs,
         tenants,
       })),
     )
     rows.push(...(await assertionMeasure(cloud, Number(values.rounds))))
+    rows.push(...(await ledgerMeasure({ rounds: Number(values.rounds), durationMs })))
   } finally {
     await stopEverything()
     await cloud.stop()

@@ -16,7 +16,7 @@ const killsPerScene = 20
 const usage = `npm run torture -- [--kills N] [--faults N] [--seed N]
 
   --kills N   kills of the service, ${killsPerScene} on one ledger (200)
-  --faults N  rounds of five faults at once; some fifty bring every two together (400)
+  --faults N  rounds of five faults at once; some seventy bring every two together (400)
   --seed N    decides what is asked, what goes wrong and when (drawn, and printed)`
 
 interface Options {

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs'
-import tls from 'node:tls'
 import type { Logger } from 'pino'
 import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
 import type { Clock } from './base/clock.ts'
+import { trustAlso } from './base/trusted-roots.ts'
+import { withDeadline } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
+import { ListenerError } from './http/listener-error.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
 import { isTransient } from './issuance/credentials.ts'
 import { createService, type Service } from './wiring.ts'
@@ -22,8 +23,12 @@ export interface ServeOptions {
 
 /** In-flight requests may wait for a vault and a token endpoint. Give the platform's own limit more than this. */
 const drainDeadlineMs = 25_000
+/** Probes and scrapers are answered from memory. */
+const machinesDrainDeadlineMs = 1000
 const proofsEveryMs = 15_000
 const turnedAwayEveryMs = 10_000
+const refreshesEveryMs = 500
+const clockEveryMs = 5000
 const provingEveryMs = 30_000
 /** Waits between attempts to prove the certificates: doubles up to this. */
 const provingWaitMaxMs = 30_000
@@ -37,25 +42,58 @@ const provingWaitMaxMs = 30_000
  * @throws when it cannot start, or when a certificate is not what the configuration demands.
  */
 export async function serve(options: ServeOptions): Promise<void> {
-  const { config, logger } = options
-  trust(config.trust.caFiles)
+  trustAlso(options.config.trust.caFiles)
   const stop = stopSignal()
   const service = await createService({ ...options, policy: options.policy.policy })
   try {
     await announce(service, options)
-    const listener = await listen(service.app, config.listen)
-    logger.info({ origin: listener.origin }, 'listening')
-    await serveUntil(stop, service, listener, options)
+    const listeners = await openListeners(service, options)
+    await serveUntil(stop, service, listeners, options)
   } finally {
     await service.ledger.close()
     await service.close()
   }
 }
 
+interface Listeners {
+  readonly callers: Listener
+  /** Undefined where machines have none of their own. */
+  readonly machines: Listener | undefined
+}
+
+/** @throws ListenerError when one of them cannot be opened; then neither is. */
+async function openListeners(service: Service, options: ServeOptions): Promise<Listeners> {
+  const { config, logger } = options
+  const machines = await openMachines(service, options)
+  try {
+    const callers = await listen(service.app.answer, config.listen, warnOfCutConnections(options))
+    logger.info({ origin: callers.origin }, 'listening')
+    return { callers, machines }
+  } catch (error) {
+    await machines?.drain(0)
+    throw new ListenerError('listen', config.listen, error)
+  }
+}
+
+async function openMachines(
+  service: Service,
+  { config, logger }: ServeOptions,
+): Promise<Listener | undefined> {
+  if (config.machines.at !== 'own-listener') return undefined
+  const settings = config.machines.listen
+  try {
+    const machines = await listen(service.machinesApp, settings)
+    logger.info({ origin: machines.origin }, 'listening for machines')
+    return machines
+  } catch (error) {
+    throw new ListenerError('machines', settings, error)
+  }
+}
+
 async function serveUntil(
   stop: AbortSignal,
   service: Service,
-  listener: Listener,
+  listeners: Listeners,
   options: ServeOptions,
 ): Promise<void> {
   try {
@@ -63,18 +101,26 @@ async function serveUntil(
     if (!stop.aborted) options.logger.info({ grants: options.policy.policy.grants.length }, 'ready')
     const tasks = startTasks(service, options.logger)
     if (!stop.aborted) await aborted(stop)
-    await drain(service, listener, tasks, options)
+    await drain(service, listeners, tasks, options)
   } catch (error) {
-    await listener.drain(0)
+    await Promise.all([listeners.callers.drain(0), listeners.machines?.drain(0)])
     throw error
   }
 }
 
-/** Roots of the operator's own, besides those that Node brings; verification is never turned off. */
-function trust(caFiles: readonly string[]): void {
-  if (caFiles.length === 0) return
-  const added = caFiles.map((file) => readFileSync(file, 'utf8'))
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), ...added])
+/** Once a minute at most: whoever takes all connections must not fill the log too. */
+function warnOfCutConnections({ config, clock, logger }: ServeOptions): () => void {
+  let saidInMinute = Number.NEGATIVE_INFINITY
+  return () => {
+    const minute = Math.floor(clock.monotonicMs() / 60_000)
+    if (minute === saidInMinute) return
+    saidInMinute = minute
+    const { connectionsMax } = config.listen
+    logger.warn(
+      { connectionsMax },
+      'connections are cut: there are as many as listen.maxConnections',
+    )
+  }
 }
 
 /** Aborted by the first signal; a second one ends the process as if we were not here. */
@@ -147,7 +193,7 @@ function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
 }
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
-  const { proofs, turnedAway } = service
+  const { proofs, turnedAway, clockWatch, refresher } = service
   const report = (task: string) => (error: unknown) => {
     logger.error({ err: error, task }, 'a background task failed; it will run again')
   }
@@ -158,24 +204,49 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       () => turnedAway.roll('ended-minutes'),
       report('turned-away'),
     ),
+    startBackgroundTask(
+      refreshesEveryMs,
+      () => {
+        // It goes on by itself: one that hangs does not keep others from their turn.
+        refresher.start()
+        return Promise.resolve()
+      },
+      report('refreshes'),
+    ),
+    startBackgroundTask(
+      clockEveryMs,
+      () => {
+        clockWatch.look()
+        return Promise.resolve()
+      },
+      report('clock'),
+    ),
     startBackgroundTask(provingEveryMs, () => proveAll(service, logger), report('certificates')),
   ]
 }
 
-/** Ends in order: no new request, the requests under way, then what only the ledger should outlive. */
+/**
+ * Ends in order: no new request, the requests under way, then what only the ledger should outlive, and
+ * last whoever watches how it ends.
+ */
 async function drain(
   service: Service,
-  listener: Listener,
+  listeners: Listeners,
   tasks: readonly BackgroundTask[],
   { clock, logger }: ServeOptions,
 ): Promise<void> {
   logger.info('stopping')
   service.stopping()
-  await listener.drain(drainDeadlineMs)
+  const refreshed = withDeadline(drainDeadlineMs, () => service.refresher.stop()).catch(() => {
+    logger.warn('refreshes are left under way')
+  })
+  await listeners.callers.drain(drainDeadlineMs)
+  await refreshed
   await Promise.all(tasks.map((task) => task.stop()))
   await service.turnedAway.roll('every')
   await service.proofs.publish()
   const { unproved } = service.proofs
   await service.ledger.append([{ kind: 'service.stopped', atMs: clock.nowMs(), unproved }])
+  await listeners.machines?.drain(machinesDrainDeadlineMs)
   logger.info({ unproved }, 'stopped')
 }

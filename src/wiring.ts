@@ -2,41 +2,50 @@ import { readFileSync } from 'node:fs'
 import { Agent } from 'undici'
 import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
+import { type ClockWatch, createClockWatch } from './base/clock-watch.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
+import { type Cloud, parseCloud } from './base/ids.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
 import type { IssuerSettings } from './caller/issuer-settings.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
-import type { Config, IssuerConfig } from './config/config.ts'
-import { createApp } from './http/app.ts'
+import type { Config, IssuerConfig, LedgerConfig } from './config/config.ts'
+import { createApp, createMachinesApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import type { Application } from './issuance/application.ts'
 import { createCertificateDuty } from './issuance/certificate-duty.ts'
 import { createCredentials, type Credentials, type PlacedLocation } from './issuance/credentials.ts'
 import { createEntraRefusals } from './issuance/entra-refusals.ts'
 import { createFailureLines } from './issuance/failure-lines.ts'
+import { createInternalAssertions } from './issuance/internal-assertions.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
+import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-tokens.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
-import { decide, type Policy } from './policy/policy.ts'
+import { decide, type Policy, stillGiven } from './policy/policy.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import { createMemoryGovernor, localVaultBudget } from './signer/memory-governor.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
 import { createMetrics } from './telemetry/metrics.ts'
-import { createTokenCache } from './token-cache/token-cache.ts'
+import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
 import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
 import { createVaultAccess } from './vault-access/vault-access.ts'
 
 /** The parts that the life of the process is about; everything else is inside them. */
 export interface Service {
   readonly app: ReturnType<typeof createApp>
+  /** For the listener of machines, where there is one. */
+  readonly machinesApp: ReturnType<typeof createMachinesApp>
   readonly credentials: Credentials
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
+  readonly refresher: TokenRefresher
+  readonly clockWatch: ClockWatch
   /** From now on `/readyz` says no. */
   stopping(): void
   /** Closes connections to the world; after the ledger. */
@@ -75,7 +84,8 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
-  const pacing = { nowMs: () => clock.nowMs(), random: Math.random }
+  // Whole milliseconds, as budgets count them.
+  const pacing = { nowMs: () => Math.floor(clock.monotonicMs()), random: Math.random }
   const governor = createMemoryGovernor({
     ...pacing,
     onCircuit: (change) => {
@@ -95,8 +105,14 @@ export async function createService(options: WiringOptions): Promise<Service> {
     },
   })
 
-  const ledger = await createSqliteLedger({ file: config.ledger.sqliteFile })
-  const cache = createTokenCache({ clock, ...config.tokenCache })
+  const ledger = await createLedger(config.ledger)
+  const cache = createMemoryTokenCache({
+    clock,
+    ...config.tokenCache,
+    onEvicted: () => {
+      events.tokenEvicted()
+    },
+  })
   const proofs = createSignatureProofs({ ledger, clock })
   const turnedAway = createTurnedAway({ ledger, clock })
   const applications = config.applications.map(applicationFrom)
@@ -134,12 +150,18 @@ export async function createService(options: WiringOptions): Promise<Service> {
       credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
+  const clockWatch = createClockWatch(clock, (jumpMs) => {
+    metrics.clockJumps.inc()
+    logger.error({ jumpMs }, 'the clock of the machine was set, or the machine slept')
+  })
 
   const budget = createMemoryGrantBudget(clock)
   const issuance: IssuanceDeps = {
     clock,
+    cloud: cloudOf(config),
     callers,
     decide: (caller, ask) => decide(policy, caller, ask, clock.nowSeconds(), budget),
+    stillGiven: (grant, ask) => stillGiven(policy, grant, ask, clock.nowSeconds()),
     applications: new Map(applications.map((application) => [application.name, application])),
     sharedAudienceIssuers: new Set(
       config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
@@ -151,28 +173,35 @@ export async function createService(options: WiringOptions): Promise<Service> {
     tokenEndpoint,
     entraRefusals,
     cache,
+    assertions: createInternalAssertions({
+      clock,
+      youngSeconds: config.tokenCache.assertionReuseSeconds,
+    }),
     ledger,
     proofs,
     turnedAway,
     failureLines: createFailureLines(clock),
     events,
   }
-  const app = createApp({
+  const told = {
     issuance,
     readiness,
     metrics: async () => ({
       contentType: metrics.registry.contentType,
       text: await metrics.registry.metrics(),
     }),
-    contract,
-  })
+  }
+  const machines = config.machines.at === 'callers-listener' ? 'here' : 'elsewhere'
 
   return {
-    app,
+    app: createApp({ ...told, contract, machines }),
+    machinesApp: createMachinesApp(told),
     credentials,
     ledger,
     proofs,
     turnedAway,
+    refresher: createTokenRefresher(issuance),
+    clockWatch,
     stopping: () => {
       isStopping = true
     },
@@ -180,6 +209,13 @@ export async function createService(options: WiringOptions): Promise<Service> {
       await Promise.all([access.close(), entraAgent.close(), fetcher.close()])
     },
   }
+}
+
+async function createLedger(config: LedgerConfig): Promise<Ledger> {
+  if (config.kind === 'sqlite') return createSqliteLedger({ file: config.file })
+  // Most ledgers are files: whoever has one does not wait at the start for the driver of a database.
+  const { createPostgresLedger } = await import('./ledger/postgres-ledger.ts')
+  return createPostgresLedger({ locate: () => locateLedger(config) })
 }
 
 function locationsOf(certificate: Config['certificates'][number]): readonly PlacedLocation[] {
@@ -203,6 +239,13 @@ const applicationFrom = (application: Config['applications'][number]): Applicati
   profile: application.profile,
   x5c: application.x5c ? 'include' : 'omit',
 })
+
+function cloudOf({ cloud }: Config): Cloud {
+  const parsed = parseCloud(cloud.authority)
+  if (parsed === undefined)
+    throw new TypeError('the authority of a checked configuration is an origin')
+  return parsed
+}
 
 function issuerSettings(issuer: IssuerConfig, config: Config): IssuerSettings {
   if (issuer.kind !== 'entra') return issuer

@@ -20,7 +20,11 @@ export function canonicalJson(value: Json): string {
   return canonicalObject(value)
 }
 
+/** Printable ASCII without quotation mark and backslash: most of what there is, and twice as fast. */
+const plain = /^[ !#-[\]-~]*$/
+
 function canonicalString(text: string): string {
+  if (plain.test(text)) return `"${text}"`
   if (!text.isWellFormed()) throw new RangeError('a string with a lone surrogate')
   return JSON.stringify(text)
 }

@@ -1,15 +1,58 @@
-/** The only source of time in the product. */
+/**
+ * The only source of time in the product. The wall clock is for moments that are told to others or
+ * compared with theirs; it can be set at any time, forward or back. What passes between two moments of
+ * our own is measured by the monotonic one; what depends on both has an {@link Instant}.
+ */
 export interface Clock {
-  /** Milliseconds since the Unix epoch, UTC. */
+  /** Milliseconds since the Unix epoch, UTC, by the wall clock. */
   nowMs(): number
   /** Whole seconds since the Unix epoch, UTC, rounded down (RFC 7519 §2, NumericDate). */
   nowSeconds(): number
+  /**
+   * Milliseconds, with a fraction, since a moment that means nothing. Never goes back, whatever is
+   * done to the wall clock; while the machine sleeps it may stand still.
+   */
+  monotonicMs(): number
 }
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   nowSeconds: () => Math.floor(Date.now() / 1000),
+  monotonicMs: () => performance.now(),
 }
+
+/**
+ * One moment, past or to come, on both scales: nobody knows which of them is wrong after the wall
+ * clock was set or the machine slept, so what is trusted is held to the stricter one.
+ */
+export interface Instant {
+  /** Milliseconds since the Unix epoch, UTC. */
+  readonly ms: number
+  /** As {@link Clock.monotonicMs} would tell it. */
+  readonly monotonicMs: number
+}
+
+export const instantNow = (clock: Clock): Instant => ({
+  ms: clock.nowMs(),
+  monotonicMs: clock.monotonicMs(),
+})
+
+export const laterBy = (ms: number, instant: Instant): Instant => ({
+  ms: instant.ms + ms,
+  monotonicMs: instant.monotonicMs + ms,
+})
+
+/** What has surely passed since: for what must be over. Negative when it may be still to come. */
+export const atLeastMsSince = (instant: Instant, clock: Clock): number =>
+  Math.min(clock.nowMs() - instant.ms, clock.monotonicMs() - instant.monotonicMs)
+
+/** What may have passed since: for what must not be trusted too long. */
+export const atMostMsSince = (instant: Instant, clock: Clock): number =>
+  Math.max(clock.nowMs() - instant.ms, clock.monotonicMs() - instant.monotonicMs)
+
+/** What surely remains until then: for what must last. Negative when it may be over. */
+export const atLeastMsUntil = (instant: Instant, clock: Clock): number =>
+  -atMostMsSince(instant, clock)
 
 /** `2026-11-22T04:56:16.000Z`, for people; ledgers and tokens hold numbers. */
 export function isoTimeFrom(ms: number): string {

@@ -1,8 +1,9 @@
 import type { Clock } from './clock.ts'
 
-/** How a service outside was found the last time it was used; `sinceMs` is when that began. */
+/** How a service outside was found the last time it was used. */
 export interface DependencyState {
   readonly state: 'untried' | 'ok' | 'failing'
+  /** When that began, by the wall clock as it goes now: one that was set since does not falsify it. */
   readonly sinceMs: number
 }
 
@@ -13,13 +14,17 @@ export interface DependencyWatch {
 }
 
 export function createDependencyWatch(clock: Clock): DependencyWatch {
-  let current: DependencyState = { state: 'untried', sinceMs: clock.nowMs() }
+  let state: DependencyState['state'] = 'untried'
+  let sinceMonotonicMs = clock.monotonicMs()
   return {
     get state() {
-      return current
+      const elapsedMs = clock.monotonicMs() - sinceMonotonicMs
+      // Up, because the wall clock was rounded down.
+      return { state, sinceMs: Math.ceil(clock.nowMs() - elapsedMs) }
     },
-    saw: (state) => {
-      if (state !== current.state) current = { state, sinceMs: clock.nowMs() }
+    saw: (seen) => {
+      if (seen !== state) sinceMonotonicMs = clock.monotonicMs()
+      state = seen
     },
   }
 }

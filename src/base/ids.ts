@@ -7,6 +7,8 @@ import { randomUUID, randomUUIDv7 } from 'node:crypto'
 declare const brand: unique symbol
 type Branded<Name extends string> = string & { readonly [brand]: Name }
 
+/** A cloud, by the origin of its authority: `https://login.microsoftonline.com`. */
+export type Cloud = Branded<'Cloud'>
 /** GUID of an Entra tenant, lower case. */
 export type TenantId = Branded<'TenantId'>
 /** GUID of an app registration (`client_id`), lower case. */
@@ -37,6 +39,8 @@ export const nameRule = 'lower-case letters, digits and inner hyphens, 1 to 63 c
 const parseGuid = (text: string) => (guidForm.test(text) ? text.toLowerCase() : undefined)
 const parseName = (text: string) => (nameForm.test(text) ? text : undefined)
 
+export const parseCloud = (authority: string) =>
+  (URL.parse(authority)?.origin === authority ? authority : undefined) as Cloud | undefined
 export const parseTenantId = (text: string) => parseGuid(text) as TenantId | undefined
 export const parseClientId = (text: string) => parseGuid(text) as ClientId | undefined
 export const parseApplicationName = (text: string) => parseName(text) as ApplicationName | undefined

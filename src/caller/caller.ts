@@ -39,6 +39,7 @@ export type TokenFault =
   | 'not UTF-8'
   | 'not JSON'
   | 'not a JSON object'
+  | 'too many parts'
   | 'a member twice'
   | 'nested too deep'
   | 'a number that is not exact'
@@ -77,22 +78,33 @@ export type Identification =
 export interface CallerIdentifier {
   /**
    * @param token A bearer token, as it came; never logged.
-   * @throws CallerError when the issuer's keys cannot be had: the caller may be who it says, and we
-   *   cannot tell now.
+   * @throws CallerError when the issuer's keys cannot be had, or not had again yet: the caller may be
+   *   who it says, and we cannot tell now.
    */
   identify(token: Secret<string>): Promise<Identification>
 }
 
-export type CallerErrorCode = 'ISSUER_UNREACHABLE' | 'ISSUER_MALFORMED'
+export type CallerErrorCode =
+  | 'ISSUER_UNREACHABLE'
+  | 'ISSUER_MALFORMED'
+  /** Unknown keys have made us ask as often as we may: by our own limit, not the issuer's. */
+  | 'ISSUER_BUDGET_SPENT'
+
+export interface CallerErrorOptions extends ErrorOptions {
+  readonly retryAfterSeconds?: number
+}
 
 export class CallerError extends Error {
   override readonly name = 'CallerError'
   readonly code: CallerErrorCode
   readonly issuer: IssuerName
+  /** When it can be told; absent where nobody knows. */
+  readonly retryAfterSeconds: number | undefined
 
-  constructor(code: CallerErrorCode, issuer: IssuerName, options?: ErrorOptions) {
+  constructor(code: CallerErrorCode, issuer: IssuerName, options?: CallerErrorOptions) {
     super(`${code}: ${issuer}`, options)
     this.code = code
     this.issuer = issuer
+    this.retryAfterSeconds = options?.retryAfterSeconds
   }
 }

@@ -4,6 +4,7 @@ import { parseStrictJsonObject, type StrictJsonObject } from './strict-json.ts'
 /** A JWT in compact form, taken apart and not yet believed. */
 export interface CompactToken {
   readonly header: TokenHeader
+  /** Not sealed yet: that is done for those who are proven. */
   readonly claims: StrictJsonObject
 }
 
@@ -65,7 +66,8 @@ export function takeApart(text: string): TakenApart {
 const isBase64url = (part: string) => Buffer.from(part, 'base64url').toString('base64url') === part
 
 function headerFault(header: StrictJsonObject): TokenFault | undefined {
-  if (refusedHeaderMembers.some((name) => name in header)) return 'a refused header member'
+  if (refusedHeaderMembers.some((name) => Object.hasOwn(header, name)))
+    return 'a refused header member'
   const { typ } = header
   if (typ === undefined) return undefined
   const accepted = typeof typ === 'string' && acceptedTypes.includes(typ.toLowerCase())

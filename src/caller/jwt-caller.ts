@@ -16,6 +16,7 @@ import type { FetchJson } from './json-fetcher.ts'
 import { judgeClaims } from './judge-claims.ts'
 import { createKeySource, type KeySource } from './key-source.ts'
 import { proveSignature } from './signature-proof.ts'
+import { sealed } from './strict-json.ts'
 import { createVerifiedTokenCache, type VerifiedTokenCacheLimits } from './verified-token-cache.ts'
 
 export interface JwtCallerDeps {
@@ -41,7 +42,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
   const directory = createIssuerDirectory(issuers)
   const keySources = new Map(issuers.map((settings) => [settings, keySourceOf(settings, deps)]))
   const ownClientIds = new Set<string>(deps.ownClientIds)
-  const cache = createVerifiedTokenCache(cacheLimits)
+  const cache = createVerifiedTokenCache(cacheLimits, clock)
   const flights = new Map<string, Promise<Identification>>()
 
   const verify = async (text: string, tokenSha256: string): Promise<Identification> => {
@@ -57,22 +58,23 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
     const { settings } = issuer
     const keys = keySources.get(settings)
     if (keys === undefined) throw new TypeError('the directory knows only issuers with keys')
-    const proof = await proveSignature(text, token.header, issuer, keys)
+    const signed = { text, sha256: tokenSha256, header: token.header }
+    const proof = await proveSignature(signed, issuer, keys)
     if (!proof.ok) return refusedBy(settings.name, proof.reason, proof.detail)
     const nowSeconds = clock.nowSeconds()
-    const verdict = judgeClaims(token.claims, { issuer, nowSeconds, ownClientIds })
+    const claims = sealed(token.claims)
+    const verdict = judgeClaims(claims, { issuer, nowSeconds, ownClientIds })
     if (!verdict.ok) return refusedBy(settings.name, verdict.reason, verdict.detail)
     const { subject, expiresAtSeconds } = verdict
     const caller: Caller = Object.freeze({
       issuer: settings.name,
       subject,
-      claims: token.claims,
+      claims,
       tokenSha256,
       expiresAtSeconds,
     })
     cache.keep({
       caller,
-      verifiedAtMs: clock.nowMs(),
       tokenCharacters: text.length,
       keyIsTrusted: () => keys.trusts(proof.key.fingerprint),
     })
@@ -88,7 +90,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
         return refused({ reason: 'caller_token_malformed', detail: 'too long' })
       }
       const tokenSha256 = sha256Base64url(text)
-      const caller = cache.find(tokenSha256, clock.nowMs())
+      const caller = cache.find(tokenSha256)
       if (caller !== undefined) return { ok: true, caller }
       return joinFlight(flights, tokenSha256, () => verify(text, tokenSha256))
     },

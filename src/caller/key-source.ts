@@ -1,6 +1,8 @@
+import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
-import type { Clock } from '../base/clock.ts'
+import { atMostMsSince, type Clock, type Instant, instantNow } from '../base/clock.ts'
 import type { IssuerName } from '../base/ids.ts'
+import { createAskBudget } from './ask-budget.ts'
 import { CallerError } from './caller.ts'
 import { FetchError, parseFetchableUrl, type FetchJson } from './json-fetcher.ts'
 import { parseKeySet, type VerificationKey } from './key-set.ts'
@@ -12,11 +14,20 @@ export type KeyLocation = { readonly jwksUri: URL } | { readonly discoverFrom: s
 export interface KeySource {
   /**
    * The one key that `fits`; undefined when none does, or more than one, because then nobody knows
-   * which was meant. An unknown key makes it ask the issuer again, every 30 s at most.
+   * which was meant.
    *
-   * @throws CallerError when the issuer cannot be asked and what it said before does not answer.
+   * Undefined is said of keys alone that the issuer was asked for after the token first came, so that
+   * a key that it has just begun to sign with is never taken for an invented one. An unknown key makes
+   * it ask: five times at once and then every ten seconds, however many are invented. While it may not,
+   * nobody can tell, and the error says when it may again; by then the new key of a good token is
+   * known, whoever else comes. A token that has had its answer does not make it ask for half a minute.
+   *
+   * @param token What the token is known by. It has to be the whole of it, which only its bearer
+   *   knows: a stranger could be first with the id of a key that is still to come.
+   * @throws CallerError when the issuer cannot be asked, or not yet again, and what it said before does
+   *   not answer.
    */
-  find(fits: (key: VerificationKey) => boolean): Promise<VerificationKey | undefined>
+  find(fits: (key: VerificationKey) => boolean, token: string): Promise<VerificationKey | undefined>
   /** Whether the issuer still shows this key, as far as is known; false when that is too long ago. */
   trusts(fingerprint: string): boolean
 }
@@ -36,40 +47,44 @@ const refreshAheadMs = 4 * 60_000
 const freshMs = 5 * 60_000
 /** The same while the issuer does not answer: an outage of an hour there is none here. */
 const staleMs = 60 * 60_000
-/** Tokens with invented key ids must not turn us against the issuer. */
-const unknownKeyIntervalMs = 30_000
+/** Tokens with invented key ids must not turn us against the issuer: it is not asked more often for them. */
+const asksForUnknown = { atOnce: 5, everyMs: 10_000 }
+/** How long a token whose key was not there is answered with that: one that is sent each second asks twice a minute. */
+const refutedMs = 30_000
+/** Tokens with unknown keys that are remembered; one that is forgotten counts as new. */
+const unsettledMax = 1000
 /** Between attempts to reach an issuer that did not answer. */
 const retryIntervalMs = 5_000
 
 interface FetchedKeys {
   readonly keys: readonly VerificationKey[]
-  readonly fetchedAtMs: number
+  readonly fetchedAt: Instant
+  /** Which of the fetches brought them, by the order in which they began. */
+  readonly ordinal: number
 }
 
 export function createKeySource(deps: KeySourceDeps): KeySource {
   const { issuer, clock } = deps
   let fetched: FetchedKeys | undefined
-  let failed: { readonly error: CallerError; readonly atMs: number } | undefined
-  let askedForUnknownAtMs: number | undefined
+  let failed: { readonly error: CallerError; readonly at: Instant } | undefined
+  let fetchesBegun = 0
   let flight: Promise<void> | undefined
 
-  /** A clock that went back makes nothing younger. */
-  const elapsedMs = (sinceMs = -Infinity) => {
-    const elapsed = clock.nowMs() - sinceMs
-    return elapsed < 0 ? Infinity : elapsed
-  }
+  const elapsedMs = (since: Instant | undefined) =>
+    since === undefined ? Infinity : atMostMsSince(since, clock)
   const usableKeys = () => {
     const limitMs = failed === undefined ? freshMs : staleMs
-    return elapsedMs(fetched?.fetchedAtMs) < limitMs ? fetched?.keys : undefined
+    return elapsedMs(fetched?.fetchedAt) < limitMs ? fetched?.keys : undefined
   }
 
   /** Never rejects: how it ended is in `fetched` or `failed`. */
   const load = async () => {
+    const ordinal = (fetchesBegun += 1)
     try {
-      fetched = { keys: await fetchKeys(deps), fetchedAtMs: clock.nowMs() }
+      fetched = { keys: await fetchKeys(deps), fetchedAt: instantNow(clock), ordinal }
       failed = undefined
     } catch (error) {
-      failed = { error: callerErrorFrom(error, issuer), atMs: clock.nowMs() }
+      failed = { error: callerErrorFrom(error, issuer), at: instantNow(clock) }
       deps.onIssuerAway(failed.error)
     }
   }
@@ -78,25 +93,39 @@ export function createKeySource(deps: KeySourceDeps): KeySource {
       flight = undefined
     }))
   const refreshAhead = () => {
-    if (elapsedMs(fetched?.fetchedAtMs) < refreshAheadMs) return
-    if (elapsedMs(failed?.atMs) >= retryIntervalMs) void refresh()
+    if (elapsedMs(fetched?.fetchedAt) < refreshAheadMs) return
+    if (elapsedMs(failed?.at) >= retryIntervalMs) void refresh()
+  }
+
+  const budget = createAskBudget(clock, asksForUnknown)
+  /** By token, the fetches that had begun when it first came with a key that was not known. */
+  const unsettled = new LRUCache<string, number>({ max: unsettledMax })
+  const refutes = (fetchesBefore: number) =>
+    fetched !== undefined &&
+    fetched.ordinal > fetchesBefore &&
+    elapsedMs(fetched.fetchedAt) < refutedMs
+
+  /** @throws CallerError when the issuer may not be asked now. */
+  const askAgain = (): Promise<void> => {
+    // Whoever asks already asks for all: a new key comes with ten callers at once.
+    if (flight !== undefined) return flight
+    if (failed !== undefined && elapsedMs(failed.at) < retryIntervalMs) throw failed.error
+    const answer = budget.take()
+    if (answer.ok) return refresh()
+    throw failed?.error ?? new CallerError('ISSUER_BUDGET_SPENT', issuer, answer)
   }
 
   return {
-    find: async (fits) => {
+    find: async (fits, token) => {
+      const fetchesBefore = unsettled.get(token) ?? fetchesBegun
       refreshAhead()
-      const waits = usableKeys() === undefined
-      if (waits) await flight
-      const key = onlyOne(usableKeys()?.filter(fits))
-      if (key !== undefined) return key
-      if (!waits) {
-        const mayAsk = elapsedMs(askedForUnknownAtMs) >= unknownKeyIntervalMs
-        if (mayAsk && flight === undefined) askedForUnknownAtMs = clock.nowMs()
-        // Whoever asks already asks for all: a new key comes with ten callers at once.
-        await (mayAsk ? refresh() : flight)
+      for (;;) {
+        const key = onlyOne(usableKeys()?.filter(fits))
+        if (key !== undefined) return key
+        unsettled.set(token, fetchesBefore)
+        if (refutes(fetchesBefore)) return undefined
+        await askAgain()
       }
-      if (failed !== undefined) throw failed.error
-      return onlyOne(usableKeys()?.filter(fits))
     },
     trusts: (fingerprint) => {
       refreshAhead()

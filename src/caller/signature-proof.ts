@@ -11,10 +11,21 @@ export type SignatureProof =
   | { readonly ok: true; readonly key: VerificationKey }
   | { readonly ok: false; readonly reason: CallerRefusalReason; readonly detail: string }
 
-/** Proves that the issuer signed a token, with the one algorithm and key that its header may name. */
+/** A token as far as its signature is concerned. */
+export interface SignedToken {
+  readonly text: string
+  /** base64url SHA-256 of the text. */
+  readonly sha256: string
+  readonly header: TokenHeader
+}
+
+/**
+ * Proves that the issuer signed a token, with the one algorithm and key that its header may name.
+ *
+ * @throws CallerError when the issuer's keys cannot tell now.
+ */
 export async function proveSignature(
-  text: string,
-  header: TokenHeader,
+  { text, sha256, header }: SignedToken,
   issuer: NamedIssuer,
   keys: Pick<KeySource, 'find'>,
 ): Promise<SignatureProof> {
@@ -22,7 +33,7 @@ export async function proveSignature(
   if (algorithm === undefined) {
     return { ok: false, reason: 'caller_algorithm_refused', detail: shortName(header.alg) }
   }
-  const key = await keys.find((candidate) => fits(candidate, header.kid, algorithm, issuer))
+  const key = await keys.find((candidate) => fits(candidate, header.kid, algorithm, issuer), sha256)
   if (key === undefined) {
     return { ok: false, reason: 'caller_key_unknown', detail: `kid ${shortName(header.kid)}` }
   }

@@ -1,10 +1,17 @@
 import { LRUCache } from 'lru-cache'
+import {
+  atLeastMsUntil,
+  atMostMsSince,
+  type Clock,
+  type Instant,
+  instantNow,
+  laterBy,
+} from '../base/clock.ts'
 import type { Caller } from './caller.ts'
 
 /** A caller that was proven before, and what must still hold for that to count. */
 export interface VerifiedToken {
   readonly caller: Caller
-  readonly verifiedAtMs: number
   /** Length of the compact token: claims in memory are proportional to it. */
   readonly tokenCharacters: number
   /** Whether the key that verified it is still one of the issuer's. */
@@ -13,10 +20,12 @@ export interface VerifiedToken {
 
 /**
  * Callers whose tokens were verified a moment ago, by SHA-256 of the token. Nothing is found after
- * the token's `exp`, five minutes after it was verified, or once the issuer withdrew the key.
+ * the token's `exp`, five minutes after it was verified, or once the issuer withdrew the key; a wall
+ * clock that is set prolongs none of it.
  */
 export interface VerifiedTokenCache {
-  find(tokenSha256: string, nowMs: number): Caller | undefined
+  find(tokenSha256: string): Caller | undefined
+  /** At once after it was verified. */
   keep(token: VerifiedToken): void
 }
 
@@ -31,31 +40,36 @@ const trustedMs = 5 * 60_000
 /** Strings, claim objects and the entry itself: a little more than measured on tokens of 1.5 and 8 KiB. */
 const bytesOf = ({ tokenCharacters }: VerifiedToken) => 512 + 2 * tokenCharacters
 
-export function createVerifiedTokenCache({
-  entriesMax,
-  bytesMax,
-}: VerifiedTokenCacheLimits): VerifiedTokenCache {
-  const tokens = new LRUCache<string, VerifiedToken>({
+interface KeptToken extends VerifiedToken {
+  readonly verifiedAt: Instant
+  readonly expiry: Instant
+}
+
+export function createVerifiedTokenCache(
+  { entriesMax, bytesMax }: VerifiedTokenCacheLimits,
+  clock: Clock,
+): VerifiedTokenCache {
+  const tokens = new LRUCache<string, KeptToken>({
     max: entriesMax,
     maxSize: bytesMax,
     sizeCalculation: bytesOf,
   })
   return {
-    find: (tokenSha256, nowMs) => {
+    find: (tokenSha256) => {
       const token = tokens.get(tokenSha256)
       if (token === undefined) return undefined
-      if (isAlive(token, nowMs) && token.keyIsTrusted()) return token.caller
+      if (isAlive(token, clock) && token.keyIsTrusted()) return token.caller
       tokens.delete(tokenSha256)
       return undefined
     },
     keep: (token) => {
-      tokens.set(token.caller.tokenSha256, token)
+      const verifiedAt = instantNow(clock)
+      const { tokenSha256, expiresAtSeconds } = token.caller
+      const expiry = laterBy(expiresAtSeconds * 1000 - verifiedAt.ms, verifiedAt)
+      tokens.set(tokenSha256, { ...token, verifiedAt, expiry })
     },
   }
 }
 
-/** A clock that went back makes an entry no younger. */
-function isAlive({ caller, verifiedAtMs }: VerifiedToken, nowMs: number): boolean {
-  const ageMs = nowMs - verifiedAtMs
-  return ageMs >= 0 && ageMs < trustedMs && nowMs < caller.expiresAtSeconds * 1000
-}
+const isAlive = ({ verifiedAt, expiry }: KeptToken, clock: Clock) =>
+  atMostMsSince(verifiedAt, clock) < trustedMs && atLeastMsUntil(expiry, clock) > 0

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
-import { readEnvironment } from '../config/environment.ts'
+import { readEnvironment, readSecrets } from '../config/environment.ts'
+import { createRedaction } from '../telemetry/redaction.ts'
 import { findCallerToken } from './caller-token.ts'
 import { requestOptions, type RequestOptions, serviceUrlOf } from './request-options.ts'
 import { askService } from './service-client.ts'
@@ -40,7 +41,10 @@ export function assertionCommand(): Command {
       try {
         console.log(await assertionText(options))
       } catch (error) {
-        command.error(`assertion: ${error instanceof Error ? error.message : String(error)}`)
+        const redact = createRedaction(readSecrets())
+        command.error(
+          redact(`assertion: ${error instanceof Error ? error.message : String(error)}`),
+        )
       }
     })
 }

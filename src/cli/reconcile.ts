@@ -2,10 +2,16 @@ import { inspect } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { parseIsoTime, systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
+import { defaultSchema, isUrl, parsePostgresUrl, postgresUrlRule } from '../base/postgres-url.ts'
+import { trustAlso } from '../base/trusted-roots.ts'
 import type { Config } from '../config/config.ts'
 import { EnvironmentError, readEnvironment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
+import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
+import { ledgerInDatabase, ledgerInFile } from '../ledger/ledger-source.ts'
+import type { LedgerSource } from '../ledger/ledger-source.ts'
+import { locateLedger } from '../ledger/locate-ledger.ts'
 import { parseKeyUrl } from '../reconcile/key-name.ts'
 import type { KeyName } from '../reconcile/key-name.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
@@ -57,8 +63,8 @@ export function reconcileCommand(): Command {
         'files of records (JSON Lines, a list, or {"records": […]}), or folders with PT1H.json at any depth',
       )
       .option(
-        '--ledger <file>',
-        'the ledger, or a copy of it; otherwise the one that --config names',
+        '--ledger <file or URL>',
+        'the ledger, or a copy of it: a file or postgres://…; otherwise the one that --config names',
       )
       .option(
         '--config <file>',
@@ -81,9 +87,9 @@ export function reconcileCommand(): Command {
 
 async function runReconcile(options: ReconcileOptions, command: Command): Promise<void> {
   try {
-    const { ledgerFile, keys } = await sourcesFor(options)
+    const { ledger, keys } = await sourcesFor(options)
     const report = await reconcile({
-      ledgerFile,
+      ledger,
       vaultLogPaths: options.vaultLog,
       keys,
       nowMs: options.now ?? systemClock.nowMs(),
@@ -95,6 +101,7 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
     // Whatever went wrong, nothing was decided: Node's own 1 would say that there are findings.
     const isExpected =
       error instanceof LedgerFileError ||
+      error instanceof LedgerDatabaseError ||
       error instanceof VaultLogError ||
       error instanceof EnvironmentError ||
       error instanceof ConfigurationError
@@ -103,18 +110,33 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
 }
 
 interface Sources {
-  readonly ledgerFile: string
+  readonly ledger: LedgerSource
   readonly keys: readonly KeyName[]
 }
 
 /** The configuration is read where it is named, or where nothing else names the ledger. */
 async function sourcesFor({ ledger, config, key = [] }: ReconcileOptions): Promise<Sources> {
-  if (ledger !== undefined && config === undefined) return { ledgerFile: ledger, keys: key }
+  if (ledger !== undefined && config === undefined) return { ledger: sourceFrom(ledger), keys: key }
   const configured = await readConfig(config ?? readEnvironment().configFile)
+  trustAlso(configured.trust.caFiles)
   return {
-    ledgerFile: ledger ?? configured.ledger.sqliteFile,
+    ledger: ledger === undefined ? await sourceIn(configured) : sourceFrom(ledger),
     keys: [...key, ...keysIn(configured)],
   }
+}
+
+async function sourceIn({ ledger }: Config): Promise<LedgerSource> {
+  return ledger.kind === 'sqlite'
+    ? ledgerInFile(ledger.file)
+    : ledgerInDatabase(await locateLedger(ledger))
+}
+
+/** A file, or the URL of a database. */
+function sourceFrom(written: string): LedgerSource {
+  if (!isUrl(written)) return ledgerInFile(written)
+  const database = parsePostgresUrl(written)
+  if (database === undefined) throw new ConfigurationError(`--ledger must be ${postgresUrlRule}`)
+  return ledgerInDatabase({ database, schema: defaultSchema })
 }
 
 /** What is wrong with a configuration, a problem a line. */

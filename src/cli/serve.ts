@@ -1,14 +1,13 @@
 import { Command } from 'commander'
-import { pino } from 'pino'
 import { systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
-import { readEnvironment } from '../config/environment.ts'
+import { readEnvironment, readSecrets } from '../config/environment.ts'
 import { serve } from '../main.ts'
-import { protectedError } from '../telemetry/protected-error.ts'
+import { createProtectedLog } from '../telemetry/protected-log.ts'
 import { loadAll } from './load-all.ts'
 import { contractFile, productVersion } from './product.ts'
 
-interface ServeOptions {
+interface ServeFlags {
   readonly config?: string
 }
 
@@ -28,7 +27,7 @@ export function serveCommand(): Command {
     )
     .option('--config <file>', 'countersign.yaml (COUNTERSIGN_CONFIG)')
     .addHelpText('after', example)
-    .action(async (options: ServeOptions, command: Command) => {
+    .action(async (options: ServeFlags, command: Command) => {
       const environment = readEnvironment()
       const loaded = await loadAll(
         options.config ?? environment.configFile,
@@ -38,7 +37,7 @@ export function serveCommand(): Command {
         for (const problem of loaded.problems) console.error(formatProblem(problem))
         command.error('serve: not started, because of the problems above')
       }
-      const logger = pino({ level: environment.logLevel, serializers: { err: protectedError } })
+      const logger = createProtectedLog({ level: environment.logLevel, secrets: readSecrets() })
       // A grant file that is broken grants nothing; the others apply, and this is the loud part.
       for (const problem of loaded.problems) {
         logger[problem.severity === 'error' ? 'error' : 'warn'](problem, formatProblem(problem))

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { z } from 'zod'
-import { readEnvironment } from '../config/environment.ts'
+import { readEnvironment, readSecrets } from '../config/environment.ts'
+import { createRedaction } from '../telemetry/redaction.ts'
 import { findCallerToken } from './caller-token.ts'
 import { requestOptions, type RequestOptions, serviceUrlOf } from './request-options.ts'
 import { askService } from './service-client.ts'
@@ -38,7 +39,8 @@ export function tokenCommand(): Command {
       try {
         console.log(await tokenText(options))
       } catch (error) {
-        command.error(`token: ${error instanceof Error ? error.message : String(error)}`)
+        const redact = createRedaction(readSecrets())
+        command.error(redact(`token: ${error instanceof Error ? error.message : String(error)}`))
       }
     })
 }

@@ -9,14 +9,14 @@ import {
   oneOf,
   tenantIdForm,
   text,
-} from '../base/forms.ts'
+} from '../yaml/forms.ts'
 import {
   parseApplicationName,
   parseCertificateName,
   type ClientId,
   type TenantId,
 } from '../base/ids.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { ApplicationConfig } from './config.ts'
 
 export const applicationForm = z.strictObject({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { oneOf, parsed, text } from '../base/forms.ts'
+import { oneOf, parsed, text } from '../yaml/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { CloudConfig } from './config.ts'
 

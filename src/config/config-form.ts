@@ -1,12 +1,15 @@
 import { z } from 'zod'
-import { oneOf, parsed, text, wholeNumber } from '../base/forms.ts'
+import { oneOf, parsed, text } from '../yaml/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
 import { governorForm } from './governor.ts'
 import { issuersForm } from './issuer-forms.ts'
+import { ledgerForm } from './ledger.ts'
 import { listenForm } from './listen.ts'
+import { tokenCacheForm } from './token-cache.ts'
+import { machinesForm } from './machines.ts'
 
 /** `countersign.yaml` as an operator may write it: the source of the JSON Schema and of every default. */
 export const configForm = z.strictObject({
@@ -16,6 +19,7 @@ export const configForm = z.strictObject({
     '^https?://',
   ).describe('Origin under which callers reach the service: the audience of their tokens.'),
   listen: listenForm,
+  machines: machinesForm,
   cloud: cloudForm,
   credential: oneOf(['managed-identity', 'workload-identity', 'azure-cli'])
     .default('managed-identity')
@@ -35,22 +39,8 @@ export const configForm = z.strictObject({
   grants: text('the path of a folder')
     .default('./grants')
     .describe('Folder of the grant files, relative to this file.'),
-  ledger: z
-    .strictObject({
-      sqlite: text('the path of a database file').describe(
-        'Database file, relative to this file; made when it is not there.',
-      ),
-    })
-    .describe('Where everything that the service does is written before it counts.'),
-  tokenCache: z
-    .strictObject({
-      maxMegabytes: wholeNumber(1, 65_536).default(256).describe('Memory for tokens, at most.'),
-      minRemainingSeconds: wholeNumber(0, 3000)
-        .default(300)
-        .describe('What a token that is served has left to live, at least.'),
-    })
-    .prefault({})
-    .describe('Tokens that are served again while they live.'),
+  ledger: ledgerForm,
+  tokenCache: tokenCacheForm,
   governor: governorForm,
 })
 

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { TenantId } from '../base/ids.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import { applicationForm, type TenantsFromFiles } from './applications.ts'
 import { configForm } from './config-form.ts'
 import { seenIssuer } from './issuers.ts'

@@ -1,3 +1,4 @@
+import type { PostgresDatabase } from '../base/postgres-url.ts'
 import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type {
@@ -17,6 +18,7 @@ export interface Config {
   /** Origin under which callers reach the service: no slash at its end, never taken from a request. */
   readonly publicUrl: string
   readonly listen: ListenConfig
+  readonly machines: MachinesConfig
   readonly cloud: CloudConfig
   readonly credential: CredentialKind
   readonly trust: TrustConfig
@@ -34,6 +36,8 @@ export interface ListenConfig {
   readonly host: string
   /** 0 takes any free port. */
   readonly port: number
+  /** At one time; further ones are cut. */
+  readonly connectionsMax: number
   readonly transport: ListenTransport
 }
 
@@ -47,6 +51,17 @@ export type ListenTransport =
       /** IP addresses or CIDR ranges; at least one. */
       readonly addresses: readonly string[]
     }
+
+/**
+ * Where probes and scrapers are told what is nobody else's business: counters by reason, states of the
+ * vault and Entra.
+ */
+export type MachinesConfig =
+  /** Plain http. */
+  | { readonly at: 'own-listener'; readonly listen: ListenConfig }
+  /** Nobody but this machine connects there. */
+  | { readonly at: 'callers-listener' }
+  | { readonly at: 'nowhere' }
 
 export interface CloudConfig {
   readonly name: 'public' | 'usgov' | 'china' | 'custom'
@@ -136,14 +151,34 @@ export interface GrantsConfig {
   readonly folder: string
 }
 
-export interface LedgerConfig {
-  readonly sqliteFile: string
+export type LedgerConfig =
+  | { readonly kind: 'sqlite'; readonly file: string }
+  | {
+      readonly kind: 'postgres'
+      /** As it was written, or a file that holds a URL and is read at each connecting: its password may change. */
+      readonly at: { readonly database: PostgresDatabase } | { readonly urlFile: string }
+      readonly schema: string
+    }
+
+/** The key that wraps the data keys with which shared tokens are sealed. */
+export interface WrappingKeyConfig {
+  /** Origin of the vault. */
+  readonly vault: string
+  readonly nameInVault: string
+  /** False accepts a key that is not held by an HSM; exportable keys are never accepted. */
+  readonly requireHsm: boolean
 }
 
 export interface TokenCacheConfig {
   readonly bytesMax: number
   /** A token that lives shorter than this is not served from the cache. */
   readonly minRemainingSeconds: number
+  /** What a token in use has left when its refresh may begin; more than the minimum. */
+  readonly refreshAheadSeconds: number
+  /** For how long the service uses an assertion again for other scopes of its tenant; 0: never. */
+  readonly assertionReuseSeconds: number
+  /** Undefined: no replica gives its tokens to others. Means nothing where there is one process only. */
+  readonly wrappingKey: WrappingKeyConfig | undefined
 }
 
 export interface GovernorConfig {

@@ -15,16 +15,34 @@ export const environmentVariables = {
   ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'For callers in GitHub Actions: what it shows to get it.',
 } as const
 
-/** Read by the Azure SDKs and by Node, never by us: how the service itself signs in. */
+/** Read by the Azure SDKs, PostgreSQL's driver and Node, never by us: how the service itself signs in. */
 export const environmentVariablesOfLibraries = {
   IDENTITY_ENDPOINT: 'Managed identity in the App Service shape: where its tokens are.',
   IDENTITY_HEADER: 'Managed identity in the App Service shape: the secret that it asks for.',
+  MSI_ENDPOINT: 'Managed identity in the Machine Learning shape: where its tokens are.',
+  MSI_SECRET: 'Managed identity in the Machine Learning shape: the secret that it asks for.',
   AZURE_TENANT_ID: 'Tenant of the workload identity.',
   AZURE_FEDERATED_TOKEN_FILE: "File with the workload identity's token.",
   AZURE_AUTHORITY_HOST: 'Authority of the workload identity, where it is not the public one.',
+  PGPASSWORD: "Password of the ledger's role, where its URL has none.",
   NODE_TLS_REJECT_UNAUTHORIZED: 'Refused when it is 0: TLS is always verified.',
   NODE_EXTRA_CA_CERTS: 'PEM file with more roots, for every connection of the process.',
 } as const
+
+/**
+ * Those that hold secrets, and those that hold secrets for kinds of credential that are not used here:
+ * what is set may be repeated by whatever reads it.
+ */
+const secretVariables = [
+  'COUNTERSIGN_TOKEN',
+  'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+  'IDENTITY_HEADER',
+  'MSI_SECRET',
+  'AZURE_CLIENT_SECRET',
+  'AZURE_CLIENT_CERTIFICATE_PASSWORD',
+  'AZURE_PASSWORD',
+  'PGPASSWORD',
+] as const
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -64,6 +82,15 @@ type Variables = Readonly<Partial<Record<string, string>>>
 export function readEnvironment(): Environment {
   return environmentFrom(process.env)
 }
+
+/** The secrets of this environment, which no log may show. */
+export const readSecrets = () => secretsFrom(process.env)
+
+export const secretsFrom = (variables: Variables): readonly Secret<string>[] =>
+  secretVariables
+    .map((name) => variables[name]?.trim() ?? '')
+    .filter((value) => value !== '')
+    .map((value) => new Secret(value))
 
 /** A variable that is set to nothing counts as absent. */
 export function environmentFrom(variables: Variables): Environment {

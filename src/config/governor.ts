@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { numberBetween } from '../base/forms.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import { numberBetween } from '../yaml/forms.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { CloudConfig } from './config.ts'
 
 /** Below it, not even the largest key could sign; far above it, nothing governs. */

@@ -10,12 +10,9 @@ import {
   tenantIdForm,
   text,
   wholeNumber,
-} from '../base/forms.ts'
+} from '../yaml/forms.ts'
 import { parseIssuerName } from '../base/ids.ts'
-
-/** GitHub's and GitLab's own clouds: everybody has an account there. */
-export const publicGithub = 'https://token.actions.githubusercontent.com'
-export const publicGitlab = 'https://gitlab.com'
+import { publicGithub, publicGitlab } from './public-issuers.ts'
 
 /** A managed identity's token lives 24 hours and is valid 5 minutes before; with some to spare. */
 const maxTokenSecondsDefault = 90_000

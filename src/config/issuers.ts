@@ -1,8 +1,8 @@
 import type { z } from 'zod'
-import { adviseOnClaims } from '../base/claim-advice.ts'
-import { claimRulesFrom, entriesOf } from '../base/forms.ts'
+import { adviseOnClaims } from '../yaml/claim-advice.ts'
+import { claimRulesFrom, entriesOf } from '../yaml/forms.ts'
 import type { IssuerName } from '../base/ids.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { CloudConfig, IssuerConfig } from './config.ts'
 import {
   entraForm,
@@ -10,11 +10,10 @@ import {
   gitlabForm,
   kubernetesForm,
   oidcForm,
-  publicGithub,
-  publicGitlab,
   type IssuerForm,
   type IssuersForm,
 } from './issuer-forms.ts'
+import { ownerClaimsAt } from './public-issuers.ts'
 import { isSharedAudience } from './shared-audience.ts'
 
 /** @param cloud Undefined when the file's own is broken: then no issuer can be compared with it. */
@@ -23,11 +22,21 @@ export function checkIssuers(part: YamlPart, cloud: CloudConfig | undefined): vo
   for (const [name, issuer] of part.maps()) {
     const seen = seenIssuer(issuer)
     if (seen === undefined) continue
+    checkName(issuer, name)
     checkTaken(issuer, issuersNamedBy(seen, cloud), takenBy, name)
     checkAudience(issuer, seen)
     checkRequire(issuer, seen)
     if (cloud !== undefined) checkAuthority(issuer, seen, cloud)
   }
+}
+
+/** The caller of what the service does by itself is written down under its own name. */
+function checkName(part: YamlPart, name: string): void {
+  if (name !== 'countersign') return
+  part.report(
+    'reserved-name',
+    `\`${part.name}\` is what the ledger calls the service itself: give the issuer another name.`,
+  )
 }
 
 /** @param publicUrl The audience of issuers that name none. */
@@ -112,27 +121,11 @@ function checkAudience(part: YamlPart, seen: SeenIssuer): void {
     )
 }
 
-/** Issuers where everybody can have tokens, and the claims that say whose a token is. */
-const ownersAt: ReadonlyMap<string, readonly string[]> = new Map([
-  [
-    publicGithub,
-    [
-      'repository_owner_id',
-      'repository_id',
-      'enterprise_id',
-      'repository_owner',
-      'repository',
-      'enterprise',
-    ],
-  ],
-  [publicGitlab, ['namespace_id', 'project_id', 'namespace_path', 'project_path']],
-])
-
 function checkRequire(part: YamlPart, seen: SeenIssuer): void {
   const at = part.at('require')
   adviseOnClaims(at, seen.kind)
 
-  const owners = ownersAt.get(urlOf(seen) ?? '')
+  const owners = ownerClaimsAt(urlOf(seen) ?? '')
   if (owners === undefined || at.parts().some(([claim]) => owners.includes(claim))) return
   const claim = owners[0] ?? ''
   at.report(

@@ -1,20 +1,27 @@
 import { isIP, isIPv4 } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { listOf, parsed, text, wholeNumber } from '../base/forms.ts'
+import { listOf, parsed, text, wholeNumber } from '../yaml/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
+import { isNearlyEverybody } from './wide-range.ts'
 import type { ListenConfig, ListenTransport } from './config.ts'
 
 const pemFile = () => text('the path of a PEM file')
 
 const addressForm = parsed('an IP address or a range such as 10.0.0.0/24', parseAddressRange)
 
+/** Ten thousand callers at one moment, and some to spare for probes: at worst a little over 1 GiB. */
+const connectionsMaxDefault = 10_240
+
 const form = z.strictObject({
   host: text('a host name or an IP address')
     .default('127.0.0.1')
     .describe('Name or address to bind. Anything but loopback needs tls or behindProxy.'),
   port: wholeNumber(0, 65535).default(8443).describe('TCP port; 0 takes any free one.'),
+  maxConnections: wholeNumber(1, 1_000_000)
+    .default(connectionsMaxDefault)
+    .describe('Connections at one time, up to 120 KiB of memory each; further ones are cut.'),
   tls: z
     .strictObject({
       certFile: pemFile().describe('Certificate chain, leaf first, relative to this file.'),
@@ -46,6 +53,7 @@ export function checkListen(part: YamlPart): void {
       '`listen.tls` and `listen.behindProxy` exclude one another: keep the one that ends TLS.',
     )
   }
+  checkAddresses(proxy.at('addresses'))
   const host = hostIn(part)
   if (host === undefined || isLoopback(host)) return
   if (tls.value !== undefined || proxy.value !== undefined) return
@@ -57,13 +65,46 @@ export function checkListen(part: YamlPart): void {
     )
 }
 
+/** Whoever is admitted talks to us past the proxy, without TLS. */
+function checkAddresses(part: YamlPart): void {
+  for (const [, item] of part.parts()) {
+    const range = item.sound(addressForm)
+    if (range === undefined || !isNearlyEverybody(range)) continue
+    item.report(
+      'admits-everybody',
+      `\`${item.name}\` admits nearly everybody past the proxy, and so past TLS: name the proxy's own addresses, or a range no wider than /8 of IPv4 or /16 of IPv6.`,
+    )
+  }
+}
+
 /** Undefined when the file names a host that is none. */
 export const hostIn = (part: YamlPart) => part.seen(form).host
 
-export function listenFrom({ host, port, tls, behindProxy }: ListenForm, folder: string) {
+/** What decides who can connect. */
+export interface Reach {
+  readonly host: string
+  /** Something in front connects for others. */
+  readonly proxied: boolean
+}
+
+/** A proxy on this machine lets strangers in, whatever address it finds us at. */
+export const isForThisMachineAlone = ({ host, proxied }: Reach) => isLoopback(host) && !proxied
+
+/** Undefined when the file names a host or a port that is none. */
+export function listenSeen(part: YamlPart): (Reach & { readonly port: number }) | undefined {
+  const { host, port } = part.seen(form)
+  if (host === undefined || port === undefined) return undefined
+  return { host, port, proxied: part.at('behindProxy').value !== undefined }
+}
+
+export function listenFrom(
+  { host, port, maxConnections, tls, behindProxy }: ListenForm,
+  folder: string,
+) {
   return {
     host,
     port,
+    connectionsMax: maxConnections,
     transport: transportFrom({ tls, behindProxy }, folder),
   } satisfies ListenConfig
 }

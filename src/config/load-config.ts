@@ -4,8 +4,8 @@ import { frozen } from '../base/frozen.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { TenantId } from '../base/ids.ts'
 import { readTextFile } from '../base/text-file.ts'
-import { isMap } from '../base/yaml-document.ts'
-import { readYaml, type Nouns, type YamlPart } from '../base/yaml-part.ts'
+import { isMap } from '../yaml/yaml-document.ts'
+import { readYaml, type Nouns, type YamlPart } from '../yaml/yaml-part.ts'
 import { applicationsFrom, checkApplications, type TenantsFromFiles } from './applications.ts'
 import { certificatesFrom, checkCertificates } from './certificates.ts'
 import { cloudFrom } from './cloud.ts'
@@ -13,10 +13,15 @@ import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
 import { checkGovernor } from './governor.ts'
 import { checkIssuers, issuersFrom } from './issuers.ts'
+import { checkLedger, checkUrlFile, ledgerFrom } from './ledger.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
+import { checkMachines, machinesFrom } from './machines.ts'
 import { outlineOf, type ConfigOutline } from './config-outline.ts'
-import { checkPemFiles, type PemFiles } from './pem-files.ts'
+import type { NamedFiles } from './named-files.ts'
+import { checkPemFiles } from './pem-files.ts'
 import { parseTenantsFile } from './tenants-file.ts'
+import { checkTokenCache, tokenCacheFrom } from './token-cache.ts'
+import { checkWrappingKey } from './wrapping-key.ts'
 
 export type LoadedConfig =
   | {
@@ -34,14 +39,14 @@ export type LoadedConfig =
     }
 
 /**
- * Reads `countersign.yaml` and the files with tenants, certificates and keys that it names. What is
+ * Reads `countersign.yaml` and the files with tenants, certificates, keys and URLs that it names. What is
  * wrong with them is an answer and never thrown.
  *
  * @param file As the operator named it: problems repeat it, and paths in it start at its folder.
  */
 export async function loadConfig(
   file: string,
-  pemFiles: PemFiles = 'may-be-elsewhere',
+  namedFiles: NamedFiles = 'may-be-elsewhere',
 ): Promise<LoadedConfig> {
   const problems: ConfigurationProblem[] = []
   const root = await readRoot(file, problems)
@@ -51,7 +56,8 @@ export async function loadConfig(
   const form = root.read(configForm)
   checkTogether(root)
   const tenants = await readTenantsFiles(root.at('applications'), dirname(file), problems)
-  await checkPemFiles(root, dirname(file), pemFiles)
+  await checkPemFiles(root, dirname(file), namedFiles)
+  await checkUrlFile(root.at('ledger'), dirname(file), namedFiles)
   const inOrder = problems.toSorted(byPlace)
   if (form === undefined || problems.some(({ severity }) => severity === 'error')) {
     const outline = isMap(root.value) ? { outline: outlineOf(root, folder, tenants) } : {}
@@ -82,10 +88,14 @@ function checkTogether(root: YamlPart): void {
       .map(([name]) => name),
   )
   checkListen(root.at('listen'))
+  checkMachines(root.at('listen'), root.at('machines'))
   checkCredential(root)
   checkCertificates(root.at('certificates'), cloud)
   checkApplications(root.at('applications'), certificates)
   checkIssuers(root.at('issuers'), cloud)
+  checkLedger(root.at('ledger'))
+  checkTokenCache(root.at('tokenCache'))
+  checkWrappingKey(root.at('tokenCache').at('wrappingKey'), root.at('certificates'), cloud)
   checkGovernor(root.at('governor'), cloud)
 }
 
@@ -125,9 +135,11 @@ async function readTenantsFiles(
 
 function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles): Config {
   const { publicUrl, credential, ledger, tokenCache, governor } = form
+  const listen = listenFrom(form.listen, folder)
   return {
     publicUrl,
-    listen: listenFrom(form.listen, folder),
+    listen,
+    machines: machinesFrom(form.machines, listen),
     cloud: cloudFrom(form.cloud),
     credential,
     trust: { caFiles: form.trust.caFiles.map((file) => resolve(folder, file)) },
@@ -135,11 +147,8 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     applications: applicationsFrom(form.applications, tenants).toSorted(byName),
     issuers: issuersFrom(form.issuers, publicUrl).toSorted(byName),
     grants: { folder: resolve(folder, form.grants) },
-    ledger: { sqliteFile: resolve(folder, ledger.sqlite) },
-    tokenCache: {
-      bytesMax: tokenCache.maxMegabytes * 1024 * 1024,
-      minRemainingSeconds: tokenCache.minRemainingSeconds,
-    },
+    ledger: ledgerFrom(ledger, folder),
+    tokenCache: tokenCacheFrom(tokenCache),
     governor,
   }
 }
@@ -149,6 +158,7 @@ const byName = (a: { readonly name: string }, b: { readonly name: string }) =>
 
 const nounOfSection: ReadonlyMap<string | number, string> = new Map([
   ['listen', 'listen'],
+  ['machines', 'machines'],
   ['cloud', 'cloud'],
   ['trust', 'trust'],
   ['ledger', 'ledger'],

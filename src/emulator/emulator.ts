@@ -117,6 +117,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     clock,
     keys: await createSigningKeys(() => generateEntraKey(clock)),
     faults,
+    random: createSeededRandom(randomSeed + 2),
   })
   authority.serve(entra.service)
 

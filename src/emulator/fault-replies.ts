@@ -19,7 +19,12 @@ export function replyInstead(
 }
 
 /** What becomes of the reply to a request that was served, struck or not. */
-export function replyAfter(fault: Fault | undefined, reply: EmulatedReply): EmulatedReply {
+export function replyAfter(
+  fault: Fault | undefined,
+  words: Pick<FaultWords, 'serverError'>,
+  reply: EmulatedReply,
+): EmulatedReply {
+  if (fault?.kind === 'server-error-after') return words.serverError(fault.status)
   if (fault?.kind === 'delay') return { ...reply, delayMs: fault.delayMs }
   if (fault?.kind === 'drop-after') return { kind: 'drop' }
   if (fault?.kind === 'malformed' && reply.kind === 'answer') {

@@ -3,18 +3,20 @@ import type { SeededRandom } from './random.ts'
 
 /**
  * What can go wrong, and where. Pairs differ in whether the thing was done: `drop-before` and
- * `drop-after` look the same to the client, and only the vault's log can tell them apart.
+ * `drop-after`, `server-error` and `server-error-after` look the same to the client, and only the
+ * vault's log can tell them apart.
  */
 export const faultSchema = z.strictObject({
   /** The emulated service it strikes. */
   at: z.enum(['vault', 'token-endpoint', 'jwks', 'managed-identity', 'issuer']),
   kind: z.enum([
     'throttle', // 429; from a vault without Retry-After, as the real one
-    'server-error', // 500 or 503, nothing done
+    'server-error', // 5xx, nothing done
+    'server-error-after', // done (signed, token minted), the same 5xx all the same
     'delay', // done, answered late
     'drop-before', // connection closed, nothing done
     'drop-after', // done (signed, token minted), connection closed without an answer
-    'wrong-signature', // vault: 200 with a signature that does not verify
+    'wrong-signature', // vault: 200 with a signature that does not verify, or another value with a bit wrong
     'wrong-key-id', // vault: 200 whose kid names another version
     'malformed', // 200 with a body that is not what it should be
   ]),
@@ -26,7 +28,7 @@ export const faultSchema = z.strictObject({
   probability: z.number().gt(0).max(1).default(1),
   /** For `delay`. */
   delayMs: z.int().min(0).max(120_000).default(0),
-  /** For `server-error`. */
+  /** For `server-error` and `server-error-after`. */
   status: z.int().min(500).max(599).default(503),
 })
 

@@ -40,7 +40,7 @@ export async function startVaults(deps: VaultsDeps): Promise<readonly RunningVau
   const stores = await Promise.all(
     deps.world.vaults.map(async (definition) => ({
       definition,
-      store: await createVaultStore(definition.certificates, deps.clock),
+      store: await createVaultStore(definition, deps.clock),
     })),
   )
   const running: RunningVault[] = []

@@ -1,4 +1,5 @@
-import type { Response } from 'express'
+import type { ServerResponse } from 'node:http'
+import { endUnread, hasUnreadBody } from './unread-body.ts'
 
 /** A whole answer, before a byte of it is written. */
 export interface Answer {
@@ -15,21 +16,27 @@ export const jsonAnswer = (status: number, value: object): Answer => ({
 })
 
 /**
- * Writes an answer in one piece. What this service says is about one caller at one moment, so no
- * cache may keep it (RFC 6749 §5.1).
+ * Writes an answer in one piece, and closes the connection when the request was not read to its end.
+ * What this service says is about one caller at one moment, so no cache may keep it (RFC 6749 §5.1).
  */
 export function writeAnswer(
-  response: Response,
+  response: ServerResponse,
   answer: Answer,
   headers: Readonly<Record<string, string>> = {},
 ): void {
+  const unread = hasUnreadBody(response.req)
   response.writeHead(answer.status, {
     'content-type': answer.contentType,
     'content-length': Buffer.byteLength(answer.body),
     'cache-control': 'no-store',
+    ...(unread ? { connection: 'close' } : {}),
     ...headers,
     ...answer.headers,
   })
   // As text, not bytes: Node then writes head and body with one call.
-  response.end(answer.body)
+  if (!unread) response.end(answer.body)
+  else {
+    response.write(answer.body)
+    endUnread(response.req, response)
+  }
 }

@@ -1,8 +1,10 @@
+import type { RequestListener } from 'node:http'
 import express, { type Express, type RequestHandler } from 'express'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { writeAnswer } from './answer.ts'
+import type { AttemptRoute } from './attempt-route.ts'
 import { problemHandler } from './problem-handler.ts'
-import { healthRoute, type Readiness, readinessRoute } from './readiness.ts'
+import { healthRoute, type Readiness, readinessReportRoute, readinessRoute } from './readiness.ts'
 import { RequestProblem } from './request-problem.ts'
 import { assertionRoute } from './v1-assertion.ts'
 import { assertionRequestUrlRoute } from './v1-assertion-request-url.ts'
@@ -15,34 +17,92 @@ export interface AppDeps {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
   /** The text of `openapi.yaml`. */
   readonly contract: string
+  /** Where probes and scrapers ask for what is not for strangers. */
+  readonly machines: 'here' | 'elsewhere'
+}
+
+/** What a listener hands requests to. */
+export interface App {
+  readonly answer: RequestListener
+  /** Every route there is. */
+  readonly router: Express
 }
 
 /**
- * The HTTP surface. Nothing stands between the router and a route: no parser, no logger and no header
- * is paid for by requests that do not need it.
+ * The HTTP surface for callers. Nothing stands between the router and a route: no parser, no logger and
+ * no header is paid for by requests that do not need it.
+ *
+ * The two routes that every caller uses are found before the router, by method and whole target:
+ * Express gives each request and answer other prototypes, which costs more than proving a known caller.
  */
-export function createApp(deps: AppDeps): Express {
-  const app = express()
-  app.disable('x-powered-by')
-  app.disable('etag')
-  app.set('query parser', false)
-  app.enable('case sensitive routing')
-  app.enable('strict routing')
+export function createApp(deps: AppDeps): App {
+  const token = tokenRoute(deps.issuance)
+  const assertion = assertionRoute(deps.issuance)
+  const direct = new Map([
+    ['/v1/token', token],
+    ['/v1/assertion', assertion],
+  ])
+  const router = createRouter(deps, { token, assertion })
+  return {
+    router,
+    answer: (request, response) => {
+      const route = request.method === 'POST' ? direct.get(request.url ?? '') : undefined
+      if (route === undefined) router(request, response)
+      else void route(request, response)
+    },
+  }
+}
 
-  app.route('/v1/token').post(tokenRoute(deps.issuance)).all(only('POST'))
-  app.route('/v1/assertion').post(assertionRoute(deps.issuance)).all(only('POST'))
+/** Everything, those two with a query too. */
+function createRouter(
+  deps: AppDeps,
+  { token, assertion }: Readonly<Record<'token' | 'assertion', AttemptRoute>>,
+): Express {
+  const app = bareApp()
+  app.route('/v1/token').post(token).all(only('POST'))
+  app.route('/v1/assertion').post(assertion).all(only('POST'))
   app
     .route('/v1/assertion/:application/:tenant')
     // Express answers HEAD with the route of GET, which would sign what the answer cannot carry.
     .head(only('GET'))
     .get(assertionRequestUrlRoute(deps.issuance))
     .all(only('GET'))
-  app.route('/healthz').get(healthRoute).all(only('GET'))
-  app.route('/readyz').get(readinessRoute(deps.readiness)).all(only('GET'))
-  app.route('/metrics').get(metricsRoute(deps.metrics)).all(only('GET'))
+  if (deps.machines === 'here') addMachineRoutes(app, deps)
+  else {
+    app.route('/healthz').get(healthRoute).all(only('GET'))
+    app.route('/readyz').get(readinessRoute(deps.readiness)).all(only('GET'))
+  }
   app.route('/openapi.yaml').get(contractRoute(deps.contract)).all(only('GET'))
+  return completed(app, 'See /openapi.yaml for what this service offers.', deps)
+}
+
+/** The HTTP surface for probes and scrapers, on a listener that strangers do not reach. */
+export function createMachinesApp(deps: Omit<AppDeps, 'machines' | 'contract'>): Express {
+  const app = bareApp()
+  addMachineRoutes(app, deps)
+  return completed(app, 'Here are /healthz, /readyz and /metrics.', deps)
+}
+
+function addMachineRoutes(app: Express, deps: Pick<AppDeps, 'readiness' | 'metrics'>): void {
+  app.route('/healthz').get(healthRoute).all(only('GET'))
+  app.route('/readyz').get(readinessReportRoute(deps.readiness)).all(only('GET'))
+  app.route('/metrics').get(metricsRoute(deps.metrics)).all(only('GET'))
+}
+
+function bareApp(): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('query parser', false)
+  app.enable('case sensitive routing')
+  app.enable('strict routing')
+  return app
+}
+
+/** Answers whatever no route has answered. */
+function completed(app: Express, advice: string, deps: Pick<AppDeps, 'issuance'>): Express {
   app.use(() => {
-    throw new RequestProblem('not_found', 'See /openapi.yaml for what this service offers.')
+    throw new RequestProblem('not_found', advice)
   })
   app.use(problemHandler(deps.issuance.events))
   return app

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AttemptId, newAttemptId } from '../base/ids.ts'
 import { failureCode } from '../issuance/issuance.ts'
 import type { IssuanceEvents } from '../issuance/issuance-events.ts'
@@ -7,23 +7,40 @@ import { problemAnswer, problemFromFailure } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
 
 /** What a route makes of a request; whatever it throws becomes a problem. */
-export type AttemptHandler = (request: Request, attempt: AttemptId) => Promise<Answer>
+export type AttemptHandler<Message extends IncomingMessage> = (
+  request: Message,
+  attempt: AttemptId,
+  /** Of a signal that is aborted when nobody reads the answer any more. */
+  gone: () => AbortSignal,
+) => Promise<Answer>
+
+/** Resolves when the answer is handed over; never rejects for anything that a request can bring about. */
+export type AttemptRoute<Message extends IncomingMessage = IncomingMessage> = (
+  request: Message,
+  response: ServerResponse,
+) => Promise<void>
 
 /** Gives each request its attempt, tells the caller in every answer, and turns failures into words. */
-export function attemptRoute(handle: AttemptHandler, events: IssuanceEvents): RequestHandler {
+export function attemptRoute<Message extends IncomingMessage>(
+  handle: AttemptHandler<Message>,
+  events: IssuanceEvents,
+): AttemptRoute<Message> {
   return async (request, response) => {
     const attempt = newAttemptId()
-    const answer = await answerTo(() => handle(request, attempt), attempt, events)
-    const close = hasUnreadBody(request) ? { connection: 'close' } : {}
-    writeAnswer(response, answer, { 'countersign-attempt': attempt, ...close })
+    const gone = () => goneFrom(response)
+    const answer = await answerTo(() => handle(request, attempt, gone), attempt, events)
+    writeAnswer(response, answer, { 'countersign-attempt': attempt })
   }
 }
 
-/** What is left of a body that nobody read must not be taken for the next request. */
-function hasUnreadBody(request: Request): boolean {
-  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
-  const announced = encoding !== undefined || (length !== undefined && length !== '0')
-  return announced && !request.complete
+function goneFrom(response: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  const abort = () => {
+    controller.abort()
+  }
+  if (response.closed) abort()
+  else response.once('close', abort)
+  return controller.signal
 }
 
 async function answerTo(

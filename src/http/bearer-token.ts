@@ -9,9 +9,18 @@ import { Secret } from '../base/secret.ts'
  */
 export function bearerTokenOf(request: IncomingMessage): Secret<string> | undefined {
   if (authorizationHeadersIn(request) > 1) return undefined
-  const match = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(request.headers.authorization ?? '')
-  return match?.[1] === undefined ? undefined : new Secret(match[1])
+  const { authorization = '' } = request.headers
+  const scheme = /^Bearer +/i.exec(authorization)?.[0]
+  if (scheme === undefined) return undefined
+  const token = authorization.slice(scheme.length)
+  return notInTokens.some((character) => token.includes(character)) ? undefined : new Secret(token)
 }
+
+/**
+ * Lists, parameters and quoted strings are told by these. Every other character is left to whoever
+ * proves the caller, who looks only at a token that was not proven before.
+ */
+const notInTokens = [' ', '\t', ',', '"']
 
 const authorizationHeadersIn = ({ rawHeaders }: IncomingMessage) =>
   rawHeaders.filter((text, index) => index % 2 === 0 && isAuthorization(text)).length

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
 import { RequestProblem } from './request-problem.ts'
 
-/** The largest request that has a meaning here is under 2 KiB. */
-const bodyBytesMax = 8 * 1024
+/** The largest request that has a meaning here is under 2 KiB; what is sent is parsed before it is asked by whom. */
+const bodyBytesMax = 4 * 1024
 
 /**
  * Reads a JSON body and checks it against the schema of its route.
@@ -18,6 +18,7 @@ export async function readJsonBody<Schema extends z.ZodType>(
   if (!isJson(request.headers['content-type'])) {
     throw new RequestProblem('media_type_unsupported', 'Send the body as application/json.')
   }
+  if (Number(request.headers['content-length'] ?? 0) > bodyBytesMax) throw tooLarge()
   const parsed = schema.safeParse(parseJson(await readBody(request)))
   if (parsed.success) return parsed.data
   throw new RequestProblem('request_invalid', firstRuleBroken(parsed.error))
@@ -26,17 +27,22 @@ export async function readJsonBody<Schema extends z.ZodType>(
 const isJson = (contentType: string | undefined) =>
   contentType !== undefined && /^application\/json\s*(;|$)/i.test(contentType)
 
+/** Ends with the first byte too many: what follows it is nobody's to read. */
 function readBody(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0
-    request.on('data', (chunk: Buffer) => {
+    const take = (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes <= bodyBytesMax) chunks.push(chunk)
-    })
+      else {
+        request.off('data', take)
+        reject(tooLarge())
+      }
+    }
+    request.on('data', take)
     request.on('end', () => {
-      if (bytes <= bodyBytesMax) resolve(Buffer.concat(chunks))
-      else reject(tooLarge())
+      resolve(Buffer.concat(chunks))
     })
     // A client that hangs up in the middle of its body: nobody's failure but its own.
     const hungUp = () => {

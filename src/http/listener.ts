@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs'
-import { createServer as createHttpServer, type Server } from 'node:http'
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { BlockList, isIPv6, type Socket } from 'node:net'
-import type { Express } from 'express'
 
 /** Where and how callers reach the service. */
 export interface ListenerSettings {
   readonly host: string
   readonly port: number
+  /** Connections at one time; further ones are cut. */
+  readonly connectionsMax: number
   readonly transport:
     | { readonly kind: 'plain' }
     | { readonly kind: 'tls'; readonly certFile: string; readonly keyFile: string }
@@ -27,8 +28,22 @@ const headerBytesMax = 32 * 1024
 /** A client that takes longer to say what it wants is cut off. */
 const requestTimeoutMs = 15_000
 
-/** @throws Error of the system when the address cannot be bound or a TLS file cannot be read. */
-export async function listen(app: Express, settings: ListenerSettings): Promise<Listener> {
+/**
+ * Ours: a connection carries what it has asked for all at once, if its client does not wait for answers,
+ * and a client that stays for ever never meets a replica that was added. A new connection in a thousand
+ * requests costs nobody anything.
+ */
+const requestsPerConnectionMax = 1000
+
+/**
+ * @param onCut Told of each connection that is one too many.
+ * @throws Error of the system when the address cannot be bound or a TLS file cannot be read.
+ */
+export async function listen(
+  answer: RequestListener,
+  settings: ListenerSettings,
+  onCut: () => void = () => undefined,
+): Promise<Listener> {
   const { transport } = settings
   const options = {
     maxHeaderSize: headerBytesMax,
@@ -48,9 +63,12 @@ export async function listen(app: Express, settings: ListenerSettings): Promise<
             minVersion: 'TLSv1.2',
             handshakeTimeout: requestTimeoutMs,
           },
-          app,
+          answer,
         )
-      : createHttpServer(options, app)
+      : createHttpServer(options, answer)
+  server.maxRequestsPerSocket = requestsPerConnectionMax
+  server.maxConnections = settings.connectionsMax
+  server.on('drop', onCut)
   if (transport.kind === 'behind-proxy') admitOnly(server, transport.addresses)
   await bound(server, settings.host, settings.port)
   const scheme = transport.kind === 'tls' ? 'https' : 'http'

@@ -4,6 +4,7 @@ import type { Refusal } from '../issuance/refusal.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import { GovernorError, type GovernorErrorCode } from '../signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../signer/signer.ts'
+import { TokenCacheError } from '../token-cache/token-cache.ts'
 import { TokenEndpointError, tokenEndpointErrorMeanings } from '../token-endpoint/token-endpoint.ts'
 import { type Answer, jsonAnswer } from './answer.ts'
 import { RequestProblem, type RequestProblemCode } from './request-problem.ts'
@@ -28,6 +29,7 @@ export type ProblemCode =
   | 'signing_throttled'
   | 'signing_unavailable'
   | 'signing_broken'
+  | 'token_unavailable'
   | 'entra_refused'
   | 'entra_paused'
   | 'entra_unavailable'
@@ -136,10 +138,11 @@ const notGranted: Problem = {
 /** What the world did. Whatever is not one of our errors is a mistake of ours, and says nothing. */
 export function problemFromFailure(error: unknown): Problem {
   if (error instanceof RequestProblem) return problemFromRequest(error)
-  if (error instanceof CallerError) return issuerUnavailable
+  if (error instanceof CallerError) return issuerUnavailable(error)
   if (error instanceof LedgerError) return ledgerUnavailable
   if (error instanceof GovernorError) return governorProblem(error)
   if (error instanceof SignerError) return signerProblems[error.code]
+  if (error instanceof TokenCacheError) return tokenUnavailable
   if (error instanceof RememberedRefusal) return rememberedProblem(error)
   if (error instanceof TokenEndpointError) return tokenEndpointProblem(error)
   return {
@@ -150,13 +153,13 @@ export function problemFromFailure(error: unknown): Problem {
   }
 }
 
-const issuerUnavailable: Problem = {
+const issuerUnavailable = ({ retryAfterSeconds = 5 }: CallerError): Problem => ({
   code: 'issuer_unavailable',
   status: 503,
   title: 'The caller cannot be proven now',
   detail: "The keys of the caller token's issuer cannot be had at the moment. Try again later.",
-  retryAfterSeconds: 5,
-}
+  retryAfterSeconds,
+})
 
 const ledgerUnavailable: Problem = {
   code: 'ledger_unavailable',
@@ -224,6 +227,14 @@ const signingBroken: Problem = {
   title: 'Nothing can be signed',
   detail: 'The key cannot be used until the operator of this service has mended it.',
   retryAfterSeconds: 60,
+}
+
+const tokenUnavailable: Problem = {
+  code: 'token_unavailable',
+  status: 503,
+  title: 'The token did not come in time',
+  detail: 'Others wait for the same token, and it takes long. Try again later.',
+  retryAfterSeconds: 5,
 }
 
 const signerProblems: Record<SignerErrorCode, Problem> = {

@@ -21,8 +21,16 @@ export const healthRoute: RequestHandler = (_request, response) => {
   writeAnswer(response, jsonAnswer(200, { status: 'alive' }))
 }
 
-/** `GET /readyz`: 200 when requests may be sent here, 503 when not; the body says why. */
+/** `GET /readyz` for anybody: 200 when requests may be sent here, 503 when not, and nothing else. */
 export function readinessRoute(readiness: Readiness): RequestHandler {
+  return (_request, response) => {
+    const ready = readiness.ready()
+    writeAnswer(response, jsonAnswer(ready ? 200 : 503, { ready }))
+  }
+}
+
+/** The same for machines: the body says why. */
+export function readinessReportRoute(readiness: Readiness): RequestHandler {
   return (_request, response) => {
     const ready = readiness.ready()
     writeAnswer(response, jsonAnswer(ready ? 200 : 503, { ready, ...readiness.report() }))

@@ -1,9 +1,9 @@
-import type { Request, RequestHandler } from 'express'
+import type { Request } from 'express'
 import { type AssertionAsk, issueAssertion } from '../issuance/issuance.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
-import { attemptRoute } from './attempt-route.ts'
+import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
 import { bearerTokenOf } from './bearer-token.ts'
 import { problemAnswer, problemFromRefusal } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
@@ -16,11 +16,11 @@ const entraTokenExchange = 'api://AzureADTokenExchange'
  * request URL of GitHub Actions, for Terraform and its kin. The attempt is in the header only, as in
  * every shape that is not ours.
  */
-export function assertionRequestUrlRoute(deps: IssuanceDeps): RequestHandler {
-  return attemptRoute(async (request, attempt) => {
+export function assertionRequestUrlRoute(deps: IssuanceDeps): AttemptRoute<Request> {
+  return attemptRoute(async (request, attempt, gone) => {
     const ask = askFrom(request)
     const callerToken = bearerTokenOf(request)
-    const outcome = await issueAssertion({ attempt, callerToken, ask }, deps)
+    const outcome = await issueAssertion({ attempt, callerToken, ask, gone }, deps)
     return outcome.ok
       ? jsonAnswer(200, { value: outcome.assertion.reveal() })
       : problemAnswer(problemFromRefusal(outcome.refusal), attempt)

@@ -1,11 +1,10 @@
-import type { RequestHandler } from 'express'
 import { z } from 'zod'
 import { assertionLifetimeMaxSeconds } from '../assertion/client-assertion.ts'
 import { type AssertionAsk, issueAssertion } from '../issuance/issuance.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
-import { attemptRoute } from './attempt-route.ts'
+import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
 import { bearerTokenOf } from './bearer-token.ts'
 import { readJsonBody } from './json-body.ts'
 import { problemAnswer, problemFromRefusal } from './problem.ts'
@@ -20,11 +19,11 @@ export const assertionRequestSchema = z.strictObject({
 })
 
 /** `POST /v1/assertion`: a fresh client assertion, and where and how to present it (RFC 7523 §2.2). */
-export function assertionRoute(deps: IssuanceDeps): RequestHandler {
-  return attemptRoute(async (request, attempt) => {
+export function assertionRoute(deps: IssuanceDeps): AttemptRoute {
+  return attemptRoute(async (request, attempt, gone) => {
     const ask = assertionAskFrom(await readJsonBody(request, assertionRequestSchema))
     const callerToken = bearerTokenOf(request)
-    const outcome = await issueAssertion({ attempt, callerToken, ask }, deps)
+    const outcome = await issueAssertion({ attempt, callerToken, ask, gone }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, {
       client_assertion: outcome.assertion.reveal(),

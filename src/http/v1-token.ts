@@ -1,12 +1,12 @@
-import type { RequestHandler } from 'express'
 import { z } from 'zod'
 import { parseScope } from '../base/ids.ts'
 import { issueToken, type TokenAsk } from '../issuance/issuance.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
-import { attemptRoute } from './attempt-route.ts'
+import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
 import { bearerTokenOf } from './bearer-token.ts'
+import { tokenClaimsFrom } from './claims.ts'
 import { readJsonBody } from './json-body.ts'
 import { problemAnswer, problemFromRefusal } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
@@ -16,13 +16,16 @@ export const tokenRequestSchema = z.strictObject({
   application: z.string().min(1).max(63),
   tenant: z.string().length(36),
   scope: z.string().min(1).max(600),
+  claims: z.string().min(1).max(2000).optional(),
 })
 
 /** `POST /v1/token`: an access token for one application, tenant and scope. */
-export function tokenRoute(deps: IssuanceDeps): RequestHandler {
-  return attemptRoute(async (request, attempt) => {
-    const ask = tokenAskFrom(await readJsonBody(request, tokenRequestSchema))
-    const outcome = await issueToken({ attempt, callerToken: bearerTokenOf(request), ask }, deps)
+export function tokenRoute(deps: IssuanceDeps): AttemptRoute {
+  return attemptRoute(async (request, attempt, gone) => {
+    const body = await readJsonBody(request, tokenRequestSchema)
+    const [ask, claims] = [tokenAskFrom(body), tokenClaimsFrom(body.claims)]
+    const callerToken = bearerTokenOf(request)
+    const outcome = await issueToken({ attempt, callerToken, ask, claims, gone }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, {
       access_token: outcome.token.reveal(),

@@ -10,5 +10,5 @@ export function timeLeftMs(
   mostMs: number,
   clock: Clock,
 ): number {
-  return Math.max(0, Math.min(mostMs, deadlineMs - clock.nowMs()))
+  return Math.max(0, Math.min(mostMs, deadlineMs - clock.monotonicMs()))
 }

@@ -10,8 +10,6 @@ import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 export interface CertificateTry {
   readonly credential: SigningCredential
   readonly whilePaused: PermitRequest['whilePaused']
-  /** Whether the ledger has the grant: a second try is of the same attempt. */
-  readonly granted: 'to-write' | 'written'
   /** Why the one that would be next does not sign: a code. Absent for the first choice. */
   readonly insteadBecause?: string
 }
@@ -39,7 +37,7 @@ export async function withEitherCertificate<T>(
   if (first === undefined) throw new TypeError('an attempt is admitted when it can be signed for')
   if (second === undefined) return act(onlyTry(first))
   try {
-    return await act({ credential: first, whilePaused: 'refuse', granted: 'to-write' })
+    return await act({ credential: first, whilePaused: 'refuse' })
   } catch (error) {
     const hasTime = timeLeftMs(admitted, secondTryTakesMs, deps.clock) === secondTryTakesMs
     if (!hasTime || !isOfItsCertificate(error, admitted)) throw error
@@ -49,10 +47,19 @@ export async function withEitherCertificate<T>(
   }
 }
 
+/** The key version that an attempt sets out with. */
+export function firstKeyId(
+  { application, credentials }: AdmittedAttempt,
+  deps: IssuanceDeps,
+): string {
+  const [first] = deps.duty.inOrder(application.name, credentials)
+  if (first === undefined) throw new TypeError('an attempt is admitted when it can be signed for')
+  return first.key.keyId
+}
+
 const onlyTry = (credential: SigningCredential): CertificateTry => ({
   credential,
   whilePaused: 'wait',
-  granted: 'to-write',
   ...(credential.place === 'standby' ? { insteadBecause: notProven } : {}),
 })
 
@@ -61,7 +68,6 @@ type FirstFailure = GovernorError | RememberedRefusal | SignerError | TokenEndpo
 const otherTry = (credential: SigningCredential, error: FirstFailure): CertificateTry => ({
   credential,
   whilePaused: 'wait',
-  granted: isFromMemory(error) ? 'to-write' : 'written',
   insteadBecause: (isFromMemory(error) ? error.remembered : undefined) ?? error.code,
 })
 

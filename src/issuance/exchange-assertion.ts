@@ -1,3 +1,4 @@
+import { type Instant, instantNow, laterBy } from '../base/clock.ts'
 import {
   type ApplicationName,
   type AttemptId,
@@ -10,9 +11,11 @@ import {
 import { sha256Base64url } from '../base/sha256.ts'
 import type { ExchangeFailed, ExchangeSucceeded } from '../ledger/entry.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
+import type { TokenKey } from '../token-cache/token-key.ts'
 import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { timeLeftMs } from './attempt-deadline.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
 
 /** Entra answers well under a second; a caller's patience ends near half a minute. */
@@ -21,15 +24,15 @@ const exchangeTimeoutMs = 10_000
 const exchangeTimeoutMinMs = 1_000
 
 /**
- * Exchanges a signed assertion for a token: its signature is written before anything is sent, and how
- * it ended before anybody is told.
+ * Exchanges a signed assertion for a token. How that ended is written before anybody is told.
  *
+ * @param signed Its signature is written already, by whoever signed it.
  * @throws TokenEndpointError | LedgerError
  */
 export async function exchangeAssertion(
   signed: SignedAssertion,
   admitted: AdmittedAttempt,
-  scope: Scope,
+  { scope, life }: Pick<TokenKey, 'scope' | 'life'>,
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
   const exchangeId = newExchangeId()
@@ -42,8 +45,7 @@ export async function exchangeAssertion(
     tenant: admitted.tenant,
     scope,
   })
-  await deps.ledger.append([signed.made])
-  const sentAtMs = deps.clock.nowMs()
+  const sentAt = instantNow(deps.clock)
   let token: AccessToken
   try {
     token = await deps.tokenEndpoint.exchange({
@@ -51,6 +53,7 @@ export async function exchangeAssertion(
       tenantId: admitted.tenant,
       clientId: admitted.application.clientId,
       scope,
+      life,
       assertion: signed.compact,
       timeoutMs: Math.max(
         exchangeTimeoutMinMs,
@@ -60,11 +63,10 @@ export async function exchangeAssertion(
   } catch (error) {
     if (!(error instanceof TokenEndpointError)) throw error
     deps.events.exchangeFailed(error.code)
-    await deps.ledger.append([failed(facts(), error)])
-    throw error
+    return recordFailure(error, failed(facts(), error), admitted.attempt, deps)
   }
-  deps.events.exchangeMade(deps.clock.nowMs() - sentAtMs)
-  const cached = cachedTokenFrom(token, Math.floor(sentAtMs / 1000), admitted.attempt)
+  deps.events.exchangeMade(deps.clock.monotonicMs() - sentAt.monotonicMs)
+  const cached = cachedTokenFrom(token, sentAt, admitted.attempt, signed.keyId)
   await deps.ledger.append([succeeded(facts(), token, cached)])
   return cached
 }
@@ -103,11 +105,16 @@ const failed = (facts: ExchangeFacts, error: TokenEndpointError): ExchangeFailed
 
 const cachedTokenFrom = (
   token: AccessToken,
-  sentAtSeconds: number,
-  obtainedBy: AttemptId,
+  sentAt: Instant,
+  attempt: AttemptId,
+  keyId: string,
 ): CachedToken => ({
   value: token.value,
-  expiresAtSeconds: sentAtSeconds + token.expiresInSeconds,
+  expiresAtSeconds: Math.floor(sentAt.ms / 1000) + token.expiresInSeconds,
+  expiry: laterBy(token.expiresInSeconds * 1000, sentAt),
+  lifetimeSeconds: token.expiresInSeconds,
+  ...(token.refreshInSeconds === undefined ? {} : { refreshInSeconds: token.refreshInSeconds }),
+  obtainedBy: attempt,
+  keyId,
   sha256: sha256Base64url(token.value.reveal()),
-  obtainedBy,
 })

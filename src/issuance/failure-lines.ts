@@ -22,7 +22,7 @@ export function createFailureLines(clock: Clock): FailureLines {
   const lines = new Map<string, number>()
   return {
     mayWrite: ({ issuer, subject }, application, code) => {
-      const now = Math.floor(clock.nowMs() / 60_000)
+      const now = Math.floor(clock.monotonicMs() / 60_000)
       if (now !== minute) lines.clear()
       minute = now
       const name = `${issuer}\n${application}\n${code}\n${subject}`

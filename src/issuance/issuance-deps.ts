@@ -1,9 +1,16 @@
 import type { Clock } from '../base/clock.ts'
-import type { ApplicationName, AttemptId, IssuerName, TenantId } from '../base/ids.ts'
+import type {
+  ApplicationName,
+  AttemptId,
+  Cloud,
+  GrantName,
+  IssuerName,
+  TenantId,
+} from '../base/ids.ts'
 import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Ask, CallerFacts, Decision } from '../policy/decision.ts'
+import type { Ask, CallerFacts, Decision, TokenTerms } from '../policy/decision.ts'
 import type { Governor, PermitRequest } from '../signer/governor.ts'
 import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
@@ -13,6 +20,7 @@ import type { CertificateDuty } from './certificate-duty.ts'
 import type { Credentials, SigningCredential } from './credentials.ts'
 import type { EntraRefusals } from './entra-refusals.ts'
 import type { FailureLines } from './failure-lines.ts'
+import type { InternalAssertions } from './internal-assertions.ts'
 import type { IssuanceEvents } from './issuance-events.ts'
 import type { SignatureProofs } from './signature-proofs.ts'
 import type { TurnedAway } from './turned-away.ts'
@@ -20,9 +28,15 @@ import type { TurnedAway } from './turned-away.ts'
 /** The capabilities that issuing introduces to one another. */
 export interface IssuanceDeps {
   readonly clock: Clock
+  readonly cloud: Cloud
   readonly callers: CallerIdentifier
   /** The policy in force, its budgets charged. */
   readonly decide: (caller: CallerFacts, ask: Ask) => Decision
+  /** On what terms a grant still gives a token; undefined: not any more. Nothing is charged. */
+  readonly stillGiven: (
+    grant: GrantName,
+    ask: Extract<Ask, { want: 'token' }>,
+  ) => TokenTerms | undefined
   readonly applications: ReadonlyMap<ApplicationName, Application>
   /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
   readonly sharedAudienceIssuers: ReadonlySet<IssuerName>
@@ -33,6 +47,7 @@ export interface IssuanceDeps {
   readonly tokenEndpoint: TokenEndpoint
   readonly entraRefusals: EntraRefusals
   readonly cache: TokenCache
+  readonly assertions: InternalAssertions
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
@@ -43,14 +58,22 @@ export interface IssuanceDeps {
 /** What was decided for one attempt, with all that acting on it takes. */
 export interface AdmittedAttempt {
   readonly attempt: AttemptId
-  /** Who vouches for the caller. */
-  readonly issuer: IssuerName
+  /** Who vouches for the caller; undefined when that is the service itself. */
+  readonly issuer: IssuerName | undefined
   readonly application: Application
   readonly tenant: TenantId
   /** At least one. */
   readonly credentials: readonly SigningCredential[]
   readonly onRecord: DecisionOnRecord
+  readonly beginning: Beginning
   readonly priority: PermitRequest['priority']
-  /** Nothing that the attempt waits for goes on past it: milliseconds since the Unix epoch. */
+  /** Nothing that the attempt waits for goes on past it, as `Clock.monotonicMs` tells. */
   readonly deadlineMs: number
+  /** Aborted when nobody is there any more; absent when others may wait for the same. */
+  readonly gone?: AbortSignal
+}
+
+/** The grant of an attempt goes into the ledger once, with its first act. */
+export interface Beginning {
+  isWritten: boolean
 }

@@ -1,5 +1,5 @@
 import type { IssuerName } from '../base/ids.ts'
-import type { CertificateSwitched, SignatureBegun } from '../ledger/entry.ts'
+import type { CertificateSwitched, Entry, SignatureBegun } from '../ledger/entry.ts'
 import type { CircuitChange, GovernorErrorCode } from '../signer/governor.ts'
 import type { SignerErrorCode } from '../signer/signer.ts'
 import type { TokenEndpointErrorCode } from '../token-endpoint/token-endpoint.ts'
@@ -11,6 +11,16 @@ import type { TokenEndpointErrorCode } from '../token-endpoint/token-endpoint.ts
 export interface IssuanceEvents {
   tokenIssued(source: 'cache' | 'exchange'): void
   assertionIssued(): void
+  /** The cache was asked for a token that its caller may have. */
+  cacheAsked(outcome: 'hit' | 'miss'): void
+  /** A token in use was refreshed before its end. */
+  tokenRefreshed(): void
+  /** A token that was due was left: the grant that used it last does not give it any more. */
+  refreshLeft(): void
+  /** `cause` as in {@link IssuanceEvents.failed}. Nobody waited, and the token lives on. */
+  refreshFailed(attempt: string, code: string, cause: unknown): void
+  /** A cached token had to make room. */
+  tokenEvicted(): void
   /** A named caller was refused. */
   refused(attempt: string, reason: string): void
   /** A stranger was refused; `detail` is for the protected log. */
@@ -28,4 +38,6 @@ export interface IssuanceEvents {
   exchangeFailed(code: TokenEndpointErrorCode): void
   /** `cause` holds what the SDKs and Entra said: for the protected log only. */
   failed(attempt: string, code: string, cause: unknown): void
+  /** The ledger did not take the entry that says how something failed; `cause` likewise. */
+  unrecorded(attempt: string, entry: Entry, cause: unknown): void
 }

@@ -1,22 +1,26 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
+import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
 import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
+import type { TokenLife } from '../base/token-life.ts'
 import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
-import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
+import type { CallerOnRecord, DecisionOnRecord, RequestFailed } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
-import type { Ask, PolicyRefusal } from '../policy/decision.ts'
+import type { Ask, Decision, PolicyRefusal } from '../policy/decision.ts'
 import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
-import type { CachedToken } from '../token-cache/token-cache.ts'
+import { TokenCacheError } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
-import { attemptLastsMs, timeLeftMs } from './attempt-deadline.ts'
+import { attemptLastsMs } from './attempt-deadline.ts'
+import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
 import { RememberedRefusal } from './entra-refusals.ts'
-import { withEitherCertificate } from './either-certificate.ts'
-import { exchangeAssertion } from './exchange-assertion.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { obtainToken } from './obtain-token.ts'
+import { recordFailure } from './record-failure.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
+import { tokenKeyFor } from './token-key-for.ts'
 
 export type TokenAsk = Extract<Ask, { want: 'token' }>
 export type AssertionAsk = Extract<Ask, { want: 'assertion' }>
@@ -27,6 +31,25 @@ export interface IssuanceRequest<A extends Ask = Ask> {
   /** Absent when the request carried no proof. */
   readonly callerToken: Secret<string> | undefined
   readonly ask: A
+}
+
+/** What a caller says about the token beside what it is for (continuous access evaluation). */
+export interface TokenClaims {
+  /** Whoever uses the token can handle being refused before its end, so it may live for a day. */
+  readonly isCapable: boolean
+  /** A resource took offence at older tokens; absent: it did not. */
+  readonly obtainedAfterSeconds?: number
+}
+
+export interface TokenRequest extends IssuanceRequest<TokenAsk> {
+  readonly claims: TokenClaims
+  /** Of a signal that is aborted when nobody is there any more; asked only where others are waited for. */
+  readonly gone: () => AbortSignal
+}
+
+export interface AssertionRequest extends IssuanceRequest<AssertionAsk> {
+  /** Of a signal that is aborted when nobody is there any more, who would take the assertion. */
+  readonly gone: () => AbortSignal
 }
 
 export interface Refused {
@@ -47,6 +70,9 @@ export type AssertionOutcome =
     }
   | Refused
 
+/** Vault and token endpoint may take 10 s each, and a caller's patience ends near half a minute. */
+const waitMs = 25_000
+
 /**
  * An access token for one tenant and scope: from the cache, or obtained with a fresh signature that
  * all who wait for the same token share.
@@ -54,30 +80,32 @@ export type AssertionOutcome =
  * When it resolves, what it says is durable in the ledger.
  *
  * @throws CallerError | GovernorError | LedgerError | RememberedRefusal | SignerError |
- *   TokenEndpointError
+ *   TokenCacheError | TokenEndpointError
  */
-export async function issueToken(
-  request: IssuanceRequest<TokenAsk>,
-  deps: IssuanceDeps,
-): Promise<TokenOutcome> {
+export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
   const admission = await admit(request, deps)
   if (!admission.ok) return admission
-  const { admitted } = admission
-  const { application, tenant, scope } = request.ask
-  const key = { application, tenant, scope }
+  const { decision } = admission
+  const { isCapable, ...after } = request.claims
+  const key = tokenKeyFor(deps.cloud, request.ask, decision, isCapable)
+  const admitted = withLife(admission.admitted, key.life)
+  const wish = { key, grant: decision.grant, ...after }
 
-  const cached = deps.cache.get(key)
+  const cached = deps.cache.get(wish)
+  deps.events.cacheAsked(cached === undefined ? 'miss' : 'hit')
   const token =
     cached ??
     (await recordingFailure(admitted, deps, () =>
-      deps.cache.obtain(key, () => obtainToken(admitted, request.ask, deps)),
+      deps.cache.obtain(wish, firstKeyId(admitted, deps), () => obtainToken(admitted, key, deps), {
+        timeoutMs: waitMs,
+        gone: request.gone(),
+      }),
     ))
 
-  const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
     {
       kind: 'token.issued',
-      atMs: nowMs,
+      atMs: deps.clock.nowMs(),
       ...admitted.onRecord,
       obtainedBy: token.obtainedBy,
       tokenSha256: token.sha256,
@@ -85,28 +113,18 @@ export async function issueToken(
     },
   ])
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
-  const expiresInSeconds = token.expiresAtSeconds - Math.floor(nowMs / 1000)
-  return { ok: true, token: token.value, expiresInSeconds }
+  return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
 }
 
-/** Leads a flight: its signature and its exchange are this attempt's. */
-async function obtainToken(
-  admitted: AdmittedAttempt,
-  ask: TokenAsk,
-  deps: IssuanceDeps,
-): Promise<CachedToken> {
-  const { application, tenant, scope } = ask
-  return withEitherCertificate(admitted, deps, (one) => {
-    const subject = { application, keyId: one.credential.key.keyId, tenant, scope }
-    const patienceMs = timeLeftMs(admitted, attemptLastsMs, deps.clock)
-    return deps.entraRefusals.remembering(subject, patienceMs, async (probesEntra) => {
-      const lifetimeSeconds = assertionLifetimeDefaultSeconds
-      const order = { purpose: 'exchange', lifetimeSeconds, probesEntra } as const
-      const signed = await signAssertion(admitted, one, order, deps)
-      return exchangeAssertion(signed, admitted, scope, deps)
-    })
-  })
-}
+/** What a caller may count on. */
+const secondsLeft = (expiry: Instant, clock: Clock) =>
+  Math.max(0, Math.floor(atLeastMsUntil(expiry, clock) / 1000))
+
+/** What cannot be recalled is said wherever the decision is. */
+export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAttempt =>
+  life === 'ordinary'
+    ? admitted
+    : { ...admitted, onRecord: { ...admitted.onRecord, longLived: true } }
 
 /**
  * A fresh client assertion, never one that the service uses itself and never the same one twice.
@@ -116,12 +134,14 @@ async function obtainToken(
  * @throws CallerError | GovernorError | LedgerError | SignerError
  */
 export async function issueAssertion(
-  request: IssuanceRequest<AssertionAsk>,
+  request: AssertionRequest,
   deps: IssuanceDeps,
 ): Promise<AssertionOutcome> {
   const admission = await admit(request, deps)
   if (!admission.ok) return admission
-  const { admitted, lifetimeSeconds } = admission
+  const { decision } = admission
+  const admitted = { ...admission.admitted, gone: request.gone() }
+  const lifetimeSeconds = decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds
   const signed = await recordingFailure(admitted, deps, () =>
     withEitherCertificate(admitted, deps, (one) =>
       signAssertion(
@@ -132,12 +152,11 @@ export async function issueAssertion(
       ),
     ),
   )
-  const nowMs = deps.clock.nowMs()
   await deps.ledger.append([
     signed.made,
     {
       kind: 'assertion.issued',
-      atMs: nowMs,
+      atMs: deps.clock.nowMs(),
       ...admitted.onRecord,
       signature: signed.signatureId,
       assertionSha256: sha256Base64url(signed.compact.reveal()),
@@ -148,7 +167,7 @@ export async function issueAssertion(
   return {
     ok: true,
     assertion: signed.compact,
-    expiresInSeconds: signed.expiresAtSeconds - Math.floor(nowMs / 1000),
+    expiresInSeconds: secondsLeft(signed.expiry, deps.clock),
     clientId: admitted.application.clientId,
     tokenEndpoint: deps.tokenEndpoint.urlOf(admitted.tenant),
   }
@@ -158,8 +177,7 @@ type Admission =
   | {
       readonly ok: true
       readonly admitted: AdmittedAttempt
-      /** Of an assertion to hand out. */
-      readonly lifetimeSeconds: number
+      readonly decision: Extract<Decision, { ok: true }>
     }
   | Refused
 
@@ -194,10 +212,11 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
       tenant: ask.tenant,
       credentials,
       onRecord,
+      beginning: { isWritten: false },
       priority: 'caller',
-      deadlineMs: deps.clock.nowMs() + attemptLastsMs,
+      deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
     },
-    lifetimeSeconds: decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds,
+    decision,
   }
 }
 
@@ -218,7 +237,7 @@ const callerOnRecord = (caller: Caller, deps: IssuanceDeps): CallerOnRecord => (
   ...(deps.sharedAudienceIssuers.has(caller.issuer) ? { sharedAudience: true } : {}),
 })
 
-const decisionOnRecord = (
+export const decisionOnRecord = (
   attempt: AttemptId,
   caller: CallerOnRecord,
   grant: string,
@@ -279,7 +298,7 @@ async function refuse(
 }
 
 /** Every granted attempt ends in the ledger, those that got nothing too, or is counted in it. */
-async function recordingFailure<T>(
+export async function recordingFailure<T>(
   admitted: AdmittedAttempt,
   deps: IssuanceDeps,
   act: () => Promise<T>,
@@ -297,16 +316,14 @@ async function recordingFailure<T>(
       throw error
     }
     const remembered = costNothing(error) ? error.remembered : undefined
-    await deps.ledger.append([
-      {
-        kind: 'request.failed',
-        atMs: deps.clock.nowMs(),
-        ...onRecord,
-        code,
-        ...(remembered === undefined ? {} : { remembered }),
-      },
-    ])
-    throw error
+    const entry: RequestFailed = {
+      kind: 'request.failed',
+      atMs: deps.clock.nowMs(),
+      ...onRecord,
+      code,
+      ...(remembered === undefined ? {} : { remembered }),
+    }
+    return recordFailure(error, entry, admitted.attempt, deps)
   }
 }
 
@@ -322,6 +339,7 @@ export function failureCode(error: unknown): string {
     error instanceof SignerError ||
     error instanceof TokenEndpointError ||
     error instanceof CallerError ||
+    error instanceof TokenCacheError ||
     error instanceof LedgerError
   return known ? error.code : 'UNEXPECTED'
 }

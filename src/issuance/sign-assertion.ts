@@ -4,19 +4,28 @@ import {
   compactAssertion,
   type UnsignedAssertion,
 } from '../assertion/client-assertion.ts'
-import { newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
+import { type Instant, instantNow, laterBy } from '../base/clock.ts'
+import { type AttemptId, newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import type { RequestGranted, SignatureBegun, SignatureMade } from '../ledger/entry.ts'
+import type {
+  RequestGranted,
+  SignatureBegun,
+  SignatureFailed,
+  SignatureMade,
+} from '../ledger/entry.ts'
 import { GovernorError, type Permit } from '../signer/governor.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import { timeLeftMs } from './attempt-deadline.ts'
 import type { DutyChange } from './certificate-duty.ts'
 import type { CertificateTry } from './either-certificate.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
 
 /** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
 const signTimeoutMs = 10_000
+/** Whatever is left: the signature has begun, and the vault may as well be asked. */
+const signTimeoutMinMs = 1_000
 
 /** All that a vault allows in ten seconds may be spent, and what was asked takes a moment to end. */
 const permitPatienceMs = 12_000
@@ -33,8 +42,13 @@ export interface SignOrder {
 
 export interface SignedAssertion {
   readonly signatureId: SignatureId
+  /** The key version that signed. */
+  readonly keyId: string
   readonly compact: Secret<string>
+  /** `exp`. */
   readonly expiresAtSeconds: number
+  /** The same end, as it may be counted on. */
+  readonly expiry: Instant
   /** Not written yet: it goes into the commit before whatever comes of the assertion next. */
   readonly made: SignatureMade
 }
@@ -53,27 +67,29 @@ export async function signAssertion(
   deps: IssuanceDeps,
 ): Promise<SignedAssertion> {
   const permit = await permitFor(admitted, one, order, deps)
-  const { unsigned, signatureId, nonce } = await begin(admitted, one, order, permit, deps)
+  const { unsigned, builtAt, signatureId, nonce } = await begin(admitted, one, order, permit, deps)
 
-  const startedMs = deps.clock.nowMs()
+  const startedMs = deps.clock.monotonicMs()
   const { algorithm, signingInput } = unsigned
-  const signature = await settling(permit, signatureId, deps, () =>
+  const signature = await settling(permit, signatureId, admitted.attempt, deps, () =>
     deps.signer.sign({
       key: one.credential.key,
       algorithm,
       signingInput,
       signatureId,
       nonce,
-      timeoutMs: timeLeftMs(admitted, signTimeoutMs, deps.clock),
+      timeoutMs: Math.max(signTimeoutMinMs, timeLeftMs(admitted, signTimeoutMs, deps.clock)),
     }),
   )
-  deps.events.signatureMade(order.purpose, deps.clock.nowMs() - startedMs)
-  const { expiresAtSeconds } = unsigned
-  deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiresAtSeconds })
+  deps.events.signatureMade(order.purpose, deps.clock.monotonicMs() - startedMs)
+  const expiry = laterBy(order.lifetimeSeconds * 1000, builtAt)
+  deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiry })
   return {
     signatureId,
+    keyId: one.credential.key.keyId,
     compact: compactAssertion(unsigned, signature.value),
-    expiresAtSeconds,
+    expiresAtSeconds: unsigned.expiresAtSeconds,
+    expiry,
     made: madeEntry(signatureId, signature, deps.clock.nowMs()),
   }
 }
@@ -84,8 +100,8 @@ async function permitFor(
   { purpose }: SignOrder,
   deps: IssuanceDeps,
 ): Promise<Permit> {
-  const { application, onRecord, priority } = admitted
-  const askedMs = deps.clock.nowMs()
+  const { application, onRecord, priority, gone } = admitted
+  const askedMs = deps.clock.monotonicMs()
   const leftMs = timeLeftMs(admitted, permitPatienceMs + afterPermitMs, deps.clock)
   try {
     const permit = await deps.governor.permit({
@@ -96,8 +112,9 @@ async function permitFor(
       priority,
       patienceMs: Math.max(0, leftMs - afterPermitMs),
       whilePaused,
+      ...(gone === undefined ? {} : { signal: gone }),
     })
-    deps.events.permitGranted(deps.clock.nowMs() - askedMs)
+    deps.events.permitGranted(deps.clock.monotonicMs() - askedMs)
     return permit
   } catch (error) {
     if (error instanceof GovernorError) deps.events.permitRefused(error.code)
@@ -107,6 +124,7 @@ async function permitFor(
 
 interface BegunSignature {
   readonly unsigned: UnsignedAssertion
+  readonly builtAt: Instant
   readonly signatureId: SignatureId
   readonly nonce: string
 }
@@ -121,17 +139,19 @@ async function begin(
 ): Promise<BegunSignature> {
   const change = dutyChangeFor(admitted, one, permit.probes || order.probesEntra, deps)
   try {
-    const unsigned = unsignedAssertion(admitted, one, order, deps)
+    const builtAt = instantNow(deps.clock)
+    const unsigned = unsignedAssertion(admitted, one, order, builtAt, deps)
     const signatureId = newSignatureId()
     const nonce = randomBytes(16).toString('base64url')
     const atMs = deps.clock.nowMs()
     await deps.ledger.append([
-      ...(one.granted === 'written' ? [] : [granted(admitted, atMs)]),
+      ...(admitted.beginning.isWritten ? [] : [grantedEntry(admitted, atMs)]),
       ...(change === undefined ? [] : [change.entry]),
       begun(admitted, one, order, unsigned, signatureId, nonce, atMs),
     ])
+    admitted.beginning.isWritten = true
     if (change !== undefined) deps.events.certificateSwitched(change.entry)
-    return { unsigned, signatureId, nonce }
+    return { unsigned, builtAt, signatureId, nonce }
   } catch (error) {
     permit.settle('not-asked')
     change?.undo()
@@ -150,7 +170,7 @@ function dutyChangeFor(
   return deps.duty.changeTo(application.name, credential, insteadBecause)
 }
 
-const granted = ({ onRecord }: AdmittedAttempt, nowMs: number): RequestGranted => ({
+export const grantedEntry = ({ onRecord }: AdmittedAttempt, nowMs: number): RequestGranted => ({
   kind: 'request.granted',
   atMs: nowMs,
   ...onRecord,
@@ -160,13 +180,14 @@ function unsignedAssertion(
   admitted: AdmittedAttempt,
   { credential }: CertificateTry,
   order: SignOrder,
+  builtAt: Instant,
   deps: IssuanceDeps,
 ): UnsignedAssertion {
   return buildClientAssertion(credential.header, {
     clientId: admitted.application.clientId,
     audience: deps.tokenEndpoint.urlOf(admitted.tenant),
     jwtId: newJwtId(),
-    nowSeconds: deps.clock.nowSeconds(),
+    nowSeconds: Math.floor(builtAt.ms / 1000),
     lifetimeSeconds: order.lifetimeSeconds,
   })
 }
@@ -200,6 +221,7 @@ function begun(
 async function settling(
   permit: Permit,
   signatureId: SignatureId,
+  attempt: AttemptId,
   deps: IssuanceDeps,
   sign: () => Promise<Signature>,
 ): Promise<Signature> {
@@ -212,17 +234,15 @@ async function settling(
     if (!(error instanceof SignerError)) throw error
     const { code, applied, vaultRequestId } = error
     deps.events.signatureFailed(code)
-    await deps.ledger.append([
-      {
-        kind: 'signature.failed',
-        atMs: deps.clock.nowMs(),
-        signature: signatureId,
-        code,
-        applied,
-        ...(vaultRequestId === undefined ? {} : { vaultRequestId }),
-      },
-    ])
-    throw error
+    const entry: SignatureFailed = {
+      kind: 'signature.failed',
+      atMs: deps.clock.nowMs(),
+      signature: signatureId,
+      code,
+      applied,
+      ...(vaultRequestId === undefined ? {} : { vaultRequestId }),
+    }
+    return recordFailure(error, entry, attempt, deps)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import { atLeastMsSince, type Clock, type Instant } from '../base/clock.ts'
 import type { SignatureId } from '../base/ids.ts'
 import type { SignatureProved } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -8,8 +8,8 @@ export interface HeldSignature {
   readonly signatureId: SignatureId
   readonly signingInput: string
   readonly value: Uint8Array
-  /** `exp` of the assertion, seconds. */
-  readonly expiresAtSeconds: number
+  /** `exp` of the assertion. */
+  readonly expiry: Instant
 }
 
 /**
@@ -25,7 +25,7 @@ export interface SignatureProofs {
 }
 
 /** After `exp`, for the clocks of those who verify: nobody accepts the assertion any more. */
-const deadAfterSeconds = 600
+const deadAfterMs = 600_000
 
 /** A bound for memory (about 1 KiB each): a quarter of an hour of all that one vault can sign. */
 const heldMax = 200_000
@@ -40,10 +40,9 @@ export function createSignatureProofs(deps: {
   const held = new Map<SignatureId, HeldSignature>()
   let letGo = 0
 
-  const dead = () => {
-    const bound = deps.clock.nowSeconds() - deadAfterSeconds
-    return [...held.values()].filter((one) => one.expiresAtSeconds <= bound)
-  }
+  /** By both scales: one that is wrong must not publish what others may still accept. */
+  const dead = () =>
+    [...held.values()].filter(({ expiry }) => atLeastMsSince(expiry, deps.clock) >= deadAfterMs)
 
   return {
     hold: (signature) => {

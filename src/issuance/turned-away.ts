@@ -49,7 +49,8 @@ export function createTurnedAway(deps: {
     roll: async (which) => {
       const nowMs = deps.clock.nowMs()
       const minute = minuteOf(nowMs)
-      const due = [...counters].filter(([, c]) => which === 'every' || c.minuteStartMs < minute)
+      // A wall clock that went back has ended a minute too, though one that is still to come.
+      const due = [...counters].filter(([, c]) => which === 'every' || c.minuteStartMs !== minute)
       if (due.length === 0) return
       for (const [key] of due) counters.delete(key)
       try {

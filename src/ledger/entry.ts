@@ -32,13 +32,16 @@ interface EntryOf<Kind extends string> {
   readonly atMs: number
 }
 
-/** Who asked, as proven. */
+/** Who asked, as proven; or the service itself: `countersign` for `refresh`, ahead of a token's end. */
 export interface CallerOnRecord {
   readonly issuer: string
   /** `sub` of the caller's token, which the issuer vouches for. */
   readonly subject: string
-  /** The proof itself stays outside: this recognises it if it turns up elsewhere. */
-  readonly tokenSha256: string
+  /**
+   * The proof itself stays outside: this recognises it if it turns up elsewhere. Absent only of the
+   * service itself, which has none.
+   */
+  readonly tokenSha256?: string
   /** The operator accepts tokens of this issuer that were meant for others too; otherwise absent. */
   readonly sharedAudience?: true
 }
@@ -52,6 +55,8 @@ export interface DecisionOnRecord {
   readonly tenant: string
   /** Of a token; absent when an assertion is wanted, because an assertion is not confined to a scope. */
   readonly scope?: string
+  /** A token of a day was asked for, which nobody can recall; absent: an ordinary one. */
+  readonly longLived?: true
 }
 
 /** The attempt that will act: written with the first act, in one commit. */

@@ -1,9 +1,9 @@
 import { basename } from 'node:path'
 import { byPlace, type ConfigurationProblem } from '../base/configuration-problem.ts'
-import { claimRulesFrom } from '../base/forms.ts'
+import { claimRulesFrom } from '../yaml/forms.ts'
 import type { GrantName, TenantId } from '../base/ids.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import { readYaml, type YamlPart } from '../base/yaml-part.ts'
+import { readYaml, type YamlPart } from '../yaml/yaml-part.ts'
 import { permissionsFrom, type Grant, type Permission } from './grant.ts'
 import { checkGrant, knownFrom, type GrantSurroundings, type Known } from './grant-checks.ts'
 import type { GrantFile } from './grant-folder.ts'
@@ -87,7 +87,7 @@ const isSound = (reading: GrantReading): reading is GrantReading & { readonly fo
   reading.form !== undefined && reading.problems.every(({ severity }) => severity === 'warning')
 
 function grantFrom(form: GrantForm, known: Known): Grant {
-  const { grant, caller, may, limits, until } = form
+  const { grant, caller, may, limits, until, isolate, longLived } = form
   return Object.freeze({
     name: grant,
     issuer: caller.issuer,
@@ -95,6 +95,8 @@ function grantFrom(form: GrantForm, known: Known): Grant {
     permissions: permissionsFrom(may.flatMap((item) => permissionFrom(item, known))),
     ...(limits === undefined ? {} : { perMinute: limits.perMinute }),
     ...(until === undefined ? {} : { untilSeconds: until }),
+    ...(isolate ? { isolate } : {}),
+    ...(longLived ? { longLived } : {}),
   })
 }
 

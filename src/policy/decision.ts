@@ -22,6 +22,14 @@ export interface CallerFacts {
   readonly claims: Readonly<Record<string, unknown>>
 }
 
+/** What a grant says of the tokens that it gives. */
+export interface TokenTerms {
+  /** Callers that ask for it may have tokens of a day, which nobody can recall; absent: they may not. */
+  readonly longLived?: true
+  /** Its tokens are given to nobody else; absent: it shares them with all grants that do not say so. */
+  readonly isolate?: true
+}
+
 export type PolicyRefusal =
   /** No grant names this caller: a stranger, counted and not written down one by one. */
   | { readonly reason: 'caller_not_named' }
@@ -35,10 +43,10 @@ export type PolicyRefusal =
     }
 
 export type Decision =
-  | {
+  | ({
       readonly ok: true
       readonly grant: GrantName
       /** Of the assertion to hand out; absent for tokens. */
       readonly lifetimeSeconds?: number
-    }
+    } & TokenTerms)
   | { readonly ok: false; readonly refusal: PolicyRefusal }

@@ -19,21 +19,23 @@ const secondsCounted = 61
 
 /**
  * Counts in this process alone; a restart forgets. Its size is bounded by the grants in use: what has
- * been idle for a minute is dropped.
+ * been idle for a minute is dropped. Its seconds are monotonic: a wall clock that is set neither gives
+ * uses back nor shuts a grant.
  */
 export function createMemoryGrantBudget(clock: Clock): GrantBudget {
   const windows = new Map<GrantName, SlidingMinute>()
-  let sweptAtSeconds = clock.nowSeconds()
+  const monotonicSeconds = () => Math.floor(clock.monotonicMs() / 1000)
+  let sweptAtSeconds = monotonicSeconds()
 
   const sweep = (nowSeconds: number) => {
-    if (Math.abs(nowSeconds - sweptAtSeconds) < secondsCounted) return
+    if (nowSeconds - sweptAtSeconds < secondsCounted) return
     sweptAtSeconds = nowSeconds
     for (const [grant, window] of windows) if (window.idle(nowSeconds)) windows.delete(grant)
   }
 
   return {
     take: (grant, perMinute) => {
-      const nowSeconds = clock.nowSeconds()
+      const nowSeconds = monotonicSeconds()
       sweep(nowSeconds)
       const window = windows.get(grant) ?? new SlidingMinute()
       windows.set(grant, window)
@@ -64,15 +66,9 @@ class SlidingMinute {
     return this.#total === 0
   }
 
-  /**
-   * Forgets the seconds that are over. A clock that steps back a little keeps counting in the second
-   * that it had reached; one that steps back by more than the window begins anew, because otherwise
-   * the grant would be shut until the clock is there again.
-   */
+  /** Forgets the seconds that are over. */
   #turnTo(nowSeconds: number): void {
-    const passed = nowSeconds - this.#lastSecond
-    if (passed <= 0 && passed > -secondsCounted) return
-    if (Math.abs(passed) >= secondsCounted) {
+    if (nowSeconds - this.#lastSecond >= secondsCounted) {
       this.#counts.fill(0)
       this.#total = 0
     } else {

@@ -1,7 +1,7 @@
-import { adviseOnClaims } from '../base/claim-advice.ts'
-import { scopeForm } from '../base/forms.ts'
+import { adviseOnClaims } from '../yaml/claim-advice.ts'
+import { scopeForm } from '../yaml/forms.ts'
 import type { Scope, TenantId } from '../base/ids.ts'
-import type { YamlPart } from '../base/yaml-part.ts'
+import type { YamlPart } from '../yaml/yaml-part.ts'
 import { anyListed, grantForm, permissionForm } from './grant-form.ts'
 
 /**
@@ -30,13 +30,14 @@ export interface KnownIssuer {
 
 /** The same, ready for looking up. */
 export interface Known {
-  readonly applications: ReadonlyMap<string, Application>
+  readonly applications: ReadonlyMap<string, ApplicationBounds>
   readonly issuerKinds: ReadonlyMap<string, string | undefined>
   /** Resources that are the service itself, as {@link resourceOf} writes them. */
   readonly ourselves: ReadonlySet<string>
 }
 
-export interface Application {
+/** What a grant can have of an application. */
+export interface ApplicationBounds {
   readonly tenants: ReadonlySet<TenantId> | undefined
   readonly handOut: boolean | undefined
 }
@@ -59,10 +60,24 @@ export function knownFrom({ publicUrl, applications, issuers }: GrantSurrounding
 export function checkGrant(root: YamlPart, known: Known, nowSeconds: number): void {
   checkCaller(root.at('caller'), known)
   for (const [, item] of root.at('may').maps()) checkPermission(item, known)
+  checkTokenTerms(root)
   const { until } = root.seen(grantForm)
   if (until !== undefined && until <= nowSeconds) {
     const message = '`until` has come, so this grant allows nothing: renew it, or remove the file.'
     root.at('until').report('ended', message, 'warning')
+  }
+}
+
+function checkTokenTerms(root: YamlPart): void {
+  const givesTokens = root
+    .at('may')
+    .maps()
+    .some(([, item]) => item.at('scopes').value !== undefined)
+  if (givesTokens) return
+  for (const term of ['isolate', 'longLived'] as const) {
+    if (root.seen(grantForm)[term] !== true) continue
+    const message = `\`${term}\` is about tokens, and this grant gives none: remove it.`
+    root.at(term).report('no-tokens', message, 'warning')
   }
 }
 

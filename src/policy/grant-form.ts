@@ -2,13 +2,14 @@ import { z } from 'zod'
 import { isoTimeFrom, parseIsoTime } from '../base/clock.ts'
 import {
   claimsForm,
+  flag,
   listOf,
   nameOf,
   parsed,
   scopeForm,
   tenantIdForm,
   wholeNumber,
-} from '../base/forms.ts'
+} from '../yaml/forms.ts'
 import { parseApplicationName, parseGrantName, parseIssuerName } from '../base/ids.ts'
 
 /** In place of a tenant: every tenant that the application lists, now and later. */
@@ -56,6 +57,14 @@ export const grantForm = z.strictObject({
     })
     .optional()
     .describe('Absent: 10 assertions a minute, and tokens without limit.'),
+  isolate: flag()
+    .default(false)
+    .describe('Gives it tokens of its own, which no other grant is served.'),
+  longLived: flag()
+    .default(false)
+    .describe(
+      'Lets callers that can handle claims challenges have tokens of a day, which cannot be recalled.',
+    ),
   until: parsed(
     'a date such as 2027-03-01, or a time with its zone such as 2027-03-01T12:00:00Z',
     parseUntil,

@@ -1,9 +1,9 @@
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type { ApplicationName, GrantName, IssuerName, Scope, TenantId } from '../base/ids.ts'
-import type { Ask } from './decision.ts'
+import type { Ask, TokenTerms } from './decision.ts'
 
 /** What one grant file allows, compiled: nothing in it needs looking up elsewhere any more. */
-export interface Grant {
+export interface Grant extends TokenTerms {
   readonly name: GrantName
   readonly issuer: IssuerName
   /** At least one; all must hold. */
@@ -72,6 +72,11 @@ export function permissionsFrom(may: readonly Permission[]): Permissions {
   }
   return byAsk
 }
+
+export const termsOf = ({ longLived, isolate }: Grant): TokenTerms => ({
+  ...(longLived === undefined ? {} : { longLived }),
+  ...(isolate === undefined ? {} : { isolate }),
+})
 
 /** Undefined when the grant does not allow this, whoever asks. */
 export function offerOf(grant: Grant, ask: Ask): Offer | undefined {

@@ -1,5 +1,6 @@
-import type { Ask, CallerFacts, Decision, PolicyRefusal } from './decision.ts'
-import { offerOf, perMinuteFor, type Grant, type Offer } from './grant.ts'
+import type { GrantName } from '../base/ids.ts'
+import type { Ask, CallerFacts, Decision, PolicyRefusal, TokenTerms } from './decision.ts'
+import { offerOf, perMinuteFor, termsOf, type Grant, type Offer } from './grant.ts'
 import type { GrantBudget } from './grant-budget.ts'
 import { createGrantIndex, type GrantIndex } from './grant-index.ts'
 
@@ -7,13 +8,15 @@ import { createGrantIndex, type GrantIndex } from './grant-index.ts'
 export interface Policy {
   /** By name. */
   readonly grants: readonly Grant[]
+  readonly named: ReadonlyMap<GrantName, Grant>
   readonly index: GrantIndex
 }
 
 /** @param grants Each name once. Their order decides nothing. */
 export function createPolicy(grants: readonly Grant[]): Policy {
   const byName = grants.toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  return Object.freeze({ grants: Object.freeze(byName), index: createGrantIndex(byName) })
+  const named = new Map(byName.map((grant) => [grant.name, grant]))
+  return Object.freeze({ grants: Object.freeze(byName), named, index: createGrantIndex(byName) })
 }
 
 /**
@@ -30,9 +33,7 @@ export function decide(
   nowSeconds: number,
   budget: GrantBudget,
 ): Decision {
-  const naming = policy.index
-    .naming(caller)
-    .filter(({ untilSeconds }) => untilSeconds === undefined || nowSeconds < untilSeconds)
+  const naming = policy.index.naming(caller).filter((grant) => isInForce(grant, nowSeconds))
   if (naming.length === 0) return refused({ reason: 'caller_not_named' })
 
   const offers = naming.map((grant) => offerOf(grant, ask)).filter((offer) => offer !== undefined)
@@ -45,6 +46,24 @@ export function decide(
   if (longEnough.length === 0) return refused(tooLong(others.reduce(longer, first)))
   return charged(longEnough, ask, budget)
 }
+
+/**
+ * On what terms a grant still gives a token, to whom it gave it before: undefined when it does not any
+ * more. Nothing is charged.
+ */
+export function stillGiven(
+  policy: Policy,
+  name: GrantName,
+  ask: Extract<Ask, { want: 'token' }>,
+  nowSeconds: number,
+): TokenTerms | undefined {
+  const grant = policy.named.get(name)
+  if (grant === undefined || !isInForce(grant, nowSeconds)) return undefined
+  return offerOf(grant, ask) === undefined ? undefined : termsOf(grant)
+}
+
+const isInForce = ({ untilSeconds }: Grant, nowSeconds: number) =>
+  untilSeconds === undefined || nowSeconds < untilSeconds
 
 const refused = (refusal: PolicyRefusal): Decision => ({ ok: false, refusal })
 
@@ -81,6 +100,6 @@ type LimitReached = PolicyRefusal & { reason: 'limit_reached' }
 
 function granted(offer: Offer, ask: Ask): Decision {
   const grant = offer.grant.name
-  if (ask.want === 'token') return { ok: true, grant }
+  if (ask.want === 'token') return { ok: true, grant, ...termsOf(offer.grant) }
   return { ok: true, grant, lifetimeSeconds: ask.lifetimeSeconds ?? lifetimeOf(offer) }
 }

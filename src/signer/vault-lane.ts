@@ -10,7 +10,7 @@ export interface LaneWaiter extends Waiting {
   readonly whilePaused: PermitRequest['whilePaused']
   readonly purpose: PermitRequest['purpose']
   readonly priority: PermitRequest['priority']
-  /** By the time that the lane is told. */
+  /** By the time that the lane is told: it may still be served then, and not after. */
   readonly deadlineMs: number
 }
 
@@ -111,7 +111,7 @@ export class VaultLane<W extends LaneWaiter> {
       const spent = this.#refusal(late, 'GOVERNOR_BUDGET_SPENT', nowMs)
       return this.#endWaiting(this.#vaultPaused(late, nowMs) ?? spent)
     }
-    const forMs = this.#deadlineMs - nowMs
+    const forMs = this.#deadlineMs + 1 - nowMs
     const vault = this.#circuits.vaultPassage(nowMs)
     if (vault.kind === 'paused') return this.#pause(vault.forMs, nowMs)
     if (vault.kind === 'busy' || this.#underWay.size >= this.#bounds.underWayMax) {
@@ -238,11 +238,11 @@ export class VaultLane<W extends LaneWaiter> {
 
   /** Looks at everybody only when somebody's deadline may have come. */
   #late(nowMs: number): W | undefined {
-    if (nowMs < this.#deadlineMs) return undefined
+    if (nowMs <= this.#deadlineMs) return undefined
     this.#deadlineMs = Infinity
     for (const waiter of this.#everybody()) {
       this.#deadlineMs = Math.min(this.#deadlineMs, waiter.deadlineMs)
-      if (waiter.deadlineMs <= nowMs) return waiter
+      if (waiter.deadlineMs < nowMs) return waiter
     }
     return undefined
   }

@@ -20,6 +20,8 @@ export function createIssuanceTelemetry(deps: {
   const { logger, metrics, vault, entra } = deps
   const fromCache = metrics.tokensIssued.labels('cache')
   const fromExchange = metrics.tokensIssued.labels('exchange')
+  const hits = metrics.cacheLookups.labels('hit')
+  const misses = metrics.cacheLookups.labels('miss')
   const mayLog = sampler(deps.clock, refusalLinesPerMinute)
   const mayLogFailure = sampler(deps.clock, failureLinesPerMinute)
 
@@ -27,6 +29,22 @@ export function createIssuanceTelemetry(deps: {
     // Not logged: the ledger has the whole of it, and this happens thousands of times a second.
     tokenIssued: (source) => {
       ;(source === 'cache' ? fromCache : fromExchange).inc()
+    },
+    cacheAsked: (outcome) => {
+      ;(outcome === 'hit' ? hits : misses).inc()
+    },
+    tokenRefreshed: () => {
+      metrics.refreshes.labels('refreshed').inc()
+    },
+    refreshLeft: () => {
+      metrics.refreshes.labels('left').inc()
+    },
+    refreshFailed: (attempt, code, cause) => {
+      metrics.refreshes.labels('failed').inc()
+      if (mayLogFailure(code)) logger.warn({ attempt, code, err: cause }, 'refresh failed')
+    },
+    tokenEvicted: () => {
+      metrics.cacheEvictions.inc()
     },
     assertionIssued: () => {
       metrics.assertionsIssued.inc()
@@ -75,15 +93,19 @@ export function createIssuanceTelemetry(deps: {
       metrics.failures.labels(code).inc()
       if (mayLogFailure(code)) logger.error({ attempt, code, err: cause }, 'failed')
     },
+    // By kind: thousands that fail because the ledger does must not hide what failed before it.
+    unrecorded: (attempt, entry, cause) => {
+      if (mayLogFailure(entry.kind)) logger.error({ attempt, entry, err: cause }, 'not recorded')
+    },
   }
 }
 
-/** Allows so many lines per reason in each minute of the clock. */
+/** Allows so many lines per reason in each minute, whatever the wall clock shows. */
 function sampler(clock: Clock, linesPerMinute: number): (reason: string) => boolean {
   let minute = 0
   let lines = new Map<string, number>()
   return (reason) => {
-    const now = Math.floor(clock.nowMs() / 60_000)
+    const now = Math.floor(clock.monotonicMs() / 60_000)
     if (now !== minute) {
       minute = now
       lines = new Map()

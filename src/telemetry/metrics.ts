@@ -5,6 +5,9 @@ export interface Metrics {
   readonly registry: Registry
   readonly tokensIssued: Counter<'source'>
   readonly assertionsIssued: Counter
+  readonly cacheLookups: Counter<'outcome'>
+  readonly cacheEvictions: Counter
+  readonly refreshes: Counter<'outcome'>
   readonly refusals: Counter<'reason'>
   readonly failures: Counter<'code'>
   readonly permitWaitSeconds: Histogram
@@ -15,6 +18,7 @@ export interface Metrics {
   readonly signSeconds: Histogram
   readonly exchanges: Counter<'outcome'>
   readonly exchangeSeconds: Histogram
+  readonly clockJumps: Counter
 }
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -122,6 +126,23 @@ export function createMetrics(gauges: {
       help: 'Client assertions given to callers.',
       registers,
     }),
+    cacheLookups: new Counter({
+      name: 'countersign_token_cache_lookups_total',
+      help: 'Look-ups in the token cache, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    cacheEvictions: new Counter({
+      name: 'countersign_token_cache_evictions_total',
+      help: 'Cached tokens that had to make room.',
+      registers,
+    }),
+    refreshes: new Counter({
+      name: 'countersign_token_refreshes_total',
+      help: 'Cached tokens in use that were due for a refresh, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
     refusals: new Counter({
       name: 'countersign_refusals_total',
       help: 'Requests refused, by reason.',
@@ -180,6 +201,11 @@ export function createMetrics(gauges: {
       name: 'countersign_exchange_seconds',
       help: 'Time the token endpoint took, in seconds.',
       buckets: secondsBuckets,
+      registers,
+    }),
+    clockJumps: new Counter({
+      name: 'countersign_clock_jumps_total',
+      help: 'Times that the wall clock was set by seconds or more, or the machine slept.',
       registers,
     }),
   }

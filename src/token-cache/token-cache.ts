@@ -1,93 +1,110 @@
-import { LRUCache } from 'lru-cache'
-import type { Clock } from '../base/clock.ts'
-import type { ApplicationName, AttemptId, Scope, TenantId } from '../base/ids.ts'
+import type { Instant } from '../base/clock.ts'
+import type { AttemptId, GrantName } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
-
-/**
- * What a token is for. Never who asks: the policy decides before every look-up. A key can only be
- * made with all of it.
- */
-export interface TokenCacheKey {
-  readonly application: ApplicationName
-  readonly tenant: TenantId
-  /** Normalised. */
-  readonly scope: Scope
-}
+import type { TokenKey } from './token-key.ts'
 
 export interface CachedToken {
   readonly value: Secret<string>
+  /** As the ledger says it. */
   readonly expiresAtSeconds: number
+  /** The same end, as it is trusted here. */
+  readonly expiry: Instant
+  /** From when its exchange was sent, which is never later than Entra issued it. */
+  readonly lifetimeSeconds: number
+  /** From then on Entra would rather be asked again; absent when it did not say. */
+  readonly refreshInSeconds?: number
   /** base64url SHA-256 of the token, as the ledger names it. */
   readonly sha256: string
   /** The attempt whose exchange obtained it. */
   readonly obtainedBy: AttemptId
+  /** The key version whose signature obtained it. */
+  readonly keyId: string
+}
+
+/** A token that is wanted, and on whose account. */
+export interface TokenWish {
+  readonly key: TokenKey
+  /** The grant that allows it now: refreshing ahead asks it again. */
+  readonly grant: GrantName
+  /** A resource took offence at older tokens: only one obtained after this second will do. */
+  readonly obtainedAfterSeconds?: number
+}
+
+/** What {@link TokenCache.drop} can go by. */
+export interface HeldToken {
+  readonly key: TokenKey
+  /** That used it last. */
+  readonly grant: GrantName
+  /** The key version whose signature obtained it, or will. */
+  readonly keyId: string
+}
+
+/** How long somebody waits for others. */
+export interface Patience {
+  readonly timeoutMs: number
+  /** Aborted when nobody is there any more to be answered. */
+  readonly gone?: AbortSignal
 }
 
 /**
- * Access tokens in memory, bounded in bytes, least recently used first out.
+ * Access tokens, bounded in bytes, least recently used first out.
  *
- * An answer lives at least `minRemainingSeconds` longer, unless it was obtained for this very call
+ * An answer lives at least the configured minimum longer, unless it was obtained for this very call
  * and Entra gave it less. A failed {@link TokenCache.obtain} is remembered by nobody.
  */
 export interface TokenCache {
-  get(key: TokenCacheKey): CachedToken | undefined
+  /** At once: what is at hand here. Counts as a use of the token. */
+  get(wish: TokenWish): CachedToken | undefined
   /**
    * Single flight: of all who call for one key while none has ended, the first one's `fetch` runs,
-   * and all of them share how it ends.
+   * and all share how it ends. Whoever leaves does not end it. Where tokens are shared with other
+   * replicas, this is what asks them first.
+   *
+   * A wish for a token younger than what there is forces one such flight per key in 30 s.
+   *
+   * @param keyId The key version that `fetch` sets out with.
+   * @throws TokenCacheError when patience ends first; whatever `fetch` throws.
    */
-  obtain(key: TokenCacheKey, fetch: () => Promise<CachedToken>): Promise<CachedToken>
+  obtain(
+    wish: TokenWish,
+    keyId: string,
+    fetch: () => Promise<CachedToken>,
+    patience: Patience,
+  ): Promise<CachedToken>
+  /**
+   * Forgets all that match, at once, and returns how many. Flights that match go on for those who
+   * wait, and leave nothing behind; whoever comes now begins a new one.
+   */
+  drop(matches: (held: HeldToken) => boolean): number
+  /**
+   * A token that was asked for lately and nears its end, to be refreshed or left; undefined when
+   * there is none now. It is not given again unless {@link TokenCache.refresh} fails or it is used.
+   */
+  takeDue(): DueToken | undefined
+  /**
+   * Puts a fresh token in place of the one that is due. Nobody waits for it but those who find no
+   * token that lasts. When it fails, or brings one that ends sooner, the old one stays and is due
+   * again after a pause that grows, a few times.
+   */
+  refresh(due: DueToken, keyId: string, fetch: () => Promise<CachedToken>): Promise<CachedToken>
   /** Bytes that count against the bound. */
   readonly bytes: number
   readonly entries: number
 }
 
-export function createTokenCache(options: {
-  readonly clock: Clock
-  readonly bytesMax: number
-  readonly minRemainingSeconds: number
-}): TokenCache {
-  const { clock, bytesMax, minRemainingSeconds } = options
-  const tokens = new LRUCache<string, CachedToken>({
-    maxSize: bytesMax,
-    sizeCalculation: (token, key) => key.length + token.value.reveal().length + entryOverheadBytes,
-  })
-  const flights = new Map<string, Promise<CachedToken>>()
-  const lastsLongEnough = (token: CachedToken) =>
-    token.expiresAtSeconds - clock.nowSeconds() >= minRemainingSeconds
+export type DueToken = Pick<HeldToken, 'key' | 'grant'>
 
-  const fetchAndKeep = async (text: string, fetch: () => Promise<CachedToken>) => {
-    const token = await fetch()
-    if (lastsLongEnough(token)) tokens.set(text, token)
-    return token
-  }
+export type TokenCacheErrorCode =
+  | 'TOKEN_LATE' // others were waited for, and time was up
+  | 'TOKEN_CALLER_GONE' // nobody is there any more to be answered
 
-  return {
-    get: (key) => {
-      const text = textFrom(key)
-      const token = tokens.get(text)
-      if (token === undefined || lastsLongEnough(token)) return token
-      tokens.delete(text)
-      return undefined
-    },
-    obtain: (key, fetch) => {
-      const text = textFrom(key)
-      const underWay = flights.get(text)
-      if (underWay !== undefined) return underWay
-      const flight = fetchAndKeep(text, fetch).finally(() => flights.delete(text))
-      flights.set(text, flight)
-      return flight
-    },
-    get bytes() {
-      return tokens.calculatedSize
-    },
-    get entries() {
-      return tokens.size
-    },
+/** Somebody left a flight. The flight goes on, and what comes of it is recorded by who leads it. */
+export class TokenCacheError extends Error {
+  override readonly name = 'TokenCacheError'
+  readonly code: TokenCacheErrorCode
+
+  constructor(code: TokenCacheErrorCode) {
+    super(code)
+    this.code = code
   }
 }
-
-/** About what the map's slot, the entry's object and the headers of its strings take. */
-const entryOverheadBytes = 400
-
-/** None of the parts can hold a line feed: names, GUIDs and visible ASCII. */
-const textFrom = (key: TokenCacheKey) => `${key.application}\n${key.tenant}\n${key.scope}`

@@ -13,6 +13,12 @@ import {
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
+/**
+ * Says that whoever uses the token can handle claims challenges (continuous access evaluation): all
+ * that is ever asked for with `claims`, whatever a caller sent.
+ */
+const capabilityClaims = '{"access_token":{"xms_cc":{"values":["cp1"]}}}'
+
 /** Tokens are a few KiB; nothing that Entra sends here is near this. */
 const answerBytesMax = 256 * 1024
 
@@ -82,6 +88,7 @@ function formOf(request: ExchangeRequest): string {
     scope: request.scope,
     client_assertion_type: assertionType,
     client_assertion: request.assertion.reveal(),
+    ...(request.life === 'long-lived' ? { claims: capabilityClaims } : {}),
   }).toString()
 }
 
@@ -135,6 +142,7 @@ const tokenAnswerSchema = z.object({
   access_token: z.string().min(1),
   token_type: z.string().regex(/^bearer$/i),
   expires_in: z.coerce.number().int().positive(),
+  refresh_in: z.coerce.number().int().positive().optional().catch(undefined),
 })
 
 function accessTokenFrom(answer: Answer): AccessToken {
@@ -145,6 +153,7 @@ function accessTokenFrom(answer: Answer): AccessToken {
   return {
     value: new Secret(parsed.data.access_token),
     expiresInSeconds: parsed.data.expires_in,
+    refreshInSeconds: parsed.data.refresh_in,
     traceId: answer.traceId,
     uti: utiOf(parsed.data.access_token),
   }

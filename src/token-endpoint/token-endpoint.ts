@@ -1,5 +1,6 @@
 import type { ClientId, ExchangeId, Scope, TenantId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
+import type { TokenLife } from '../base/token-life.ts'
 
 export interface ExchangeRequest {
   /** Sent as `client-request-id`: Entra keeps it with its sign-in record. */
@@ -7,6 +8,8 @@ export interface ExchangeRequest {
   readonly tenantId: TenantId
   readonly clientId: ClientId
   readonly scope: Scope
+  /** `long-lived` only asks for it: Entra gives it where client and resource can handle it. */
+  readonly life: TokenLife
   readonly assertion: Secret<string>
   readonly timeoutMs: number
 }
@@ -15,6 +18,8 @@ export interface AccessToken {
   readonly value: Secret<string>
   /** From the moment the request was sent, so that it is never too long. */
   readonly expiresInSeconds: number
+  /** From then on Entra would rather be asked again, counted like the end; absent when it did not say. */
+  readonly refreshInSeconds: number | undefined
   /** Entra's `x-ms-request-id`; absent when the answer had none. */
   readonly traceId: string | undefined
   /** Entra's `uti` claim; absent when the token is not a JWT that has one. */

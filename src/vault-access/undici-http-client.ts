@@ -4,6 +4,7 @@ import {
   type PipelineRequest,
   type PipelineResponse,
 } from '@azure/core-rest-pipeline'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { connectionFailed } from '../base/connection-failure.ts'
 
@@ -33,25 +34,83 @@ export function createUndiciHttpClient(dispatcher: Dispatcher): HttpClient {
 
 async function send(dispatcher: Dispatcher, request: PipelineRequest): Promise<PipelineResponse> {
   const url = new URL(request.url)
-  const stop = stopSignal(request)
+  const order = {
+    origin: url.origin,
+    path: url.pathname + url.search,
+    method: request.method,
+    headers: request.headers.toJSON({ preserveCase: true }),
+    body: textBody(request),
+  }
   try {
-    const response = await dispatcher.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: request.method,
-      headers: request.headers.toJSON({ preserveCase: true }),
-      body: textBody(request),
-      ...(stop === undefined ? {} : { signal: stop }),
-    })
-    const bodyAsText = await response.body.text()
-    const headers = createHttpHeaders()
-    for (const [name, value] of Object.entries(response.headers)) {
-      if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value)
-    }
-    return { request, status: response.statusCode, headers, bodyAsText }
+    const { status, headers, bodyAsText } = await wholeAnswer(
+      dispatcher,
+      order,
+      stopSignal(request),
+    )
+    return { request, status, headers: createHttpHeaders(headers), bodyAsText }
   } catch (error) {
     throw new TransportError(connectionFailed(error) ? 'no' : 'unknown', error)
   }
+}
+
+interface WholeAnswer {
+  readonly status: number
+  readonly headers: Record<string, string>
+  readonly bodyAsText: string
+}
+
+/** Without the stream that `dispatcher.request` makes of an answer: what is read here is read whole. */
+function wholeAnswer(
+  dispatcher: Dispatcher,
+  order: Dispatcher.DispatchOptions,
+  signal: AbortSignal | undefined,
+): Promise<WholeAnswer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let status = 0
+    let headers: Record<string, string> = {}
+    let stop: (() => void) | undefined
+    const settled = () => {
+      if (stop !== undefined) signal?.removeEventListener('abort', stop)
+    }
+    dispatcher.dispatch(order, {
+      onRequestStart: (controller) => {
+        stop = () => {
+          controller.abort(abortReason(signal))
+        }
+        if (signal?.aborted === true) stop()
+        else signal?.addEventListener('abort', stop)
+      },
+      // Once for each informational answer (RFC 9110 §15.2) too; the last one counts.
+      onResponseStart: (_controller, statusCode, received) => {
+        status = statusCode
+        headers = joinedHeaders(received)
+      },
+      onResponseData: (_controller, chunk) => {
+        chunks.push(chunk)
+      },
+      onResponseEnd: () => {
+        settled()
+        resolve({ status, headers, bodyAsText: Buffer.concat(chunks).toString('utf8') })
+      },
+      onResponseError: (_controller, error) => {
+        settled()
+        reject(error)
+      },
+    })
+  })
+}
+
+const abortReason = (signal: AbortSignal | undefined): Error =>
+  signal?.reason instanceof Error ? signal.reason : new DOMException('aborted', 'AbortError')
+
+/** Several lines of one name are one list (RFC 9110 §5.3). */
+function joinedHeaders(received: IncomingHttpHeaders): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(received)) {
+    if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return headers
 }
 
 function textBody(request: PipelineRequest): string | null {

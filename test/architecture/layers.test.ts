@@ -8,13 +8,15 @@ import { readSourceFiles, roomOf } from '../support/source-files.ts'
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   base: [],
+  yaml: ['base'],
   'vault-access': ['base'],
-  config: ['base'],
+  config: ['base', 'yaml'],
   caller: ['base'],
-  policy: ['base'],
+  policy: ['base', 'yaml'],
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
   signer: ['base', 'vault-access'],
+  sealing: ['base', 'vault-access'],
   'token-endpoint': ['base'],
   'token-cache': ['base'],
   ledger: ['base'],
@@ -31,7 +33,16 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   reconcile: ['base', 'ledger'],
   telemetry: ['base', 'issuance'],
-  http: ['base', 'issuance', 'assertion', 'caller', 'ledger', 'signer', 'token-endpoint'],
+  http: [
+    'base',
+    'issuance',
+    'assertion',
+    'caller',
+    'ledger',
+    'signer',
+    'token-cache',
+    'token-endpoint',
+  ],
   'wiring.ts': [
     'base',
     'caller',
@@ -109,10 +120,26 @@ describe('things that live in one place', () => {
       .map(({ path }) => path)
     expect(importers).toEqual([
       'src/certificate/key-vault-certificate.ts',
+      'src/sealing/key-vault-wrapping-key.ts',
       'src/signer/key-vault-signer.ts',
       'src/vault-access/undici-http-client.ts',
       'src/vault-access/vault-access.ts',
       'src/vault-access/vault-failure.ts',
+    ])
+  })
+
+  test("the driver of PostgreSQL is imported by the ledger's files for it alone", () => {
+    const importers = files
+      .filter(({ packages }) => packages.includes('pg'))
+      .map(({ path }) => path)
+    expect(importers).toEqual([
+      'src/ledger/ledger-database.ts',
+      'src/ledger/ledger-schema.ts',
+      'src/ledger/move-ledger.ts',
+      'src/ledger/postgres-ledger.ts',
+      'src/ledger/postgres-reader.ts',
+      'src/ledger/postgres-writer.ts',
+      'src/ledger/server-settings.ts',
     ])
   })
 
@@ -148,6 +175,13 @@ describe('things that live in one place', () => {
     ])
   })
 
+  test('intervals are measured by the same clocks', () => {
+    expect(users(/\bperformance\b|\bhrtime\b/)).toEqual([
+      'src/base/clock.ts',
+      'src/emulator/vault/vault.ts',
+    ])
+  })
+
   test('signals of the process are handled in one file', () => {
     const handlers = users(/process\.(on|once)\(\s*(signal|'SIG)/)
     expect(handlers.filter((path) => !path.startsWith('src/cli/'))).toEqual(['src/main.ts'])
@@ -155,7 +189,7 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')

@@ -9,6 +9,7 @@ import { mintOrderSchema, type WrongToken } from '../../src/emulator/issuers/min
 import { issuerName } from '../support/caller-issuer.ts'
 import { defaultWorld } from '../support/emulated-entra.ts'
 import { startTestEmulator, type TestEmulator } from '../support/emulator.ts'
+import { worldClock } from '../support/world-clock.ts'
 
 /** Caller tokens minted by code that shares nothing with ours, fetched and proven over TLS. */
 
@@ -64,7 +65,7 @@ function createIdentifier() {
   const identifier = createJwtCallerIdentifier({
     issuers: settings(),
     ownClientIds: [events],
-    clock: emulator.clock,
+    clock: worldClock(emulator.clock),
     fetchJson: fetcher.fetchJson,
     onIssuerAway: (failure) => away.push(failure),
   })
@@ -159,7 +160,7 @@ describe('callers of the emulated issuers', () => {
     const identifier = createJwtCallerIdentifier({
       issuers: settings(),
       ownClientIds: [],
-      clock: emulator.clock,
+      clock: worldClock(emulator.clock),
       fetchJson: distrusting.fetchJson,
       onIssuerAway: () => undefined,
     })

@@ -122,13 +122,49 @@ describe('a fault', () => {
     expect((await client.sign('RS256', digest)).result).toHaveLength(256)
   })
 
-  test.each([500, 503])('server-error %i: nothing is signed', async (status) => {
+  test.each([500, 502, 503])('server-error %i: nothing is signed', async (status) => {
     const client = await warmClient()
     await add('server-error', { status })
     const records = await emulator.recordsOf(async () => {
       expect((await failureOf(client.sign('RS256', digest))).statusCode).toBe(status)
     })
     expect(statuses(records)).toEqual([`KeySign ${status}`])
+  })
+
+  test.each([500, 502, 503, 504])(
+    'server-error-after %i: the same answer, and the log knows of the signature',
+    async (status) => {
+      const client = await warmClient()
+      const answerTo = async (kind: string) => {
+        await add(kind, { status })
+        const { statusCode, code, message, response } = await failureOf(
+          client.sign('RS256', digest),
+        )
+        const requestId = response?.headers.get('x-ms-request-id')
+        return { words: { statusCode, code, message }, requestId }
+      }
+      const before = await answerTo('server-error')
+      let after: typeof before | undefined
+      const records = await emulator.recordsOf(async () => {
+        after = await answerTo('server-error-after')
+      })
+      expect(after?.words).toEqual(before.words)
+      expect(after?.words.statusCode).toBe(status)
+      expect(statuses(records)).toEqual(['KeySign 200'])
+      expect(records.map(({ correlationId }) => correlationId)).toEqual([after?.requestId])
+    },
+  )
+
+  test('server-error-after: what was refused is recorded as refused', async () => {
+    await add('server-error-after', { match: 'POST /keys/absent/' })
+    const records = await emulator.recordsOf(async () => {
+      const { status } = await emulator.ask('first', 'POST /keys/absent/sign?api-version=7.4', {
+        token: await emulator.token('signer'),
+        body: { alg: 'RS256', value: digest.toString('base64url') },
+      })
+      expect(status).toBe(503)
+    })
+    expect(statuses(records)).toEqual(['KeySign 404'])
   })
 
   test('drop-before: the connection dies, and the log knows of no signature', async () => {

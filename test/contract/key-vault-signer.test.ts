@@ -58,6 +58,7 @@ const faultKinds = {
   'wrong signature': 'wrong-signature',
   garbage: 'malformed',
   error: 'server-error',
+  'error after': 'server-error-after',
 } as const
 
 const signRecords = () =>

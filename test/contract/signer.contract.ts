@@ -10,7 +10,14 @@ export interface SignerUnderTest {
   readonly key: SigningKey
   /** Makes the next sign request of the vault go wrong. */
   breakNextSign(
-    how: 'throttle' | 'lose before' | 'lose after' | 'wrong signature' | 'garbage' | 'error',
+    how:
+      | 'throttle'
+      | 'lose before'
+      | 'lose after'
+      | 'wrong signature'
+      | 'garbage'
+      | 'error'
+      | 'error after',
   ): void
   disableKey(): Promise<void>
   enableKey(): Promise<void>
@@ -111,11 +118,15 @@ export function describeSigner(name: string, create: () => SignerUnderTest): voi
       expect(made).toBe(0)
     })
 
-    test('a server error may come after the work is done', async () => {
-      create().breakNextSign('error')
-      const { failure } = await failureOf(() => sign())
+    test.each([
+      ['error', 0],
+      ['error after', 1],
+    ] as const)('a server error may come before and after the work: %s', async (how, signed) => {
+      create().breakNextSign(how)
+      const { failure, made } = await failureOf(() => sign())
       expect(failure).toMatchObject({ code: 'SIGNER_UNAVAILABLE', applied: 'unknown' })
       expect(failure.vaultRequestId).toMatch(/^[0-9a-f-]{36}$/)
+      expect(made).toBe(signed)
     })
 
     test('a signature that does not verify is not released', async () => {

@@ -8,4 +8,5 @@ test('killed at any instant, the service loses no entry and leaves no signature 
   expect(tally.issued).toBeGreaterThan(100)
   expect(tally.lost).toBeGreaterThan(50)
   expect(tally.assumed).toBeGreaterThan(0)
+  expect(tally.refreshes).toBeGreaterThan(0)
 }, 240_000)

@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { createServer, type Server } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { worldSchema } from '../../src/emulator/world.ts'
 import type { TestEmulator } from '../support/emulator.ts'
-import { signing, strike } from '../support/faults.ts'
-import { serveFrom, type Served } from '../support/served.ts'
+import { exchanging, signing, strike } from '../support/faults.ts'
+import { serveFrom, type Served, type ServedOptions } from '../support/served.ts'
 import {
   cast,
   type ConfigurationFile,
@@ -32,6 +33,12 @@ beforeAll(async () => {
   emulator = await startServiceEmulator(
     worldSchema.parse({
       ...serviceWorld,
+      // Served for seven seconds, with what is left to them below.
+      resources: serviceWorld.resources.map((resource) =>
+        resource.uris.includes('https://eventhubs.azure.net')
+          ? { ...resource, tokenSeconds: 12 }
+          : resource,
+      ),
       vaults: [
         ...serviceWorld.vaults,
         {
@@ -50,8 +57,14 @@ afterEach(async () => {
 })
 afterAll(() => emulator.stop())
 
-function serve(configuration?: (file: ConfigurationFile) => ConfigurationFile): Served {
-  const started = serveFrom(emulator, configuration === undefined ? {} : { configuration })
+function serve(
+  configuration: (file: ConfigurationFile) => ConfigurationFile = (file) => file,
+  identity?: ServedOptions['identity'],
+): Served {
+  const started = serveFrom(emulator, {
+    configuration,
+    ...(identity === undefined ? {} : { identity }),
+  })
   served.push(started)
   return started
 }
@@ -147,6 +160,60 @@ describe('a start with a certificate that is not what it must be', () => {
   })
 })
 
+describe('while it serves', () => {
+  test('refreshes what is in use by itself, and a stop waits for that', async () => {
+    const service = serve((file) => ({ ...file, tokenCache: { minRemainingSeconds: 5 } }))
+    const origin = await service.origin()
+    await service.said('ready')
+    const token = await workloadToken()
+    for (let time = 0; time < 2; time += 1) {
+      const { status } = await fetch(`${origin}/v1/token`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: JSON.stringify({ ...ordersAsk, scope: cast.eventHubs }),
+      })
+      expect(status).toBe(200)
+    }
+    strike(emulator, { ...exchanging, kind: 'delay', delayMs: 1500 })
+    const refreshes = () =>
+      service
+        .entries()
+        .filter((entry) => entry.kind === 'request.granted')
+        .filter(({ caller }) => caller.subject === 'refresh')
+    await expect.poll(() => refreshes().length, { timeout: 10_000, interval: 100 }).toBe(1)
+    service.signal('SIGTERM')
+
+    expect(await service.ended).toBe(0)
+    expect(service.entries().slice(-2)).toMatchObject([
+      { kind: 'exchange.succeeded', attempt: refreshes()[0]?.attempt },
+      { kind: 'service.stopped' },
+    ])
+  })
+})
+
+describe('an endpoint of managed identity that repeats what it was sent', () => {
+  let server: Server
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      const said = `no identity for ${String(request.headers['x-identity-header'])}`
+      response.writeHead(400, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ error: said, error_description: said, message: said }))
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+  })
+  afterAll(() => server.close())
+
+  test('does not bring the secret of the identity into the log', async () => {
+    const { port } = server.address() as AddressInfo
+    const header = '853B9A84-5BFA-4B22-A3F3-0B9A43D9AD8A'
+    const service = serve(undefined, { endpoint: `http://127.0.0.1:${port}/token`, header })
+    const said = await service.said('certificates are not proven yet')
+
+    expect(JSON.stringify(said)).toContain('no identity for [redacted]')
+    expect(JSON.stringify(service.log)).not.toContain(header)
+  })
+})
+
 describe('a start that cannot be', () => {
   test('because another process listens there ends, and says so', async () => {
     const first = serve()
@@ -154,7 +221,30 @@ describe('a start that cannot be', () => {
     const second = serve((file) => ({ ...file, listen: { host: '127.0.0.1', port } }))
 
     expect(await second.ended).toBe(1)
-    expect(second.log.at(-1)).toMatchObject({ err: { code: 'EADDRINUSE' } })
+    expect(second.log.at(-1)).toMatchObject({
+      err: {
+        code: 'LISTENER_PORT_TAKEN',
+        message: `\`listen\` cannot have 127.0.0.1, port ${port}: something else listens there: stop it, or name another port`,
+        cause: { code: 'EADDRINUSE' },
+      },
+    })
+  })
+
+  test('because another process listens for machines there ends before callers can connect', async () => {
+    const first = serve()
+    const port = Number(new URL(await first.origin()).port)
+    const second = serve((file) => ({ ...file, machines: { port } }))
+
+    expect(await second.ended).toBe(1)
+    expect(second.log.at(-1)).toMatchObject({
+      err: {
+        code: 'LISTENER_PORT_TAKEN',
+        message: expect.stringContaining(
+          `\`machines\` cannot have 127.0.0.1, port ${port}:`,
+        ) as string,
+      },
+    })
+    expect(second.log.some(({ msg }) => msg === 'listening')).toBe(false)
   })
 
   test('because files with certificates and keys are not there ends, and says where they are named', () => {
@@ -170,7 +260,7 @@ describe('a start that cannot be', () => {
     expect(stderr).toContain(
       'countersign.yaml:2: listen.pem-file: The file of `listen.tls.certFile` cannot be read. It is not there',
     )
-    expect(stderr).toContain('countersign.yaml:5: trust.pem-file: ')
+    expect(stderr).toContain('countersign.yaml:6: trust.pem-file: ')
     expect(stderr).not.toContain('ENOENT')
   })
 
@@ -238,6 +328,30 @@ describe('a stop', () => {
       expect(JSON.stringify(service.log)).not.toMatch(/eyJ[\w-]+\.eyJ/)
     },
   )
+
+  test('is watched by machines to its end', async () => {
+    const service = serve((file) => ({ ...file, machines: { port: 0 } }))
+    await service.said('ready')
+    const machines = String((await service.said('listening for machines'))['origin'])
+    expect(await readiness(machines)).toMatchObject({ status: 200, body: { stopping: false } })
+    strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+    const asked = fetch(`${await service.origin()}/v1/token`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${await workloadToken()}`,
+      },
+      body: JSON.stringify(ordersAsk),
+    })
+    await expect.poll(() => service.entries().at(-1)?.kind).toBe('signature.begun')
+
+    service.signal('SIGTERM')
+    await service.said('stopping')
+    expect(await readiness(machines)).toMatchObject({ status: 503, body: { stopping: true } })
+    expect((await asked).status).toBe(200)
+    expect(await service.ended).toBe(0)
+    await expect(fetch(`${machines}/healthz`)).rejects.toThrow()
+  })
 
   test('writes the strangers of the last minute before it is the last entry', async () => {
     const service = serve()

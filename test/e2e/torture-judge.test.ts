@@ -6,7 +6,8 @@ import { startedEntry } from '../support/entries.ts'
 import { reportViolations } from '../support/torture/auditor.ts'
 import { clientIds, rogueObjectId } from '../support/torture/cast.ts'
 import type { Heard, Outcome } from '../support/torture/clients.ts'
-import type { Evidence } from '../support/torture/evidence.ts'
+import { required } from '../support/required.ts'
+import { entriesOf, type EntryOf, type Evidence } from '../support/torture/evidence.ts'
 import { violationsIn } from '../support/torture/judge.ts'
 import { owedAfterStop } from '../support/torture/judge-signatures.ts'
 import { lostSince, readLedger } from '../support/torture/ledger-evidence.ts'
@@ -28,6 +29,20 @@ const without = (kind: Entry['kind']): Partial<Evidence> => ({
   entries: sound.entries.filter((entry) => entry.kind !== kind),
 })
 
+const ofKind = (kind: Entry['kind']) => sound.entries.filter((entry) => entry.kind === kind)
+
+const changing = (kind: Entry['kind'], changes: object): Partial<Evidence> => ({
+  entries: sound.entries.map((entry) => (entry.kind === kind ? { ...entry, ...changes } : entry)),
+})
+
+/** Of the one token that somebody was given. */
+const refresh: EntryOf<'request.granted'> = {
+  ...required(entriesOf(sound.entries, 'token.issued')[0]),
+  kind: 'request.granted',
+  attempt: 'attempt-8',
+  caller: { issuer: 'countersign', subject: 'refresh' },
+}
+
 const hearing = (heard: Heard, outcome: object): Partial<Evidence> => ({
   heard: [{ ...heard, outcome: { ...heard.outcome, ...outcome } }],
 })
@@ -47,6 +62,10 @@ const properties = (changes: object): Partial<VaultRecord> => ({
 
 test('finds nothing where everything fits together', () => {
   expect(violationsIn(sound)).toEqual([])
+})
+
+test('takes it that a token in use is refreshed', () => {
+  expect(violationsIn({ ...sound, entries: [...sound.entries, refresh] })).toEqual([])
 })
 
 test('takes it that nothing more could be written, when that is what the client was told', () => {
@@ -181,6 +200,51 @@ describe('finds', () => {
       'an exchange that Entra does not know',
       { exchanges: [] },
       /exchange-1 is not what Entra says/,
+    ],
+    [
+      'an exchange before its signature was written',
+      without('signature.made'),
+      /exchange-1 used a signature before it was written/,
+    ],
+    [
+      'an exchange with what is handed out',
+      changing('exchange.succeeded', { signature: 'signature-2' }),
+      /exchange-1 used a signature that was not for exchanging/,
+    ],
+    [
+      'an exchange with a signature of another tenant',
+      changing('exchange.succeeded', { tenant: elsewhere.tenantId }),
+      /exchange-1 used a signature of another application or tenant/,
+    ],
+    [
+      'an exchange of nobody',
+      changing('exchange.succeeded', { attempt: 'attempt-9' }),
+      /exchange-1 is of an attempt that never began/,
+    ],
+    [
+      'a signature that was made twice',
+      { entries: [...sound.entries, ...ofKind('signature.made')] },
+      /signature-1 was made twice/,
+    ],
+    [
+      'a refresh of what its grant does not have',
+      { entries: [...sound.entries, { ...refresh, scope: 'https://vault.azure.net/.default' }] },
+      /attempt-8 is of what its grant does not have/,
+    ],
+    [
+      'a refresh by a grant that there is not',
+      { entries: [...sound.entries, { ...refresh, grant: 'x' }] },
+      /attempt-8 is of what its grant does not have/,
+    ],
+    [
+      'a refresh of what nobody was given',
+      { entries: [refresh, ...sound.entries] },
+      /attempt-8 is of what nobody was given/,
+    ],
+    [
+      'a token for somebody who proved nothing',
+      changing('token.issued', { caller: refresh.caller }),
+      /attempt-1 was given something and proved nothing/,
     ],
   ])('%s', (_, changes, violation) => {
     expect(violationsIn({ ...sound, ...changes }).join('\n')).toMatch(violation)

@@ -1,3 +1,4 @@
+import type { Express } from 'express'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { ProblemCode } from '../../src/http/problem.ts'
@@ -55,6 +56,7 @@ describe('openapi.yaml describes', () => {
       signing_throttled: true,
       signing_unavailable: true,
       signing_broken: true,
+      token_unavailable: true,
     }
     const documented = required(contract.components.schemas['ProblemCode'])['enum'] as string[]
 
@@ -70,12 +72,26 @@ describe('the service offers', () => {
   })
   afterAll(() => service.stop())
 
-  test('the operations of openapi.yaml, and no others', () => {
-    const documented = Object.entries(contract.paths).flatMap(([path, operations]) =>
-      Object.keys(operations).map((method) => `${method} ${path}`),
-    )
+  const documented = (isThere: (operation: string, tags: readonly string[]) => boolean) =>
+    Object.entries(contract.paths)
+      .flatMap(([path, operations]) =>
+        Object.entries(operations).map(
+          ([method, { tags = [] }]) => [`${method} ${path}`, tags] as const,
+        ),
+      )
+      .filter(([operation, tags]) => isThere(operation, tags))
+      .map(([operation]) => operation)
+      .toSorted()
 
-    expect(operationsOf(service)).toEqual(documented.toSorted())
+  test('the operations of openapi.yaml, and no others', () => {
+    expect(operationsOf(service.service.app.router)).toEqual(documented(() => true))
+  })
+
+  test('on a listener for machines those that are tagged so, and no others', () => {
+    const forMachines = documented((_, tags) => tags.includes('machines'))
+
+    expect(operationsOf(service.service.machinesApp)).toEqual(forMachines)
+    expect(forMachines).toEqual(['get /healthz', 'get /metrics', 'get /readyz'])
   })
 
   test('openapi.yaml itself, as it is in the repository', async () => {
@@ -90,8 +106,8 @@ describe('the service offers', () => {
 const methods = ['get', 'post', 'put', 'patch', 'delete']
 
 /** `get /healthz`: handlers of HEAD and of all methods are there to refuse. */
-function operationsOf({ service }: TestService): readonly string[] {
-  return service.app.router.stack
+function operationsOf(app: Express): readonly string[] {
+  return app.router.stack
     .flatMap(({ route }) => (route === undefined ? [] : [route]))
     .flatMap(({ path, stack }) =>
       stack

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Clock } from '../../src/base/clock.ts'
 import { blockSchema } from '../../src/emulator/entra/blocks.ts'
+import type { Fault } from '../../src/emulator/faults.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { exchanging, strike } from '../support/faults.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
@@ -8,11 +8,13 @@ import { required } from '../support/required.ts'
 import {
   type Answer,
   cast,
+  eachExchangeSigns,
   ordersAsk,
   startServiceEmulator,
   startTestService,
   type TestService,
 } from '../support/test-service.ts'
+import { worldClock } from '../support/world-clock.ts'
 
 /** Everything that Entra can answer, or fail to. */
 
@@ -25,7 +27,7 @@ beforeAll(async () => {
   emulator = await startServiceEmulator()
 })
 beforeEach(async () => {
-  service = await startTestService({ emulator })
+  service = await startTestService({ emulator, configuration: eachExchangeSigns })
   token = await service.callerToken('fabrikam-orders')
 })
 afterEach(async () => {
@@ -53,7 +55,7 @@ interface Failure {
   readonly traceId: 'told' | 'lost'
 }
 
-const struck = (kind: 'throttle' | 'server-error' | 'drop-before' | 'drop-after' | 'malformed') => {
+const struck = (kind: Fault['kind']) => {
   return () => {
     strike(service.emulator, { ...exchanging, kind })
   }
@@ -92,6 +94,13 @@ const failures: readonly Failure[] = [
     ...unavailable,
     name: 'down',
     arrange: struck('server-error'),
+    errorCodes: [90033],
+    traceId: 'told',
+  },
+  {
+    ...unavailable,
+    name: 'mintedThenDown',
+    arrange: struck('server-error-after'),
     errorCodes: [90033],
     traceId: 'told',
   },
@@ -292,12 +301,7 @@ describe('POST /v1/token', () => {
   })
 
   test("the service's clock is off: ENTRA_ASSERTION_EXPIRED", async () => {
-    const { clock: right } = service.emulator
-    const aheadSeconds = 700
-    const clock: Clock = {
-      nowMs: () => right.nowMs() + aheadSeconds * 1000,
-      nowSeconds: () => right.nowSeconds() + aheadSeconds,
-    }
+    const clock = worldClock(service.emulator.clock, 700)
     const ahead = await startTestService({ emulator: service.emulator, clock })
     try {
       const answer = await ahead.ask('POST /v1/token', { token, json: ordersAsk })

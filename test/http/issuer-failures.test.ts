@@ -106,4 +106,23 @@ describe("an issuer's new key", () => {
 
     expect((await askWith(await service.callerToken('github'))).status).toBe(200)
   })
+
+  test('is not called unproven because strangers have invented keys, and is learnt a little later', async () => {
+    expect((await askWith(await service.callerToken('github'))).status).toBe(200)
+    const invented = () => service.callerToken('github', { wrong: 'unknown-key' })
+    for (let time = 0; time < 5; time += 1) {
+      expect((await askWith(await invented())).status).toBe(401)
+    }
+    await emulator.control('POST /issuers/github/keys/rotate', { previous: 'withdrawn' })
+    const token = await service.callerToken('github')
+    const answer = await askWith(token)
+
+    const { retryAfterSeconds } = answer.body as { retryAfterSeconds: number }
+    expect(retryAfterSeconds).toBeGreaterThan(0)
+    expect(retryAfterSeconds).toBeLessThanOrEqual(10)
+    expectProblem(answer, { ...issuerUnavailable, retryAfterSeconds })
+    expectNothingPrivate(answer, service, { token })
+    emulator.clock.shift(retryAfterSeconds)
+    expect((await askWith(token)).status).toBe(200)
+  })
 })

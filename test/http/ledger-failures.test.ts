@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EntryKind } from '../../src/ledger/entry.ts'
-import { signing, strike } from '../support/faults.ts'
+import { ledgerInFile } from '../../src/ledger/ledger-source.ts'
+import { reconcile } from '../../src/reconcile/reconcile.ts'
+import { exchanging, signing, strike } from '../support/faults.ts'
 import { emptyDisk, fillDisk } from '../support/full-disk.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
+import { required } from '../support/required.ts'
 import {
+  type Answer,
   cast,
   deployAsk,
   ordersAsk,
@@ -113,6 +117,47 @@ const points: readonly Point[] = [
   },
 ]
 
+const graceMs = 30 * 60_000
+
+/** What fails before the ledger does, and by which of its words the log is to show it. */
+const firstCauses = [
+  {
+    kind: 'signature.failed',
+    what: 'assertion',
+    fault: { ...signing, kind: 'throttle' },
+    code: 'SIGNER_THROTTLED',
+    first: 'too many requests',
+  },
+  {
+    kind: 'request.failed',
+    what: 'assertion',
+    fault: { ...signing, kind: 'throttle' },
+    code: 'SIGNER_THROTTLED',
+    first: 'too many requests',
+  },
+  {
+    kind: 'exchange.failed',
+    what: 'token',
+    fault: { ...exchanging, kind: 'drop-after' },
+    code: 'ENTRA_UNAVAILABLE',
+    first: 'SocketError',
+  },
+  {
+    kind: 'request.failed',
+    what: 'token',
+    fault: { ...exchanging, kind: 'drop-after' },
+    code: 'ENTRA_UNAVAILABLE',
+    first: 'SocketError',
+  },
+] as const
+
+/** Lines of the protected log about the attempt that the answer names. */
+const linesOf = (service: TestService, { headers }: Answer) =>
+  service
+    .log()
+    .map((line) => JSON.parse(line) as { readonly attempt?: unknown })
+    .filter(({ attempt }) => attempt === headers['countersign-attempt'])
+
 describe('a ledger that breaks', () => {
   test.each(points)('at $kind: no $what leaves', ({ what, kind, written, signed, exchanged }) =>
     withService(async (service) => {
@@ -147,17 +192,64 @@ describe('a ledger that breaks', () => {
       expectProblem(answer, ledgerUnavailable)
     }))
 
-  test.each(['signature.failed', 'request.failed'] as const)(
-    'at %s, after the vault has failed: that is what is told',
-    (kind) =>
+  test.each(firstCauses)(
+    'at $kind ($what), after something else has failed: that is told, and the log has both',
+    ({ kind, what, fault, code, first }) =>
       withService(async (service) => {
         fillDisk(service.ledgerFile, kind)
-        strike(emulator, { ...signing, kind: 'throttle' })
-        const { answer } = await ask(service, 'assertion')
+        strike(emulator, fault)
+        const { token, answer } = await ask(service, what)
 
         expectProblem(answer, ledgerUnavailable)
+        expectNothingPrivate(answer, service, { token })
+        const [unrecorded, failed, ...more] = linesOf(service, answer)
+        expect(more).toEqual([])
+        expect(unrecorded).toMatchObject({
+          msg: 'not recorded',
+          level: 50,
+          entry: { kind, code },
+          err: { code },
+        })
+        expect(JSON.stringify(unrecorded)).toContain(first)
+        expect(failed).toMatchObject({ msg: 'failed', code: 'LEDGER_UNAVAILABLE' })
+        expect(JSON.stringify(failed)).toContain('database or disk is full')
       }),
   )
+
+  test('while it is written that a signature may exist: the log, the vault and reconcile say so', () =>
+    withService(async (service) => {
+      fillDisk(service.ledgerFile, 'signature.failed')
+      strike(emulator, { ...signing, kind: 'drop-after' })
+      const recordsBefore = service.vaultRecords().length
+      const { answer } = await ask(service, 'assertion')
+
+      expectProblem(answer, ledgerUnavailable)
+      expect(service.vaultRecords()).toHaveLength(recordsBefore + 1)
+      const begun = service.entries().findLast((entry) => entry.kind === 'signature.begun')
+      const { signature, attempt } = required(begun)
+      expect(attempt).toBe(answer.headers['countersign-attempt'])
+      expect(linesOf(service, answer)[0]).toMatchObject({
+        entry: { kind: 'signature.failed', signature, applied: 'unknown' },
+      })
+      const { findings } = await reconcile({
+        ledger: ledgerInFile(service.ledgerFile),
+        vaultLogPaths: [emulator.endpoints.vaultLogFolder],
+        keys: [],
+        nowMs: service.clock.nowMs() + 2 * graceMs,
+        graceMs,
+      })
+      expect(findings).toContainEqual(
+        expect.objectContaining({ kind: 'sign.assumed', signature, attempt }),
+      )
+    }))
+
+  test('never: a failure that is recorded is not said to be unrecorded', () =>
+    withService(async (service) => {
+      strike(emulator, { ...signing, kind: 'throttle' })
+      const { answer } = await ask(service, 'assertion')
+
+      expect(linesOf(service, answer)).toMatchObject([{ msg: 'failed', code: 'SIGNER_THROTTLED' }])
+    }))
 
   test('refuses whatever comes after, and signs none of it', () =>
     withService(async (service) => {

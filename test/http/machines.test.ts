@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fillDisk } from '../support/full-disk.ts'
 import { expectNothingPrivate } from '../support/problems.ts'
 import {
+  type ConfigurationFile,
   deployAsk,
   ordersAsk,
   startTestService,
@@ -112,6 +113,90 @@ describe('GET /metrics', () => {
     )
     expectNothingPrivate(answer, service, { token: workload })
     expectNothingPrivate(answer, service, { token: job })
+  })
+})
+
+const elsewhere: readonly [string, (file: ConfigurationFile) => ConfigurationFile][] = [
+  [
+    'whose machines have a listener of their own',
+    (file) => ({ ...file, machines: { host: '127.0.0.1', port: 0 } }),
+  ],
+  [
+    'that a proxy lets strangers reach, and whose machines have none',
+    (file) => ({
+      ...file,
+      listen: { host: '127.0.0.1', port: 0, behindProxy: { addresses: ['127.0.0.1'] } },
+    }),
+  ],
+]
+
+describe.each(elsewhere)('a service %s', (_, configuration) => {
+  let guarded: TestService
+  beforeAll(async () => {
+    guarded = await startTestService({
+      emulator: service.emulator,
+      configuration,
+      certificates: 'later',
+    })
+  })
+  afterAll(() => guarded.stop())
+
+  test('tells callers whether it is ready, and not why', async () => {
+    const proving = await guarded.ask('GET /readyz')
+    await guarded.service.credentials.prove()
+    const proven = await guarded.ask('GET /readyz')
+
+    expect([proving.status, proving.body]).toEqual([503, { ready: false }])
+    expect([proven.status, proven.body]).toEqual([200, { ready: true }])
+  })
+
+  test('has no metrics for callers', async () => {
+    const { status, body } = await guarded.ask('GET /metrics')
+
+    expect(status).toBe(404)
+    expect(body).toMatchObject({ code: 'not_found' })
+  })
+
+  test('is alive to callers, and shows them its contract', async () => {
+    expect((await guarded.ask('GET /healthz')).body).toEqual({ status: 'alive' })
+    expect((await guarded.ask('GET /openapi.yaml')).status).toBe(200)
+  })
+
+  test('tells no stranger by its answers which issuers and tenants it knows', async () => {
+    await guarded.ask('POST /v1/token', {
+      token: await guarded.callerToken('github', { wrong: 'audience' }),
+      json: ordersAsk,
+    })
+    const told = await Promise.all(
+      ['/healthz', '/readyz', '/metrics'].map(async (path) => guarded.ask(`GET ${path}`)),
+    )
+    for (const answer of told) {
+      expect(answer.text).not.toMatch(/caller_|github|vault|entra|ledger/)
+    }
+  })
+})
+
+describe('the listener of machines', () => {
+  let guarded: TestService
+  beforeAll(async () => {
+    guarded = await startTestService({
+      emulator: service.emulator,
+      configuration: (file) => ({ ...file, machines: { port: 0 } }),
+    })
+  })
+  afterAll(() => guarded.stop())
+
+  test('says why, and counts', async () => {
+    await guarded.ask('POST /v1/token', { json: ordersAsk })
+
+    expect((await guarded.askAsMachine('GET /readyz')).body).toMatchObject({
+      ready: true,
+      certificates: 'proven',
+      vault: { state: 'ok' },
+    })
+    const { text } = await guarded.askAsMachine('GET /metrics')
+    expect(text).toContain('countersign_refusals_total{reason="caller_token_missing"} 1')
+    expect((await guarded.askAsMachine('GET /healthz')).body).toEqual({ status: 'alive' })
   })
 })
 

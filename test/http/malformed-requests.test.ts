@@ -60,7 +60,7 @@ const tooLarge: ProblemWords = {
   status: 413,
   code: 'body_too_large',
   title: 'The body is too large',
-  detail: 'Send a body of at most 8192 bytes.',
+  detail: 'Send a body of at most 4096 bytes.',
 }
 
 const routes = ['POST /v1/token', 'POST /v1/assertion'] as const
@@ -78,8 +78,8 @@ describe.each(routes)('%s refuses', (route) => {
     await expectRefused(route, {}, unsupported)
   })
 
-  test('a body of more than 8 KiB, announced or not', async () => {
-    const body = good.padEnd(8193)
+  test('a body of more than 4 KiB, announced or not', async () => {
+    const body = good.padEnd(4097)
     await expectRefused(route, { body, headers: json }, tooLarge)
 
     const chunked = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
@@ -89,6 +89,31 @@ describe.each(routes)('%s refuses', (route) => {
         `transfer-encoding: chunked\r\n\r\n${chunked}`,
     )
     expect(answer).toMatch(/^HTTP\/1.1 413 .*"code":"body_too_large"/s)
+  })
+
+  test.each([
+    ['announced, and not sent', 'content-length: 4097\r\n\r\n'],
+    ['announced, and sent in part', `content-length: 9000000\r\n\r\n${good.padEnd(4097)}`],
+    ['in chunks that do not end', `transfer-encoding: chunked\r\n\r\n1001\r\n${good.padEnd(4097)}`],
+  ])('a body of more than 4 KiB before it is there: %s', async (_, rest) => {
+    const answer = await sendRaw(
+      service.origin,
+      `POST ${route.slice(5)} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${rest}`,
+      5000,
+    )
+    expect(answer).toMatch(/^HTTP\/1.1 413 .*"code":"body_too_large"/s)
+    expect(answer).toMatch(/^connection: close\r$/im)
+  })
+
+  test('no body of 4 KiB for its size', async () => {
+    const answer = await sendRaw(
+      service.origin,
+      `POST ${route.slice(5)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n` +
+        `authorization: Bearer ${token}\r\ncontent-type: application/json\r\n` +
+        `content-length: 4096\r\n\r\n${good.padEnd(4096)}`,
+      5000,
+    )
+    expect(answer).toMatch(/^HTTP\/1.1 200 /)
   })
 
   test.each(['', '{', '{"application":', "{'application':'events'}", '\u0000'])(

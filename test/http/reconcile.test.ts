@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../src/emulator/faults.ts'
+import { ledgerInFile } from '../../src/ledger/ledger-source.ts'
 import type { Finding } from '../../src/reconcile/finding.ts'
 import { reconcile, type Report } from '../../src/reconcile/reconcile.ts'
 import { signing, strike } from '../support/faults.ts'
@@ -25,7 +26,7 @@ async function askForAssertion(status: number): Promise<void> {
 function reconciled(): Promise<Report> {
   const graceMs = 30 * 60_000
   return reconcile({
-    ledgerFile: service.ledgerFile,
+    ledger: ledgerInFile(service.ledgerFile),
     vaultLogPaths: [service.emulator.endpoints.vaultLogFolder],
     keys: [],
     nowMs: service.clock.nowMs() + 2 * graceMs,
@@ -62,6 +63,19 @@ describe('reconciling a service with its vault', () => {
       expect(findings).toEqual([])
     },
   )
+
+  it('explains a signature that was made before the vault answered with an error', async () => {
+    const before = await reconciled()
+    const findings = await findingsOf(async () => {
+      strike(service.emulator, { ...signing, kind: 'server-error-after' })
+      await askForAssertion(503)
+    })
+    expect(findings).toEqual([])
+    const after = await reconciled()
+    expect(after.vaultLog.signatures).toBe(before.vaultLog.signatures + 1)
+    expect(after.vaultLog.explained).toBe(before.vaultLog.explained + 1)
+    expect(after.ledger.signaturesMade).toBe(before.ledger.signaturesMade)
+  })
 
   it('assumes a signature to be ours when the reply was lost after it was made', async () => {
     const findings = await findingsOf(async () => {

@@ -7,6 +7,7 @@ import { expectNothingPrivate, expectProblem, type ProblemWords } from '../suppo
 import {
   type Answer,
   cast,
+  eachExchangeSigns,
   deployAsk,
   ordersAsk,
   startServiceEmulator,
@@ -25,7 +26,7 @@ beforeAll(async () => {
   emulator = await startServiceEmulator()
 })
 beforeEach(async () => {
-  service = await startTestService({ emulator })
+  service = await startTestService({ emulator, configuration: eachExchangeSigns })
   token = await service.callerToken('github')
 })
 afterEach(async () => {
@@ -119,6 +120,24 @@ const failures: readonly Failure[] = [
     applied: 'unknown',
     words: unavailable,
     recorded: 500,
+    answered: true,
+  },
+  {
+    name: 'signedThenVaultDown',
+    fault: { kind: 'server-error-after', status: 503 },
+    code: 'SIGNER_UNAVAILABLE',
+    applied: 'unknown',
+    words: unavailable,
+    recorded: 200,
+    answered: true,
+  },
+  {
+    name: 'signedThenGatewayBroken',
+    fault: { kind: 'server-error-after', status: 502 },
+    code: 'SIGNER_UNAVAILABLE',
+    applied: 'unknown',
+    words: unavailable,
+    recorded: 200,
     answered: true,
   },
   {

@@ -33,6 +33,7 @@ interface Parameter {
 }
 
 interface Operation {
+  readonly tags?: readonly string[]
   readonly parameters?: readonly Parameter[]
   readonly requestBody?: { readonly content: Content }
   readonly responses: Readonly<Record<string, Reply | { readonly $ref: string }>>
@@ -53,7 +54,7 @@ const ajv = new Ajv2020({
   strict: true,
   allErrors: true,
   // The whole document is one schema to the validator, so that references within it resolve.
-  keywords: ['openapi', 'info', 'security', 'paths', 'components'],
+  keywords: ['openapi', 'info', 'security', 'tags', 'paths', 'components'],
   formats: {
     uuid: /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i,
     uri: (text: string) => URL.canParse(text),

@@ -37,7 +37,14 @@ export async function createTestEntra() {
   const clock = createEmulatorClock()
   const faults = createFaultList(createSeededRandom(1))
   const keys = await createSigningKeys(() => entraKey)
-  const entra = createEntra({ origin, world: defaultWorld, clock, keys, faults })
+  const entra = createEntra({
+    origin,
+    world: defaultWorld,
+    clock,
+    keys,
+    faults,
+    random: createSeededRandom(2),
+  })
   const certificate = await eventsCertificate
   entra.certificates.register('events', certificate.der)
   return { entra, clock, faults, certificate }

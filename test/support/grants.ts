@@ -59,6 +59,8 @@ export function grant(
     readonly may?: readonly Permission[]
     readonly perMinute?: number
     readonly untilSeconds?: number
+    readonly longLived?: true
+    readonly isolate?: true
   } = {},
 ): Grant {
   return {

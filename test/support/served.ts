@@ -29,13 +29,15 @@ export interface Served {
   remove(): Promise<void>
 }
 
+export interface ServedOptions extends Pick<TestServiceOptions, 'configuration' | 'grants'> {
+  /** Absent: the emulator's managed identity `countersign`. */
+  readonly identity?: { readonly endpoint: string; readonly header: string }
+}
+
 const program = join(import.meta.dirname, '../../src/cli/countersign.ts')
 
 /** @throws Error from {@link Served.said} with the whole log, when the process ends without saying it. */
-export function serveFrom(
-  emulator: TestEmulator,
-  options: Pick<TestServiceOptions, 'configuration' | 'grants'> = {},
-): Served {
+export function serveFrom(emulator: TestEmulator, options: ServedOptions = {}): Served {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-served-'))
   const file = writeConfiguration(folder, emulator, {
     ...options,
@@ -44,7 +46,8 @@ export function serveFrom(
       return options.configuration?.(trusting) ?? trusting
     },
   })
-  const { endpoint, header } = required(emulator.endpoints.managedIdentities['countersign'])
+  const { endpoint, header } =
+    options.identity ?? required(emulator.endpoints.managedIdentities['countersign'])
   const child = spawn(process.execPath, [program, 'serve', '--config', file], {
     env: { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: header },
     stdio: ['ignore', 'pipe', 'inherit'],

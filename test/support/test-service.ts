@@ -2,7 +2,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
 import { Agent } from 'undici'
 import { stringify } from 'yaml'
 import type { z } from 'zod'
@@ -11,6 +10,7 @@ import { loadAll } from '../../src/cli/load-all.ts'
 import { contractFile, productVersion } from '../../src/cli/product.ts'
 import type { Config } from '../../src/config/config.ts'
 import type { configForm } from '../../src/config/config-form.ts'
+import { readSecrets } from '../../src/config/environment.ts'
 import type { ExchangeRecord } from '../../src/emulator/entra/exchange-log.ts'
 import { mintOrderSchema } from '../../src/emulator/issuers/mint-order.ts'
 import type { VaultRecord } from '../../src/emulator/vault-log/record.ts'
@@ -18,12 +18,14 @@ import { defaultWorldFile, readWorld, type World } from '../../src/emulator/worl
 import { listen } from '../../src/http/listener.ts'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { grantForm } from '../../src/policy/grant-form.ts'
+import { createProtectedLog } from '../../src/telemetry/protected-log.ts'
 import { createService, type Service } from '../../src/wiring.ts'
 import { contractFaults } from './contract.ts'
 import { trustByDefault } from './default-trust.ts'
 import { startTestEmulator, type TestEmulator, type TestEmulatorOptions } from './emulator.ts'
 import { verifiedEntries } from './ledger-store.ts'
 import { required } from './required.ts'
+import { worldClock } from './world-clock.ts'
 
 /** `countersign.yaml` as a program would write it. */
 export type ConfigurationFile = z.input<typeof configForm>
@@ -59,6 +61,12 @@ export const ordersAsk = {
 
 /** What a CI job asks for when nothing is wrong. */
 export const deployAsk = { application: 'deploy', tenant: cast.fabrikam } as const
+
+/** Nothing is left over from the exchange before: each signs for itself. */
+export const eachExchangeSigns = (file: ConfigurationFile): ConfigurationFile => ({
+  ...file,
+  tokenCache: { assertionReuseSeconds: 0 },
+})
 
 /** `fabrikam-orders` is a managed identity; the others mint what they are told to. */
 export type CallerName = 'fabrikam-orders' | 'github' | 'gitlab' | 'cluster'
@@ -99,6 +107,12 @@ export interface TestService {
    * @throws Error when the exchange is not what the contract says.
    */
   ask(request: string, options?: AskOptions): Promise<Answer>
+  /**
+   * The same on the listener of machines.
+   *
+   * @throws Error when the configuration gives them none of their own.
+   */
+  askAsMachine(request: string): Promise<Answer>
   /** A token that proves the caller; `order` is what the issuer's mint is told. */
   callerToken(caller: CallerName, order?: z.input<typeof mintOrderSchema>): Promise<string>
   /** Every entry, from a chain that verifies. */
@@ -138,6 +152,16 @@ export const serviceWorld: World = {
   vaults: defaultWorld.vaults.filter(({ name }) => name === 'contoso-hsm'),
 }
 
+/** The same for tests that let hours pass: the SDK tells by the machine's clock when it needs a vault token. */
+export const longLivedWorld: World = {
+  ...serviceWorld,
+  resources: serviceWorld.resources.map((resource) =>
+    resource.uris.includes('https://vault.azure.net')
+      ? { ...resource, tokenSeconds: 30 * 86_400 }
+      : resource,
+  ),
+}
+
 /**
  * An emulator for the services of one test file, set up as the platform would: this process trusts
  * its CA and has the service's managed identity, both until the process ends. MSAL keeps the identity
@@ -159,7 +183,7 @@ export async function startServiceEmulator(
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const emulator = options.emulator ?? (await startServiceEmulator(options.world))
   const folder = mkdtempSync(join(tmpdir(), 'countersign-test-'))
-  const clock = options.clock ?? emulator.clock
+  const clock = options.clock ?? worldClock(emulator.clock)
   const file = writeConfiguration(folder, emulator, options)
   const loaded = await loadAll(file, clock.nowSeconds())
   if (!loaded.ok || loaded.problems.some(({ severity }) => severity === 'error')) {
@@ -172,15 +196,23 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     policy: policy.policy,
     identityClientId: undefined,
     clock,
-    logger: pino({ level: 'trace' }, { write: (line) => void log.push(line) }),
+    logger: createProtectedLog(
+      { level: 'trace', secrets: readSecrets() },
+      { write: (line) => void log.push(line) },
+    ),
     version: productVersion(),
     contractFile,
   })
-  const listener = await listen(service.app, config.listen)
+  const listener = await listen(service.app.answer, config.listen)
+  const machines =
+    config.machines.at === 'own-listener'
+      ? await listen(service.machinesApp, config.machines.listen)
+      : undefined
   const agent = new Agent({ pipelining: 1 })
   const stop = async () => {
     await agent.close()
     await listener.drain(0)
+    await machines?.drain(0)
     await service.ledger.close()
     await service.close()
     rmSync(folder, { recursive: true, force: true })
@@ -188,7 +220,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   }
   if (options.certificates !== 'later') await proveOr(stop, service)
 
-  const ledgerFile = config.ledger.sqliteFile
+  const ledgerFile = required(config.ledger.kind === 'sqlite' ? config.ledger.file : undefined)
   const [recordsBefore, exchangesBefore] = [
     emulator.vaultLog.records().length,
     emulator.entra.exchanges.records().length,
@@ -203,6 +235,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     folder,
     ledgerFile,
     ask: (request, askOptions = {}) => ask(agent, listener.origin, request, askOptions),
+    askAsMachine: (request) => ask(agent, required(machines).origin, request, {}),
     callerToken: (caller, order) => callerToken(emulator, caller, order),
     entries: () => verifiedEntries(ledgerFile),
     newEntries: () => {

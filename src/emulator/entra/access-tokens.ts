@@ -35,6 +35,8 @@ export interface AccessTokenClaims {
   readonly azp?: string
   readonly azpacr?: '2'
   readonly xms_mirid?: string
+  /** The client said that it can handle claims challenges, and the token lives for a day. */
+  readonly xms_cc?: readonly ['cp1']
   /** On every token of the emulator and on none of Entra's. */
   readonly xms_emulated: true
 }
@@ -46,7 +48,8 @@ export type AccessTokenVerdict =
 
 /** Access tokens of the emulated Entra: real RS256 JWTs with the claims of real ones. */
 export interface AccessTokens {
-  issue(subject: TokenSubject, resource: WorldResource): Promise<string>
+  /** @param longLivedSeconds Of a token of a day; absent: an ordinary one, as long as the resource's are. */
+  issue(subject: TokenSubject, resource: WorldResource, longLivedSeconds?: number): Promise<string>
   /**
    * What an Azure service finds out about a bearer token: ours, in time, and meant for it. No skew is
    * allowed, because issuer and verifier share the emulator's clock.
@@ -71,11 +74,16 @@ export function createAccessTokens({ origin, clock, keys }: AccessTokensDeps): A
   const jwks = () => ({ keys: keys.published().map(({ jwk }) => jwk) })
   return {
     jwks,
-    issue: async (subject, resource) => {
+    issue: async (subject, resource, longLivedSeconds) => {
       const { keyId, privateKey } = keys.current()
       // Real v1 tokens carry the thumbprint twice; v2 tokens only as kid.
       const x5t = resource.accessTokenVersion === 1 ? { x5t: keyId } : {}
-      return new SignJWT(accessTokenClaims(origin, subject, resource, clock.nowSeconds()))
+      const ordinary = accessTokenClaims(origin, subject, resource, clock.nowSeconds())
+      const claims =
+        longLivedSeconds === undefined
+          ? ordinary
+          : { ...ordinary, exp: clock.nowSeconds() + longLivedSeconds, xms_cc: ['cp1'] }
+      return new SignJWT(claims)
         .setProtectedHeader({ typ: 'JWT', alg: 'RS256', ...x5t, kid: keyId })
         .sign(privateKey)
     },

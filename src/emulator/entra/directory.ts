@@ -24,6 +24,8 @@ export interface DirectoryClient {
   readonly clientId: string
   /** Of the service principal in this tenant. */
   readonly objectId: string
+  /** Registered in this very tenant: a line-of-business application, in Microsoft's words. */
+  readonly isLineOfBusiness: boolean
 }
 
 export function createDirectory(world: World): Directory {
@@ -83,14 +85,19 @@ function findTenant(world: World, tenantText: string): Checked<DirectoryTenant> 
 }
 
 function clientsOf(world: World, tenant: DirectoryTenant): DirectoryClient[] {
-  const applications = world.applications.flatMap(({ name, clientId, presentIn }) =>
+  const applications = world.applications.flatMap(({ name, clientId, homeTenant, presentIn }) =>
     presentIn
       .filter((presence) => presence.tenant === tenant.name)
-      .map(({ objectId }) => ({ name, clientId, objectId })),
+      .map(({ objectId }) => ({
+        name,
+        clientId,
+        objectId,
+        isLineOfBusiness: homeTenant === tenant.name,
+      })),
   )
-  const principals = world.principals.filter(
-    (principal) => principal.tenant === tenant.name && principal.kind === 'application',
-  )
+  const principals = world.principals
+    .filter((principal) => principal.tenant === tenant.name && principal.kind === 'application')
+    .map(({ name, clientId, objectId }) => ({ name, clientId, objectId, isLineOfBusiness: true }))
   return [...applications, ...principals]
 }
 

@@ -1,8 +1,9 @@
 import type { EmulatorClock } from '../emulator-clock.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
-import { replyAfter, replyInstead } from '../fault-replies.ts'
+import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { FaultList } from '../faults.ts'
 import { jsonReply } from '../json-reply.ts'
+import type { SeededRandom } from '../random.ts'
 import type { SigningKeys } from '../signing-keys.ts'
 import type { World } from '../world.ts'
 import { createAccessTokens, type AccessTokens } from './access-tokens.ts'
@@ -38,9 +39,10 @@ export interface EntraDeps {
   /** Made with `generateEntraKey`. */
   readonly keys: SigningKeys
   readonly faults: FaultList
+  readonly random: SeededRandom
 }
 
-export function createEntra({ origin, world, clock, keys, faults }: EntraDeps): Entra {
+export function createEntra({ origin, world, clock, keys, faults, random }: EntraDeps): Entra {
   const directory = createDirectory(world)
   const accessTokens = createAccessTokens({ origin, clock, keys })
   const certificates = createApplicationCertificates()
@@ -58,6 +60,7 @@ export function createEntra({ origin, world, clock, keys, faults }: EntraDeps): 
     replays: createReplayMemory(),
     exchanges,
     faults,
+    random,
   })
 
   const metadata = (request: EmulatedRequest, tenantText: string, version: EndpointVersion) => {
@@ -69,12 +72,12 @@ export function createEntra({ origin, world, clock, keys, faults }: EntraDeps): 
   }
   const jwks = (request: EmulatedRequest, version: EndpointVersion) => {
     const fault = faults.strike('jwks', `${request.method} ${request.path}`)
-    return (
-      replyInstead(fault, {
-        throttled: () => jsonReply(429, {}, { 'retry-after': '1' }),
-        serverError: (status) => jsonReply(status, {}),
-      }) ?? replyAfter(fault, keysReply(origin, accessTokens.jwks(), version))
-    )
+    const words: FaultWords = {
+      throttled: () => jsonReply(429, {}, { 'retry-after': '1' }),
+      serverError: (status) => jsonReply(status, {}),
+    }
+    const reply = () => keysReply(origin, accessTokens.jwks(), version)
+    return replyInstead(fault, words) ?? replyAfter(fault, words, reply())
   }
   const instances = (request: EmulatedRequest) => {
     const answer = instanceDiscovery(origin, request.query.get('authorization_endpoint'))

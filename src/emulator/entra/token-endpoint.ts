@@ -1,8 +1,9 @@
 import { decodeJwt } from 'jose'
 import type { EmulatorClock } from '../emulator-clock.ts'
 import type { EmulatedReply, EmulatedRequest } from '../exchange.ts'
-import { replyAfter, replyInstead } from '../fault-replies.ts'
+import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { Fault, FaultList } from '../faults.ts'
+import type { SeededRandom } from '../random.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { ApplicationCertificates, RegisteredCertificate } from './application-certificates.ts'
 import type { Blocks } from './blocks.ts'
@@ -27,6 +28,8 @@ export interface TokenEndpointDeps {
   readonly replays: ReplayMemory
   readonly exchanges: ExchangeLog
   readonly faults: FaultList
+  /** Decides how long a token of a day lives. */
+  readonly random: SeededRandom
 }
 
 /** `POST /{tenant}/oauth2/v2.0/token`. */
@@ -38,10 +41,11 @@ export function createTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
   return async (request, tenant) => {
     const trace = traceFrom(request, clock.nowSeconds())
     const fault = faults.strike('token-endpoint', `${request.method} ${request.path}`)
-    const instead = replyInstead(fault, {
+    const words: FaultWords = {
       throttled: () => throttledReply(trace),
       serverError: (status) => errorReply(origin, trace, transient, status),
-    })
+    }
+    const instead = replyInstead(fault, words)
     if (instead !== undefined) {
       exchanges.add(recordFrom({ trace, tenant, fault, outcome: { kind: 'not-served' } }))
       return instead
@@ -51,9 +55,9 @@ export function createTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
     const outcome = outcomeFrom(issued)
     exchanges.add(recordFrom({ trace, tenant, fault, outcome, form }))
     const reply = issued.ok
-      ? tokenReply(trace, issued.value.accessToken, issued.value.expiresInSeconds)
+      ? tokenReply(trace, issued.value.accessToken, issued.value)
       : errorReply(origin, trace, issued.refusal)
-    return replyAfter(fault, reply)
+    return replyAfter(fault, words, reply)
   }
 }
 
@@ -65,6 +69,7 @@ const transient = {
 interface Issued {
   readonly accessToken: string
   readonly expiresInSeconds: number
+  readonly refreshInSeconds?: number
   /** base64url SHA-256 of the certificate that verified the assertion. */
   readonly certificate: string
 }
@@ -92,7 +97,7 @@ async function exchange(
 }
 
 async function issue(
-  { clientId, scope, clientAssertion }: TokenForm,
+  { clientId, scope, clientAssertion, isCapable }: TokenForm,
   tenant: DirectoryTenant,
   deps: TokenEndpointDeps,
 ): Promise<Checked<Issued>> {
@@ -110,12 +115,20 @@ async function issue(
   if (held !== undefined) return { ok: false, refusal: held }
 
   const subject = { tenantId: tenant.id, ...client.value }
-  return passed({
-    accessToken: await deps.accessTokens.issue(subject, resource.value),
-    expiresInSeconds: resource.value.tokenSeconds,
-    certificate: certificate.value.x5tS256,
-  })
+  const x5tS256 = certificate.value.x5tS256
+  if (!isCapable || resource.value.continuousAccess !== true || !client.value.isLineOfBusiness) {
+    const accessToken = await deps.accessTokens.issue(subject, resource.value)
+    const expiresInSeconds = resource.value.tokenSeconds
+    return passed({ accessToken, expiresInSeconds, certificate: x5tS256 })
+  }
+  const expiresInSeconds = longLivedSeconds(deps.random)
+  const refreshInSeconds = Math.floor(expiresInSeconds / 2)
+  const accessToken = await deps.accessTokens.issue(subject, resource.value, expiresInSeconds)
+  return passed({ accessToken, expiresInSeconds, refreshInSeconds, certificate: x5tS256 })
 }
+
+/** 20 to 28 hours, as Microsoft documents it. */
+const longLivedSeconds = (random: SeededRandom) => 20 * 3600 + random.below(8 * 3600 + 1)
 
 /** The certificate that proves the client; with the replay dial each assertion proves it once. */
 function authenticate(

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { passed, refused, type Checked } from './refusal.ts'
 
 /** The parameters that the token endpoint looks at; all others are ignored, as Entra ignores them. */
@@ -5,6 +6,8 @@ export interface TokenForm {
   readonly clientId: string
   readonly scope: string
   readonly clientAssertion: string
+  /** `claims` says that the client can handle claims challenges (`xms_cc`: `cp1`). */
+  readonly isCapable: boolean
 }
 
 const jwtBearer = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -51,7 +54,28 @@ export function parseTokenForm(contentType: string | undefined, body: Buffer): C
   if (assertionType !== jwtBearer) {
     return refused(9002313, 'Invalid request. Request is malformed or invalid.')
   }
-  return passed({ clientId, scope, clientAssertion })
+  const claims = parseClaims(parameters.get('claims') ?? '{}')
+  if (claims === undefined) {
+    return refused(9002313, 'Invalid request. Request is malformed or invalid.')
+  }
+  const capabilities = claims.access_token?.xms_cc?.values ?? []
+  const isCapable = capabilities.some((one) => one.toLowerCase() === 'cp1')
+  return passed({ clientId, scope, clientAssertion, isCapable })
+}
+
+/** What is looked at of the `claims` parameter (OpenID Connect Core §5.5); the rest is ignored. */
+const claimsSchema = z.object({
+  access_token: z
+    .object({ xms_cc: z.object({ values: z.array(z.string()).optional() }).optional() })
+    .optional(),
+})
+
+function parseClaims(text: string): z.output<typeof claimsSchema> | undefined {
+  try {
+    return claimsSchema.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
 }
 
 const repeats = (parameters: URLSearchParams) => new Set(parameters.keys()).size < parameters.size

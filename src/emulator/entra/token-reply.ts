@@ -30,13 +30,19 @@ export function traceFrom({ headers, query }: EmulatedRequest, nowSeconds: numbe
   }
 }
 
-export const tokenReply = (trace: Trace, accessToken: string, expiresInSeconds: number) =>
+/** @param lifetime `refreshInSeconds`: present in answers with long-lived tokens. */
+export const tokenReply = (
+  trace: Trace,
+  accessToken: string,
+  lifetime: { readonly expiresInSeconds: number; readonly refreshInSeconds?: number },
+) =>
   jsonReply(
     200,
     {
       token_type: 'Bearer',
-      expires_in: expiresInSeconds,
-      ext_expires_in: expiresInSeconds,
+      expires_in: lifetime.expiresInSeconds,
+      ext_expires_in: lifetime.expiresInSeconds,
+      ...(lifetime.refreshInSeconds === undefined ? {} : { refresh_in: lifetime.refreshInSeconds }),
       access_token: accessToken,
     },
     entraHeaders(trace, 0),

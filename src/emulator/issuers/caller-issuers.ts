@@ -1,6 +1,6 @@
 import type { EmulatorClock } from '../emulator-clock.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
-import { replyAfter, replyInstead } from '../fault-replies.ts'
+import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { FaultList } from '../faults.ts'
 import { jsonReply } from '../json-reply.ts'
 import { createSigningKeys, type SigningKeys } from '../signing-keys.ts'
@@ -53,15 +53,16 @@ export async function createCallerIssuers(deps: CallerIssuersDeps): Promise<Call
   return {
     service: async (request) => {
       const fault = faults.strike('issuer', `${request.method} ${request.path}`)
-      const instead = replyInstead(fault, {
-        throttled: () => jsonReply(429, { message: 'Too many requests.' }, { 'retry-after': '1' }),
-        serverError: (status) => jsonReply(status, { message: 'Unavailable.' }),
-      })
-      return instead ?? replyAfter(fault, await serve(request))
+      return replyInstead(fault, faultWords) ?? replyAfter(fault, faultWords, await serve(request))
     },
     find: (name) => issuers.get(name),
     list: () => created,
   }
+}
+
+const faultWords: FaultWords = {
+  throttled: () => jsonReply(429, { message: 'Too many requests.' }, { 'retry-after': '1' }),
+  serverError: (status) => jsonReply(status, { message: 'Unavailable.' }),
 }
 
 function createCallerIssuer(

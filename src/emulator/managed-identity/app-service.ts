@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { EmulatorClock } from '../emulator-clock.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
-import { replyAfter, replyInstead } from '../fault-replies.ts'
+import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { FaultList } from '../faults.ts'
 import { jsonReply } from '../json-reply.ts'
 import type { WorldPrincipal } from '../world.ts'
@@ -48,11 +48,7 @@ export function createAppService(deps: AppServiceDeps): AppService {
   return {
     service: async (request) => {
       const fault = deps.faults.strike('managed-identity', `${request.method} ${request.path}`)
-      const instead = replyInstead(fault, {
-        throttled: () => errorReply(429, 'Too many requests.', { 'retry-after': '1' }),
-        serverError: (status) => errorReply(status, 'The service is unavailable.'),
-      })
-      return instead ?? replyAfter(fault, await serve(request))
+      return replyInstead(fault, faultWords) ?? replyAfter(fault, faultWords, await serve(request))
     },
     identities: Object.fromEntries(
       identities.map(({ principal, header }) => [
@@ -61,6 +57,11 @@ export function createAppService(deps: AppServiceDeps): AppService {
       ]),
     ),
   }
+}
+
+const faultWords: FaultWords = {
+  throttled: () => errorReply(429, 'Too many requests.', { 'retry-after': '1' }),
+  serverError: (status) => errorReply(status, 'The service is unavailable.'),
 }
 
 async function tokenReply(

@@ -1,6 +1,6 @@
 /** A refusal in Key Vault's words. Where the wording is not proven, the comment beside it says so. */
 export interface VaultError {
-  readonly status: 400 | 401 | 403 | 404 | 429 | 500 | 503
+  readonly status: number
   readonly code: string
   readonly message: string
   readonly innerCode?: string
@@ -77,7 +77,21 @@ export const algorithmUnfit = (keyId: string, keyType: string, algorithm: string
     `Key and signing algorithm are incompatible. Key ${keyId} is of type '${keyType}', and algorithm '${algorithm}' can not be used with it.`,
   )
 
-// 403: the message for a disabled key is proven; for the others it follows its pattern.
+export const encryptionAlgorithmUnfit = (keyId: string, keyType: string, algorithm: string) =>
+  badParameter(
+    `Key and encryption algorithm are incompatible. Key ${keyId} is of type '${keyType}', and algorithm '${algorithm}' can not be used with it.`,
+  )
+
+export const plaintextLength = (given: number, algorithm: string, most: number) =>
+  badParameter(
+    `Invalid length of 'value': ${given} bytes. ${algorithm} takes at most ${most} bytes with this key.`,
+  )
+
+/** Proven: MicrosoftDocs/azure-docs#39976. */
+export const paddingWrong = badParameter('Error occurred while decoding OAEP padding.')
+
+// 403: the messages for a disabled key and for a key that lacks the operation are proven; the others
+// follow their pattern.
 
 export const keyDisabled = (operation: string, innerCode: string) =>
   forbidden(`Operation ${operation} is not allowed on a disabled key.`, innerCode)
@@ -160,4 +174,4 @@ export const throttled = vaultError(
 export const serverError = (status: number) =>
   status === 503
     ? vaultError(503, 'ServiceUnavailable', 'The service is unavailable.')
-    : vaultError(500, 'InternalServerError', 'An error occurred while processing the request.')
+    : vaultError(status, 'InternalServerError', 'An error occurred while processing the request.')

@@ -50,8 +50,8 @@ export interface Round {
 }
 
 /**
- * Rounds in which every two faults of different places on the way meet at least once: some fifty
- * instead of two thousand.
+ * Rounds in which every two faults of different places on the way meet at least once: some seventy
+ * instead of three thousand.
  */
 export function pairwiseRounds(random: SeededRandom): readonly Round[] {
   const open = new Set(allPairs)

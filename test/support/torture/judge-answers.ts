@@ -167,7 +167,8 @@ function declinedViolations(
   ledger: LedgerIndex,
 ): readonly string[] {
   const isFailure =
-    (code.startsWith('signing_') || code.startsWith('entra_')) && !countedCodes.includes(code)
+    ['signing_', 'entra_', 'token_'].some((start) => code.startsWith(start)) &&
+    !countedCodes.includes(code)
   const isRefusal = caller.grant !== undefined && status === 403
   return broken([
     [![401, 403].includes(status) || !mayHave(caller, ask), `it was refused (${code}) its right`],

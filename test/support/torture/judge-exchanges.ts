@@ -1,4 +1,5 @@
 import type { ExchangeRecord } from '../../../src/emulator/entra/exchange-log.ts'
+import type { Entry } from '../../../src/ledger/entry.ts'
 import { callersAt, clientIds } from './cast.ts'
 import { by, entriesOf, type EntryOf, type Evidence } from './evidence.ts'
 
@@ -27,7 +28,38 @@ export function exchangeViolations({ entries, exchanges, places }: Evidence): re
         ? [`exchange ${entry.exchange} is not what Entra says`]
         : [],
     ),
+    ...unlinked(entries),
   ]
+}
+
+/** One signature may serve many exchanges: each after it was written, and after its own attempt began. */
+function unlinked(entries: readonly Entry[]): readonly string[] {
+  const begun = new Map<string, EntryOf<'signature.begun'>>()
+  const made = new Set<string>()
+  const granted = new Set<string>()
+  return entries.flatMap((entry) => {
+    if (entry.kind === 'request.granted') granted.add(entry.attempt)
+    if (entry.kind === 'signature.begun') begun.set(entry.signature, entry)
+    if (entry.kind === 'signature.made') {
+      if (made.has(entry.signature)) return [`signature ${entry.signature} was made twice`]
+      made.add(entry.signature)
+    }
+    if (entry.kind !== 'exchange.succeeded' && entry.kind !== 'exchange.failed') return []
+    const { exchange, signature, attempt, application, tenant } = entry
+    const beginning = begun.get(signature)
+    const rules: readonly (readonly [holds: boolean, otherwise: string])[] = [
+      [made.has(signature), 'used a signature before it was written'],
+      [beginning?.purpose === 'exchange', 'used a signature that was not for exchanging'],
+      [
+        beginning?.application === application && beginning.tenant === tenant,
+        'used a signature of another application or tenant',
+      ],
+      [granted.has(attempt), 'is of an attempt that never began'],
+    ]
+    return rules.flatMap(([holds, otherwise]) =>
+      holds ? [] : [`exchange ${exchange} ${otherwise}`],
+    )
+  })
 }
 
 function differs(entry: EntryOf<'exchange.succeeded'>, record: ExchangeRecord | undefined) {

@@ -58,7 +58,8 @@ function drawDeath(random: SeededRandom, kill: number): Death {
   const faults = random.next() < 0.5 ? drawOnTheWay(random) : []
   return {
     after: 'ready',
-    ms: 20 + random.below(400),
+    // One in six lives long enough for tokens to be refreshed.
+    ms: random.below(6) === 0 ? 1500 + random.below(2000) : 20 + random.below(400),
     faults: faults.map((fault) => orderFor(fault, random)),
     heldMs: random.next() < 0.3 ? 50 + random.below(100) : 0,
   }

@@ -5,6 +5,7 @@ import { type Client, clientsFor, type Heard } from './clients.ts'
 import { type Cloud, startCloud } from './cloud.ts'
 import { entriesOf } from './evidence.ts'
 import { violationsIn } from './judge.ts'
+import { refreshesIn } from './judge-refreshes.ts'
 import { expectedFindings, owedAfterStop } from './judge-signatures.ts'
 import { type LedgerEvidence, lostSince, readLedger } from './ledger-evidence.ts'
 import { type Configuration, configure, type Service, startService } from './service.ts'
@@ -42,6 +43,8 @@ export interface Judgement {
 export interface Tally {
   readonly entries: number
   readonly signatures: number
+  /** Tokens in use that were refreshed before they ended. */
+  readonly refreshes: number
   /** Whose answers never reached the ledger. */
   readonly assumed: number
   readonly issued: number
@@ -138,6 +141,7 @@ function tallyOf(
   return {
     entries: entries.length,
     signatures: entriesOf(entries, 'signature.begun').length,
+    refreshes: refreshesIn(entries),
     assumed: findings.filter((kind) => kind === 'sign.assumed').length,
     issued: count('issued'),
     declined: count('declined'),
@@ -148,10 +152,11 @@ function tallyOf(
 export const describeTally = ({
   entries,
   signatures,
+  refreshes,
   assumed,
   issued,
   declined,
   lost,
 }: Tally): string =>
   `${issued} issued, ${declined} declined, ${lost} lost; ` +
-  `${entries} entries, ${signatures} signatures, ${assumed} assumed`
+  `${entries} entries, ${signatures} signatures, ${refreshes} refreshes, ${assumed} assumed`

@@ -39,8 +39,27 @@ function createSource({
     clock,
     onIssuerAway: (failure) => failures.push(failure),
   })
-  return { source, clock, failures, find: (kid: string) => source.find((key) => key.kid === kid) }
+  let tokens = 0
+  /** Each time another token, unless one is named. */
+  const find = (kid: string, token = `token ${(tokens += 1)}`) =>
+    source.find((key) => key.kid === kid, token)
+  return { source, clock, failures, find }
 }
+
+/** As many strangers as it takes until the issuer is not asked any more. */
+async function spendAskings(find: (kid: string) => Promise<unknown>): Promise<void> {
+  for (let count = 0; count < askingsAtOnce; count += 1) {
+    expect(await find(`made-up-${count}`)).toBeUndefined()
+  }
+}
+
+const askingsAtOnce = 5
+const spent = (retryAfterSeconds: number) => ({
+  name: 'CallerError',
+  code: 'ISSUER_BUDGET_SPENT',
+  issuer: 'platform',
+  retryAfterSeconds,
+})
 
 /** How often the keys themselves were asked for. */
 const keysAsked = () => issuer.asked.filter((path) => path === keysPath).length
@@ -96,20 +115,101 @@ describe('createKeySource', () => {
     expect((await find('second'))?.kid).toBe('second')
   })
 
-  it('asks at once for a key that it does not know, and then not for thirty seconds', async () => {
-    const { find, clock } = createSource()
+  it('asks at once for a key that it does not know', async () => {
+    const { find } = createSource()
     await find('first')
     issuer.publish(first, second)
     expect((await find('second'))?.kid).toBe('second')
     expect(keysAsked()).toBe(2)
-    for (let count = 0; count < 100; count++) expect(await find(`made-up-${count}`)).toBeUndefined()
-    expect(keysAsked()).toBe(2)
-    clock.advance(29)
-    await find('made-up')
-    expect(keysAsked()).toBe(2)
-    clock.advance(1)
-    await find('made-up')
+  })
+
+  it('does not say no to a new key because strangers invented others', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    await spendAskings(find)
+    issuer.publish(first, second)
+    await expect(find('second')).rejects.toMatchObject(spent(10))
+    clock.advance(4)
+    await expect(find('second')).rejects.toMatchObject(spent(6))
+    clock.advance(6)
+    expect(await find('made-up')).toBeUndefined()
+    expect((await find('second'))?.kid).toBe('second')
+  })
+
+  it('says no to an invented key by what it asked for since, and by nothing older', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    await spendAskings(find)
+    await expect(find('made-up', 'of a stranger')).rejects.toMatchObject(spent(10))
+    clock.advance(10)
+    expect(await find('made-up', 'of another')).toBeUndefined()
+    const asked = keysAsked()
+    expect(await find('made-up', 'of a stranger')).toBeUndefined()
+    await expect(find('made-up', 'of a third')).rejects.toMatchObject(spent(10))
+    expect(keysAsked()).toBe(asked)
+  })
+
+  it('does not say no to a good token because a stranger knew its key id before', async () => {
+    const { find } = createSource()
+    await find('first')
+    expect(await find('second', 'of a stranger')).toBeUndefined()
+    issuer.publish(first, second)
+    expect((await find('second', 'of its bearer'))?.kid).toBe('second')
+  })
+
+  it('asks twice a minute for a token that is sent again and again', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    for (let second = 0; second < 60; second += 1) {
+      expect(await find('made-up', 'the same')).toBeUndefined()
+      clock.advance(1)
+    }
     expect(keysAsked()).toBe(3)
+  })
+
+  it('asks every ten seconds at most, however many keys are invented', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    for (let second = 0; second < 120; second += 1) {
+      await Promise.allSettled(Array.from({ length: 20 }, (_, n) => find(`${second} ${n}`)))
+      clock.advance(1)
+    }
+    // Its own keys once, five at once, and one every ten seconds.
+    expect(keysAsked()).toBeLessThanOrEqual(1 + askingsAtOnce + 12)
+    expect(keysAsked()).toBeGreaterThan(12)
+  })
+
+  it('does not take the answer to an earlier question for one about a token that came later', async () => {
+    const answers: (() => void)[] = []
+    const { find } = createSource({
+      location: { jwksUri: new URL(keysPath, issuer.url) },
+      fetchJson: async (url) => {
+        const json = await fetcher.fetchJson(url)
+        await new Promise<void>((resolve) => answers.push(resolve))
+        return json
+      },
+    })
+    const early = find('made-up')
+    await expect.poll(() => answers.length).toBe(1)
+    issuer.publish(first, second)
+    const late = find('second')
+    answers[0]?.()
+    expect(await early).toBeUndefined()
+    await expect.poll(() => answers.length).toBe(2)
+    answers[1]?.()
+    expect((await late)?.kid).toBe('second')
+  })
+
+  it('asks again for unknown keys five seconds after the issuer did not answer', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    issuerIsAway()
+    await expect(find('second')).rejects.toMatchObject({ code: 'ISSUER_UNREACHABLE' })
+    issuer.publish(first, second)
+    clock.advance(4)
+    await expect(find('second')).rejects.toMatchObject({ code: 'ISSUER_UNREACHABLE' })
+    clock.advance(1)
+    expect((await find('second'))?.kid).toBe('second')
   })
 
   it('learns a new key once for all who come with it at the same time', async () => {
@@ -199,12 +299,34 @@ describe('createKeySource', () => {
     await expect.poll(() => source.trusts(fingerprint)).toBe(true)
   })
 
-  it('does not take keys for fresh because the clock went back', async () => {
+  it('does not take keys for fresh because the wall clock went back', async () => {
     const { find, clock } = createSource()
     await find('first')
     issuer.publish(second)
-    clock.advance(-3600)
+    clock.jump(-3600)
+    expect((await find('first'))?.kid).toBe('first')
+    clock.advance(minutes(5))
     expect(await find('first')).toBeUndefined()
+  })
+
+  it('does not take keys for fresh that it fetched before the machine slept', async () => {
+    const { find, clock } = createSource()
+    await find('first')
+    issuer.publish(second)
+    clock.jump(minutes(5))
+    expect(await find('first')).toBeUndefined()
+  })
+
+  it('asks an issuer that was away again in five seconds, though the wall clock went back', async () => {
+    issuerIsAway()
+    const { find, clock } = createSource()
+    await expect(find('first')).rejects.toThrow()
+    clock.jump(-3600)
+    await expect(find('first')).rejects.toThrow()
+    expect(keysAsked()).toBe(1)
+    clock.advance(5)
+    await expect(find('first')).rejects.toThrow()
+    expect(keysAsked()).toBe(2)
   })
 
   it.each<[string, string, unknown]>([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseStrictJsonObject } from '../../../src/caller/strict-json.ts'
+import { parseStrictJsonObject, sealed } from '../../../src/caller/strict-json.ts'
 
 const parse = (text: string) => parseStrictJsonObject(Buffer.from(text))
 
@@ -22,6 +22,10 @@ describe('parseStrictJsonObject', () => {
     ['fractions and exponents', '{"n":1795000000.25,"m":1.5e3}'],
     ['a pair of surrogates', String.raw`{"a":"\ud83d\ude00"}`],
     ['eight levels', '{"a":'.repeat(8) + '1' + '}'.repeat(8)],
+    ['a thousand values', `{"a":[${Array(1000).fill('0').join(',')}]}`],
+    ['five hundred members', `{${Array.from({ length: 500 }, (_, n) => `"${n}":0`).join(',')}}`],
+    ['a text of brackets, colons and commas', `{"a":"${'[{:,'.repeat(2000)}"}`],
+    ['a text of escaped quotes', `{"a":"${'\\",'.repeat(2000)}"}`],
   ])('reads %s', (_, text) => {
     expect(parsed(text)).toEqual(JSON.parse(text))
   })
@@ -33,7 +37,13 @@ describe('parseStrictJsonObject', () => {
     ['a member twice', '{"__proto__":1,"__proto__":2}'],
     ['a member twice', String.raw`{"a\"":1,"a\"" :2}`],
     ['nested too deep', '{"a":'.repeat(9) + '1' + '}'.repeat(9)],
-    ['nested too deep', `{"a":${'['.repeat(5000)}${']'.repeat(5000)}}`],
+    ['nested too deep', `{"a":${'['.repeat(500)}${']'.repeat(500)}}`],
+    ['too many parts', `{"a":${'['.repeat(5000)}${']'.repeat(5000)}}`],
+    ['too many parts', '['.repeat(5000)],
+    ['too many parts', `{"a":[${Array(1024).fill('0').join(',')}]}`],
+    ['too many parts', `{"a":[${Array(600).fill('{}').join(',')}]}`],
+    ['too many parts', `{${Array.from({ length: 513 }, (_, n) => `"${n}":0`).join(',')}}`],
+    ['too many parts', `{"a":[${Array(300).fill('{"a":1,"b":2}').join(',')}]}`],
     ['a number that is not exact', '{"repository_id":9007199254740992}'],
     ['a number that is not exact', '{"repository_id":[-12345678901234567890]}'],
     ['a number that is not exact', '{"exp":1e999}'],
@@ -63,17 +73,24 @@ describe('parseStrictJsonObject', () => {
   ])('refuses %s as UTF-8', (_, bytes) => {
     expect(parseStrictJsonObject(Uint8Array.from(bytes))).toEqual({ ok: false, fault: 'not UTF-8' })
   })
+})
 
-  it('finds in an object only what was written', () => {
-    const object = parsed('{"nested":{},"__proto__":{"admin":true}}')
+describe('a sealed object', () => {
+  it('has only what was written', () => {
+    const object = sealed(parsed('{"nested":{},"__proto__":{"admin":true}}'))
     expect(object['constructor']).toBeUndefined()
     expect(object['admin']).toBeUndefined()
     expect('toString' in (object['nested'] as object)).toBe(false)
     expect(Object.keys(object)).toEqual(['nested', '__proto__'])
   })
 
-  it('freezes every level', () => {
-    const object = parsed('{"list":[{"inner":{"deep":1}}]}')
+  it('is what was parsed', () => {
+    const text = '{"a":{"b":[1,"two",null,true,{"c":{}}]},"":[[]]}'
+    expect(sealed(parsed(text))).toEqual(JSON.parse(text))
+  })
+
+  it('is frozen at every level', () => {
+    const object = sealed(parsed('{"list":[{"inner":{"deep":1}}]}'))
     const [first] = object['list'] as [{ inner: object }]
     for (const level of [object, object['list'], first, first.inner]) {
       expect(Object.isFrozen(level)).toBe(true)

@@ -5,86 +5,106 @@ import {
   type VerifiedToken,
 } from '../../../src/caller/verified-token-cache.ts'
 import { issuerName } from '../../support/caller-issuer.ts'
+import { fixedClock } from '../../support/fixed-clock.ts'
 
-const verifiedAtMs = 1_795_000_000_000
-const minute = 60_000
+const startSeconds = 1_795_000_000
+const minute = 60
 
-const callerOf = (tokenSha256: string, expiresAtMs: number): Caller => ({
+const callerOf = (tokenSha256: string, expiresAtSeconds: number): Caller => ({
   issuer: issuerName('platform'),
   subject: 'job',
   claims: {},
   tokenSha256,
-  expiresAtSeconds: expiresAtMs / 1000,
+  expiresAtSeconds,
 })
 
 function tokenOf(tokenSha256: string, changes: Partial<VerifiedToken> = {}): VerifiedToken {
   return {
-    caller: callerOf(tokenSha256, verifiedAtMs + 60 * minute),
-    verifiedAtMs,
+    caller: callerOf(tokenSha256, startSeconds + 60 * minute),
     tokenCharacters: 1000,
     keyIsTrusted: () => true,
     ...changes,
   }
 }
 
-const createCache = (limits = { entriesMax: 100, bytesMax: 1_000_000 }) =>
-  createVerifiedTokenCache(limits)
+function createCache(limits = { entriesMax: 100, bytesMax: 1_000_000 }) {
+  const clock = fixedClock(startSeconds)
+  return { clock, cache: createVerifiedTokenCache(limits, clock) }
+}
 
 describe('createVerifiedTokenCache', () => {
   it('finds a token that was verified a moment ago, and no other', () => {
-    const cache = createCache()
+    const { cache } = createCache()
     const token = tokenOf('a')
     cache.keep(token)
-    expect(cache.find('a', verifiedAtMs)).toBe(token.caller)
-    expect(cache.find('b', verifiedAtMs)).toBeUndefined()
+    expect(cache.find('a')).toBe(token.caller)
+    expect(cache.find('b')).toBeUndefined()
   })
 
   it('forgets it five minutes after it was verified', () => {
-    const cache = createCache()
+    const { cache, clock } = createCache()
     cache.keep(tokenOf('a'))
-    expect(cache.find('a', verifiedAtMs + 5 * minute - 1)).toBeDefined()
-    expect(cache.find('a', verifiedAtMs + 5 * minute)).toBeUndefined()
+    clock.advance(5 * minute - 0.001)
+    expect(cache.find('a')).toBeDefined()
+    clock.advance(0.001)
+    expect(cache.find('a')).toBeUndefined()
   })
 
   it('forgets it in the millisecond in which the token expires', () => {
-    const cache = createCache()
-    cache.keep(tokenOf('a', { caller: callerOf('a', verifiedAtMs + minute) }))
-    expect(cache.find('a', verifiedAtMs + minute - 1)).toBeDefined()
-    expect(cache.find('a', verifiedAtMs + minute)).toBeUndefined()
+    const { cache, clock } = createCache()
+    cache.keep(tokenOf('a', { caller: callerOf('a', startSeconds + minute) }))
+    clock.advance(minute - 0.001)
+    expect(cache.find('a')).toBeDefined()
+    clock.advance(0.001)
+    expect(cache.find('a')).toBeUndefined()
   })
 
   it('forgets it for good once its key is not trusted any more', () => {
-    const cache = createCache()
+    const { cache } = createCache()
     let trusted = true
     cache.keep(tokenOf('a', { keyIsTrusted: () => trusted }))
-    expect(cache.find('a', verifiedAtMs)).toBeDefined()
+    expect(cache.find('a')).toBeDefined()
     trusted = false
-    expect(cache.find('a', verifiedAtMs)).toBeUndefined()
+    expect(cache.find('a')).toBeUndefined()
     trusted = true
-    expect(cache.find('a', verifiedAtMs)).toBeUndefined()
+    expect(cache.find('a')).toBeUndefined()
   })
 
-  it('does not believe an entry from the future of a clock that went back', () => {
-    const cache = createCache()
+  it('keeps it no longer because the wall clock went back', () => {
+    const { cache, clock } = createCache()
     cache.keep(tokenOf('a'))
-    expect(cache.find('a', verifiedAtMs - 1)).toBeUndefined()
+    cache.keep(tokenOf('short', { caller: callerOf('short', startSeconds + minute) }))
+    clock.jump(-7200)
+    expect(cache.find('a')).toBeDefined()
+    clock.advance(minute)
+    expect(cache.find('a')).toBeDefined()
+    expect(cache.find('short')).toBeUndefined()
+    clock.advance(4 * minute)
+    expect(cache.find('a')).toBeUndefined()
+  })
+
+  it('keeps it no longer because the machine slept', () => {
+    const { cache, clock } = createCache()
+    cache.keep(tokenOf('a'))
+    clock.jump(5 * minute)
+    expect(cache.find('a')).toBeUndefined()
   })
 
   it('holds no more tokens than it may, and lets go of the least used', () => {
-    const cache = createCache({ entriesMax: 2, bytesMax: 1_000_000 })
+    const { cache } = createCache({ entriesMax: 2, bytesMax: 1_000_000 })
     cache.keep(tokenOf('a'))
     cache.keep(tokenOf('b'))
-    cache.find('a', verifiedAtMs)
+    cache.find('a')
     cache.keep(tokenOf('c'))
-    expect(cache.find('a', verifiedAtMs)).toBeDefined()
-    expect(cache.find('b', verifiedAtMs)).toBeUndefined()
+    expect(cache.find('a')).toBeDefined()
+    expect(cache.find('b')).toBeUndefined()
   })
 
   it('holds no more bytes than it may', () => {
-    const cache = createCache({ entriesMax: 100, bytesMax: 40_000 })
+    const { cache } = createCache({ entriesMax: 100, bytesMax: 40_000 })
     for (const name of ['a', 'b', 'c']) cache.keep(tokenOf(name, { tokenCharacters: 8000 }))
-    expect(cache.find('a', verifiedAtMs)).toBeUndefined()
-    expect(cache.find('b', verifiedAtMs)).toBeDefined()
-    expect(cache.find('c', verifiedAtMs)).toBeDefined()
+    expect(cache.find('a')).toBeUndefined()
+    expect(cache.find('b')).toBeDefined()
+    expect(cache.find('c')).toBeDefined()
   })
 })

@@ -108,7 +108,7 @@ describe('Key Vault certificate', () => {
     await auditor.close()
   })
 
-  test.each(['server-error', 'drop-before', 'throttle'] as const)(
+  test.each(['server-error', 'server-error-after', 'drop-before', 'throttle'] as const)(
     'is asked for again later when the vault gives no answer: %s',
     async (kind) => {
       emulator.faults.add({ at: 'vault', kind, times: 1, probability: 1, delayMs: 0, status: 503 })

@@ -41,7 +41,7 @@ describe('countersign check on what is wrong', () => {
   })
 
   test('every rule in the source is broken by some fixture', () => {
-    const sources = readSourceFiles('src/{base,config,policy}/*.ts').map(({ text }) => text)
+    const sources = readSourceFiles('src/{base,config,policy,yaml}/*.ts').map(({ text }) => text)
     const rules = sources.flatMap((text) =>
       [
         ...text.matchAll(

@@ -4,6 +4,7 @@ import {
   environmentVariables,
   environmentVariablesOfLibraries,
   EnvironmentError,
+  secretsFrom,
 } from '../../../src/config/environment.ts'
 import { readSourceFiles } from '../../support/source-files.ts'
 
@@ -43,6 +44,17 @@ describe('the environment', () => {
     expect(JSON.stringify(caller)).not.toContain('eyJ')
     expect(caller.token?.reveal()).toBe('eyJ-caller')
     expect(caller.githubActions?.requestToken.reveal()).toBe('eyJ-runner')
+  })
+
+  test('says which of its values are secrets, those that only the SDKs read too', () => {
+    const secrets = secretsFrom({
+      IDENTITY_ENDPOINT: 'http://127.0.0.1:1/token',
+      IDENTITY_HEADER: 'the header',
+      COUNTERSIGN_TOKEN: ' the token ',
+      AZURE_CLIENT_SECRET: '',
+    })
+    expect(secrets.map((secret) => secret.reveal())).toEqual(['the token', 'the header'])
+    expect(JSON.stringify(secrets)).not.toContain('the')
   })
 
   test('is a GitHub Actions job only with both of its variables', () => {

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/config/config.ts'
@@ -20,7 +21,13 @@ describe('a configuration that says little', () => {
     const file = fileOf('smallest')
     expect(await configOf('smallest')).toEqual({
       publicUrl: 'https://countersign.contoso.example',
-      listen: { host: '127.0.0.1', port: 8443, transport: { kind: 'plain' } },
+      listen: {
+        host: '127.0.0.1',
+        port: 8443,
+        connectionsMax: 10_240,
+        transport: { kind: 'plain' },
+      },
+      machines: { at: 'callers-listener' },
       cloud: {
         name: 'public',
         authority: 'https://login.microsoftonline.com',
@@ -62,8 +69,14 @@ describe('a configuration that says little', () => {
         },
       ],
       grants: { folder: resolve(dirname(file), 'grants') },
-      ledger: { sqliteFile: resolve(dirname(file), 'countersign.db') },
-      tokenCache: { bytesMax: 256 * 1024 * 1024, minRemainingSeconds: 300 },
+      ledger: { kind: 'sqlite', file: resolve(dirname(file), 'countersign.db') },
+      tokenCache: {
+        bytesMax: 256 * 1024 * 1024,
+        minRemainingSeconds: 300,
+        refreshAheadSeconds: 1200,
+        assertionReuseSeconds: 60,
+        wrappingKey: undefined,
+      },
       governor: { headroom: 0.8 },
     })
   })
@@ -76,10 +89,20 @@ describe('a configuration that says everything', () => {
     expect(config.listen).toEqual({
       host: '0.0.0.0',
       port: 443,
+      connectionsMax: 2000,
       transport: {
         kind: 'tls',
         certFile: resolve(folder, 'tls/tls.crt'),
         keyFile: '/etc/countersign/tls.key',
+      },
+    })
+    expect(config.machines).toEqual({
+      at: 'own-listener',
+      listen: {
+        host: '10.0.0.7',
+        port: 9100,
+        connectionsMax: 100,
+        transport: { kind: 'plain' },
       },
     })
     expect(config.trust.caFiles).toEqual([
@@ -103,8 +126,18 @@ describe('a configuration that says everything', () => {
       tenants: ['fab00000-0000-4000-8000-000000000002'],
       handOut: true,
     })
-    expect(config.ledger.sqliteFile).toBe('/var/lib/countersign/ledger.db')
-    expect(config.tokenCache).toEqual({ bytesMax: 64 * 1024 * 1024, minRemainingSeconds: 600 })
+    expect(config.ledger).toEqual({ kind: 'sqlite', file: '/var/lib/countersign/ledger.db' })
+    expect(config.tokenCache).toEqual({
+      bytesMax: 64 * 1024 * 1024,
+      minRemainingSeconds: 600,
+      refreshAheadSeconds: 900,
+      assertionReuseSeconds: 0,
+      wrappingKey: {
+        vault: 'https://contoso-dev.vault.azure.net',
+        nameInVault: 'token-wrapping',
+        requireHsm: false,
+      },
+    })
     expect(config.governor).toEqual({ headroom: 0.5 })
   })
 
@@ -177,6 +210,52 @@ describe('clouds', () => {
       vaultSuffix: 'localhost',
       loopbackVaults: true,
     })
+  })
+})
+
+describe('a ledger that replicas share', () => {
+  test('is in a database that the file names', async () => {
+    expect((await configOf('the-ledger-is-shared')).ledger).toEqual({
+      kind: 'postgres',
+      at: {
+        database: {
+          host: 'db.contoso.example',
+          port: 5432,
+          user: 'countersign',
+          database: 'ledger',
+          transport: 'tls',
+        },
+      },
+      schema: 'countersign',
+    })
+  })
+
+  test('is in one that another file names, which is read when it is needed', async () => {
+    const folder = dirname(fileOf('the-ledger-url-is-in-a-file'))
+    expect((await configOf('the-ledger-url-is-in-a-file')).ledger).toEqual({
+      kind: 'postgres',
+      at: { urlFile: resolve(folder, 'ledger-url.txt') },
+      schema: 'partner_ledger',
+    })
+  })
+
+  test('must have that file at hand to serve, although not to be checked', async () => {
+    const file = fileOf('the-ledger-url-file-is-elsewhere')
+    expect(await loadConfig(file, 'must-be-here')).toMatchObject({
+      ok: false,
+      problems: [{ rule: 'ledger.url-file', severity: 'error' }],
+    })
+  })
+
+  test('has a password that no problem repeats', () => {
+    const written = fixtures.filter(({ folder }) =>
+      readdirSync(folder).some(
+        (name) =>
+          name.includes('.') && readFileSync(resolve(folder, name), 'utf8').includes('hunter2'),
+      ),
+    )
+    expect(written.length).toBeGreaterThan(3)
+    expect(written.flatMap(({ expected }) => expected).join('\n')).not.toContain('hunter2')
   })
 })
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
@@ -37,7 +37,7 @@ async function start(
   transport: ListenerSettings['transport'],
   routes: Express = app(),
 ): Promise<string> {
-  listener = await listen(routes, { host, port: 0, transport })
+  listener = await listen(routes, { host, port: 0, connectionsMax: 100, transport })
   return listener.origin
 }
 
@@ -53,7 +53,12 @@ describe('a plain listener', () => {
     const { port } = new URL(await start({ kind: 'plain' }))
 
     await expect(
-      listen(app(), { host, port: Number(port), transport: { kind: 'plain' } }),
+      listen(app(), {
+        host,
+        port: Number(port),
+        connectionsMax: 100,
+        transport: { kind: 'plain' },
+      }),
     ).rejects.toMatchObject({ code: 'EADDRINUSE' })
   })
 })
@@ -123,6 +128,53 @@ describe('a listener behind a proxy', () => {
       expect(await sendRaw(origin, healthz).catch(() => '')).toBe('')
     },
   )
+})
+
+describe('connections', () => {
+  async function connected(origin: string): Promise<Socket> {
+    const { hostname, port } = new URL(origin)
+    const socket = connect(Number(port), hostname)
+    await once(socket, 'connect')
+    return socket
+  }
+
+  test('are cut beyond their number, which somebody is told, until there are fewer', async () => {
+    let cut = 0
+    const settings = { host, port: 0, connectionsMax: 2, transport: { kind: 'plain' } } as const
+    listener = await listen(app(), settings, () => (cut += 1))
+    const { origin } = listener
+    const [first, second] = [await connected(origin), await connected(origin)]
+
+    expect(await sendRaw(origin, healthz).catch(() => '')).toBe('')
+    expect(cut).toBe(1)
+    first.end()
+    await once(first, 'close')
+    await expect.poll(() => sendRaw(origin, healthz).catch(() => '')).toContain('alive')
+    second.destroy()
+  })
+
+  const kept = 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n'
+  const countOf = (text: string, part: string) => text.split(part).length - 1
+
+  test('end with their thousandth request, and say so', async () => {
+    const origin = await start({ kind: 'plain' })
+    const text = await sendRaw(origin, kept.repeat(1000), 5000)
+
+    expect(countOf(text, 'HTTP/1.1 200')).toBe(1000)
+    expect(countOf(text, 'Connection: close')).toBe(1)
+    expect(text.lastIndexOf('Connection: close')).toBeGreaterThan(text.lastIndexOf('HTTP/1.1'))
+  })
+
+  test('carry a thousand requests at one time, whatever is sent after them', async () => {
+    let asked = 0
+    const routes = app().get('/never', () => {
+      asked += 1
+    })
+    const origin = await start({ kind: 'plain' }, routes)
+    await sendRaw(origin, kept.replace('healthz', 'never').repeat(1500), 500)
+
+    expect(asked).toBe(1000)
+  })
 })
 
 describe('draining', () => {

@@ -14,6 +14,7 @@ import type { Refusal } from '../../../src/issuance/refusal.ts'
 import { LedgerError, type LedgerErrorCode } from '../../../src/ledger/ledger.ts'
 import { GovernorError, type GovernorErrorCode } from '../../../src/signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../../../src/signer/signer.ts'
+import { TokenCacheError, type TokenCacheErrorCode } from '../../../src/token-cache/token-cache.ts'
 import {
   TokenEndpointError,
   type TokenEndpointErrorCode,
@@ -127,6 +128,12 @@ const ledgerFailures: Record<LedgerErrorCode, Wire> = {
 const callerFailures: Record<CallerErrorCode, Wire> = {
   ISSUER_UNREACHABLE: [503, 'issuer_unavailable', 5],
   ISSUER_MALFORMED: [503, 'issuer_unavailable', 5],
+  ISSUER_BUDGET_SPENT: [503, 'issuer_unavailable', 5],
+}
+
+const tokenCacheFailures: Record<TokenCacheErrorCode, Wire> = {
+  TOKEN_LATE: [503, 'token_unavailable', 5],
+  TOKEN_CALLER_GONE: [503, 'token_unavailable', 5],
 }
 
 /** What an SDK, the disk or Entra might have said: for the protected log, and for nobody else. */
@@ -164,6 +171,14 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
   ...entriesOf(callerFailures).map(
     ([code, wire]) => [code, new CallerError(code, issuer, { cause }), wire] as const,
   ),
+  ...entriesOf(tokenCacheFailures).map(
+    ([code, wire]) => [code, new TokenCacheError(code), wire] as const,
+  ),
+  [
+    'an issuer that may be asked again at a known time',
+    new CallerError('ISSUER_BUDGET_SPENT', issuer, { retryAfterSeconds: 9 }),
+    [503, 'issuer_unavailable', 9],
+  ],
   ['a mistake of ours', new TypeError('eve-was-here'), [500, 'internal']],
   ['what is no error at all', 'eve-was-here', [500, 'internal']],
 ]

@@ -90,6 +90,11 @@ const failures: readonly (Pick<Fault, 'kind' | 'match'> & { readonly code: strin
     match: 'GET /certificates/partner-signing',
     code: 'CERTIFICATE_UNREACHABLE',
   },
+  {
+    kind: 'server-error-after',
+    match: 'GET /keys/partner-signing',
+    code: 'CERTIFICATE_UNREACHABLE',
+  },
   { kind: 'throttle', match: 'GET /certificates/partner-signing', code: 'CERTIFICATE_UNREACHABLE' },
   { kind: 'drop-before', match: 'GET /keys/partner-signing', code: 'CERTIFICATE_UNREACHABLE' },
   { kind: 'drop-after', match: 'GET /keys/partner-signing', code: 'CERTIFICATE_UNREACHABLE' },

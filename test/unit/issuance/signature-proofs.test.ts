@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { instantNow, laterBy } from '../../../src/base/clock.ts'
 import { newSignatureId } from '../../../src/base/ids.ts'
 import {
   createSignatureProofs,
@@ -39,7 +40,7 @@ function held(lifetimeSeconds: number): HeldSignature {
     signatureId,
     signingInput: `eyJhbGciOiJQUzI1NiJ9.${signatureId}`,
     value: Buffer.from(signatureId),
-    expiresAtSeconds: clock.nowSeconds() + lifetimeSeconds,
+    expiry: laterBy(lifetimeSeconds * 1000, instantNow(clock)),
   }
 }
 
@@ -90,6 +91,33 @@ describe('a signature', () => {
 
     expect(proved()).toMatchObject([{ signature: short.signatureId }])
     expect(proofs.unproved).toBe(1)
+  })
+
+  test('is not published early by a wall clock that jumps forward: others still accept its assertion', async () => {
+    proofs.hold(held(300))
+    clock.jump(16 * 60)
+    await proofs.publish()
+    expect(proved()).toEqual([])
+
+    clock.advance(899)
+    await proofs.publish()
+    expect(proved()).toEqual([])
+
+    clock.advance(1)
+    await proofs.publish()
+    expect(proved()).toHaveLength(1)
+  })
+
+  test('is not published before its `exp` has passed on a wall clock that was set back', async () => {
+    proofs.hold(held(300))
+    clock.jump(-16 * 60)
+    clock.advance(900)
+    await proofs.publish()
+    expect(proved()).toEqual([])
+
+    clock.advance(16 * 60)
+    await proofs.publish()
+    expect(proved()).toHaveLength(1)
   })
 })
 

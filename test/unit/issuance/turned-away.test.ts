@@ -95,6 +95,17 @@ describe('strangers of a minute', () => {
     ])
   })
 
+  test.each([-7200, 960])(
+    'are written though the wall clock has jumped by %d s, under the minute that it showed',
+    async (seconds) => {
+      count(3)
+      clock.jump(seconds)
+      await turnedAway.roll('ended-minutes')
+
+      expect(written()).toMatchObject([{ count: 3, minuteStartMs }])
+    },
+  )
+
   test('take one entry, however many they are', async () => {
     count(100_000)
     await turnedAway.roll('every')

@@ -90,6 +90,16 @@ describe('one grant file', () => {
     expect(grant).toMatchObject({ perMinute: 60, untilSeconds: Date.UTC(2027, 2, 1) / 1000 })
   })
 
+  test('carries what it says of its tokens, and nothing when it says nothing', () => {
+    const rest = 'isolate: true\nlongLived: true'
+    const [grant] = compile([file('orders.yaml', { rest })]).policy.grants
+    expect(grant).toMatchObject({ isolate: true, longLived: true })
+    const [plain] = compile([file('orders.yaml', { rest: 'isolate: false\nlongLived: false' })])
+      .policy.grants
+    expect(plain).not.toHaveProperty('isolate')
+    expect(plain).not.toHaveProperty('longLived')
+  })
+
   test.for([
     ['2027-03-01T12:00:00+01:00', Date.UTC(2027, 2, 1, 11) / 1000],
     ['2027-03-01T12:00:00.900Z', Date.UTC(2027, 2, 1, 12) / 1000],

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createMemoryGrantBudget } from '../../../src/policy/grant-budget.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
 import type { Ask } from '../../../src/policy/decision.ts'
-import { createPolicy, decide } from '../../../src/policy/policy.ts'
+import { createPolicy, decide, stillGiven } from '../../../src/policy/policy.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import {
   deploy,
@@ -12,6 +12,7 @@ import {
   eventHubsToken,
   fabrikam,
   grant,
+  grantName,
   graph,
   issuerName,
   northwind,
@@ -20,7 +21,12 @@ import {
 const now = 1_790_000_000
 const cluster = issuerName('cluster')
 const api = { issuer: cluster, claims: { sub: 'api' } }
-const token: Ask = { want: 'token', application: events, tenant: fabrikam, scope: eventHubs }
+const token: Extract<Ask, { want: 'token' }> = {
+  want: 'token',
+  application: events,
+  tenant: fabrikam,
+  scope: eventHubs,
+}
 const assertion: Ask = { want: 'assertion', application: deploy, tenant: fabrikam }
 
 const freshBudget = () => createMemoryGrantBudget(fixedClock(now))
@@ -157,6 +163,46 @@ describe('how long an assertion lives', () => {
   test('as the longest of the items of one grant', () => {
     const items = [grant('ship', { may: [deployAssertion(60), deployAssertion(600)] })]
     expect(decideBy(items, api, assertion)).toMatchObject({ lifetimeSeconds: 600 })
+  })
+})
+
+describe('on what terms', () => {
+  const both = { longLived: true, isolate: true } as const
+
+  test('those of the grant that is charged', () => {
+    const grants = [grant('a', { ...both, perMinute: 1 }), grant('b')]
+    const [policy, budget] = [createPolicy(grants), freshBudget()]
+    expect(decide(policy, api, token, now, budget)).toEqual({ ok: true, grant: 'a', ...both })
+    expect(decide(policy, api, token, now, budget)).toEqual({ ok: true, grant: 'b' })
+  })
+
+  test('which say nothing of assertions', () => {
+    const grants = [grant('ship', { ...both, may: [deployAssertion()] })]
+    expect(decideBy(grants, api, assertion)).toEqual({
+      ok: true,
+      grant: 'ship',
+      lifetimeSeconds: 300,
+    })
+  })
+})
+
+describe('a grant that gave a token still gives it', () => {
+  const given = (grants: readonly Grant[], ask = token, nowSeconds = now) =>
+    stillGiven(createPolicy(grants), grantName('orders'), ask, nowSeconds)
+
+  test('on its terms of now, as often as it is asked', () => {
+    expect(given([grant('orders')])).toEqual({})
+    expect(given([grant('orders', { longLived: true, perMinute: 1 })])).toEqual({ longLived: true })
+  })
+
+  test.for<readonly [string, readonly Grant[], typeof token, number]>([
+    ['it is gone', [grant('other')], token, now],
+    ['it has ended', [grant('orders', { untilSeconds: now })], token, now],
+    ['it is about another scope', [grant('orders')], { ...token, scope: graph }, now],
+    ['it is about another tenant', [grant('orders')], { ...token, tenant: northwind }, now],
+    ['it is about another application', [grant('orders')], { ...token, application: deploy }, now],
+  ])('not when %s', ([, grants, ask, nowSeconds]) => {
+    expect(given(grants, ask, nowSeconds)).toBeUndefined()
   })
 })
 

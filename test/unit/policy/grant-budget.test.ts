@@ -62,19 +62,15 @@ describe('the budget of grants', () => {
     expect(budget.take(ship, 3).ok).toBe(true)
   })
 
-  test('is not opened by a clock that steps back a little', () => {
-    const { clock, budget } = budgetAt(1000)
-    budget.take(ship, 1)
-    clock.advance(-30)
-    expect(budget.take(ship, 1).ok).toBe(false)
-  })
-
-  test('is not shut for ever by a clock that was far ahead', () => {
-    const { clock, budget } = budgetAt(1000)
-    clock.advance(86_400)
-    budget.take(ship, 1)
-    clock.advance(-86_400)
-    expect(budget.take(ship, 1).ok).toBe(true)
-    expect(budget.take(ship, 1).ok).toBe(false)
-  })
+  test.each([-86_400, -30, 30, 86_400])(
+    'neither opens nor shuts when the wall clock jumps by %d s',
+    (seconds) => {
+      const { clock, budget } = budgetAt(1_000_000)
+      budget.take(ship, 1)
+      clock.jump(seconds)
+      expect(budget.take(ship, 1).ok).toBe(false)
+      clock.advance(61)
+      expect(budget.take(ship, 1).ok).toBe(true)
+    },
+  )
 })

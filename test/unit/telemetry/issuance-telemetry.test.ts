@@ -45,11 +45,40 @@ test('a failure that thousands wait for is counted every time and logged a hundr
   expect(await metrics()).toContain('countersign_failures_total{code="SIGNER_UNAVAILABLE"} 5001')
 })
 
+test.each([-7200, 7200])('a wall clock that jumps by %d s lets no more be logged', (seconds) => {
+  const { clock, events, lines } = newTelemetry()
+  for (let count = 0; count < 200; count += 1) {
+    events.failed('an attempt', 'ENTRA_TIMEOUT', null)
+    if (count === 150) clock.jump(seconds)
+  }
+  expect(lines).toHaveLength(100)
+})
+
 test('one code that fails does not keep another from being logged', () => {
   const { events, lines } = newTelemetry()
   for (let count = 0; count < 200; count += 1) events.failed('an attempt', 'ENTRA_TIMEOUT', null)
   events.failed('an attempt', 'LEDGER_UNAVAILABLE', null)
   expect(lines.at(-1)).toContain('LEDGER_UNAVAILABLE')
+})
+
+test('what a failing ledger did not take is logged, however many requests fail for it', () => {
+  const { events, lines } = newTelemetry()
+  for (let count = 0; count < 200; count += 1) {
+    events.failed('an attempt', 'LEDGER_UNAVAILABLE', null)
+  }
+  const entry = {
+    kind: 'signature.failed',
+    atMs: 1,
+    signature: 'a signature',
+    code: 'SIGNER_TIMEOUT',
+    applied: 'unknown',
+  } as const
+  for (let count = 0; count < 200; count += 1) {
+    events.unrecorded('an attempt', entry, new Error('too late'))
+  }
+  const unrecorded = lines.filter((line) => line.includes('a signature'))
+  expect(unrecorded).toHaveLength(100)
+  expect(unrecorded[0]).toContain('too late')
 })
 
 test('strangers and named callers who are refused are logged ten times a minute and reason', () => {

@@ -1,4 +1,9 @@
 import { constants, hash, sign } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { decodeJwt } from 'jose'
 import { Agent } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -14,6 +19,8 @@ import {
   parseTenantId,
 } from '../../../src/base/ids.ts'
 import type { Secret } from '../../../src/base/secret.ts'
+import type { TokenLife } from '../../../src/base/token-life.ts'
+import type { Fault } from '../../../src/emulator/faults.ts'
 import { createEntraTokenEndpoint } from '../../../src/token-endpoint/entra-token-endpoint.ts'
 import {
   type TokenEndpoint,
@@ -66,6 +73,7 @@ interface Ask {
   readonly audienceTenant?: string
   readonly certificate?: ClientCertificate
   readonly timeoutMs?: number
+  readonly life?: TokenLife
 }
 
 function signed(ask: Ask, by: ClientCertificate): Secret<string> {
@@ -91,15 +99,37 @@ function signed(ask: Ask, by: ClientCertificate): Secret<string> {
   return compactAssertion(unsigned, sign('sha256', input, { key: by.privateKey, ...padding }))
 }
 
-const exchange = (ask: Ask = {}) =>
-  endpoint.exchange({
+const exchange = (ask: Ask = {}, at: TokenEndpoint = endpoint) =>
+  at.exchange({
     exchangeId: newExchangeId(),
     tenantId: required(parseTenantId(ask.tenant ?? fabrikam)),
     clientId: required(parseClientId(ask.client ?? events)),
     scope: required(parseScope(ask.scope ?? 'https://orders.example/.default')),
+    life: ask.life ?? 'ordinary',
     assertion: signed(ask, ask.certificate ?? certificate),
     timeoutMs: ask.timeoutMs ?? 5000,
   })
+
+/** What answers every exchange with this. */
+async function answeringEntra(answer: object) {
+  const forms: URLSearchParams[] = []
+  const server = createServer((request, response) => {
+    void text(request).then((form) => {
+      forms.push(new URLSearchParams(form))
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(answer))
+    })
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return {
+    forms,
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
 
 async function failureOf(ask: Ask): Promise<TokenEndpointError> {
   const failure: unknown = await exchange(ask).then(
@@ -110,9 +140,7 @@ async function failureOf(ask: Ask): Promise<TokenEndpointError> {
   throw new Error('expected a TokenEndpointError', { cause: failure })
 }
 
-const fault = (
-  kind: 'throttle' | 'server-error' | 'delay' | 'drop-before' | 'drop-after' | 'malformed',
-) => {
+const fault = (kind: Fault['kind']) => {
   emulator.faults.add({
     at: 'token-endpoint',
     kind,
@@ -131,6 +159,56 @@ describe('Entra token endpoint', () => {
     expect(token.traceId).toMatch(/^[0-9a-f-]{36}$/)
     expect(token.uti).not.toBe('')
     expect(token.uti).toBeDefined()
+  })
+
+  const graph = 'https://graph.microsoft.com/.default'
+
+  test('asks for a token of a day where that is wanted, and says when to ask again', async () => {
+    const token = await exchange({ tenant: contoso, scope: graph, life: 'long-lived' })
+    expect(decodeJwt(token.value.reveal())).toMatchObject({ xms_cc: ['cp1'] })
+    expect(token.expiresInSeconds).toBeGreaterThanOrEqual(20 * 3600)
+    expect(token.refreshInSeconds).toBe(Math.floor(token.expiresInSeconds / 2))
+  })
+
+  test('says so with claims of its own, and otherwise says nothing', async () => {
+    await using answering = await answeringEntra({
+      access_token: 'token',
+      token_type: 'Bearer',
+      expires_in: 3599,
+    })
+    const at = createEntraTokenEndpoint(answering.origin, agent)
+    await exchange({ life: 'long-lived' }, at)
+    await exchange({}, at)
+
+    expect(answering.forms.map((form) => form.get('claims'))).toEqual([
+      '{"access_token":{"xms_cc":{"values":["cp1"]}}}',
+      null,
+    ])
+  })
+
+  test('asks for an ordinary token otherwise, and says of no time to ask again', async () => {
+    const token = await exchange({ tenant: contoso, scope: graph })
+    expect(decodeJwt(token.value.reveal())).not.toHaveProperty('xms_cc')
+    expect(token).toMatchObject({ expiresInSeconds: 3599, refreshInSeconds: undefined })
+  })
+
+  test.each([
+    [1800, 1800],
+    ['1800', 1800],
+    [0, undefined],
+    [-5, undefined],
+    [1.5, undefined],
+    ['soon', undefined],
+    [null, undefined],
+  ])('takes refresh_in %j for %j', async (written, refreshInSeconds) => {
+    await using answering = await answeringEntra({
+      access_token: 'token',
+      token_type: 'Bearer',
+      expires_in: 3599,
+      refresh_in: written,
+    })
+    const token = await exchange({}, createEntraTokenEndpoint(answering.origin, agent))
+    expect(token).toMatchObject({ expiresInSeconds: 3599, refreshInSeconds })
   })
 
   test.each<[string, Ask, number, string]>([
@@ -170,6 +248,7 @@ describe('Entra token endpoint', () => {
   test.each([
     ['throttle', 'ENTRA_THROTTLED', 'no'],
     ['server-error', 'ENTRA_UNAVAILABLE', 'unknown'],
+    ['server-error-after', 'ENTRA_UNAVAILABLE', 'unknown'],
     ['drop-before', 'ENTRA_UNAVAILABLE', 'unknown'],
     ['drop-after', 'ENTRA_UNAVAILABLE', 'unknown'],
     ['malformed', 'ENTRA_MALFORMED', 'unknown'],
@@ -199,6 +278,7 @@ describe('Entra token endpoint', () => {
       tenantId: required(parseTenantId(fabrikam)),
       clientId: required(parseClientId(events)),
       scope: required(parseScope('https://orders.example/.default')),
+      life: 'ordinary',
       assertion: signed({}, certificate),
       timeoutMs: 5000,
     })

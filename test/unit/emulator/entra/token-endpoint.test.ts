@@ -6,6 +6,7 @@ import { tokenEndpointDialsSchema } from '../../../../src/emulator/entra/dials.t
 import { faultSchema, type Fault } from '../../../../src/emulator/faults.ts'
 import { createClientCertificate } from '../../../support/client-certificate.ts'
 import {
+  contoso,
   createTestEntra,
   deploy,
   events,
@@ -432,6 +433,23 @@ test('an outage answers with the status it was given', async () => {
   })
 })
 
+test('an outage before and one after the token was minted look alike, and only the record tells', async () => {
+  const test = await createTestEntra()
+  struckBy(test, 'server-error', { status: 504 })
+  struckBy(test, 'server-error-after', { status: 504 })
+  const form = await goodForm(test)
+  for (let time = 0; time < 2; time += 1) {
+    expect(await postToken(test.entra.service, form)).toMatchObject({
+      status: 504,
+      json: { error_codes: [90033] },
+    })
+  }
+  expect(test.entra.exchanges.records()).toMatchObject([
+    { outcome: { kind: 'not-served' }, fault: 'server-error' },
+    { outcome: { kind: 'issued' }, fault: 'server-error-after' },
+  ])
+})
+
 test('a connection dropped before and one dropped after look alike, and only the record tells', async () => {
   const test = await createTestEntra()
   struckBy(test, 'drop-before')
@@ -455,4 +473,57 @@ test('a delayed answer is whole', async () => {
   const test = await createTestEntra()
   struckBy(test, 'delay', { delayMs: 50 })
   expect(await codeOf(test)).toBe(200)
+})
+
+/** For Graph in the tenant where `events` is registered, with changes. */
+async function tokenWithClaims(
+  { entra, clock, certificate }: TestEntra,
+  claims: string,
+  { tenant = contoso, scope = 'https://graph.microsoft.com/.default' } = {},
+) {
+  const aud = `${origin}/${tenant}/oauth2/v2.0/token`
+  const assertion = await signAssertion(certificate, clock.nowSeconds(), { claims: { aud } })
+  return postToken(entra.service, tokenForm(assertion, { scope, claims }), { tenant })
+}
+
+const cp1 = '{"access_token":{"xms_cc":{"values":["cp1"]}}}'
+
+test('a client that can handle challenges gets a token of a day for Graph, and is told when to refresh it', async () => {
+  const test = await createTestEntra()
+  const lifetimes = new Set<number>()
+  for (const claims of [
+    cp1,
+    cp1.replace('cp1', 'CP1'),
+    cp1.replace('{"values"', '{"essential":false,"values"'),
+  ]) {
+    const { status, json } = await tokenWithClaims(test, claims)
+    expect(status).toBe(200)
+    const seconds = Number(json['expires_in'])
+    expect(seconds).toBeGreaterThanOrEqual(20 * 3600)
+    expect(seconds).toBeLessThanOrEqual(28 * 3600)
+    expect(json).toMatchObject({ refresh_in: Math.floor(seconds / 2), ext_expires_in: seconds })
+    const { xms_cc, exp = 0 } = decodeJwt(String(json['access_token']))
+    expect(xms_cc).toEqual(['cp1'])
+    expect(exp - test.clock.nowSeconds()).toBeGreaterThanOrEqual(seconds - 2)
+    lifetimes.add(seconds)
+  }
+  expect(lifetimes.size).toBe(3)
+})
+
+test.each([
+  ['it does not say so', '{"access_token":{"xms_cc":{"values":["cp2"]}}}', {}],
+  ['it says so about another token', '{"id_token":{"xms_cc":{"values":["cp1"]}}}', {}],
+  ['the resource takes no part', cp1, { scope: 'https://eventhubs.azure.net/.default' }],
+  ['it is registered in another tenant', cp1, { tenant: fabrikam }],
+] as const)('a client gets an ordinary token when %s', async (_, claims, changes) => {
+  const { status, json } = await tokenWithClaims(await createTestEntra(), claims, changes)
+  expect(status).toBe(200)
+  expect(json).toMatchObject({ expires_in: 3599 })
+  expect(json).not.toHaveProperty('refresh_in')
+  expect(decodeJwt(String(json['access_token']))).not.toHaveProperty('xms_cc')
+})
+
+test.each(['{', '[]', '"cp1"', '{"access_token":[]}'])('claims %s are refused', async (claims) => {
+  const { json } = await tokenWithClaims(await createTestEntra(), claims)
+  expect(json).toMatchObject({ error: 'invalid_request', error_codes: [9002313] })
 })

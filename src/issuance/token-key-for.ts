@@ -1,0 +1,29 @@
+import type { Cloud, GrantName } from '../base/ids.ts'
+import type { Ask, TokenTerms } from '../policy/decision.ts'
+import type { TokenKey } from '../token-cache/token-key.ts'
+
+type TokenAsk = Extract<Ask, { want: 'token' }>
+
+/** What a grant gives tokens for, and on what terms. */
+export interface TokenGrant extends TokenTerms {
+  readonly grant: GrantName
+}
+
+/**
+ * The key of what a caller is given: its own choice of life only as far as the grant goes.
+ *
+ * @param isCapable Whether whoever uses the token can handle being refused before its end.
+ */
+export const tokenKeyFor = (
+  cloud: Cloud,
+  { application, tenant, scope }: TokenAsk,
+  { grant, longLived, isolate }: TokenGrant,
+  isCapable: boolean,
+): TokenKey => ({
+  cloud,
+  application,
+  tenant,
+  scope,
+  life: isCapable && longLived === true ? 'long-lived' : 'ordinary',
+  isolation: isolate === true ? grant : null,
+})

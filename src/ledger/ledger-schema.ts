@@ -1,0 +1,186 @@
+import type { Client } from 'pg'
+import { LedgerDatabaseError } from './ledger-database-error.ts'
+import { nameOfLedger } from './ledger-database.ts'
+import type { LedgerDatabase } from './ledger-database.ts'
+
+/**
+ * The tables of a ledger in PostgreSQL, and how they come about: forward, in numbered steps. Programs
+ * of different versions run side by side, because a step only ever adds; one that cannot says so in
+ * `usableFrom`, and older programs then refuse.
+ */
+
+export interface SchemaStep {
+  /** One more than the step before; the first is 1. */
+  readonly version: number
+  /** The oldest version of the tables that a program may have been written for, and still use these. */
+  readonly usableFrom: number
+  readonly sql: string
+}
+
+/**
+ * Entries are text, so that people can read them; their UTF-8 bytes are what is hashed. The tip stands
+ * in one row, which whoever appends locks: that is what makes one chain of all replicas' entries.
+ */
+export const schemaSteps: readonly SchemaStep[] = [
+  {
+    version: 1,
+    usableFrom: 1,
+    sql: `
+      CREATE TABLE entry (
+        sequence bigint PRIMARY KEY CHECK (sequence > 0),
+        hash bytea NOT NULL CHECK (octet_length(hash) = 32),
+        canonical text NOT NULL
+      );
+      CREATE TABLE tip (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one),
+        sequence bigint NOT NULL,
+        hash bytea NOT NULL
+      );
+      INSERT INTO tip (sequence, hash) VALUES (0, decode(repeat('00', 32), 'hex'));
+    `,
+  },
+]
+
+/** What is in the schema now. */
+export type SchemaState =
+  | { readonly kind: 'blank' }
+  | { readonly kind: 'foreign' }
+  /** The role may not look into it. */
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'ledger'; readonly version: number; readonly usableFrom: number }
+
+export async function readSchemaState(client: Client, schema: string): Promise<SchemaState> {
+  const { rows } = await client.query<{ open: boolean; occupied: boolean; versioned: boolean }>(
+    `SELECT has_schema_privilege(oid, 'USAGE') AS open,
+            EXISTS (SELECT FROM pg_class WHERE relnamespace = namespace.oid) AS occupied,
+            to_regclass('ledger_version') IS NOT NULL AS versioned
+     FROM pg_namespace AS namespace WHERE nspname = $1`,
+    [schema],
+  )
+  const [found] = rows
+  if (found === undefined) return { kind: 'blank' }
+  if (!found.open) return { kind: 'closed' }
+  if (!found.versioned) return { kind: found.occupied ? 'foreign' : 'blank' }
+  const { rows: steps } = await client.query<{ version: number; usable_from: number }>(
+    'SELECT version, usable_from FROM ledger_version ORDER BY version DESC LIMIT 1',
+  )
+  const [last] = steps
+  if (last === undefined) return { kind: 'foreign' }
+  return { kind: 'ledger', version: last.version, usableFrom: last.usable_from }
+}
+
+/**
+ * Brings the schema up to the last of the steps; one that is there already, or further on, is left
+ * alone. Any number of programs may do so at once: an advisory lock lets them take turns.
+ *
+ * @throws LedgerDatabaseError when the schema holds something else, or the role may not.
+ */
+export async function prepareSchema(
+  client: Client,
+  ledger: LedgerDatabase,
+  steps: readonly SchemaStep[] = schemaSteps,
+): Promise<void> {
+  for (const step of steps) {
+    await client.query('BEGIN')
+    try {
+      await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+        `countersign ledger ${ledger.schema}`,
+      ])
+      await takeStep(client, ledger, step)
+      await client.query('COMMIT')
+    } catch (error) {
+      await client.query('ROLLBACK')
+      throw error
+    }
+  }
+}
+
+async function takeStep(client: Client, ledger: LedgerDatabase, step: SchemaStep): Promise<void> {
+  const { schema } = ledger
+  const state = await readSchemaState(client, schema)
+  assertOurs(state, ledger)
+  if (state.kind === 'ledger' && state.version >= step.version) return
+  if (state.kind === 'blank') await makeSchema(client, schema)
+  await client.query(step.sql)
+  await client.query('INSERT INTO ledger_version (version, usable_from) VALUES ($1, $2)', [
+    step.version,
+    step.usableFrom,
+  ])
+}
+
+async function makeSchema(client: Client, schema: string): Promise<void> {
+  // Not "IF NOT EXISTS", for which the role would need the right to make schemas even where it is there.
+  const { rowCount } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema])
+  if (rowCount === 0) await client.query(`CREATE SCHEMA ${schema}`)
+  await client.query(
+    `CREATE TABLE ledger_version (
+       version integer PRIMARY KEY,
+       usable_from integer NOT NULL,
+       applied_at timestamptz NOT NULL DEFAULT now()
+     )`,
+  )
+}
+
+/** @throws LedgerDatabaseError when the schema is somebody else's. */
+function assertOurs(state: SchemaState, ledger: LedgerDatabase): void {
+  const name = `the schema ${ledger.schema} of ${nameOfLedger(ledger)}`
+  if (state.kind === 'closed') {
+    throw new LedgerDatabaseError('LEDGER_FORBIDDEN', `the role may not use ${name}: grant USAGE`)
+  }
+  if (state.kind === 'foreign') {
+    throw new LedgerDatabaseError('LEDGER_NOT_A_LEDGER', `${name} holds something else`)
+  }
+}
+
+/**
+ * For a reader, which makes nothing.
+ *
+ * @throws LedgerDatabaseError when there is no ledger that this program can use.
+ */
+export function assertUsable(
+  state: SchemaState,
+  ledger: LedgerDatabase,
+  steps: readonly SchemaStep[] = schemaSteps,
+): void {
+  assertOurs(state, ledger)
+  if (state.kind !== 'ledger') {
+    const message = `${nameOfLedger(ledger)} was never begun: the schema ${ledger.schema} is empty`
+    throw new LedgerDatabaseError('LEDGER_MISSING', message)
+  }
+  const ours = steps.at(-1)?.version ?? 0
+  if (state.usableFrom > ours) {
+    throw new LedgerDatabaseError(
+      'LEDGER_VERSION_UNKNOWN',
+      `${nameOfLedger(ledger)} is of version ${state.version}, which needs a program for version ${state.usableFrom} or later, and this one is for version ${ours}`,
+    )
+  }
+}
+
+/**
+ * For a writer: whatever is missing is made, where the role may.
+ *
+ * @throws LedgerDatabaseError when there is then no ledger that this program can use.
+ */
+export async function ensureSchema(client: Client, ledger: LedgerDatabase): Promise<void> {
+  const state = await readSchemaState(client, ledger.schema)
+  assertOurs(state, ledger)
+  const isComplete = state.kind === 'ledger' && state.version >= (schemaSteps.at(-1)?.version ?? 0)
+  if (!isComplete) await prepareOrSayWhoMust(client, ledger)
+  assertUsable(await readSchemaState(client, ledger.schema), ledger)
+}
+
+const insufficientPrivilege = '42501'
+
+async function prepareOrSayWhoMust(client: Client, ledger: LedgerDatabase): Promise<void> {
+  try {
+    await prepareSchema(client, ledger)
+  } catch (error) {
+    const state = error instanceof Error && 'code' in error ? error.code : undefined
+    if (state !== insufficientPrivilege) throw error
+    throw new LedgerDatabaseError(
+      'LEDGER_NOT_PREPARED',
+      `${nameOfLedger(ledger)} lacks tables and the role may not make them: run "countersign ledger prepare" as a role that may`,
+      { cause: error },
+    )
+  }
+}

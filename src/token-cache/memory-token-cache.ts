@@ -1,0 +1,307 @@
+import { hash, randomUUID } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { atLeastMsUntil, type Clock } from '../base/clock.ts'
+import type { GrantName } from '../base/ids.ts'
+import { waitFor } from './patience.ts'
+import {
+  obtainedAtMs,
+  pauseAfterMs,
+  refreshAtMs,
+  type RefreshRules,
+  servedUntilMs,
+} from './refresh-time.ts'
+import {
+  type CachedToken,
+  type DueToken,
+  type HeldToken,
+  type Patience,
+  type TokenCache,
+  type TokenWish,
+} from './token-cache.ts'
+import { type TokenKey, type TokenKeyText, tokenKeyText } from './token-key.ts'
+import { createWakeUps, type WakeUps } from './wake-ups.ts'
+
+export interface MemoryTokenCacheOptions extends RefreshRules {
+  readonly clock: Clock
+  readonly bytesMax: number
+  /** A token had to go because others were used more lately. */
+  readonly onEvicted: () => void
+}
+
+/** Tokens in this process alone; a restart forgets. */
+export function createMemoryTokenCache(options: MemoryTokenCacheOptions): TokenCache {
+  return new MemoryTokenCache(options)
+}
+
+/** In use is what was asked for since it was obtained, and within this time. */
+const recentlyMs = 30 * 60_000
+
+/** How often challenges may force one key to be refreshed. */
+const forcedEveryMs = 30_000
+
+/** Entries that are looked at before others have their turn: some milliseconds. */
+const lookedMax = 10_000
+
+/** About what map slots, objects and the headers of strings take, beside the texts of token and key. */
+const entryOverheadBytes = 700
+
+/** Milliseconds are whole, and of the clock that nobody can set. */
+interface Entry {
+  readonly key: TokenKey
+  readonly token: CachedToken
+  grant: GrantName
+  /** Absent until it is asked for again. */
+  usedAtMs: number | undefined
+  /** Not refreshed before; absent when it is not to be tried any more. */
+  refreshAtMs: number | undefined
+  /** Refreshes that failed one after another. */
+  failures: number
+  /** When a challenge last asked for a younger one. */
+  forcedAtMs: number | undefined
+  /** Nothing is to be done before its end, unless it is used. */
+  rests: boolean
+  wakeUpSlot: number
+}
+
+interface Flight {
+  readonly held: HeldToken
+  readonly why: 'miss' | 'challenge' | 'refresh'
+  readonly startedAtMs: number
+  readonly startedAtSeconds: number
+  readonly landing: Promise<CachedToken>
+  /** False when its key was dropped: what it brings is for those who wait, and is not kept. */
+  isWanted: boolean
+}
+
+class MemoryTokenCache implements TokenCache {
+  readonly #options: MemoryTokenCacheOptions
+  readonly #clock: Clock
+  readonly #entries: LRUCache<TokenKeyText, Entry>
+  readonly #flights = new Map<TokenKeyText, Flight>()
+  readonly #wakeUps: WakeUps<TokenKeyText>
+  readonly #spreadOf = createSpread()
+
+  constructor(options: MemoryTokenCacheOptions) {
+    this.#options = options
+    this.#clock = options.clock
+    this.#wakeUps = createWakeUps(options.clock.monotonicMs())
+    this.#entries = new LRUCache({
+      maxSize: options.bytesMax,
+      sizeCalculation: ({ token }, text) =>
+        text.length + token.value.reveal().length + entryOverheadBytes,
+      dispose: (entry, text, reason) => {
+        this.#wakeUps.remove(text, entry.wakeUpSlot)
+        if (reason === 'evict') options.onEvicted()
+      },
+    })
+  }
+
+  get bytes(): number {
+    return this.#entries.calculatedSize
+  }
+
+  get entries(): number {
+    return this.#entries.size
+  }
+
+  get(wish: TokenWish): CachedToken | undefined {
+    const text = tokenKeyText(wish.key)
+    const entry = this.#ifLasting(text, this.#entries.get(text))
+    if (entry === undefined || !this.#grants(wish, text, entry)) return undefined
+    const nowMs = this.#nowMs()
+    entry.usedAtMs = nowMs
+    entry.grant = wish.grant
+    if (entry.rests && isDue(entry, nowMs) && !this.#flights.has(text)) {
+      this.#wakeAt(text, entry, nowMs)
+    }
+    return entry.token
+  }
+
+  obtain(
+    { key, grant, obtainedAfterSeconds }: TokenWish,
+    keyId: string,
+    fetch: () => Promise<CachedToken>,
+    patience: Patience,
+  ): Promise<CachedToken> {
+    const text = tokenKeyText(key)
+    const underWay = this.#flights.get(text)
+    if (underWay !== undefined && serves(underWay, obtainedAfterSeconds)) {
+      return waitFor(underWay.landing, patience)
+    }
+    const why = obtainedAfterSeconds === undefined ? 'miss' : 'challenge'
+    const flight = this.#start(text, { key, grant, keyId }, why, fetch)
+    const entry = this.#entries.peek(text)
+    if (entry !== undefined && why === 'challenge') entry.forcedAtMs = flight.startedAtMs
+    return waitFor(flight.landing, patience)
+  }
+
+  drop(matches: (held: HeldToken) => boolean): number {
+    for (const [text, flight] of this.#flights) {
+      if (!matches(flight.held)) continue
+      flight.isWanted = false
+      this.#flights.delete(text)
+    }
+    const dropped: TokenKeyText[] = []
+    for (const [text, { key, grant, token }] of this.#entries.entries()) {
+      if (matches({ key, grant, keyId: token.keyId })) dropped.push(text)
+    }
+    for (const text of dropped) this.#entries.delete(text)
+    return dropped.length
+  }
+
+  takeDue(): DueToken | undefined {
+    const nowMs = this.#nowMs()
+    for (let looked = 0; looked < lookedMax; looked += 1) {
+      const text = this.#wakeUps.take(nowMs)
+      if (text === undefined) return undefined
+      const entry = this.#ifLasting(text, this.#entries.peek(text))
+      if (entry === undefined) continue
+      this.#rest(text, entry)
+      if (isInUse(entry, nowMs) && isDue(entry, nowMs) && !this.#flights.has(text)) {
+        return { key: entry.key, grant: entry.grant }
+      }
+    }
+    return undefined
+  }
+
+  async refresh(
+    { key, grant }: DueToken,
+    keyId: string,
+    fetch: () => Promise<CachedToken>,
+  ): Promise<CachedToken> {
+    const text = tokenKeyText(key)
+    const entry = this.#entries.peek(text)
+    const flight =
+      this.#flights.get(text) ?? this.#start(text, { key, grant, keyId }, 'refresh', fetch)
+    try {
+      return await flight.landing
+    } finally {
+      // It is there yet, so nothing better has come.
+      if (entry !== undefined && this.#entries.peek(text) === entry) this.#pause(text, entry)
+    }
+  }
+
+  #start(
+    text: TokenKeyText,
+    held: HeldToken,
+    why: Flight['why'],
+    fetch: () => Promise<CachedToken>,
+  ): Flight {
+    const land = async () => {
+      try {
+        const token = await fetch()
+        this.#keep(text, flight, token)
+        return token
+      } finally {
+        if (this.#flights.get(text) === flight) this.#flights.delete(text)
+      }
+    }
+    const flight: Flight = {
+      held,
+      why,
+      startedAtMs: this.#nowMs(),
+      startedAtSeconds: this.#clock.nowSeconds(),
+      landing: Promise.resolve().then(land),
+      isWanted: true,
+    }
+    // Those who wait are told; when all have left, there is nobody to tell.
+    flight.landing.catch(() => undefined)
+    this.#flights.set(text, flight)
+    return flight
+  }
+
+  #keep(text: TokenKeyText, flight: Flight, token: CachedToken): void {
+    if (!flight.isWanted || !this.#lasts(token)) return
+    const before = this.#ifLasting(text, this.#entries.peek(text))
+    if (before !== undefined && !this.#isBetter(token, flight, before)) return
+    this.#entries.delete(text)
+    const { key, grant } = flight.held
+    const dueMs = refreshAtMs(token, this.#options, this.#spreadOf(key))
+    this.#entries.set(text, {
+      key,
+      token,
+      grant: before?.grant ?? grant,
+      usedAtMs: undefined,
+      refreshAtMs: dueMs,
+      failures: 0,
+      forcedAtMs: flight.why === 'challenge' ? flight.startedAtMs : undefined,
+      rests: false,
+      wakeUpSlot: this.#wakeUps.add(text, dueMs),
+    })
+  }
+
+  /** Nothing that was obtained earlier; nor what ends sooner, unless the other one is not good any more. */
+  #isBetter(token: CachedToken, flight: Flight, before: Entry): boolean {
+    if (obtainedAtMs(token) < obtainedAtMs(before.token)) return false
+    if (flight.why === 'challenge') return true
+    return this.#remainingMs(token) > this.#remainingMs(before.token)
+  }
+
+  /** Whether it may be given: a challenge is content with a younger one, or with the last that was forced. */
+  #grants({ obtainedAfterSeconds }: TokenWish, text: TokenKeyText, entry: Entry): boolean {
+    if (obtainedAfterSeconds === undefined) return true
+    const { expiresAtSeconds, lifetimeSeconds } = entry.token
+    if (expiresAtSeconds - lifetimeSeconds > obtainedAfterSeconds) return true
+    if (this.#flights.get(text)?.why === 'challenge' || entry.forcedAtMs === undefined) return false
+    return this.#nowMs() - entry.forcedAtMs < forcedEveryMs
+  }
+
+  #ifLasting(text: TokenKeyText, entry: Entry | undefined): Entry | undefined {
+    if (entry === undefined || this.#lasts(entry.token)) return entry
+    this.#entries.delete(text)
+    return undefined
+  }
+
+  #lasts(token: CachedToken): boolean {
+    return this.#remainingMs(token) >= this.#options.minRemainingSeconds * 1000
+  }
+
+  #remainingMs({ expiry }: CachedToken): number {
+    return atLeastMsUntil(expiry, this.#clock)
+  }
+
+  #pause(text: TokenKeyText, entry: Entry): void {
+    entry.failures += 1
+    const pauseMs = pauseAfterMs(entry.failures)
+    entry.refreshAtMs = pauseMs === undefined ? undefined : this.#nowMs() + pauseMs
+    if (entry.refreshAtMs !== undefined) this.#wakeAt(text, entry, entry.refreshAtMs)
+  }
+
+  #rest(text: TokenKeyText, entry: Entry): void {
+    this.#wakeAt(text, entry, servedUntilMs(entry.token, this.#options) + 1)
+    entry.rests = true
+  }
+
+  #wakeAt(text: TokenKeyText, entry: Entry, atMs: number): void {
+    this.#wakeUps.remove(text, entry.wakeUpSlot)
+    entry.wakeUpSlot = this.#wakeUps.add(text, atMs)
+    entry.rests = false
+  }
+
+  #nowMs(): number {
+    return Math.floor(this.#clock.monotonicMs())
+  }
+}
+
+const isInUse = ({ usedAtMs }: Entry, nowMs: number) =>
+  usedAtMs !== undefined && nowMs - usedAtMs < recentlyMs
+
+const isDue = ({ refreshAtMs: atMs }: Entry, nowMs: number) => atMs !== undefined && nowMs >= atMs
+
+/** A challenge is met by what is asked of Entra after it; and the flight of one serves all others. */
+const serves = (flight: Flight, obtainedAfterSeconds: number | undefined) =>
+  obtainedAfterSeconds === undefined ||
+  flight.why === 'challenge' ||
+  flight.startedAtSeconds > obtainedAfterSeconds
+
+/**
+ * The same moment for all scopes of an application and tenant, so that one assertion refreshes them,
+ * and another one in each process.
+ */
+function createSpread(): (key: TokenKey) => number {
+  const salt = randomUUID()
+  return ({ application, tenant }) => {
+    const bytes = hash('sha256', `${salt} ${application} ${tenant}`, 'buffer')
+    return bytes.readUInt32BE() / 2 ** 32
+  }
+}

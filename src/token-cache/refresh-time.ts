@@ -1,0 +1,44 @@
+import type { CachedToken } from './token-cache.ts'
+
+export interface RefreshRules {
+  /** Tokens with less are not served. */
+  readonly minRemainingSeconds: number
+  /** What a token has left when its refresh may begin; more than `minRemainingSeconds`. */
+  readonly refreshAheadSeconds: number
+}
+
+/** Of the window in which refreshes begin; what follows is for trying again. */
+const spreadShare = 2 / 3
+
+/**
+ * From when on a token in use is refreshed, by the monotonic clock, milliseconds: as long ahead as the
+ * rules say but not before half of the time that it is served, or when Entra says if that is sooner.
+ *
+ * @param spread 0 to 1: which moment of the window, so that what was obtained in one minute is not
+ *   refreshed in one minute.
+ */
+export function refreshAtMs(token: CachedToken, rules: RefreshRules, spread: number): number {
+  const aheadMs = (rules.refreshAheadSeconds - rules.minRemainingSeconds) * 1000
+  const fromMs = obtainedAtMs(token)
+  const untilMs = servedUntilMs(token, rules)
+  const ownMs = Math.max(untilMs - aheadMs, (fromMs + untilMs) / 2)
+  const entrasMs = fromMs + (token.refreshInSeconds ?? Infinity) * 1000
+  const beginMs = Math.min(ownMs, entrasMs)
+  return Math.floor(beginMs + spread * spreadShare * Math.min(aheadMs, untilMs - beginMs))
+}
+
+/** By the monotonic clock, milliseconds. */
+export const obtainedAtMs = ({ expiry, lifetimeSeconds }: CachedToken) =>
+  expiry.monotonicMs - lifetimeSeconds * 1000
+
+/** By the monotonic clock, milliseconds. */
+export const servedUntilMs = ({ expiry }: CachedToken, { minRemainingSeconds }: RefreshRules) =>
+  expiry.monotonicMs - minRemainingSeconds * 1000
+
+const firstPauseMs = 15_000
+const pauseMaxMs = 240_000
+const triesMax = 6
+
+/** How long a token is left alone after so many refreshes that failed; undefined: for good. */
+export const pauseAfterMs = (failures: number): number | undefined =>
+  failures >= triesMax ? undefined : Math.min(firstPauseMs * 2 ** (failures - 1), pauseMaxMs)

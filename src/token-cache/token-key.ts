@@ -1,0 +1,31 @@
+import type { ApplicationName, Cloud, GrantName, Scope, TenantId } from '../base/ids.ts'
+import type { TokenLife } from '../base/token-life.ts'
+
+/**
+ * Everything that one token may be mistaken for another by. Never who asks: the policy decides before
+ * every look-up. It cannot be made with less, and nothing else is a key of tokens anywhere.
+ */
+export interface TokenKey {
+  readonly cloud: Cloud
+  readonly application: ApplicationName
+  readonly tenant: TenantId
+  /** Normalised. */
+  readonly scope: Scope
+  readonly life: TokenLife
+  /** The grant that has tokens of its own; null: the tokens that all other grants share. */
+  readonly isolation: GrantName | null
+}
+
+declare const brand: unique symbol
+/** Made by {@link tokenKeyText} alone. */
+export type TokenKeyText = string & { readonly [brand]: 'TokenKeyText' }
+
+/**
+ * The one text of a key: two keys have the same text only if they are the same. It goes into what is
+ * sealed for other replicas, so it changes together with the number at its beginning.
+ */
+export const tokenKeyText = (key: TokenKey): TokenKeyText =>
+  // None of the parts can hold a line feed: origins, names, GUIDs and visible ASCII.
+  `token-key 1\n${key.cloud}\n${key.application}\n${key.tenant}\n${key.scope}\n${key.life}\n${
+    key.isolation === null ? 'shared' : `grant ${key.isolation}`
+  }` as TokenKeyText

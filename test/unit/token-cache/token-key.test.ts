@@ -1,0 +1,47 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { tokenKeyText } from '../../../src/token-cache/token-key.ts'
+import { tokenKey, type KeyParts } from '../../support/cached-tokens.ts'
+
+describe('the text of a token key', () => {
+  // What is sealed with it would be lost if it changed.
+  test('is this one', () => {
+    expect(tokenKeyText(tokenKey())).toBe(
+      [
+        'token-key 1',
+        'https://login.microsoftonline.com',
+        'events',
+        'aaaaaaaa-0000-4000-8000-000000000001',
+        'https://orders.example/.default',
+        'ordinary',
+        'shared',
+      ].join('\n'),
+    )
+    expect(tokenKeyText(tokenKey({ life: 'long-lived', isolation: 'shared' }))).toMatch(
+      /\nlong-lived\ngrant shared$/,
+    )
+  })
+
+  test('is the same for two keys only if they are the same in everything', () => {
+    const parts = fc.record<KeyParts>({
+      cloud: fc.constantFrom('https://login.example', 'https://login.example:8443'),
+      application: fc.constantFrom('events', 'event', 's'),
+      tenant: fc.integer({ min: 1, max: 3 }),
+      resource: fc.constantFrom('https://a.example', 'https://a.example/b', 'api://a'),
+      life: fc.constantFrom('ordinary', 'long-lived'),
+      isolation: fc.constantFrom('shared', 'grant', 'ordinary'),
+    })
+    const someParts = fc
+      .tuple(parts, fc.boolean())
+      .map(([{ isolation, ...others }, isIsolated]) => ({
+        ...others,
+        ...(isIsolated && isolation !== undefined ? { isolation } : {}),
+      }))
+    fc.assert(
+      fc.property(someParts, someParts, (one, other) => {
+        const same = JSON.stringify(one) === JSON.stringify(other)
+        expect(tokenKeyText(tokenKey(one)) === tokenKeyText(tokenKey(other))).toBe(same)
+      }),
+    )
+  })
+})
