@@ -5,6 +5,7 @@ import type { Clock } from './base/clock.ts'
 import { type ClockWatch, createClockWatch } from './base/clock-watch.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
 import { type Cloud, parseCloud } from './base/ids.ts'
+import { createUnderWay, type UnderWay } from './base/under-way.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
 import type { IssuerSettings } from './caller/issuer-settings.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
@@ -41,6 +42,7 @@ export interface Service {
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
   readonly refresher: TokenRefresher
+  readonly underWay: UnderWay
   readonly clockWatch: ClockWatch
   /** From now on `/readyz` says no. */
   stopping(): void
@@ -166,6 +168,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     proofs,
     turnedAway,
     events,
+    underWay: createUnderWay(),
   }
   const told = {
     issuance,
@@ -185,6 +188,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     proofs,
     turnedAway,
     refresher: createTokenRefresher(issuance),
+    underWay: issuance.underWay,
     clockWatch,
     stopping: () => {
       isStopping = true

@@ -18,7 +18,15 @@ import {
  *
  * @throws SignerError | TokenEndpointError | LedgerError
  */
-export async function obtainToken(
+export function obtainToken(
+  admitted: AdmittedAttempt,
+  key: TokenKey,
+  deps: IssuanceDeps,
+): Promise<CachedToken> {
+  return deps.underWay.during(() => signAndExchange(admitted, key, deps))
+}
+
+async function signAndExchange(
   admitted: AdmittedAttempt,
   key: TokenKey,
   deps: IssuanceDeps,

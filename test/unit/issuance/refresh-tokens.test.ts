@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { createUnderWay } from '../../../src/base/under-way.ts'
 import type { Application } from '../../../src/issuance/application.ts'
 import type { SigningCredential } from '../../../src/issuance/credentials.ts'
 import type { InternalAssertion } from '../../../src/issuance/internal-assertions.ts'
@@ -62,6 +63,7 @@ async function newRefresher() {
         failed.push(attempt)
       },
     },
+    underWay: createUnderWay(),
   } as unknown as IssuanceDeps
   return { refresher: createTokenRefresher(deps), entries, waiting, failed }
 }
