@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
 import type { Clock } from './base/clock.ts'
 import { trustAlso } from './base/trusted-roots.ts'
-import { withDeadline } from './base/deadline.ts'
+import { settlesWithin, withDeadline } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
@@ -226,8 +226,8 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
 }
 
 /**
- * Ends in order: no new request, the requests under way, then what only the ledger should outlive, and
- * last whoever watches how it ends.
+ * Ends in order: no new request, what is under way whoever still waits for it, then what only the ledger
+ * should outlive, and last whoever watches how it ends.
  */
 async function drain(
   service: Service,
@@ -237,11 +237,17 @@ async function drain(
 ): Promise<void> {
   logger.info('stopping')
   service.stopping()
+  const endsAtMs = clock.monotonicMs() + drainDeadlineMs
   const refreshed = withDeadline(drainDeadlineMs, () => service.refresher.stop()).catch(() => {
     logger.warn('refreshes are left under way')
   })
   await listeners.callers.drain(drainDeadlineMs)
   await refreshed
+  // Callers hang up, and what they have asked for is signed all the same.
+  const leftMs = Math.max(0, endsAtMs - clock.monotonicMs())
+  if (!(await settlesWithin(service.underWay.idle(), leftMs))) {
+    logger.warn({ left: service.underWay.count }, 'attempts are left under way')
+  }
   await Promise.all(tasks.map((task) => task.stop()))
   await service.turnedAway.roll('every')
   await service.proofs.publish()

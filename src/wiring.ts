@@ -5,6 +5,7 @@ import type { Clock } from './base/clock.ts'
 import { type ClockWatch, createClockWatch } from './base/clock-watch.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
 import { type Cloud, parseCloud } from './base/ids.ts'
+import { createUnderWay, type UnderWay } from './base/under-way.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
 import type { IssuerSettings } from './caller/issuer-settings.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
@@ -45,6 +46,7 @@ export interface Service {
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
   readonly refresher: TokenRefresher
+  readonly underWay: UnderWay
   readonly clockWatch: ClockWatch
   /** From now on `/readyz` says no. */
   stopping(): void
@@ -182,6 +184,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     turnedAway,
     failureLines: createFailureLines(clock),
     events,
+    underWay: createUnderWay(),
   }
   const told = {
     issuance,
@@ -201,6 +204,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     proofs,
     turnedAway,
     refresher: createTokenRefresher(issuance),
+    underWay: issuance.underWay,
     clockWatch,
     stopping: () => {
       isStopping = true

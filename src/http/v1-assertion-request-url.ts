@@ -24,7 +24,7 @@ export function assertionRequestUrlRoute(deps: IssuanceDeps): AttemptRoute<Reque
     return outcome.ok
       ? jsonAnswer(200, { value: outcome.assertion.reveal() })
       : problemAnswer(problemFromRefusal(outcome.refusal), attempt)
-  }, deps.events)
+  }, deps)
 }
 
 function askFrom(request: Request): AssertionAsk {

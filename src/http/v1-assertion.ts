@@ -33,7 +33,7 @@ export function assertionRoute(deps: IssuanceDeps): AttemptRoute {
       expires_in: outcome.expiresInSeconds,
       attempt,
     })
-  }, deps.events)
+  }, deps)
 }
 
 function assertionAskFrom(body: z.output<typeof assertionRequestSchema>): AssertionAsk {

@@ -7,6 +7,7 @@ import type {
   IssuerName,
   TenantId,
 } from '../base/ids.ts'
+import type { UnderWay } from '../base/under-way.ts'
 import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -53,6 +54,8 @@ export interface IssuanceDeps {
   readonly turnedAway: TurnedAway
   readonly failureLines: FailureLines
   readonly events: IssuanceEvents
+  /** Requests and flights, also those that nobody waits for any more: a stop waits for them. */
+  readonly underWay: UnderWay
 }
 
 /** What was decided for one attempt, with all that acting on it takes. */

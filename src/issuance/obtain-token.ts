@@ -26,6 +26,14 @@ export function obtainToken(
   key: TokenKey,
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
+  return deps.underWay.during(() => withProvenCertificate(admitted, key, deps))
+}
+
+function withProvenCertificate(
+  admitted: AdmittedAttempt,
+  key: TokenKey,
+  deps: IssuanceDeps,
+): Promise<CachedToken> {
   const { application, tenant, scope } = key
   return withEitherCertificate(admitted, deps, (one) => {
     const subject = { application, keyId: one.credential.key.keyId, tenant, scope }

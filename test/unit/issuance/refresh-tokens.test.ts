@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { createUnderWay } from '../../../src/base/under-way.ts'
 import type { Application } from '../../../src/issuance/application.ts'
 import { createCertificateDuty } from '../../../src/issuance/certificate-duty.ts'
 import type { SigningCredential } from '../../../src/issuance/credentials.ts'
@@ -69,6 +70,7 @@ async function newRefresher() {
         failed.push(attempt)
       },
     },
+    underWay: createUnderWay(),
   } as unknown as IssuanceDeps
   return { refresher: createTokenRefresher(deps), entries, waiting, failed }
 }
