@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AttemptId, newAttemptId } from '../base/ids.ts'
-import { failureCode } from '../issuance/issuance.ts'
+import { failureCode, isCallerGone } from '../issuance/issuance.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import type { IssuanceEvents } from '../issuance/issuance-events.ts'
 import { type Answer, writeAnswer } from './answer.ts'
@@ -53,7 +53,8 @@ async function answerTo(
   try {
     return await handle()
   } catch (error) {
-    if (!(error instanceof RequestProblem)) events.failed(attempt, failureCode(error), error)
+    if (isCallerGone(error)) events.callerGone(attempt)
+    else if (!(error instanceof RequestProblem)) events.failed(attempt, failureCode(error), error)
     return problemAnswer(problemFromFailure(error), attempt)
   }
 }

@@ -16,6 +16,7 @@ import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-en
 import { timeLeftMs } from './attempt-deadline.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { recordFailure } from './record-failure.ts'
+import { recordSuccess } from './record-success.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
 
 /** Entra answers well under a second; a caller's patience ends near half a minute. */
@@ -67,7 +68,7 @@ export async function exchangeAssertion(
   }
   deps.events.exchangeMade(deps.clock.monotonicMs() - sentAt.monotonicMs)
   const cached = cachedTokenFrom(token, sentAt, admitted.attempt, signed.keyId)
-  await deps.ledger.append([succeeded(facts(), token, cached)])
+  await recordSuccess(succeeded(facts(), token, cached), [], admitted.attempt, deps)
   return cached
 }
 

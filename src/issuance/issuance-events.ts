@@ -36,8 +36,12 @@ export interface IssuanceEvents {
   signatureFailed(code: SignerErrorCode): void
   exchangeMade(durationMs: number): void
   exchangeFailed(code: TokenEndpointErrorCode): void
+  /** No token was obtained by a request whose caller has gone; `cause` as below. */
+  flightFailed(attempt: string, code: string, cause: unknown): void
+  /** A caller did not wait for its answer. */
+  callerGone(attempt: string): void
   /** `cause` holds what the SDKs and Entra said: for the protected log only. */
   failed(attempt: string, code: string, cause: unknown): void
-  /** The ledger did not take the entry that says how something failed; `cause` likewise. */
+  /** The ledger did not take the entry that says how something ended; `cause` likewise. */
   unrecorded(attempt: string, entry: Entry, cause: unknown): void
 }

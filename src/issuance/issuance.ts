@@ -5,12 +5,18 @@ import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
 import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
-import type { CallerOnRecord, DecisionOnRecord, RequestFailed } from '../ledger/entry.ts'
+import type {
+  AssertionIssued,
+  CallerOnRecord,
+  DecisionOnRecord,
+  RequestFailed,
+} from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, Decision, PolicyRefusal } from '../policy/decision.ts'
 import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
-import { TokenCacheError } from '../token-cache/token-cache.ts'
+import { type CachedToken, TokenCacheError, type TokenWish } from '../token-cache/token-cache.ts'
+import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { attemptLastsMs } from './attempt-deadline.ts'
 import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
@@ -18,6 +24,7 @@ import { RememberedRefusal } from './entra-refusals.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { obtainToken } from './obtain-token.ts'
 import { recordFailure } from './record-failure.ts'
+import { recordSuccess } from './record-success.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
 import { tokenKeyFor } from './token-key-for.ts'
@@ -95,12 +102,7 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
   deps.events.cacheAsked(cached === undefined ? 'miss' : 'hit')
   const token =
     cached ??
-    (await recordingFailure(admitted, deps, () =>
-      deps.cache.obtain(wish, firstKeyId(admitted, deps), () => obtainToken(admitted, key, deps), {
-        timeoutMs: waitMs,
-        gone: request.gone(),
-      }),
-    ))
+    (await recordingFailure(admitted, deps, () => obtain(wish, admitted, request.gone(), deps)))
 
   await deps.ledger.append([
     {
@@ -114,6 +116,31 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
   ])
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
   return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
+}
+
+function obtain(
+  wish: TokenWish,
+  admitted: AdmittedAttempt,
+  gone: AbortSignal,
+  deps: IssuanceDeps,
+): Promise<CachedToken> {
+  const fetch = () => lead(admitted, wish.key, gone, deps)
+  return deps.cache.obtain(wish, firstKeyId(admitted, deps), fetch, { timeoutMs: waitMs, gone })
+}
+
+/** Says how it failed when its own caller is not told any more: all who waited may have left. */
+async function lead(
+  admitted: AdmittedAttempt,
+  key: TokenKey,
+  gone: AbortSignal,
+  deps: IssuanceDeps,
+): Promise<CachedToken> {
+  try {
+    return await obtainToken(admitted, key, deps)
+  } catch (error) {
+    if (gone.aborted) deps.events.flightFailed(admitted.attempt, failureCode(error), error)
+    throw error
+  }
 }
 
 /** What a caller may count on. */
@@ -152,17 +179,15 @@ export async function issueAssertion(
       ),
     ),
   )
-  await deps.ledger.append([
-    signed.made,
-    {
-      kind: 'assertion.issued',
-      atMs: deps.clock.nowMs(),
-      ...admitted.onRecord,
-      signature: signed.signatureId,
-      assertionSha256: sha256Base64url(signed.compact.reveal()),
-      expiresAtSeconds: signed.expiresAtSeconds,
-    },
-  ])
+  const issued: AssertionIssued = {
+    kind: 'assertion.issued',
+    atMs: deps.clock.nowMs(),
+    ...admitted.onRecord,
+    signature: signed.signatureId,
+    assertionSha256: sha256Base64url(signed.compact.reveal()),
+    expiresAtSeconds: signed.expiresAtSeconds,
+  }
+  await recordSuccess(signed.made, [issued], admitted.attempt, deps)
   deps.events.assertionIssued()
   return {
     ok: true,
@@ -330,6 +355,11 @@ export async function recordingFailure<T>(
 /** Refused before anybody was asked. */
 const costNothing = (error: unknown): error is GovernorError | RememberedRefusal =>
   error instanceof GovernorError || error instanceof RememberedRefusal
+
+/** Whether it is about nobody but a caller that did not wait for its answer. */
+export const isCallerGone = (error: unknown): boolean =>
+  (error instanceof TokenCacheError && error.code === 'TOKEN_CALLER_GONE') ||
+  (error instanceof GovernorError && error.code === 'GOVERNOR_ABANDONED')
 
 /** The code of a failure at one of our boundaries; whatever else is thrown is a mistake of ours. */
 export function failureCode(error: unknown): string {

@@ -7,6 +7,7 @@ import { type CertificateTry, withEitherCertificate } from './either-certificate
 import { exchangeAssertion } from './exchange-assertion.ts'
 import type { InternalAssertion } from './internal-assertions.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordSuccess } from './record-success.ts'
 import {
   grantedEntry,
   signAssertion,
@@ -77,7 +78,7 @@ async function signForExchange(
   const lifetimeSeconds = assertionLifetimeDefaultSeconds
   const order: SignOrder = { purpose: 'exchange', lifetimeSeconds, probesEntra }
   const signed = await signAssertion(admitted, one, order, deps)
-  await deps.ledger.append([signed.made])
+  await recordSuccess(signed.made, [], admitted.attempt, deps)
   return signed
 }
 

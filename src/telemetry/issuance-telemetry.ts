@@ -23,6 +23,7 @@ export function createIssuanceTelemetry(deps: {
   const hits = metrics.cacheLookups.labels('hit')
   const misses = metrics.cacheLookups.labels('miss')
   const mayLog = sampler(deps.clock, refusalLinesPerMinute)
+  const mayLogFlight = sampler(deps.clock, failureLinesPerMinute)
   const mayLogFailure = sampler(deps.clock, failureLinesPerMinute)
 
   return {
@@ -88,6 +89,13 @@ export function createIssuanceTelemetry(deps: {
     exchangeFailed: (code) => {
       metrics.exchanges.labels('failed').inc()
       entra.saw(code === 'ENTRA_UNAVAILABLE' || code === 'ENTRA_TIMEOUT' ? 'failing' : 'ok')
+    },
+    flightFailed: (attempt, code, cause) => {
+      if (mayLogFlight(code)) logger.warn({ attempt, code, err: cause }, 'no token was obtained')
+    },
+    callerGone: (attempt) => {
+      metrics.callersGone.inc()
+      if (mayLog('caller_gone')) logger.info({ attempt }, 'the caller has gone')
     },
     failed: (attempt, code, cause) => {
       metrics.failures.labels(code).inc()

@@ -9,6 +9,7 @@ export interface Metrics {
   readonly cacheEvictions: Counter
   readonly refreshes: Counter<'outcome'>
   readonly refusals: Counter<'reason'>
+  readonly callersGone: Counter
   readonly failures: Counter<'code'>
   readonly permitWaitSeconds: Histogram
   readonly permitsRefused: Counter<'code'>
@@ -147,6 +148,11 @@ export function createMetrics(gauges: {
       name: 'countersign_refusals_total',
       help: 'Requests refused, by reason.',
       labelNames: ['reason'],
+      registers,
+    }),
+    callersGone: new Counter({
+      name: 'countersign_callers_gone_total',
+      help: 'Requests whose caller did not wait for the answer.',
       registers,
     }),
     failures: new Counter({
