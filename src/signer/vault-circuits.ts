@@ -44,9 +44,6 @@ const troubles: Readonly<Record<SignerErrorCode, Trouble>> = {
   SIGNER_UNRECOGNISED: strange,
 }
 
-/** What stands between a waiter and its turn, or does not. */
-export type VaultPassage = Passage & { readonly of: 'vault' | 'key' }
-
 /** What a permit may say something about. */
 export interface CircuitTicket {
   readonly keyId: string
@@ -61,8 +58,8 @@ export class VaultCircuits {
   readonly #random: () => number
   #vault: Circuit = closedCircuit
   readonly #keys = new Map<string, Circuit>()
-  /** Why each of them is open, by key, and the vault's by itself. */
-  readonly #reasons = new Map<string, SignerErrorCode>()
+  #vaultReason: SignerErrorCode | undefined
+  readonly #keyReasons = new Map<string, SignerErrorCode>()
 
   /** @param random From 0 to 1. */
   constructor(random: () => number) {
@@ -79,11 +76,11 @@ export class VaultCircuits {
 
   /** The failure that the vault is left alone for. */
   get vaultReason(): SignerErrorCode | undefined {
-    return this.#reasons.get(ofTheVault)
+    return this.#vaultReason
   }
 
   keyReason(keyId: string): SignerErrorCode | undefined {
-    return this.#reasons.get(keyId)
+    return this.#keyReasons.get(keyId)
   }
 
   /** The worse of the two. */
@@ -110,15 +107,19 @@ export class VaultCircuits {
   settle(ticket: CircuitTicket, outcome: PermitOutcome, nowMs: number): readonly CircuitChange[] {
     const { keyId, vaultRound, keyRound } = ticket
     const [vaultBefore, keyBefore] = [this.#vault, this.#key(keyId)]
-    this.#vault = this.#after(vaultBefore, vaultRound, 'vault', outcome, nowMs)
-    this.#keys.set(keyId, this.#after(keyBefore, keyRound, 'key', outcome, nowMs))
+    const vault = this.#after(vaultBefore, vaultRound, 'vault', outcome, nowMs)
+    const key = this.#after(keyBefore, keyRound, 'key', outcome, nowMs)
+    this.#vault = vault
+    this.#keys.set(keyId, key)
     if (outcome instanceof SignerError) {
+      // One that comes too late to count is not the reason for anything.
       const isOfVault = troubles[outcome.code].with === 'vault'
-      this.#reasons.set(isOfVault ? ofTheVault : keyId, outcome.code)
+      if (isOfVault && vault !== vaultBefore) this.#vaultReason = outcome.code
+      if (!isOfVault && key !== keyBefore) this.#keyReasons.set(keyId, outcome.code)
     }
     return [
-      ...changeOf('vault', keyId, vaultBefore, this.#vault, outcome, nowMs),
-      ...changeOf('key', keyId, keyBefore, this.#key(keyId), outcome, nowMs),
+      ...changeOf('vault', keyId, vaultBefore, vault, outcome, nowMs),
+      ...changeOf('key', keyId, keyBefore, key, outcome, nowMs),
     ]
   }
 
@@ -159,6 +160,3 @@ function changeOf(
     return []
   return [{ of, keyId, to: 'open', code: outcome.code, forMs: after.untilMs - nowMs }]
 }
-
-/** No key has it for its id: those are URLs. */
-const ofTheVault = 'vault'
