@@ -151,9 +151,16 @@ describe('a connection that is cut', () => {
   })
 
   it('while nobody appends is noticed, and made again', async () => {
-    const ledger = await open(wiredUrl)
+    let openings = 0
+    const ledger = await createPostgresLedger({
+      locate: () => {
+        openings += 1
+        return Promise.resolve(ledgerAt(wiredUrl))
+      },
+    })
+    opened.push(ledger)
     proxy.cut()
-    await expect.poll(() => ledger.healthy()).toBe(false)
+    await expect.poll(() => openings, { timeout: 5000 }).toBe(2)
     await healthyAgain(ledger)
     await ledger.append([startedEntry('1')])
     expect(await versionsAt(url)).toEqual(['1'])
@@ -490,17 +497,20 @@ describe('the password', () => {
 
   it('may change while the service runs: it is asked for at each opening', async () => {
     let current = password
+    let openings = 0
     const ledger = await createPostgresLedger({
-      locate: () =>
-        Promise.resolve(
+      locate: () => {
+        openings += 1
+        return Promise.resolve(
           ledgerAt(urlWith(roleUrl('owner_role', current), { port: String(proxy.port) })),
-        ),
+        )
+      },
     })
     opened.push(ledger)
     current = 'another'
     await query(url, `ALTER ROLE owner_role PASSWORD '${current}'`)
     proxy.cut()
-    await expect.poll(() => ledger.healthy()).toBe(false)
+    await expect.poll(() => openings, { timeout: 5000 }).toBe(2)
     await healthyAgain(ledger)
     await ledger.append([startedEntry('1')])
     expect(required(await versionsAt(url))).toEqual(['1'])
