@@ -33,7 +33,8 @@ export interface Waits {
 const keepAliveAfterMs = 10_000
 
 /**
- * A connection that resolves every name in the ledger's schema and in no other.
+ * A connection that resolves every name in the ledger's schema and in no other, and is told of
+ * warnings, whatever the role or the database is set to.
  *
  * @throws LedgerDatabaseError
  */
@@ -46,7 +47,7 @@ export async function connectToLedger(ledger: LedgerDatabase, waits: Waits): Pro
     password: password?.reveal(),
     database,
     ssl: transport === 'tls',
-    options: `-c search_path=${ledger.schema}`,
+    options: `-c search_path=${ledger.schema} -c client_min_messages=warning`,
     application_name: 'countersign',
     connectionTimeoutMillis: waits.connectMs,
     lock_timeout: waits.lockMs,

@@ -422,8 +422,8 @@ describe('a standby that has to have every commit', () => {
 })
 
 describe('a primary that gives up waiting for its standby', () => {
-  it('answers, and nobody is told that the commit is durable', async () => {
-    const ledger = await open()
+  /** Answers like any other, and warns. */
+  async function expectNobodyTold(ledger: Ledger): Promise<void> {
     await server.configure({ synchronous_standby_names: 'nobody' })
     try {
       const append = ledger.append([startedEntry('in doubt')])
@@ -448,6 +448,37 @@ describe('a primary that gives up waiting for its standby', () => {
       await server.configure({ synchronous_standby_names: '' })
     }
     await healthyAgain(ledger)
+  }
+
+  it('answers, and nobody is told that the commit is durable', async () => {
+    await expectNobodyTold(await open())
+  })
+
+  it('is understood in its own language', async () => {
+    // What lc_messages = de_DE does to the severity; the server of the tests knows English only.
+    proxy.translate('SWARNING\0', 'SWARNUNG\0')
+    await expectNobodyTold(await open(wiredUrl))
+  })
+
+  it('is asked for its warnings where the database is set to keep them', async () => {
+    const { database } = ledgerAt(url).database
+    await query(url, `ALTER DATABASE ${database} SET client_min_messages = error`)
+    await expectNobodyTold(await open())
+  })
+})
+
+describe('what the server says for information', () => {
+  it.each(['NOTICE', 'INFO'])('keeps no commit from being durable: %s', async (level) => {
+    const ledger = await open()
+    await query(
+      url,
+      `CREATE FUNCTION countersign.chat() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN RAISE ${level} ''hello''; RETURN NEW; END';
+       CREATE TRIGGER chat BEFORE INSERT ON countersign.entry FOR EACH ROW
+         EXECUTE FUNCTION countersign.chat()`,
+    )
+    await ledger.append([startedEntry('1')])
+    expect(await versionsAt(url)).toEqual(['1'])
   })
 })
 
