@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { setTimeout } from 'node:timers/promises'
+import { DatabaseError } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
 import { createPostgresLedger } from '../../../src/ledger/postgres-ledger.ts'
@@ -479,6 +480,26 @@ describe('what the server says for information', () => {
     )
     await ledger.append([startedEntry('1')])
     expect(await versionsAt(url)).toEqual(['1'])
+  })
+})
+
+describe('a role that is refused', () => {
+  it.each([
+    ['whose password is wrong', 'LOGIN', 'wrong', 'LEDGER_FORBIDDEN'],
+    ['that may not log in', 'NOLOGIN', 'right', 'LEDGER_FORBIDDEN'],
+    ['that has no connection left', 'LOGIN CONNECTION LIMIT 0', 'right', 'LEDGER_UNREACHABLE'],
+    ['that may not make the tables', 'LOGIN', 'right', 'LEDGER_NOT_PREPARED'],
+  ])('%s is told so in words that do not name it', async (_, kind, password, code) => {
+    await query(
+      url,
+      `DROP ROLE IF EXISTS quiet_role; CREATE ROLE quiet_role PASSWORD 'right' ${kind}`,
+    )
+    await expect(open(urlWith(url, { username: 'quiet_role', password }))).rejects.toMatchObject({
+      code,
+      message: expect.not.stringContaining('quiet_role') as unknown,
+      // For the protected log.
+      cause: expect.any(DatabaseError) as unknown,
+    })
   })
 })
 
