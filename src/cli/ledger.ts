@@ -12,6 +12,7 @@ import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import type { LedgerDatabase } from '../ledger/ledger-database.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
 import { locateLedger } from '../ledger/locate-ledger.ts'
+import { CommandError } from './command-error.ts'
 
 const prepareExample = `
 Example, once for each release that adds to the tables, as a role that may make them:
@@ -89,11 +90,11 @@ async function migrate(from: string, options: Target): Promise<void> {
     return
   }
   if (move.why === 'target-not-empty') {
-    throw new Refusal(
+    throw new CommandError(
       `nothing was moved: ${nameOf(target)} has ${move.tip.sequence} entries, and must be empty`,
     )
   }
-  throw new Refusal(
+  throw new CommandError(
     `nothing was moved: the chain of ${from} is broken ${placeOf(move.fault)} (intact up to entry ${move.intactUpTo.sequence})`,
   )
 }
@@ -111,17 +112,14 @@ const nameOf = ({ database }: LedgerDatabase) => postgresName(database)
 /** Not by commander, whose messages repeat a wrong argument and the password in it. */
 async function locate({ to, schema }: Target): Promise<LedgerDatabase> {
   if (!schemaNameRule.test(schema)) {
-    throw new Refusal('--schema must be a name of letters, digits and underscores, in lower case')
+    throw new CommandError(
+      '--schema must be a name of letters, digits and underscores, in lower case',
+    )
   }
   if (!isUrl(to)) return locateLedger({ at: { urlFile: to }, schema })
   const database = parsePostgresUrl(to)
-  if (database === undefined) throw new Refusal(`--to must be ${postgresUrlRule}`)
+  if (database === undefined) throw new CommandError(`--to must be ${postgresUrlRule}`)
   return { database, schema }
-}
-
-/** Said to the operator as it is. */
-class Refusal extends Error {
-  override readonly name = 'Refusal'
 }
 
 async function orSayWhy(command: Command, act: () => Promise<void>): Promise<void> {
@@ -129,7 +127,7 @@ async function orSayWhy(command: Command, act: () => Promise<void>): Promise<voi
     await act()
   } catch (error) {
     const isExpected =
-      error instanceof Refusal ||
+      error instanceof CommandError ||
       error instanceof LedgerFileError ||
       error instanceof LedgerDatabaseError
     if (!isExpected) throw error

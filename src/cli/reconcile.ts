@@ -18,6 +18,7 @@ import { reconcile } from '../reconcile/reconcile.ts'
 import type { Verdict } from '../reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../reconcile/report.ts'
 import { VaultLogError } from '../reconcile/vault-log.ts'
+import { CommandError } from './command-error.ts'
 
 interface ReconcileOptions {
   readonly vaultLog: readonly string[]
@@ -104,7 +105,7 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
       error instanceof LedgerDatabaseError ||
       error instanceof VaultLogError ||
       error instanceof EnvironmentError ||
-      error instanceof ConfigurationError
+      error instanceof CommandError
     command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
   }
 }
@@ -135,22 +136,15 @@ async function sourceIn({ ledger }: Config): Promise<LedgerSource> {
 function sourceFrom(written: string): LedgerSource {
   if (!isUrl(written)) return ledgerInFile(written)
   const database = parsePostgresUrl(written)
-  if (database === undefined) throw new ConfigurationError(`--ledger must be ${postgresUrlRule}`)
+  if (database === undefined) throw new CommandError(`--ledger must be ${postgresUrlRule}`)
   return ledgerInDatabase({ database, schema: defaultSchema })
-}
-
-/** What is wrong with a configuration, a problem a line. */
-class ConfigurationError extends Error {
-  override readonly name = 'ConfigurationError'
 }
 
 async function readConfig(file: string): Promise<Config> {
   const loaded = await loadConfig(file)
   if (loaded.ok) return loaded.config
   const problems = loaded.problems.map(formatProblem).join('\n')
-  throw new ConfigurationError(
-    `name the ledger with --ledger, or mend the configuration\n${problems}`,
-  )
+  throw new CommandError(`name the ledger with --ledger, or mend the configuration\n${problems}`)
 }
 
 const keysIn = ({ certificates }: Config): readonly KeyName[] =>
