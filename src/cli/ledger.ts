@@ -1,18 +1,11 @@
 import { Command } from 'commander'
-import {
-  defaultSchema,
-  isUrl,
-  parsePostgresUrl,
-  postgresName,
-  postgresUrlRule,
-  schemaNameRule,
-} from '../base/postgres-url.ts'
+import { defaultSchema, postgresName } from '../base/postgres-url.ts'
 import type { ChainFault, Link } from '../ledger/chain.ts'
 import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import type { LedgerDatabase } from '../ledger/ledger-database.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
-import { locateLedger } from '../ledger/locate-ledger.ts'
 import { CommandError } from './command-error.ts'
+import { databaseAt } from './ledger-options.ts'
 
 const prepareExample = `
 Example, once for each release that adds to the tables, as a role that may make them:
@@ -109,18 +102,7 @@ const placeOf = (fault: ChainFault) =>
 
 const nameOf = ({ database }: LedgerDatabase) => postgresName(database)
 
-/** Not by commander, whose messages repeat a wrong argument and the password in it. */
-async function locate({ to, schema }: Target): Promise<LedgerDatabase> {
-  if (!schemaNameRule.test(schema)) {
-    throw new CommandError(
-      '--schema must be a name of letters, digits and underscores, in lower case',
-    )
-  }
-  if (!isUrl(to)) return locateLedger({ at: { urlFile: to }, schema })
-  const database = parsePostgresUrl(to)
-  if (database === undefined) throw new CommandError(`--to must be ${postgresUrlRule}`)
-  return { database, schema }
-}
+const locate = ({ to, schema }: Target) => databaseAt({ option: '--to', written: to }, schema)
 
 async function orSayWhy(command: Command, act: () => Promise<void>): Promise<void> {
   try {

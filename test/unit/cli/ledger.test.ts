@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createPostgresLedger } from '../../../src/ledger/postgres-ledger.ts'
 import { readRows } from '../../../src/ledger/read.ts'
 import { readPages } from '../../../src/ledger/postgres-reader.ts'
 import { startedEntry } from '../../support/entries.ts'
@@ -14,6 +15,11 @@ import { ledgerAt, openLedgerAt, verifiedEntriesAt } from '../../support/postgre
 import { begun, lastRecordLine, loaded, made, recordLine } from '../../support/signed-traffic.ts'
 
 const program = fileURLToPath(new URL('../../../bin/countersign.js', import.meta.url))
+
+const smallest = new URL(
+  '../../fixtures/configuration/valid/smallest/countersign.yaml',
+  import.meta.url,
+)
 
 async function countersign(...args: readonly string[]) {
   const child = spawn(process.execPath, [program, ...args], { cwd: folder })
@@ -56,6 +62,14 @@ async function fill(): Promise<void> {
 function urlFile(): string {
   const file = join(folder, 'ledger-url')
   writeFileSync(file, `${url}\n`)
+  return file
+}
+
+/** A configuration whose ledger is in a schema of that database. */
+function configFile(schema: string): string {
+  const file = join(folder, 'countersign.yaml')
+  const ledger = `postgres: { url: "${url}", schema: ${schema} }`
+  writeFileSync(file, readFileSync(smallest, 'utf8').replace('sqlite: ./countersign.db', ledger))
   return file
 }
 
@@ -193,8 +207,10 @@ describe('countersign reconcile on a ledger in PostgreSQL', () => {
     writeFileSync(file, [recordLine(0), lastRecordLine()].join('\n'))
     return ['--vault-log', file, '--now', '2026-11-23T04:00:00Z']
   }
-  const begin = async () => {
-    const ledger = await openLedgerAt(url)
+  const begin = async (schema = 'countersign') => {
+    const ledger = await createPostgresLedger({
+      locate: () => Promise.resolve(ledgerAt(url, schema)),
+    })
     await ledger.append([loaded, begun(0), made(0)])
     await ledger.close()
   }
@@ -206,6 +222,35 @@ describe('countersign reconcile on a ledger in PostgreSQL', () => {
     expect(out).toMatch(/^ACCOUNTED FOR: /)
     expect(out).toContain(`postgres://127.0.0.1:${server.port}/`)
     expect(out).not.toContain(passwordIn(url))
+  })
+
+  it('takes a file that holds its URL', async () => {
+    await begin()
+    const { error, code } = await countersign('reconcile', '--ledger', urlFile(), ...log())
+    expect({ error, code }).toEqual({ error: '', code: 0 })
+  })
+
+  it('reads the schema that is named, or else the configured one', async () => {
+    await begin('partner_ledger')
+    const config = ['--config', configFile('partner_ledger')]
+    for (const [options, expected] of [
+      [['--ledger', url, '--schema', 'partner_ledger'], 0],
+      [['--ledger', url, ...config], 0],
+      [config, 0],
+      [['--ledger', url], 2],
+      [['--ledger', url, ...config, '--schema', 'countersign'], 2],
+      [[...config, '--schema', 'countersign'], 2],
+      [[...config, '--schema', 'x; DROP TABLE entry'], 2],
+    ] as const) {
+      const { error, code } = await countersign('reconcile', ...options, ...log())
+      expect({ options, error, code }).toMatchObject({
+        options,
+        error: expect.stringMatching(
+          expected === 0 ? /^$/ : /schema countersign is empty|--schema must be/,
+        ) as unknown,
+        code: expected,
+      })
+    }
   })
 
   it('finds what was changed in it', async () => {
