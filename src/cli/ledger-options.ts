@@ -10,13 +10,21 @@ import {
 import { readTextFile } from '../base/text-file.ts'
 import { trustAlso } from '../base/trusted-roots.ts'
 import type { Config } from '../config/config.ts'
-import { readEnvironment } from '../config/environment.ts'
+import { EnvironmentError, readEnvironment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
+import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import type { LedgerDatabase } from '../ledger/ledger-database.ts'
+import { LedgerFileError } from '../ledger/ledger-file.ts'
 import { ledgerInDatabase, ledgerInFile } from '../ledger/ledger-source.ts'
 import type { LedgerSource } from '../ledger/ledger-source.ts'
 import { locateLedger } from '../ledger/locate-ledger.ts'
 import { CommandError } from './command-error.ts'
+
+/** For the help of whatever takes a URL. */
+export const passwordNote = `
+Others on the machine can see a command and its password: name a file that holds the URL instead, or set
+PGPASSWORD. Roots of your own for TLS go into NODE_EXTRA_CA_CERTS.
+`
 
 /** What the verbs that read a ledger ask for. */
 export interface LedgerOptions {
@@ -67,6 +75,13 @@ export async function ledgerNamedBy(options: LedgerOptions): Promise<NamedLedger
   const place = { at: configured.at, schema: checkedSchema(schema ?? schemaThere) }
   return { source: ledgerInDatabase(await locateLedger(place)), config }
 }
+
+/** What naming a ledger and reading it may come to: its message is one for the operator. */
+export const isExpectedOfLedger = (error: unknown): error is Error =>
+  error instanceof CommandError ||
+  error instanceof EnvironmentError ||
+  error instanceof LedgerFileError ||
+  error instanceof LedgerDatabaseError
 
 async function sourceAt(written: string, schema: string): Promise<LedgerSource> {
   return isUrl(written) || (await holdsUrl(written))

@@ -1,11 +1,10 @@
 import { Command } from 'commander'
 import { defaultSchema, postgresName } from '../base/postgres-url.ts'
 import type { ChainFault, Link } from '../ledger/chain.ts'
-import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import type { LedgerDatabase } from '../ledger/ledger-database.ts'
-import { LedgerFileError } from '../ledger/ledger-file.ts'
 import { CommandError } from './command-error.ts'
-import { databaseAt } from './ledger-options.ts'
+import { databaseAt, isExpectedOfLedger, passwordNote } from './ledger-options.ts'
+import { verifyCommand, verifyExample } from './ledger-verify.ts'
 
 const prepareExample = `
 Example, once for each release that adds to the tables, as a role that may make them:
@@ -21,18 +20,16 @@ Example, after the service was stopped:
 The chain is verified on the way, and all of it arrives or nothing. Keep the file: it is evidence.
 `
 
-const passwordNote = `
-Others on the machine can see a command and its password: name a file that holds the URL instead, or set
-PGPASSWORD. Roots of your own for TLS go into NODE_EXTRA_CA_CERTS.
-`
-
 export function ledgerCommand(): Command {
   return new Command('ledger')
-    .summary('prepare a ledger in PostgreSQL, or move one there')
-    .description('Prepares a ledger in PostgreSQL, or moves one there from a file.')
+    .summary('prepare a ledger in PostgreSQL, move one there, or verify its chain')
+    .description(
+      'Prepares a ledger in PostgreSQL, moves one there from a file, or verifies its chain.',
+    )
     .addCommand(prepareCommand())
     .addCommand(migrateCommand())
-    .addHelpText('after', prepareExample + migrateExample)
+    .addCommand(verifyCommand())
+    .addHelpText('after', prepareExample + migrateExample + verifyExample)
 }
 
 interface Target {
@@ -108,11 +105,7 @@ async function orSayWhy(command: Command, act: () => Promise<void>): Promise<voi
   try {
     await act()
   } catch (error) {
-    const isExpected =
-      error instanceof CommandError ||
-      error instanceof LedgerFileError ||
-      error instanceof LedgerDatabaseError
-    if (!isExpected) throw error
+    if (!isExpectedOfLedger(error)) throw error
     command.error(`ledger ${command.name()}: ${error.message}`)
   }
 }

@@ -2,17 +2,13 @@ import { inspect } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { parseIsoTime, systemClock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
-import { EnvironmentError } from '../config/environment.ts'
-import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
-import { LedgerFileError } from '../ledger/ledger-file.ts'
 import { parseKeyUrl } from '../reconcile/key-name.ts'
 import type { KeyName } from '../reconcile/key-name.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
 import type { Verdict } from '../reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../reconcile/report.ts'
 import { VaultLogError } from '../reconcile/vault-log.ts'
-import { CommandError } from './command-error.ts'
-import { ledgerNamedBy, ledgerOptions } from './ledger-options.ts'
+import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
 
 interface ReconcileOptions extends LedgerOptions {
@@ -65,7 +61,7 @@ export function reconcileCommand(): Command {
       .option('--grace-minutes <n>', 'how late records may arrive', parseMinutes, 30)
       .option('--now <time>', 'decide as of this time (ISO 8601 with a zone)', parseTime)
       .option('--json', 'the whole report for programs')
-      .addHelpText('after', example)
+      .addHelpText('after', example + passwordNote)
       // Commander's own 1 would say that there are findings.
       .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
       .action(runReconcile)
@@ -86,12 +82,7 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
     process.exitCode = exitCodes[report.verdict]
   } catch (error) {
     // Whatever went wrong, nothing was decided: Node's own 1 would say that there are findings.
-    const isExpected =
-      error instanceof LedgerFileError ||
-      error instanceof LedgerDatabaseError ||
-      error instanceof VaultLogError ||
-      error instanceof EnvironmentError ||
-      error instanceof CommandError
+    const isExpected = isExpectedOfLedger(error) || error instanceof VaultLogError
     command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
   }
 }

@@ -12,6 +12,7 @@ import { startedEntry } from '../../support/entries.ts'
 import { changeFile, createSqliteStore, type SqliteStore } from '../../support/ledger-store.ts'
 import { query, startPostgres, urlWith, type TestPostgres } from '../../support/postgres.ts'
 import { ledgerAt, openLedgerAt, verifiedEntriesAt } from '../../support/postgres-store.ts'
+import { required } from '../../support/required.ts'
 import { begun, lastRecordLine, loaded, made, recordLine } from '../../support/signed-traffic.ts'
 
 const program = fileURLToPath(new URL('../../../bin/countersign.js', import.meta.url))
@@ -67,7 +68,7 @@ function urlFile(): string {
 
 /** A configuration whose ledger is in a schema of that database. */
 function configFile(schema: string): string {
-  const file = join(folder, 'countersign.yaml')
+  const file = join(folder, 'configured.yaml')
   const ledger = `postgres: { url: "${url}", schema: ${schema} }`
   writeFileSync(file, readFileSync(smallest, 'utf8').replace('sqlite: ./countersign.db', ledger))
   return file
@@ -198,6 +199,106 @@ describe('countersign ledger prepare', () => {
     )
     expect(code).toBe(1)
     expect(error).toMatch(/^ledger prepare: --schema must be /)
+  })
+})
+
+describe('countersign ledger verify', () => {
+  const verify = (...options: readonly string[]) => countersign('ledger', 'verify', ...options)
+  const tipOf = (file: string) => {
+    const { sequence, hash } = required([...readRows(file)].at(-1))
+    return `${sequence} ${Buffer.from(hash).toString('hex')}`
+  }
+
+  it('says where a consistent chain ends, and that this proves no more', async () => {
+    await fill()
+    const { out, error, code } = await verify('--ledger', source.file)
+    expect({ error, code }).toEqual({ error: '', code: 0 })
+    expect(out).toBe(
+      'CONSISTENT: every entry follows the one before it.\n' +
+        `  ledger   ${source.file}\n  entries  1500\n  tip      ${tipOf(source.file)}\n` +
+        'Self-consistent, not proven unrewritten: compare the tip with a copy of it that was kept where the service cannot reach.\n',
+    )
+  })
+
+  it.each([
+    [
+      'was changed',
+      "UPDATE entry SET canonical = '{}' WHERE sequence = 1200",
+      /^BROKEN: entry 1200, or one before it, is not what was written\.\n.*\n {2}intact {3}up to 1199 [0-9a-f]{64}\n$/,
+    ],
+    [
+      'is missing',
+      'DELETE FROM entry WHERE sequence = 1200',
+      /^BROKEN: entry 1201 stands where 1200 should be: what was between is missing\.\n.*\n {2}intact {3}up to 1199 /,
+    ],
+    [
+      'was put before the first',
+      "INSERT INTO entry SELECT 0, hash, '{}' FROM entry WHERE sequence = 1",
+      /^BROKEN: entry 0 stands where 1 should be: it is one too many\.\n.*\n {2}intact {3}up to 0 /,
+    ],
+  ])('names the entry that %s', async (_, sql, said) => {
+    await fill()
+    changeFile(source.file, sql)
+    const { out, error, code } = await verify('--ledger', source.file)
+    expect({ error, code }).toEqual({ error: '', code: 1 })
+    expect(out).toMatch(said)
+  })
+
+  it('takes a URL, a file that holds one, and what a configuration names', async () => {
+    const ledger = await createPostgresLedger({
+      locate: () => Promise.resolve(ledgerAt(url, 'partner_ledger')),
+    })
+    await ledger.append(entries)
+    await ledger.close()
+    for (const options of [
+      ['--ledger', url, '--schema', 'partner_ledger'],
+      ['--ledger', urlFile(), '--schema', 'partner_ledger'],
+      ['--config', configFile('partner_ledger')],
+    ]) {
+      const { out, error, code } = await verify(...options)
+      expect({ error, code }).toEqual({ error: '', code: 0 })
+      expect(out).toContain('  entries  1500\n')
+      expect(out).not.toContain(passwordIn(url))
+    }
+    await query(url, "UPDATE partner_ledger.entry SET canonical = '{}' WHERE sequence = 1200")
+    const { out, code } = await verify('--ledger', url, '--schema', 'partner_ledger')
+    expect({ out, code }).toMatchObject({
+      out: expect.stringContaining('BROKEN: entry 1200,') as unknown,
+      code: 1,
+    })
+  })
+
+  /** As a disk does that has lost a sector, past what opening the file reads. */
+  const damage = () => {
+    const bytes = readFileSync(source.file)
+    bytes.fill(0xff, bytes.length / 2)
+    writeFileSync(source.file, bytes)
+    return source.file
+  }
+
+  it.each([
+    ['is not there', () => ['--ledger', 'no.db'], 'there is no file no.db'],
+    ['is damaged', () => ['--ledger', damage()], 'cannot be read to its end: '],
+    ['was never begun', () => ['--ledger', url], 'was never begun'],
+    [
+      'is at a URL that is none',
+      () => ['--ledger', 'postgress://x:y@z/w'],
+      '--ledger must be a URL',
+    ],
+    ['is not named by anything', () => [], 'countersign.yaml:1: config.unreadable'],
+    ['has an option that is none', () => ['--legder', 'no.db'], "unknown option '--legder'"],
+  ])('exits with 2 and says why when the ledger %s', async (_, options, said) => {
+    await fill()
+    const { out, error, code } = await verify(...options())
+    expect({ out, code }).toEqual({ out: '', code: 2 })
+    expect(error).toContain(said)
+    expect(error).not.toContain('    at ')
+  })
+
+  it('shows an example in its help', async () => {
+    const { out, code } = await verify('--help')
+    expect(code).toBe(0)
+    expect(out).toContain('$ countersign ledger verify --ledger ')
   })
 })
 
