@@ -10,7 +10,7 @@ import type {
 import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Ask, CallerFacts, Decision, TokenTerms } from '../policy/decision.ts'
+import type { Ask, CallerFacts, Decision, TokenAsk, TokenTerms } from '../policy/decision.ts'
 import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
@@ -29,10 +29,7 @@ export interface IssuanceDeps {
   /** The policy in force, its budgets charged. */
   readonly decide: (caller: CallerFacts, ask: Ask) => Decision
   /** On what terms a grant still gives a token; undefined: not any more. Nothing is charged. */
-  readonly stillGiven: (
-    grant: GrantName,
-    ask: Extract<Ask, { want: 'token' }>,
-  ) => TokenTerms | undefined
+  readonly stillGiven: (grant: GrantName, ask: TokenAsk) => TokenTerms | undefined
   readonly applications: ReadonlyMap<ApplicationName, Application>
   /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
   readonly sharedAudienceIssuers: ReadonlySet<IssuerName>

@@ -7,7 +7,7 @@ import type { TokenLife } from '../base/token-life.ts'
 import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
 import type { CallerOnRecord, DecisionOnRecord, RequestFailed } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
-import type { Ask, Decision, PolicyRefusal } from '../policy/decision.ts'
+import type { Ask, AssertionAsk, Decision, PolicyRefusal, TokenAsk } from '../policy/decision.ts'
 import { SignerError } from '../signer/signer.ts'
 import { TokenCacheError } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
@@ -18,8 +18,8 @@ import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
-export type TokenAsk = Extract<Ask, { want: 'token' }>
-export type AssertionAsk = Extract<Ask, { want: 'assertion' }>
+// Whoever asks knows issuance, and not the policy.
+export type { AssertionAsk, TokenAsk }
 
 export interface IssuanceRequest<A extends Ask = Ask> {
   /** Made for this request, and told to the caller whatever comes of it. */
