@@ -11,7 +11,7 @@ import type { UnderWay } from '../base/under-way.ts'
 import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Ask, CallerFacts, Decision, TokenTerms } from '../policy/decision.ts'
+import type { Ask, CallerFacts, Decision, TokenAsk, TokenTerms } from '../policy/decision.ts'
 import type { Governor, PermitRequest } from '../signer/governor.ts'
 import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
@@ -34,10 +34,7 @@ export interface IssuanceDeps {
   /** The policy in force, its budgets charged. */
   readonly decide: (caller: CallerFacts, ask: Ask) => Decision
   /** On what terms a grant still gives a token; undefined: not any more. Nothing is charged. */
-  readonly stillGiven: (
-    grant: GrantName,
-    ask: Extract<Ask, { want: 'token' }>,
-  ) => TokenTerms | undefined
+  readonly stillGiven: (grant: GrantName, ask: TokenAsk) => TokenTerms | undefined
   readonly applications: ReadonlyMap<ApplicationName, Application>
   /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
   readonly sharedAudienceIssuers: ReadonlySet<IssuerName>

@@ -12,7 +12,7 @@ import type {
   RequestFailed,
 } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
-import type { Ask, Decision, PolicyRefusal } from '../policy/decision.ts'
+import type { Ask, AssertionAsk, Decision, PolicyRefusal, TokenAsk } from '../policy/decision.ts'
 import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
 import { type CachedToken, TokenCacheError, type TokenWish } from '../token-cache/token-cache.ts'
@@ -29,8 +29,8 @@ import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
-export type TokenAsk = Extract<Ask, { want: 'token' }>
-export type AssertionAsk = Extract<Ask, { want: 'assertion' }>
+// Whoever asks knows issuance, and not the policy.
+export type { AssertionAsk, TokenAsk }
 
 export interface IssuanceRequest<A extends Ask = Ask> {
   /** Made for this request, and told to the caller whatever comes of it. */

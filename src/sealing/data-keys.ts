@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../base/clock.ts'
 import { type DataKey, dataKeyBytes, generationMax, type WrappedDataKey } from './data-key.ts'
 import type { DataKeyStore } from './data-key-store.ts'
-import { createSharedAttempt } from './shared-attempt.ts'
+import { createSingleFlight } from './single-flight.ts'
 import { SealingError, type SealingErrorCode, type WrappingKey } from './wrapping-key.ts'
 
 /**
@@ -176,7 +176,7 @@ class FleetDataKeys implements DataKeys {
   }
 
   #shared<T>(act: () => Promise<T>): () => Promise<T> {
-    return createSharedAttempt({ clock: this.#options.clock, pauseMs }, act)
+    return createSingleFlight({ clock: this.#options.clock, pauseMs }, act)
   }
 }
 
