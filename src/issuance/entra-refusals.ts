@@ -197,7 +197,7 @@ export function createEntraRefusals({ nowMs, random }: EntraRefusalsOptions): En
 type Outcome = 'accepted' | 'not-asked' | TokenEndpointError
 
 /** What is known of one certificate, application, tenant or scope. */
-interface Known {
+interface KnownRefusal {
   readonly reach: RefusalReach
   readonly name: string
   circuit: Circuit
@@ -208,30 +208,30 @@ interface Known {
 }
 
 interface Entered {
-  readonly known: Known
+  readonly known: KnownRefusal
   readonly round: number
 }
 
 /** Certificates are few, and of each it must be known that it was tried; of the rest only what fails. */
 class Memory {
-  readonly #certificates = new Map<string, Known>()
-  readonly #others = new LRUCache<string, Known>({ max: refusalsMax })
+  readonly #certificates = new Map<string, KnownRefusal>()
+  readonly #others = new LRUCache<string, KnownRefusal>({ max: refusalsMax })
 
   get size(): number {
     return this.#others.size
   }
 
-  of(reach: RefusalReach, subject: ExchangeSubject): Known {
+  of(reach: RefusalReach, subject: ExchangeSubject): KnownRefusal {
     const name = nameOf(reach, subject)
     const known = this.#storeOf(reach).get(name)
     if (known !== undefined) return known
     const circuit = reach === 'certificate' ? untriedCircuit : closedCircuit
-    const fresh: Known = { reach, name, circuit }
+    const fresh: KnownRefusal = { reach, name, circuit }
     this.#storeOf(reach).set(name, fresh)
     return fresh
   }
 
-  keep(known: Known): void {
+  keep(known: KnownRefusal): void {
     const { reach, name, circuit } = known
     const isWell = circuit.phase === 'closed' && circuit.failures === 0
     if (isWell && reach !== 'certificate') this.#others.delete(name)
@@ -258,14 +258,14 @@ function nameOf(reach: RefusalReach, subject: ExchangeSubject): string {
   }
 }
 
-function entry(known: Known): Entered {
+function entry(known: KnownRefusal): Entered {
   known.circuit = entered(known.circuit)
   if (known.circuit.phase === 'probing') known.ended = Promise.withResolvers()
   return { known, round: known.circuit.round }
 }
 
 /** @throws RememberedRefusal when the one that finds out takes longer than that. */
-async function endOf(busy: Known, patienceMs: number): Promise<void> {
+async function endOf(busy: KnownRefusal, patienceMs: number): Promise<void> {
   const { ended } = busy
   try {
     await withDeadline(Math.max(0, patienceMs), () => ended?.promise ?? Promise.resolve())
@@ -278,11 +278,11 @@ async function endOf(busy: Known, patienceMs: number): Promise<void> {
 /** Of what was never refused there is nothing to tell but that nobody has an answer. */
 const unanswered = { code: 'ENTRA_TIMEOUT', errorCodes: [], traceId: undefined } as const
 
-const fromMemory = ({ refusal, reach }: Known, forMs: number) =>
+const fromMemory = ({ refusal, reach }: KnownRefusal, forMs: number) =>
   new RememberedRefusal(refusal ?? unanswered, reach, forMs)
 
 function circuitAfter(
-  { circuit, reach }: Known,
+  { circuit, reach }: KnownRefusal,
   round: number,
   outcome: Outcome,
   nowMs: number,

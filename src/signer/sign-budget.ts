@@ -11,7 +11,7 @@ export interface SignBudget {
   /** More than this is never taken in 10 s. */
   readonly unitsMax: number
   /** Takes them all or none. What was taken counts until {@link asked} or {@link giveBack}. */
-  take(units: number, nowMs: number): BudgetAnswer
+  take(units: number, nowMs: number): UnitsAnswer
   /** What was taken has reached the vault by now, or never will: its 10 s begin. */
   asked(units: number, nowMs: number): void
   /** The vault was not asked, and will not be. */
@@ -24,7 +24,7 @@ export interface SignBudget {
   used(nowMs: number): number
 }
 
-export type BudgetAnswer =
+export type UnitsAnswer =
   { readonly granted: true } | { readonly granted: false; readonly waitMs: number }
 
 /**

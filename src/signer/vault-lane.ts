@@ -22,7 +22,7 @@ export interface LaneRefusal<W> {
   readonly remembered?: SignerErrorCode | undefined
 }
 
-type Refused<W> = { readonly kind: 'refused' } & LaneRefusal<W>
+type RefusedWaiter<W> = { readonly kind: 'refused' } & LaneRefusal<W>
 
 interface Granted<W> {
   readonly kind: 'granted'
@@ -34,7 +34,7 @@ interface Granted<W> {
 /** What comes next in a lane. */
 export type LaneTurn<W> =
   | Granted<W>
-  | Refused<W>
+  | RefusedWaiter<W>
   /** Nothing for so long, unless somebody comes, goes or settles; Infinity when nobody waits. */
   | { readonly kind: 'wait'; readonly forMs: number }
 
@@ -160,7 +160,7 @@ export class VaultLane<W extends LaneWaiter> {
   #serveFrom(
     queue: FairQueue<W>,
     nowMs: number,
-  ): Granted<W> | Refused<W> | { readonly kind: 'held' | 'nobody'; readonly forMs: number } {
+  ): Granted<W> | RefusedWaiter<W> | { readonly kind: 'held' | 'nobody'; readonly forMs: number } {
     const first = queue.next(() => true)
     if (first === undefined) return { kind: 'nobody', forMs: Infinity }
     const cappedMs = isHandOut(first) ? this.#handOuts.waitMs(first.units, nowMs) : 0
@@ -177,7 +177,7 @@ export class VaultLane<W extends LaneWaiter> {
     return { kind: 'granted', waiter, probes: ticket.probes }
   }
 
-  #endWaiting(refusal: LaneRefusal<W>): Refused<W> {
+  #endWaiting(refusal: LaneRefusal<W>): RefusedWaiter<W> {
     this.leave(refusal.waiter)
     return { kind: 'refused', ...refusal }
   }
