@@ -10,16 +10,17 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   base: [],
   yaml: ['base'],
   'vault-access': ['base'],
+  'database-access': ['base'],
   config: ['base', 'yaml'],
   caller: ['base'],
   policy: ['base', 'yaml'],
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
   signer: ['base', 'vault-access'],
-  sealing: ['base', 'vault-access'],
+  sealing: ['base', 'database-access', 'vault-access'],
   'token-endpoint': ['base'],
   'token-cache': ['base'],
-  ledger: ['base'],
+  ledger: ['base', 'database-access'],
   issuance: [
     'base',
     'caller',
@@ -128,11 +129,14 @@ describe('things that live in one place', () => {
     ])
   })
 
-  test("the driver of PostgreSQL is imported by the ledger's files for it alone", () => {
+  test("the driver of PostgreSQL is imported by the access to it and the ledger's files for it alone", () => {
     const importers = files
       .filter(({ packages }) => packages.includes('pg'))
       .map(({ path }) => path)
     expect(importers).toEqual([
+      'src/database-access/connection.ts',
+      'src/database-access/database-access-error.ts',
+      'src/database-access/database-session.ts',
       'src/ledger/ledger-database.ts',
       'src/ledger/ledger-schema.ts',
       'src/ledger/move-ledger.ts',
