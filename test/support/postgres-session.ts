@@ -7,12 +7,14 @@ import { prepareLedger } from '../../src/ledger/prepare-ledger.ts'
 import type { TestPostgres } from './postgres.ts'
 import { ledgerAt } from './postgres-store.ts'
 
+export const testChannel = 'countersign_shared'
+
 /** As one more replica opens it; the test closes it. */
 export const sessionAt = (url: string, timeoutMs = 10_000): DatabaseSession =>
   createDatabaseSession({
     locate: () => Promise.resolve(ledgerAt(url)),
     clock: systemClock,
-    channel: 'countersign_shared',
+    channel: testChannel,
     timeoutMs,
   })
 
