@@ -96,7 +96,10 @@ async function serveUntil(
   options: ServeOptions,
 ): Promise<void> {
   try {
-    await proveCertificates(service, options.logger, stop)
+    await Promise.all([
+      proveCertificates(service, options.logger, stop),
+      Promise.race([service.proveSharing(), aborted(stop)]),
+    ])
     if (!stop.aborted) options.logger.info({ grants: options.policy.policy.grants.length }, 'ready')
     const tasks = startTasks(service, options.logger)
     if (!stop.aborted) await aborted(stop)

@@ -1,6 +1,3 @@
-import { DatabaseError } from 'pg'
-import { PasswordMissing } from './connection.ts'
-
 /** One code for each thing that an operator would do differently. */
 export type DatabaseAccessErrorCode =
   | 'DATABASE_UNREACHABLE' // no connection, no answer in time, or too many that wait for one
@@ -21,19 +18,4 @@ export class DatabaseAccessError extends Error {
   get transient(): boolean {
     return this.code === 'DATABASE_UNREACHABLE'
   }
-}
-
-/** By SQLSTATE (PostgreSQL, appendix A); what has none came from the connection. */
-export function asDatabaseAccessError(error: unknown): DatabaseAccessError {
-  if (error instanceof DatabaseAccessError) return error
-  return new DatabaseAccessError(codeFrom(error), { cause: error })
-}
-
-function codeFrom(error: unknown): DatabaseAccessErrorCode {
-  if (error instanceof PasswordMissing) return 'DATABASE_FORBIDDEN'
-  if (!(error instanceof DatabaseError)) return 'DATABASE_UNREACHABLE'
-  const state = error.code ?? ''
-  // A connection that ends, a time-out, or a server without room.
-  if (/^(08|57|53)/.test(state)) return 'DATABASE_UNREACHABLE'
-  return /^28|^42501$/.test(state) ? 'DATABASE_FORBIDDEN' : 'DATABASE_REFUSED'
 }

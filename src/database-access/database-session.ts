@@ -2,7 +2,8 @@ import type { Client } from 'pg'
 import type { Clock } from '../base/clock.ts'
 import { withDeadline } from '../base/deadline.ts'
 import { connect, cut, type DatabasePlace, disconnect } from './connection.ts'
-import { asDatabaseAccessError, DatabaseAccessError } from './database-access-error.ts'
+import { DatabaseAccessError } from './database-access-error.ts'
+import { asDatabaseAccessError } from './driver-errors.ts'
 
 /**
  * One connection for short statements, which is made when it is first needed and again after it was

@@ -12,6 +12,12 @@ export interface PostgresSharedTokensOptions {
   readonly leaseMs: number
 }
 
+/** What this replica is to share, and whether it may. */
+export interface PostgresSharedTokens extends SharedTokens {
+  /** @throws DatabaseAccessError */
+  prove(): Promise<void>
+}
+
 /** Of one statement; tokens are some KiB each. */
 const itemsMax = 500
 
@@ -19,7 +25,9 @@ const itemsMax = 500
  * Tokens and flights in the tables `shared_token` and `shared_flight`. What many ask at one moment is
  * one statement. Each locks its rows in the order of their keys, so that no two wait for one another.
  */
-export function createPostgresSharedTokens(options: PostgresSharedTokensOptions): SharedTokens {
+export function createPostgresSharedTokens(
+  options: PostgresSharedTokensOptions,
+): PostgresSharedTokens {
   const { session, channel, leaseMs } = options
   const hints = createHints(session)
 
@@ -72,6 +80,9 @@ export function createPostgresSharedTokens(options: PostgresSharedTokensOptions)
     land: (lease, token) => land({ lease, token }),
     giveUp: (lease, failure) => giveUp({ lease, failure }),
     watch: hints.watch,
+    prove: async () => {
+      await session.query(proveSql, [])
+    },
   }
 }
 
@@ -107,6 +118,10 @@ function flightFrom({ lease, failure, lasts }: FlightRow): FlightSeen {
   if (failure !== null) return { leaseId: lease, state: 'failed', failure }
   return { leaseId: lease, state: lasts ? 'under-way' : 'abandoned' }
 }
+
+/** Reads nothing, and is refused where a right is missing. */
+const proveSql = `
+  SELECT FROM shared_token, shared_flight, entry WHERE false`
 
 const findSql = `
   SELECT key, sealed, expires_at_seconds::float8 AS "expiresAtSeconds",

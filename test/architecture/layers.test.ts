@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   signer: ['base', 'vault-access'],
   sealing: ['base', 'database-access', 'vault-access'],
   'token-endpoint': ['base'],
-  'token-cache': ['base'],
+  'token-cache': ['base', 'database-access'],
   ledger: ['base', 'database-access'],
   issuance: [
     'base',
@@ -33,7 +33,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'ledger',
   ],
   reconcile: ['base', 'ledger'],
-  telemetry: ['base', 'issuance'],
+  telemetry: ['base', 'issuance', 'token-cache'],
   http: [
     'base',
     'issuance',
@@ -49,10 +49,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'caller',
     'certificate',
     'config',
+    'database-access',
     'http',
     'issuance',
     'ledger',
     'policy',
+    'sealing',
     'signer',
     'telemetry',
     'token-cache',
@@ -135,8 +137,8 @@ describe('things that live in one place', () => {
       .map(({ path }) => path)
     expect(importers).toEqual([
       'src/database-access/connection.ts',
-      'src/database-access/database-access-error.ts',
       'src/database-access/database-session.ts',
+      'src/database-access/driver-errors.ts',
       'src/ledger/ledger-database.ts',
       'src/ledger/ledger-schema.ts',
       'src/ledger/move-ledger.ts',
@@ -193,7 +195,7 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')

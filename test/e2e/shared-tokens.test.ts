@@ -1,0 +1,183 @@
+import { Agent, request } from 'undici'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { Entry } from '../../src/ledger/entry.ts'
+import { readWorld, defaultWorldFile, type World } from '../../src/emulator/world.ts'
+import type { TestEmulator } from '../support/emulator.ts'
+import { signing, strike } from '../support/faults.ts'
+import { startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { verifiedEntriesAt } from '../support/postgres-store.ts'
+import { required } from '../support/required.ts'
+import { serveFrom, type Served } from '../support/served.ts'
+import {
+  cast,
+  type ConfigurationFile,
+  serviceWorld,
+  startServiceEmulator,
+} from '../support/test-service.ts'
+
+/** Three replicas of `countersign serve` that share a ledger and tokens in one PostgreSQL. */
+
+const manyTenants = Array.from({ length: 20 }, (_, i) => ({
+  name: `many-${i}`,
+  id: `aaaaaaaa-0000-4000-8000-${String(i).padStart(12, '0')}`,
+}))
+
+/** The default world, in whose cloud there are twenty tenants more. */
+const world: World = (() => {
+  const base = readWorld(defaultWorldFile)
+  const names = manyTenants.map(({ name }) => name)
+  return {
+    ...serviceWorld,
+    tenants: [...base.tenants, ...manyTenants],
+    applications: base.applications.map((application) => ({
+      ...application,
+      presentIn:
+        application.name === 'events'
+          ? [
+              ...application.presentIn,
+              ...names.map((tenant, i) => ({
+                ...required(application.presentIn[0]),
+                tenant,
+                objectId: `bbbbbbbb-0000-4000-8000-${String(i).padStart(12, '0')}`,
+              })),
+            ]
+          : application.presentIn,
+    })),
+    resources: base.resources.map((resource) =>
+      resource.uris.includes('https://orders.example')
+        ? { ...resource, tenants: [...resource.tenants, ...names] }
+        : resource,
+    ),
+  }
+})()
+
+let emulator: TestEmulator
+let server: TestPostgres
+const agent = new Agent({ connections: 100, pipelining: 1 })
+beforeAll(async () => {
+  ;[emulator, server] = await Promise.all([startServiceEmulator(world), startPostgres()])
+})
+afterAll(async () => {
+  await agent.close()
+  await Promise.all([emulator.stop(), server.stop()])
+})
+
+let url: string
+let replicas: Served[] = []
+afterEach(async () => {
+  await Promise.all(replicas.map((one) => one.remove()))
+  replicas = []
+  emulator.faults.clear()
+})
+
+const sharing = (file: ConfigurationFile): ConfigurationFile => ({
+  ...file,
+  ledger: { postgres: url },
+  tokenCache: {
+    wrappingKey: {
+      vault: required(emulator.endpoints.vaults['contoso-hsm']),
+      name: 'token-wrapping',
+    },
+  },
+  applications: {
+    ...file.applications,
+    events: {
+      ...required(file.applications['events']),
+      tenants: [cast.fabrikam, ...manyTenants.map(({ id }) => id)],
+    },
+  },
+})
+
+async function startReplicas(count: number): Promise<void> {
+  url = await server.createDatabase()
+  replicas = Array.from({ length: count }, () => serveFrom(emulator, { configuration: sharing }))
+  await Promise.all(replicas.map((one) => one.said('ready')))
+}
+
+interface Answer {
+  readonly status: number
+  readonly token?: string
+}
+
+async function ask(replica: Served, callerToken: string, tenant: string): Promise<Answer> {
+  const { statusCode, body } = await request(`${await replica.origin()}/v1/token`, {
+    dispatcher: agent,
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${callerToken}` },
+    body: JSON.stringify({ application: 'events', tenant, scope: cast.orders }),
+  })
+  const { access_token: token } = (await body.json()) as { access_token?: string }
+  return { status: statusCode, ...(token === undefined ? {} : { token }) }
+}
+
+/** So many callers on each replica, all at once, in turns over the tenants. */
+async function askAll(
+  asked: readonly Served[],
+  each: number,
+  tenants: readonly string[] = [cast.fabrikam],
+): Promise<readonly Answer[]> {
+  const callerToken = await emulator.token('fabrikam-orders', cast.publicUrl)
+  const callers = asked.flatMap((replica) =>
+    Array.from({ length: each }, (_, i) => ({ replica, i })),
+  )
+  return Promise.all(
+    callers.map(({ replica, i }) =>
+      ask(replica, callerToken, required(tenants[i % tenants.length])),
+    ),
+  )
+}
+
+/** What vault and token endpoints have seen of what `act` caused. */
+async function costOf(act: () => Promise<unknown>) {
+  const exchangesBefore = emulator.entra.exchanges.records().length
+  const records = await emulator.recordsOf(act)
+  const signed = records.filter(
+    ({ operationName, properties }) =>
+      operationName === 'KeySign' && properties.httpStatusCode === 200,
+  )
+  return {
+    signatures: signed.length,
+    exchanges: emulator.entra.exchanges.records().length - exchangesBefore,
+  }
+}
+
+const of = <Kind extends Entry['kind']>(entries: readonly Entry[], kind: Kind) =>
+  entries.filter((entry): entry is Extract<Entry, { kind: Kind }> => entry.kind === kind)
+
+const distinctTokens = (answers: readonly Answer[]) =>
+  new Set(answers.map(({ token }) => token)).size
+
+describe('three replicas on one database', () => {
+  test('obtain one token for hundreds of cold callers with one signature and one exchange', async () => {
+    await startReplicas(3)
+    strike(emulator, { ...signing, kind: 'delay', delayMs: 500 })
+    let answers: readonly Answer[] = []
+    const cost = await costOf(async () => {
+      answers = await askAll(replicas, 120)
+    })
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+    expect(distinctTokens(answers)).toBe(1)
+    expect(cost).toEqual({ signatures: 1, exchanges: 1 })
+
+    const entries = await verifiedEntriesAt(url)
+    const [exchange, ...others] = of(entries, 'exchange.succeeded')
+    expect(others).toEqual([])
+    const issued = of(entries, 'token.issued')
+    expect(issued).toHaveLength(360)
+    expect(new Set(issued.map(({ obtainedBy }) => obtainedBy))).toEqual(
+      new Set([required(exchange).attempt]),
+    )
+  })
+
+  test('sign once for each of many tenants', async () => {
+    await startReplicas(3)
+    const tenants = manyTenants.map(({ id }) => id)
+    let answers: readonly Answer[] = []
+    const cost = await costOf(async () => {
+      answers = await askAll(replicas, 100, tenants)
+    })
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+    expect(distinctTokens(answers)).toBe(20)
+    expect(cost).toEqual({ signatures: 20, exchanges: 20 })
+  })
+})
