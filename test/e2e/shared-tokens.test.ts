@@ -1,11 +1,14 @@
 import { Agent, request } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
+import { ledgerInDatabase } from '../../src/ledger/ledger-source.ts'
+import type { Finding } from '../../src/reconcile/finding.ts'
+import { reconcile } from '../../src/reconcile/reconcile.ts'
 import { readWorld, defaultWorldFile, type World } from '../../src/emulator/world.ts'
 import type { TestEmulator } from '../support/emulator.ts'
-import { signing, strike } from '../support/faults.ts'
-import { startPostgres, type TestPostgres } from '../support/postgres.ts'
-import { verifiedEntriesAt } from '../support/postgres-store.ts'
+import { exchanging, signing, strike } from '../support/faults.ts'
+import { query, startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { ledgerAt, verifiedEntriesAt } from '../support/postgres-store.ts'
 import { required } from '../support/required.ts'
 import { serveFrom, type Served } from '../support/served.ts'
 import {
@@ -144,6 +147,8 @@ async function costOf(act: () => Promise<unknown>) {
 const of = <Kind extends Entry['kind']>(entries: readonly Entry[], kind: Kind) =>
   entries.filter((entry): entry is Extract<Entry, { kind: Kind }> => entry.kind === kind)
 
+const countOf = async (kind: Entry['kind']) => of(await verifiedEntriesAt(url), kind).length
+
 const distinctTokens = (answers: readonly Answer[]) =>
   new Set(answers.map(({ token }) => token)).size
 
@@ -180,4 +185,101 @@ describe('three replicas on one database', () => {
     expect(distinctTokens(answers)).toBe(20)
     expect(cost).toEqual({ signatures: 20, exchanges: 20 })
   })
+
+  test('are told how it failed when one of them fails, and none of them storms', async () => {
+    await startReplicas(3)
+    strike(emulator, { ...exchanging, kind: 'server-error', times: 1000 })
+    strike(emulator, { ...signing, kind: 'delay', delayMs: 500 })
+    let answers: readonly Answer[] = []
+    const cost = await costOf(async () => {
+      answers = await askAll(replicas, 40)
+    })
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]))
+    expect(cost.signatures).toBe(1)
+    emulator.faults.clear()
+    expect((await askAll(replicas, 1)).map(({ status }) => status)).toEqual([200, 200, 200])
+  })
+
+  test('go on when the one that leads is killed, with one signature more at most', async () => {
+    await startReplicas(3)
+    const startedAtMs = emulator.clock.nowMs()
+    const [leader, ...others] = replicas
+    strike(emulator, { ...signing, kind: 'delay', delayMs: 20_000 })
+    let answers: readonly Answer[] = []
+    const cost = await costOf(async () => {
+      const lost = askAll([required(leader)], 20).catch(() => undefined)
+      await expect
+        .poll(() => query(url, 'SELECT FROM countersign.shared_flight'), { timeout: 10_000 })
+        .toHaveLength(1)
+      const waiting = askAll(others, 20)
+      await expect.poll(() => countOf('signature.begun')).toBe(1)
+      required(leader).signal('SIGKILL')
+      answers = await waiting
+      await lost
+    })
+    expect(answers.map(({ status }) => status)).toEqual(Array(40).fill(200))
+    expect(distinctTokens(answers)).toBe(1)
+    expect(cost.exchanges).toBe(1)
+    expect(cost.signatures).toBeLessThanOrEqual(2)
+    // The reply to the one that was killed is lost; its nonce tells whose it is.
+    const findings = await findingsSince(startedAtMs)
+    expect(findings.filter(({ kind }) => kind !== 'sign.assumed')).toEqual([])
+  })
 })
+
+/** What somebody who can write the shared tables may try. */
+const planted: Readonly<Record<string, string>> = {
+  garbled: 'sealed = set_byte(sealed, 40, 255 - get_byte(sealed, 40))',
+  'no sealed token': "sealed = 'planted'",
+  'given a later end': 'expires_at_seconds = expires_at_seconds + 60',
+  'at its end': 'expires_at_seconds = 1790000000',
+  'of another tenant': `sealed = (SELECT sealed FROM countersign.shared_token WHERE key LIKE '%${cast.fabrikam}%'),
+     expires_at_seconds = (SELECT expires_at_seconds FROM countersign.shared_token WHERE key LIKE '%${cast.fabrikam}%')`,
+}
+
+describe('what somebody writes into the shared tables', () => {
+  test('is never served', async () => {
+    await startReplicas(2)
+    const [first, second] = [required(replicas[0]), required(replicas[1])]
+    const tenants = manyTenants.slice(0, Object.keys(planted).length).map(({ id }) => id)
+    const before = await askAll([first], tenants.length + 1, [...tenants, cast.fabrikam])
+    await expect
+      .poll(() => query(url, 'SELECT FROM countersign.shared_token'), { timeout: 10_000 })
+      .toHaveLength(tenants.length + 1)
+
+    for (const [i, [name, change]] of Object.entries(planted).entries()) {
+      const tenant = required(tenants[i])
+      await query(url, `UPDATE countersign.shared_token SET ${change} WHERE key LIKE '%${tenant}%'`)
+      let after: readonly Answer[] = []
+      const cost = await costOf(async () => {
+        after = await askAll([second], 1, [tenant])
+      })
+      expect(cost.exchanges, name).toBe(1)
+      expect(after, name).toMatchObject([{ status: 200 }])
+      expect(
+        before.map(({ token }) => token),
+        name,
+      ).not.toContain(after[0]?.token)
+    }
+    // What nobody has touched is taken.
+    const cost = await costOf(async () => {
+      const after = await askAll([second], 1)
+      expect(before.map(({ token }) => token)).toContain(after[0]?.token)
+    })
+    expect(cost).toEqual({ signatures: 0, exchanges: 0 })
+  })
+})
+
+/** What reconcile finds in the vault's log since a moment, with no other ledger than this one. */
+async function findingsSince(sinceMs: number): Promise<readonly Finding[]> {
+  const graceMs = 30 * 60_000
+  const { findings } = await reconcile({
+    ledger: ledgerInDatabase(ledgerAt(url)),
+    vaultLogPaths: [emulator.endpoints.vaultLogFolder],
+    keys: [],
+    nowMs: emulator.clock.nowMs() + 2 * graceMs,
+    graceMs,
+  })
+  // Other tests of this file have used the same vault, and ledgers of their own.
+  return findings.filter((one) => !('record' in one) || one.record.timeMs >= sinceMs)
+}
