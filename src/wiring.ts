@@ -36,6 +36,7 @@ import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import { createFleetTelemetry } from './telemetry/fleet-telemetry.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
+import { createFleetDrops } from './token-cache/fleet-drops.ts'
 import { createFleetFlights } from './token-cache/fleet-flights.ts'
 import { createFleetTokenCache } from './token-cache/fleet-token-cache.ts'
 import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
@@ -56,13 +57,8 @@ export interface Service {
   readonly turnedAway: TurnedAway
   readonly refresher: TokenRefresher
   readonly clockWatch: ClockWatch
-  /**
-   * That replicas can share tokens, where they are to. When that takes others who do not answer now, it
-   * is only logged: to share is worth signatures, and not an outage.
-   *
-   * @throws SealingError | DatabaseAccessError when an answer is wrong, which waiting would not change.
-   */
-  proveSharing(): Promise<void>
+  /** Undefined where nothing is shared. */
+  readonly sharing: Sharing | undefined
   /** From now on `/readyz` says no. */
   stopping(): void
   /** Closes connections to the world; after the ledger. */
@@ -208,7 +204,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     turnedAway,
     refresher: createTokenRefresher(issuance),
     clockWatch,
-    proveSharing: () => sharing?.prove() ?? Promise.resolve(),
+    sharing,
     stopping: () => {
       isStopping = true
     },
@@ -220,9 +216,19 @@ export async function createService(options: WiringOptions): Promise<Service> {
 }
 
 /** What replicas share beside the ledger. */
-interface Sharing {
+export interface Sharing {
   readonly cache: TokenCache
+  /**
+   * That this replica can share. When that takes others who do not answer now, it is only logged: to
+   * share is worth signatures, and not an outage.
+   *
+   * @throws SealingError | DatabaseAccessError when an answer is wrong, which waiting would not change.
+   */
   prove(): Promise<void>
+  /** Drops what other replicas have dropped, and tells them what was dropped here. */
+  lookForDrops(): Promise<void>
+  /** Removes what is of no use to any replica any more. */
+  tidy(): Promise<void>
   close(): Promise<void>
 }
 
@@ -283,8 +289,12 @@ async function createSharing(deps: SharingDeps): Promise<Sharing | undefined> {
       events.rowRefused(reason, refused)
     },
   })
+  const drops = createFleetDrops(memory, store, (error) => {
+    events.notShared(error)
+  })
   const flights = createFleetFlights({
     store,
+    drops,
     tokens,
     failures: toldFailures,
     events,
@@ -293,10 +303,11 @@ async function createSharing(deps: SharingDeps): Promise<Sharing | undefined> {
     lookEveryMs,
   })
   return {
-    cache: createFleetTokenCache({ memory, flights, clock, ...tokenCache }),
+    cache: createFleetTokenCache({ memory, flights, drops, clock, ...tokenCache }),
     prove: async () => {
       try {
         await store.prove()
+        await drops.look()
         await dataKeys.forSealing()
       } catch (error) {
         const known = error instanceof SealingError || error instanceof DatabaseAccessError
@@ -304,6 +315,8 @@ async function createSharing(deps: SharingDeps): Promise<Sharing | undefined> {
         events.notShared(error)
       }
     },
+    lookForDrops: () => drops.look(),
+    tidy: () => store.tidy(),
     close: async () => {
       await settlesWithin(flights.settled(), sharingEndMs)
       await session.close()

@@ -67,6 +67,8 @@ export const schemaSteps: readonly SchemaStep[] = [
         key text PRIMARY KEY,
         sealed bytea NOT NULL,
         expires_at_seconds bigint NOT NULL,
+        grant_name text NOT NULL,
+        key_id text NOT NULL,
         stored_at timestamptz NOT NULL
       );
       CREATE UNLOGGED TABLE shared_flight (

@@ -1,4 +1,6 @@
 import type { Clock } from '../base/clock.ts'
+import type { GrantName } from '../base/ids.ts'
+import type { FleetDrops } from './fleet-drops.ts'
 import { type CachedToken, TokenCacheError } from './token-cache.ts'
 import type { SealedTokens } from './sealed-tokens.ts'
 import type { Lease, SharedTokens } from './shared-tokens.ts'
@@ -8,6 +10,7 @@ import { type TokenKey, type TokenKeyText, tokenKeyText } from './token-key.ts'
 /** What a flight of one replica is about. */
 export interface Wanted {
   readonly key: TokenKey
+  readonly grant: GrantName
   /** Obtained because a resource took offence at an older one. */
   readonly forced: boolean
   /** Whether a token that another replica obtained will do, of those that last. */
@@ -40,6 +43,7 @@ export interface FleetEvents {
 
 export interface FleetFlightsOptions {
   readonly store: SharedTokens
+  readonly drops: Pick<FleetDrops, 'guard'>
   readonly tokens: SealedTokens
   readonly failures: ToldFailures
   readonly events: FleetEvents
@@ -71,7 +75,7 @@ type Turn =
   | { readonly kind: 'failed'; readonly error: Error }
 
 export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
-  const { store, tokens, failures, events, clock, renewEveryMs, lookEveryMs } = options
+  const { store, drops, tokens, failures, events, clock, renewEveryMs, lookEveryMs } = options
   const telling = new Set<Promise<void>>()
 
   /** Nobody waits for it, and what comes of it matters to no caller. */
@@ -85,9 +89,13 @@ export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
   }
 
   const found = async (wanted: Wanted, text: TokenKeyText): Promise<CachedToken | undefined> => {
+    const isDropped = drops.guard()
     const row = await store.find(text)
     const shared = row && (await tokens.open(wanted.key, row))
-    return row && shared && wanted.accepts(shared, row.ageMs) ? shared.token : undefined
+    if (row === undefined || shared === undefined || isDropped({ ...row, key: wanted.key })) {
+      return undefined
+    }
+    return wanted.accepts(shared, row.ageMs) ? shared.token : undefined
   }
 
   /** Waits while the flight is under way that is now: how it failed, if it did. */
@@ -136,9 +144,10 @@ export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
 
   const share = async (wanted: Wanted, lease: Lease, token: CachedToken) => {
     try {
-      const sealed = await tokens.seal(wanted.key, token, wanted.forced)
-      const { expiresAtSeconds } = token
-      if (!(await store.land(lease, { sealed, expiresAtSeconds }))) events.lost()
+      const sealed = await tokens.seal(wanted.key, token, wanted)
+      const { expiresAtSeconds, keyId } = token
+      const row = { sealed, expiresAtSeconds, keyId, grant: wanted.grant }
+      if (!(await store.land(lease, row))) events.lost()
     } catch (error) {
       // Nobody can be given it: each is to obtain its own.
       await store.giveUp(lease)

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import type { FleetDrops } from './fleet-drops.ts'
 import type { FleetFlights, Wanted } from './fleet-flights.ts'
 import { refreshAtMs, type RefreshRules } from './refresh-time.ts'
 import type { DueToken, TokenCache, TokenWish } from './token-cache.ts'
@@ -6,6 +7,7 @@ import type { DueToken, TokenCache, TokenWish } from './token-cache.ts'
 export interface FleetTokenCacheOptions extends RefreshRules {
   readonly memory: TokenCache
   readonly flights: FleetFlights
+  readonly drops: Pick<FleetDrops, 'drop'>
   readonly clock: Clock
 }
 
@@ -14,10 +16,11 @@ const forcedEveryMs = 30_000
 
 /** Tokens in this process, which are obtained once for all replicas. */
 export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCache {
-  const { memory, flights, clock } = options
+  const { memory, flights, drops, clock } = options
 
-  const missed = ({ key, obtainedAfterSeconds }: TokenWish): Wanted => ({
+  const missed = ({ key, grant, obtainedAfterSeconds }: TokenWish): Wanted => ({
     key,
+    grant,
     forced: obtainedAfterSeconds !== undefined,
     accepts: ({ token, forced }, ageMs) =>
       obtainedAfterSeconds === undefined ||
@@ -26,8 +29,9 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
   })
 
   /** Not the one that is to be refreshed, which they have too, nor another one that is. */
-  const due = ({ key }: DueToken): Wanted => ({
+  const due = ({ key, grant }: DueToken): Wanted => ({
     key,
+    grant,
     forced: false,
     accepts: ({ token }) => clock.monotonicMs() < refreshAtMs(token, options, 0),
   })
@@ -36,7 +40,7 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
     get: (wish) => memory.get(wish),
     obtain: (wish, keyId, fetch, patience) =>
       memory.obtain(wish, keyId, () => flights.obtain(missed(wish), fetch), patience),
-    drop: (matches) => memory.drop(matches),
+    drop: (matches) => drops.drop(matches),
     takeDue: () => memory.takeDue(),
     refresh: (token, keyId, fetch) =>
       memory.refresh(token, keyId, () => flights.obtain(due(token), fetch)),

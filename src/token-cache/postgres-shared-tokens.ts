@@ -1,7 +1,15 @@
 import { hash, randomUUID } from 'node:crypto'
 import { createBatches } from '../database-access/batches.ts'
 import type { DatabaseSession } from '../database-access/database-session.ts'
-import type { FlightSeen, Lease, SealedToken, SharedTokens, StoredToken } from './shared-tokens.ts'
+import type {
+  Drops,
+  FlightSeen,
+  Lease,
+  ListedToken,
+  SealedToken,
+  SharedTokens,
+  StoredToken,
+} from './shared-tokens.ts'
 import type { TokenKeyText } from './token-key.ts'
 
 export interface PostgresSharedTokensOptions {
@@ -56,6 +64,8 @@ export function createPostgresSharedTokens(
         ...columnsOf(landings.map(({ lease }) => lease)),
         landings.map(({ token }) => token.sealed),
         landings.map(({ token }) => token.expiresAtSeconds),
+        landings.map(({ token }) => token.grant),
+        landings.map(({ token }) => token.keyId),
         landings.map(({ lease }) => hintFor(lease.key)),
         channel,
       ]),
@@ -79,7 +89,23 @@ export function createPostgresSharedTokens(
     renew,
     land: (lease, token) => land({ lease, token }),
     giveUp: (lease, failure) => giveUp({ lease, failure }),
+    list: (after = '') => session.query<ListedToken>(listSql, [after, itemsMax]),
+    drop: async (keys) => {
+      if (keys.length > 0) await session.query(dropSql, [keys, channel, dropHint])
+    },
+    dropsSince: async (epoch) => {
+      const rows = await session.query<DropRow>(dropsSql, [epoch])
+      return dropsFrom(epoch, rows)
+    },
+    tidy: async () => {
+      for (const sql of tidySql) await session.query(sql, [])
+    },
     watch: hints.watch,
+    watchDrops: (listener) => {
+      session.listen((hint) => {
+        if (hint === dropHint) listener()
+      })
+    },
     prove: async () => {
       await session.query(proveSql, [])
     },
@@ -125,6 +151,7 @@ const proveSql = `
 
 const findSql = `
   SELECT key, sealed, expires_at_seconds::float8 AS "expiresAtSeconds",
+         grant_name AS "grant", key_id AS "keyId",
          (extract(epoch FROM clock_timestamp() - stored_at) * 1000)::float8 AS "ageMs"
   FROM shared_token WHERE key = ANY ($1::text[])`
 
@@ -161,18 +188,18 @@ const renewSql = `
 
 const landSql = `
   WITH ${heldBy(
-    'key, lease, sealed, expires, hint',
-    '$1::text[], $2::uuid[], $3::bytea[], $4::bigint[], $5::text[]',
+    'key, lease, sealed, expires, grant_name, key_id, hint',
+    '$1::text[], $2::uuid[], $3::bytea[], $4::bigint[], $5::text[], $6::text[], $7::text[]',
   )}, ended AS (
     DELETE FROM shared_flight AS flight USING held WHERE flight.key = held.key
   ), stored AS (
-    INSERT INTO shared_token (key, sealed, expires_at_seconds, stored_at)
-    SELECT key, sealed, expires, clock_timestamp() FROM held
+    INSERT INTO shared_token (key, sealed, expires_at_seconds, grant_name, key_id, stored_at)
+    SELECT key, sealed, expires, grant_name, key_id, clock_timestamp() FROM held
     ON CONFLICT (key) DO UPDATE
     SET sealed = excluded.sealed, expires_at_seconds = excluded.expires_at_seconds,
-        stored_at = excluded.stored_at
+        grant_name = excluded.grant_name, key_id = excluded.key_id, stored_at = excluded.stored_at
   )
-  SELECT lease, pg_notify($6, hint) FROM held`
+  SELECT lease, pg_notify($8, hint) FROM held`
 
 const giveUpSql = `
   WITH ${heldBy('key, lease, failed, hint', '$1::text[], $2::uuid[], $3::text[], $4::text[]')}, ended AS (
@@ -183,6 +210,62 @@ const giveUpSql = `
     FROM held WHERE flight.key = held.key AND held.failed IS NOT NULL
   )
   SELECT pg_notify($5, hint) FROM held`
+
+const listSql = `
+  SELECT key, grant_name AS "grant", key_id AS "keyId"
+  FROM shared_token WHERE key > $1 ORDER BY key LIMIT $2`
+
+/** The row with the epoch is locked until the end, so that one drop follows another. */
+const dropSql = `
+  WITH next AS (
+    UPDATE shared_epoch SET epoch = epoch + 1 RETURNING epoch
+  ), flights AS (
+    DELETE FROM shared_flight WHERE key IN (
+      SELECT key FROM shared_flight WHERE key = ANY ($1::text[]) ORDER BY key FOR UPDATE
+    )
+  ), tokens AS (
+    DELETE FROM shared_token WHERE key = ANY ($1::text[])
+  ), said AS (
+    INSERT INTO shared_drop (epoch, key, dropped_at)
+    SELECT DISTINCT next.epoch, wanted.key, clock_timestamp()
+    FROM next, unnest($1::text[]) AS wanted (key)
+  )
+  SELECT pg_notify($2, $3)`
+
+interface DropRow {
+  readonly latest: number
+  readonly epoch: number | null
+  readonly key: string | null
+}
+
+const dropsSql = `
+  SELECT now.epoch::float8 AS latest, dropped.epoch::float8 AS epoch, dropped.key
+  FROM shared_epoch AS now
+  LEFT JOIN shared_drop AS dropped ON dropped.epoch > $1 AND dropped.epoch <= now.epoch`
+
+function dropsFrom(since: number, rows: readonly DropRow[]): Drops {
+  const latest = rows[0]?.latest ?? since
+  const known = new Set(rows.flatMap(({ epoch }) => epoch ?? []))
+  const keys = new Set(rows.flatMap(({ key }) => key ?? []))
+  // An epoch without a row was tidied away; one below ours is another database's.
+  return { epoch: latest, keys: known.size === latest - since ? keys : undefined }
+}
+
+/** What others are at work on stays for the next time. Drops are kept for replicas that cannot ask for an hour. */
+const tidySql = [
+  `DELETE FROM shared_token WHERE key IN (
+     SELECT key FROM shared_token
+     WHERE expires_at_seconds < extract(epoch FROM clock_timestamp())
+     LIMIT 10000 FOR UPDATE SKIP LOCKED)`,
+  `DELETE FROM shared_flight WHERE key IN (
+     SELECT key FROM shared_flight
+     WHERE ends_at < clock_timestamp() - interval '1 minute'
+     LIMIT 10000 FOR UPDATE SKIP LOCKED)`,
+  `DELETE FROM shared_drop WHERE dropped_at < clock_timestamp() - interval '1 hour'`,
+]
+
+/** No hint for a key is as short. */
+const dropHint = 'dropped'
 
 /** Says which key, to those who know it. */
 const hintFor = (key: TokenKeyText) => hash('sha256', key, 'base64url')

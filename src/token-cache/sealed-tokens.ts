@@ -49,7 +49,11 @@ export interface SealedTokensOptions {
 
 /** Tokens into what a store may hold, and back. Whatever is thrown means that it cannot be told now. */
 export interface SealedTokens {
-  seal(key: TokenKey, token: CachedToken, forced: boolean): Promise<Buffer>
+  seal(
+    key: TokenKey,
+    token: CachedToken,
+    why: Pick<SharedToken, 'grant' | 'forced'>,
+  ): Promise<Buffer>
   /**
    * The token of the row, if it opens for this very key and end, is the one that the ledger says was
    * obtained by its attempt for this application, tenant and scope, and lasts.
@@ -74,17 +78,19 @@ export function createSealedTokens(options: SealedTokensOptions): SealedTokens {
     if (!opened.ok) return refused(opened.reason, key)
     const shared = parseSharedForm(opened.plaintext, row, clock)
     if (shared === undefined) return refused('unknown-form', key)
+    const { token, grant } = shared
+    if (row.keyId !== token.keyId || row.grant !== grant) return refused('altered', key)
     if (!lasts(shared)) return undefined
-    const recorded = await exchangesOf(shared.token.obtainedBy)
-    const isOurs = recorded.some((exchange) => says(exchange, key, shared.token))
+    const recorded = await exchangesOf(token.obtainedBy)
+    const isOurs = recorded.some((exchange) => says(exchange, key, token))
     return isOurs ? shared : refused('unrecorded', key)
   }
 
   return {
-    seal: (key, token, forced) =>
+    seal: (key, token, why) =>
       sealer.seal(
         { key: tokenKeyText(key), expiresAtSeconds: token.expiresAtSeconds },
-        sharedForm(token, forced, clock),
+        sharedForm(token, why, clock),
       ),
     open: async (key, row) => {
       if (row.expiresAtSeconds - clock.nowSeconds() < minRemainingSeconds) return undefined

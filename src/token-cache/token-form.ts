@@ -18,6 +18,7 @@ const form = z.object({
     return z.NEVER
   }),
   keyId: z.string(),
+  grant: z.string(),
   /** From when its exchange was sent until it was sealed. */
   elapsedMs: z.number().nonnegative(),
   /** Obtained because a resource took offence at an older one. */
@@ -28,9 +29,15 @@ const form = z.object({
 export interface SharedToken {
   readonly token: CachedToken
   readonly forced: boolean
+  /** That it was obtained for. */
+  readonly grant: string
 }
 
-export function sharedForm(token: CachedToken, forced: boolean, clock: Clock): Buffer {
+export function sharedForm(
+  token: CachedToken,
+  { grant, forced }: Pick<SharedToken, 'grant' | 'forced'>,
+  clock: Clock,
+): Buffer {
   const { value, lifetimeSeconds, refreshInSeconds, obtainedBy, keyId } = token
   const plain: z.input<typeof form> = {
     token: value.reveal(),
@@ -38,6 +45,7 @@ export function sharedForm(token: CachedToken, forced: boolean, clock: Clock): B
     ...(refreshInSeconds === undefined ? {} : { refreshInSeconds }),
     obtainedBy,
     keyId,
+    grant,
     elapsedMs: Math.max(0, clock.monotonicMs() - obtainedAtMs(token)),
     forced,
   }
@@ -57,12 +65,13 @@ export function parseSharedForm(
 ): SharedToken | undefined {
   const parsed = form.safeParse(jsonFrom(plaintext))
   if (!parsed.success) return undefined
-  const { token, elapsedMs, forced, refreshInSeconds, ...facts } = parsed.data
+  const { token, elapsedMs, forced, grant, refreshInSeconds, ...facts } = parsed.data
   const now = instantNow(clock)
   const countedMs = facts.lifetimeSeconds * 1000 - elapsedMs - Math.max(0, ageMs)
   const remainingMs = Math.min(countedMs, expiresAtSeconds * 1000 - now.ms)
   return {
     forced,
+    grant,
     token: {
       ...facts,
       ...(refreshInSeconds === undefined ? {} : { refreshInSeconds }),

@@ -2,7 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Lease, SharedTokens } from '../../src/token-cache/shared-tokens.ts'
 import { tokenKeyText } from '../../src/token-cache/token-key.ts'
-import { tokenKey } from '../support/cached-tokens.ts'
+import { keyId, tokenKey } from '../support/cached-tokens.ts'
+import { grantName } from '../support/grants.ts'
 import { required } from '../support/required.ts'
 
 /** What the replicas of a test share: outlives every opening of it. */
@@ -22,6 +23,8 @@ const sealedToken = (expiresAtSeconds = 1_790_003_600) => ({
   // The bytes that something in between may take for text or an end.
   sealed: Buffer.concat([Buffer.from([0x00, 0xff, 0x27, 0x5c, 0x0a]), randomBytes(3000)]),
   expiresAtSeconds,
+  grant: grantName('orders'),
+  keyId,
 })
 
 /** What every store that replicas share promises, whatever it keeps it in. */
@@ -161,6 +164,77 @@ export function describeSharedTokens(
       await told.promise
       stop()
       expect(others).toBe(0)
+    })
+
+    test('lists every token, page by page', async () => {
+      const keys = Array.from({ length: 7 }, (_, i) => keyOf(i))
+      for (const one of keys) await store.land(await led(store, one), sealedToken())
+      const listed: string[] = []
+      for (let page = await other.list(); page.length > 0; page = await other.list(listed.at(-1))) {
+        listed.push(...page.map((one) => one.key))
+      }
+      expect(listed.toSorted()).toEqual(keys.toSorted())
+      expect((await other.list())[0]).toMatchObject({ grant: 'orders', keyId })
+    })
+
+    test('drops tokens and flights of the keys that are meant, and no others', async () => {
+      for (const tenant of [1, 2]) {
+        await store.land(await led(store, keyOf(tenant)), sealedToken())
+      }
+      const [lease, untouched] = [await led(store, keyOf(3)), await led(store, keyOf(4))]
+      await other.drop([keyOf(1), keyOf(3), keyOf(5)])
+      expect(await store.find(keyOf(1))).toBeUndefined()
+      expect(await store.find(keyOf(2))).toBeDefined()
+      expect(await store.land(lease, sealedToken())).toBe(false)
+      expect(await store.land(untouched, sealedToken())).toBe(true)
+    })
+
+    test('lets each replica know what was dropped since it looked last', async () => {
+      const { epoch: start } = await store.dropsSince(0)
+      expect(await store.dropsSince(start)).toEqual({ epoch: start, keys: new Set() })
+      await other.drop([keyOf(1), keyOf(2)])
+      await other.drop([keyOf(1)])
+      expect(await store.dropsSince(start)).toEqual({
+        epoch: start + 2,
+        keys: new Set([keyOf(1), keyOf(2)]),
+      })
+      expect(await store.dropsSince(start + 1)).toEqual({
+        epoch: start + 2,
+        keys: new Set([keyOf(1)]),
+      })
+      await other.drop([])
+      expect(await store.dropsSince(start + 2)).toEqual({ epoch: start + 2, keys: new Set() })
+    })
+
+    test('numbers drops of many replicas at once without a gap', async () => {
+      const { epoch: start } = await store.dropsSince(0)
+      const dropping = Array.from({ length: 20 }, (_, i) =>
+        (i % 2 === 0 ? store : other).drop([keyOf(i)]),
+      )
+      await Promise.all(dropping)
+      const drops = await store.dropsSince(start)
+      expect(drops.epoch).toBe(start + 20)
+      expect(drops.keys?.size).toBe(20)
+    })
+
+    test('hints at a drop', async () => {
+      const told = Promise.withResolvers<undefined>()
+      other.watchDrops(() => {
+        told.resolve(undefined)
+      })
+      await other.find(key)
+      await store.drop([key])
+      await told.promise
+    })
+
+    test('tidies away what is dead, and nothing that lives', async () => {
+      await store.land(await led(store, keyOf(1)), sealedToken(1_000_000))
+      await store.land(await led(store, keyOf(2)), sealedToken(4_000_000_000))
+      const lease = await led(store, keyOf(3))
+      await other.tidy()
+      expect(await store.find(keyOf(1))).toBeUndefined()
+      expect(await store.find(keyOf(2))).toBeDefined()
+      expect(await store.renew(lease)).toBe(true)
     })
   })
 }

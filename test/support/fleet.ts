@@ -13,7 +13,9 @@ import {
   type SealedTokens,
 } from '../../src/token-cache/sealed-tokens.ts'
 import type { SharedTokens } from '../../src/token-cache/shared-tokens.ts'
-import type { CachedToken } from '../../src/token-cache/token-cache.ts'
+import { createFleetDrops, type FleetDrops } from '../../src/token-cache/fleet-drops.ts'
+import { createMemoryTokenCache } from '../../src/token-cache/memory-token-cache.ts'
+import type { CachedToken, TokenCache } from '../../src/token-cache/token-cache.ts'
 import type { TokenKey } from '../../src/token-cache/token-key.ts'
 import { obtainedToken, type TokenParts } from './cached-tokens.ts'
 import type { FixedClock } from './fixed-clock.ts'
@@ -43,6 +45,8 @@ export interface ReplicaOptions {
 export interface Replica {
   readonly flights: FleetFlights
   readonly tokens: SealedTokens
+  readonly drops: FleetDrops
+  readonly memory: TokenCache
   readonly refused: readonly RowRefusal[]
   /** Names of events, in order. */
   readonly seen: readonly string[]
@@ -58,7 +62,7 @@ const failures: ToldFailures = {
   errorFrom: (code) => new ToldFailure(code),
 }
 
-export const minRemainingSeconds = 300
+export const refreshRules = { minRemainingSeconds: 300, refreshAheadSeconds: 1200 }
 
 export function createFleet(): Fleet {
   const clock = fixedClock(1_790_000_000)
@@ -102,6 +106,12 @@ export function createFleet(): Fleet {
       const refused: RowRefusal[] = []
       const seen: string[] = []
       const see = (name: string) => () => void seen.push(name)
+      const memory = createMemoryTokenCache({
+        clock: own,
+        bytesMax: 64 * 1024 * 1024,
+        ...refreshRules,
+        onEvicted: see('evicted'),
+      })
       const tokens = createSealedTokens({
         sealer,
         exchangesOf: (attempt) => {
@@ -109,10 +119,12 @@ export function createFleet(): Fleet {
           return Promise.resolve(exchange === undefined ? [] : [exchange])
         },
         clock: own,
-        minRemainingSeconds,
+        minRemainingSeconds: refreshRules.minRemainingSeconds,
         onRefused: (reason) => refused.push(reason),
       })
+      const drops = createFleetDrops(memory, options.store ?? store, see('not-shared'))
       const flights = createFleetFlights({
+        drops,
         store: options.store ?? store,
         tokens,
         failures,
@@ -128,7 +140,7 @@ export function createFleet(): Fleet {
         renewEveryMs: 10,
         lookEveryMs: 10,
       })
-      return { flights, tokens, refused, seen }
+      return { flights, tokens, drops, memory, refused, seen }
     },
   }
 }

@@ -25,6 +25,9 @@ export function createMemorySharedTokens({
   const tokens = new Map<TokenKeyText, SealedToken & { readonly storedAtMs: number }>()
   const flights = new Map<TokenKeyText, Flight>()
   const listeners = new Map<TokenKeyText, Set<() => void>>()
+  const drops: { readonly keys: readonly TokenKeyText[]; readonly atMs: number }[] = []
+  let forgottenDrops = 0
+  const dropListeners: (() => void)[] = []
   const lasts = ({ endsAtMs, failure }: Flight) =>
     failure === undefined && endsAtMs > clock.monotonicMs()
   const isHeld = ({ key, id }: Lease) => {
@@ -86,6 +89,45 @@ export function createMemorySharedTokens({
         else flights.set(lease.key, { leaseId: lease.id, endsAtMs: 0, failure })
         tell(lease.key)
       }),
+    list: (after = '') =>
+      later(() =>
+        [...tokens]
+          .filter(([key]) => key > after)
+          .toSorted(([a], [b]) => (a < b ? -1 : 1))
+          .slice(0, 2)
+          .map(([key, { grant, keyId }]) => ({ key, grant, keyId })),
+      ),
+    drop: (keys) =>
+      later(() => {
+        if (keys.length === 0) return
+        for (const key of keys) {
+          tokens.delete(key)
+          flights.delete(key)
+        }
+        drops.push({ keys, atMs: clock.monotonicMs() })
+        for (const listener of dropListeners) listener()
+      }),
+    dropsSince: (epoch) =>
+      later(() => ({
+        epoch: drops.length,
+        keys:
+          epoch < forgottenDrops
+            ? undefined
+            : new Set(drops.slice(epoch).flatMap(({ keys }) => keys)),
+      })),
+    tidy: () =>
+      later(() => {
+        for (const [key, { expiresAtSeconds }] of tokens) {
+          if (expiresAtSeconds < clock.nowSeconds()) tokens.delete(key)
+        }
+        for (const [key, { endsAtMs }] of flights) {
+          if (endsAtMs < clock.monotonicMs() - 60_000) flights.delete(key)
+        }
+        forgottenDrops = drops.filter(({ atMs }) => atMs < clock.monotonicMs() - 3_600_000).length
+      }),
+    watchDrops: (listener) => {
+      dropListeners.push(listener)
+    },
     watch: (key, listener) => {
       const ofKey = listeners.get(key) ?? new Set()
       listeners.set(key, ofKey.add(listener))

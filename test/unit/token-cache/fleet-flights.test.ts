@@ -5,13 +5,15 @@ import type { SharedTokens } from '../../../src/token-cache/shared-tokens.ts'
 import type { CachedToken } from '../../../src/token-cache/token-cache.ts'
 import { tokenKeyText } from '../../../src/token-cache/token-key.ts'
 import { tokenKey } from '../../support/cached-tokens.ts'
+import { grantName } from '../../support/grants.ts'
 import { createFleet, type Fleet, ToldFailure } from '../../support/fleet.ts'
 import { required } from '../../support/required.ts'
 
 const key = tokenKey()
+const grant = grantName('orders')
 const text = tokenKeyText(key)
-const wanted: Wanted = { key, forced: false, accepts: () => true }
-const younger: Wanted = { key, forced: true, accepts: ({ forced }) => forced }
+const wanted: Wanted = { key, grant, forced: false, accepts: () => true }
+const younger: Wanted = { key, grant, forced: true, accepts: ({ forced }) => forced }
 
 /** A token endpoint that answers when it is told to. */
 function slowEndpoint(fleet: Fleet) {

@@ -2,19 +2,21 @@ import { describe, expect, test } from 'vitest'
 import { atLeastMsUntil } from '../../../src/base/clock.ts'
 import { newAttemptId } from '../../../src/base/ids.ts'
 import { type TokenKey, tokenKeyText } from '../../../src/token-cache/token-key.ts'
-import { tokenKey } from '../../support/cached-tokens.ts'
-import { createFleet, minRemainingSeconds } from '../../support/fleet.ts'
+import { keyId, tokenKey } from '../../support/cached-tokens.ts'
+import { grantName } from '../../support/grants.ts'
+import { createFleet, refreshRules } from '../../support/fleet.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import { required } from '../../support/required.ts'
 
 const key = tokenKey()
+const grant = grantName('orders')
 
 /** One replica that has sealed a token, and another one that finds the row. */
 async function sealedRow(parts = {}, of: TokenKey = key) {
   const fleet = createFleet()
   const token = fleet.obtained(of, parts)
-  const sealed = await fleet.replica().tokens.seal(of, token, false)
-  const row = { sealed, expiresAtSeconds: token.expiresAtSeconds, ageMs: 0 }
+  const sealed = await fleet.replica().tokens.seal(of, token, { grant, forced: false })
+  const row = { sealed, expiresAtSeconds: token.expiresAtSeconds, keyId, grant, ageMs: 0 }
   return { fleet, token, row, other: fleet.replica() }
 }
 
@@ -109,7 +111,7 @@ describe('a token that another replica has stored', () => {
 })
 
 describe('the end of a token that another replica has stored', () => {
-  const lasts = 1000 - minRemainingSeconds
+  const lasts = 1000 - refreshRules.minRemainingSeconds
 
   test('is when it has less than the promised time left by our clock', async () => {
     const { fleet, row, other } = await sealedRow({ lifetimeSeconds: 1000 })
@@ -140,9 +142,9 @@ describe('the end of a token that another replica has stored', () => {
     const fleet = createFleet()
     const token = fleet.obtained(key, { lifetimeSeconds: 1000 })
     fleet.clock.advance(60)
-    const sealed = await fleet.replica().tokens.seal(key, token, false)
+    const sealed = await fleet.replica().tokens.seal(key, token, { grant, forced: false })
     fleet.clock.jump(-3600)
-    const row = { sealed, expiresAtSeconds: token.expiresAtSeconds, ageMs: 40_000 }
+    const row = { sealed, expiresAtSeconds: token.expiresAtSeconds, keyId, grant, ageMs: 40_000 }
     const opened = required(await fleet.replica().tokens.open(key, row))
     expect(atLeastMsUntil(opened.token.expiry, fleet.clock)).toBe(900_000)
   })
