@@ -227,6 +227,42 @@ describe('three replicas on one database', () => {
   })
 })
 
+describe('the wrapping key at the start', () => {
+  const wrappedWith = (name: string) => (file: ConfigurationFile) => ({
+    ...sharing(file),
+    tokenCache: {
+      wrappingKey: { vault: required(emulator.endpoints.vaults['contoso-hsm']), name },
+    },
+  })
+
+  test('ends the start when it is wrong', async () => {
+    url = await server.createDatabase()
+    const replica = serveFrom(emulator, { configuration: wrappedWith('no-such-key') })
+    replicas = [replica]
+    expect(await replica.ended).toBe(1)
+    expect(replica.log.at(-1)).toMatchObject({ err: { code: 'SEALING_KEY_MISSING' } })
+  })
+
+  test('keeps nobody waiting when its vault does not answer: each replica obtains for itself', async () => {
+    strike(emulator, {
+      at: 'vault',
+      match: '/keys/token-wrapping',
+      kind: 'server-error',
+      times: 1000,
+    })
+    await startReplicas(2)
+    const cost = await costOf(async () => {
+      expect(await askAll(replicas, 3)).toMatchObject(Array(6).fill({ status: 200 }))
+    })
+    expect(cost.exchanges).toBeLessThanOrEqual(2)
+    for (const replica of replicas) {
+      expect(await replica.said('tokens are not shared now')).toMatchObject({
+        err: { code: 'SEALING_UNREACHABLE' },
+      })
+    }
+  })
+})
+
 /** What somebody who can write the shared tables may try. */
 const planted: Readonly<Record<string, string>> = {
   garbled: 'sealed = set_byte(sealed, 40, 255 - get_byte(sealed, 40))',
