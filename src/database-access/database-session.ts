@@ -44,7 +44,7 @@ export function createDatabaseSession(options: DatabaseSessionOptions): Database
 
   const open = async (): Promise<Client> => {
     const waits = { connectMs: timeoutMs, lockMs: timeoutMs, answerMs: timeoutMs }
-    const client = await connect(await locate(), waits)
+    const client = await connect(await withDeadline(timeoutMs, locate), waits)
     client.on('end', () => {
       if (client === current) connecting = undefined
     })
