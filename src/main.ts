@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
 import type { Clock } from './base/clock.ts'
 import { trustAlso } from './base/trusted-roots.ts'
-import { withDeadline } from './base/deadline.ts'
+import { settlesWithin, withDeadline } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
@@ -32,14 +32,15 @@ const clockEveryMs = 5000
 /** What one replica drops another one serves no longer than that, as long as both reach the database. */
 const dropsEveryMs = 1000
 const tidyEveryMs = 60_000
+const provingEveryMs = 30_000
 /** Waits between attempts to prove the certificates: doubles up to this. */
 const provingWaitMaxMs = 30_000
 
 /**
  * Serves until the process is told to stop (SIGTERM, SIGINT), then drains.
  *
- * Listens at once, but is ready only when every certificate is proven: an answer that is wrong ends
- * the start, no answer leaves it waiting.
+ * Listens at once, but is ready only when every certificate, or its standby, is proven: an answer that is
+ * wrong ends the start, no answer leaves it waiting.
  *
  * @throws when it cannot start, or when a certificate is not what the configuration demands.
  */
@@ -169,13 +170,20 @@ async function proveCertificates(
   for (let waitMs = 500; !stop.aborted; waitMs = Math.min(waitMs * 2, provingWaitMaxMs)) {
     try {
       // Proving waits for others, and a stop does not wait for it.
-      await Promise.race([service.credentials.prove(), aborted(stop)])
+      await Promise.race([proveAll(service, logger), aborted(stop)])
       return
     } catch (error) {
       if (!isTransient(error)) throw error
       logger.warn({ err: error, retryInMs: waitMs }, 'certificates are not proven yet')
     }
     await waitOrStop(waitMs, stop)
+  }
+}
+
+/** What the other one of a pair makes up for is tried again and again, beside the requests. */
+async function proveAll({ credentials }: Service, logger: Logger): Promise<void> {
+  for (const error of await credentials.prove()) {
+    logger.error({ err: error }, 'a certificate is not proven; the other one of its pair signs')
   }
 }
 
@@ -225,12 +233,13 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
           startBackgroundTask(dropsEveryMs, () => sharing.lookForDrops(), report('drops')),
           startBackgroundTask(tidyEveryMs, () => sharing.tidy(), report('tidy')),
         ]),
+    startBackgroundTask(provingEveryMs, () => proveAll(service, logger), report('certificates')),
   ]
 }
 
 /**
- * Ends in order: no new request, the requests under way, then what only the ledger should outlive, and
- * last whoever watches how it ends.
+ * Ends in order: no new request, what is under way whoever still waits for it, then what only the ledger
+ * should outlive, and last whoever watches how it ends.
  */
 async function drain(
   service: Service,
@@ -240,11 +249,17 @@ async function drain(
 ): Promise<void> {
   logger.info('stopping')
   service.stopping()
+  const endsAtMs = clock.monotonicMs() + drainDeadlineMs
   const refreshed = withDeadline(drainDeadlineMs, () => service.refresher.stop()).catch(() => {
     logger.warn('refreshes are left under way')
   })
   await listeners.callers.drain(drainDeadlineMs)
   await refreshed
+  // Callers hang up, and what they have asked for is signed all the same.
+  const leftMs = Math.max(0, endsAtMs - clock.monotonicMs())
+  if (!(await settlesWithin(service.underWay.idle(), leftMs))) {
+    logger.warn({ left: service.underWay.count }, 'attempts are left under way')
+  }
   await Promise.all(tasks.map((task) => task.stop()))
   await service.turnedAway.roll('every')
   await service.proofs.publish()

@@ -6,6 +6,7 @@ import { type ClockWatch, createClockWatch } from './base/clock-watch.ts'
 import { settlesWithin } from './base/deadline.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
 import { type Cloud, parseCloud } from './base/ids.ts'
+import { createUnderWay, type UnderWay } from './base/under-way.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
 import type { IssuerSettings } from './caller/issuer-settings.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
@@ -15,7 +16,10 @@ import { DatabaseAccessError } from './database-access/database-access-error.ts'
 import { createApp, createMachinesApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import type { Application } from './issuance/application.ts'
-import { createCredentials, type Credentials } from './issuance/credentials.ts'
+import { createCertificateDuty } from './issuance/certificate-duty.ts'
+import { createCredentials, type Credentials, type PlacedLocation } from './issuance/credentials.ts'
+import { createEntraRefusals } from './issuance/entra-refusals.ts'
+import { createFailureLines } from './issuance/failure-lines.ts'
 import { createInternalAssertions } from './issuance/internal-assertions.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
 import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-tokens.ts'
@@ -33,6 +37,7 @@ import { createPostgresDataKeyStore } from './sealing/postgres-data-key-store.ts
 import { createSealer } from './sealing/sealer.ts'
 import { SealingError } from './sealing/wrapping-key.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
+import { createMemoryGovernor, localVaultBudget } from './signer/memory-governor.ts'
 import { createFleetTelemetry } from './telemetry/fleet-telemetry.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
@@ -56,6 +61,7 @@ export interface Service {
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
   readonly refresher: TokenRefresher
+  readonly underWay: UnderWay
   readonly clockWatch: ClockWatch
   /** Undefined where nothing is shared. */
   readonly sharing: Sharing | undefined
@@ -97,6 +103,16 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
+  // Whole milliseconds, as budgets count them.
+  const pacing = { nowMs: () => Math.floor(clock.monotonicMs()), random: Math.random }
+  const governor = createMemoryGovernor({
+    ...pacing,
+    onCircuit: (change) => {
+      events.circuitChanged(change)
+    },
+    budgetOf: (_vaultUrl, heldBy) => localVaultBudget(heldBy, config.governor.headroom),
+  })
+  const entraRefusals = createEntraRefusals(pacing)
   const tokenEndpoint = createEntraTokenEndpoint(config.cloud.authority, entraAgent)
   const callers = createJwtCallerIdentifier({
     issuers: config.issuers.map((issuer) => issuerSettings(issuer, config)),
@@ -121,14 +137,10 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const applications = config.applications.map(applicationFrom)
   const credentials = createCredentials({
     applications,
-    locations: config.certificates.map(({ name, vault, nameInVault, requireHsm }) => ({
-      name,
-      vaultUrl: vault,
-      vaultCertificateName: nameInVault,
-      requireHsm,
-    })),
+    locations: config.certificates.flatMap(locationsOf),
     source: createKeyVaultCertificateSource(access, clock),
     signer,
+    governor,
     ledger,
     clock,
     vault,
@@ -136,7 +148,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
 
   let isStopping = false
   const certificatesProven = () =>
-    applications.every(({ name }) => credentials.current(name) !== undefined)
+    applications.every(({ name }) => credentials.current(name).length > 0)
   const readiness: Readiness = {
     ready: () => certificatesProven() && ledger.healthy() && !isStopping,
     report: () => ({
@@ -152,7 +164,9 @@ export async function createService(options: WiringOptions): Promise<Service> {
     cacheEntries: () => memory.entries,
     unprovedSignatures: () => proofs.unproved,
     ready: () => readiness.ready(),
-    certificateEnds: () => credentials.ends,
+    rememberedRefusals: () => entraRefusals.size,
+    certificates: () =>
+      credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
   const sharing = await createSharing({ config, memory, access, clock, logger, metrics })
@@ -173,8 +187,11 @@ export async function createService(options: WiringOptions): Promise<Service> {
       config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
     ),
     credentials,
+    duty: createCertificateDuty({ ...pacing, epochMs: () => clock.nowMs() }),
+    governor,
     signer,
     tokenEndpoint,
+    entraRefusals,
     cache: sharing?.cache ?? memory,
     assertions: createInternalAssertions({
       clock,
@@ -183,7 +200,9 @@ export async function createService(options: WiringOptions): Promise<Service> {
     ledger,
     proofs,
     turnedAway,
+    failureLines: createFailureLines(clock),
     events,
+    underWay: createUnderWay(),
   }
   const told = {
     issuance,
@@ -203,6 +222,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     proofs,
     turnedAway,
     refresher: createTokenRefresher(issuance),
+    underWay: issuance.underWay,
     clockWatch,
     sharing,
     stopping: () => {
@@ -332,6 +352,20 @@ async function createLedger(config: LedgerConfig): Promise<Ledger> {
   // Most ledgers are files: whoever has one does not wait at the start for the driver of a database.
   const { createPostgresLedger } = await import('./ledger/postgres-ledger.ts')
   return createPostgresLedger({ locate: () => locateLedger(config) })
+}
+
+function locationsOf(certificate: Config['certificates'][number]): readonly PlacedLocation[] {
+  const { name, vault, nameInVault, requireHsm, standby } = certificate
+  const primary: PlacedLocation = {
+    place: 'primary',
+    name,
+    vaultUrl: vault,
+    vaultCertificateName: nameInVault,
+    requireHsm,
+  }
+  if (standby === undefined) return [primary]
+  const { vault: vaultUrl, nameInVault: vaultCertificateName } = standby
+  return [primary, { ...primary, place: 'standby', vaultUrl, vaultCertificateName }]
 }
 
 const applicationFrom = (application: Config['applications'][number]): Application => ({

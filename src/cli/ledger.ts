@@ -1,17 +1,10 @@
 import { Command } from 'commander'
-import {
-  defaultSchema,
-  isUrl,
-  parsePostgresUrl,
-  postgresName,
-  postgresUrlRule,
-  schemaNameRule,
-} from '../base/postgres-url.ts'
+import { defaultSchema, postgresName } from '../base/postgres-url.ts'
 import type { ChainFault, Link } from '../ledger/chain.ts'
-import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import type { LedgerDatabase } from '../ledger/ledger-database.ts'
-import { LedgerFileError } from '../ledger/ledger-file.ts'
-import { locateLedger } from '../ledger/locate-ledger.ts'
+import { CommandError } from './command-error.ts'
+import { databaseAt, isExpectedOfLedger, passwordNote } from './ledger-options.ts'
+import { verifyCommand, verifyExample } from './ledger-verify.ts'
 
 const prepareExample = `
 Example, once for each release that adds to the tables, as a role that may make them:
@@ -27,18 +20,16 @@ Example, after the service was stopped:
 The chain is verified on the way, and all of it arrives or nothing. Keep the file: it is evidence.
 `
 
-const passwordNote = `
-Others on the machine can see a command and its password: name a file that holds the URL instead, or set
-PGPASSWORD. Roots of your own for TLS go into NODE_EXTRA_CA_CERTS.
-`
-
 export function ledgerCommand(): Command {
   return new Command('ledger')
-    .summary('prepare a ledger in PostgreSQL, or move one there')
-    .description('Prepares a ledger in PostgreSQL, or moves one there from a file.')
+    .summary('prepare a ledger in PostgreSQL, move one there, or verify its chain')
+    .description(
+      'Prepares a ledger in PostgreSQL, moves one there from a file, or verifies its chain.',
+    )
     .addCommand(prepareCommand())
     .addCommand(migrateCommand())
-    .addHelpText('after', prepareExample + migrateExample)
+    .addCommand(verifyCommand())
+    .addHelpText('after', prepareExample + migrateExample + verifyExample)
 }
 
 interface Target {
@@ -89,11 +80,11 @@ async function migrate(from: string, options: Target): Promise<void> {
     return
   }
   if (move.why === 'target-not-empty') {
-    throw new Refusal(
+    throw new CommandError(
       `nothing was moved: ${nameOf(target)} has ${move.tip.sequence} entries, and must be empty`,
     )
   }
-  throw new Refusal(
+  throw new CommandError(
     `nothing was moved: the chain of ${from} is broken ${placeOf(move.fault)} (intact up to entry ${move.intactUpTo.sequence})`,
   )
 }
@@ -108,31 +99,13 @@ const placeOf = (fault: ChainFault) =>
 
 const nameOf = ({ database }: LedgerDatabase) => postgresName(database)
 
-/** Not by commander, whose messages repeat a wrong argument and the password in it. */
-async function locate({ to, schema }: Target): Promise<LedgerDatabase> {
-  if (!schemaNameRule.test(schema)) {
-    throw new Refusal('--schema must be a name of letters, digits and underscores, in lower case')
-  }
-  if (!isUrl(to)) return locateLedger({ at: { urlFile: to }, schema })
-  const database = parsePostgresUrl(to)
-  if (database === undefined) throw new Refusal(`--to must be ${postgresUrlRule}`)
-  return { database, schema }
-}
-
-/** Said to the operator as it is. */
-class Refusal extends Error {
-  override readonly name = 'Refusal'
-}
+const locate = ({ to, schema }: Target) => databaseAt({ option: '--to', written: to }, schema)
 
 async function orSayWhy(command: Command, act: () => Promise<void>): Promise<void> {
   try {
     await act()
   } catch (error) {
-    const isExpected =
-      error instanceof Refusal ||
-      error instanceof LedgerFileError ||
-      error instanceof LedgerDatabaseError
-    if (!isExpected) throw error
+    if (!isExpectedOfLedger(error)) throw error
     command.error(`ledger ${command.name()}: ${error.message}`)
   }
 }

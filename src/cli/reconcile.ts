@@ -1,28 +1,18 @@
 import { inspect } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { parseIsoTime, systemClock } from '../base/clock.ts'
-import { formatProblem } from '../base/configuration-problem.ts'
-import { defaultSchema, isUrl, parsePostgresUrl, postgresUrlRule } from '../base/postgres-url.ts'
-import { trustAlso } from '../base/trusted-roots.ts'
 import type { Config } from '../config/config.ts'
-import { EnvironmentError, readEnvironment } from '../config/environment.ts'
-import { loadConfig } from '../config/load-config.ts'
-import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
-import { LedgerFileError } from '../ledger/ledger-file.ts'
-import { ledgerInDatabase, ledgerInFile } from '../ledger/ledger-source.ts'
-import type { LedgerSource } from '../ledger/ledger-source.ts'
-import { locateLedger } from '../ledger/locate-ledger.ts'
 import { parseKeyUrl } from '../reconcile/key-name.ts'
 import type { KeyName } from '../reconcile/key-name.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
 import type { Verdict } from '../reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../reconcile/report.ts'
 import { VaultLogError } from '../reconcile/vault-log.ts'
+import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
+import type { LedgerOptions } from './ledger-options.ts'
 
-interface ReconcileOptions {
+interface ReconcileOptions extends LedgerOptions {
   readonly vaultLog: readonly string[]
-  readonly ledger?: string
-  readonly config?: string
   readonly key?: readonly KeyName[]
   readonly graceMinutes: number
   readonly now?: number
@@ -52,24 +42,17 @@ Exits with
 `
 
 export function reconcileCommand(): Command {
+  const command = new Command('reconcile')
+    .summary("account for every signature in the vault's log")
+    .description(
+      "Joins the ledger to the vault's audit log, and names every signature that only one of them knows.",
+    )
+    .requiredOption(
+      '--vault-log <path...>',
+      'files of records (JSON Lines, a list, or {"records": […]}), or folders with PT1H.json at any depth',
+    )
   return (
-    new Command('reconcile')
-      .summary("account for every signature in the vault's log")
-      .description(
-        "Joins the ledger to the vault's audit log, and names every signature that only one of them knows.",
-      )
-      .requiredOption(
-        '--vault-log <path...>',
-        'files of records (JSON Lines, a list, or {"records": […]}), or folders with PT1H.json at any depth',
-      )
-      .option(
-        '--ledger <file or URL>',
-        'the ledger, or a copy of it: a file or postgres://…; otherwise the one that --config names',
-      )
-      .option(
-        '--config <file>',
-        'countersign.yaml (COUNTERSIGN_CONFIG): names the ledger, and keys to watch besides those in it',
-      )
+    ledgerOptions(command, 'names the ledger, and keys to watch besides those in it')
       .option(
         '--key <url>',
         'watch this key too, whatever version: https://VAULT/keys/NAME; may be repeated',
@@ -78,7 +61,7 @@ export function reconcileCommand(): Command {
       .option('--grace-minutes <n>', 'how late records may arrive', parseMinutes, 30)
       .option('--now <time>', 'decide as of this time (ISO 8601 with a zone)', parseTime)
       .option('--json', 'the whole report for programs')
-      .addHelpText('after', example)
+      .addHelpText('after', example + passwordNote)
       // Commander's own 1 would say that there are findings.
       .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
       .action(runReconcile)
@@ -87,11 +70,11 @@ export function reconcileCommand(): Command {
 
 async function runReconcile(options: ReconcileOptions, command: Command): Promise<void> {
   try {
-    const { ledger, keys } = await sourcesFor(options)
+    const { source, config } = await ledgerNamedBy(options)
     const report = await reconcile({
-      ledger,
+      ledger: source,
       vaultLogPaths: options.vaultLog,
-      keys,
+      keys: [...(options.key ?? []), ...keysIn(config?.certificates ?? [])],
       nowMs: options.now ?? systemClock.nowMs(),
       graceMs: options.graceMinutes * 60_000,
     })
@@ -99,61 +82,12 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
     process.exitCode = exitCodes[report.verdict]
   } catch (error) {
     // Whatever went wrong, nothing was decided: Node's own 1 would say that there are findings.
-    const isExpected =
-      error instanceof LedgerFileError ||
-      error instanceof LedgerDatabaseError ||
-      error instanceof VaultLogError ||
-      error instanceof EnvironmentError ||
-      error instanceof ConfigurationError
+    const isExpected = isExpectedOfLedger(error) || error instanceof VaultLogError
     command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
   }
 }
 
-interface Sources {
-  readonly ledger: LedgerSource
-  readonly keys: readonly KeyName[]
-}
-
-/** The configuration is read where it is named, or where nothing else names the ledger. */
-async function sourcesFor({ ledger, config, key = [] }: ReconcileOptions): Promise<Sources> {
-  if (ledger !== undefined && config === undefined) return { ledger: sourceFrom(ledger), keys: key }
-  const configured = await readConfig(config ?? readEnvironment().configFile)
-  trustAlso(configured.trust.caFiles)
-  return {
-    ledger: ledger === undefined ? await sourceIn(configured) : sourceFrom(ledger),
-    keys: [...key, ...keysIn(configured)],
-  }
-}
-
-async function sourceIn({ ledger }: Config): Promise<LedgerSource> {
-  return ledger.kind === 'sqlite'
-    ? ledgerInFile(ledger.file)
-    : ledgerInDatabase(await locateLedger(ledger))
-}
-
-/** A file, or the URL of a database. */
-function sourceFrom(written: string): LedgerSource {
-  if (!isUrl(written)) return ledgerInFile(written)
-  const database = parsePostgresUrl(written)
-  if (database === undefined) throw new ConfigurationError(`--ledger must be ${postgresUrlRule}`)
-  return ledgerInDatabase({ database, schema: defaultSchema })
-}
-
-/** What is wrong with a configuration, a problem a line. */
-class ConfigurationError extends Error {
-  override readonly name = 'ConfigurationError'
-}
-
-async function readConfig(file: string): Promise<Config> {
-  const loaded = await loadConfig(file)
-  if (loaded.ok) return loaded.config
-  const problems = loaded.problems.map(formatProblem).join('\n')
-  throw new ConfigurationError(
-    `name the ledger with --ledger, or mend the configuration\n${problems}`,
-  )
-}
-
-const keysIn = ({ certificates }: Config): readonly KeyName[] =>
+const keysIn = (certificates: Config['certificates']): readonly KeyName[] =>
   certificates.flatMap(
     ({ vault, nameInVault }) => parseKeyUrl(`${vault}/keys/${nameInVault}`) ?? [],
   )

@@ -4,6 +4,7 @@ import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
+import { governorForm } from './governor.ts'
 import { issuersForm } from './issuer-forms.ts'
 import { ledgerForm } from './ledger.ts'
 import { listenForm } from './listen.ts'
@@ -40,6 +41,7 @@ export const configForm = z.strictObject({
     .describe('Folder of the grant files, relative to this file.'),
   ledger: ledgerForm,
   tokenCache: tokenCacheForm,
+  governor: governorForm,
 })
 
 export type ConfigForm = z.output<typeof configForm>

@@ -28,6 +28,7 @@ export interface Config {
   readonly grants: GrantsConfig
   readonly ledger: LedgerConfig
   readonly tokenCache: TokenCacheConfig
+  readonly governor: GovernorConfig
 }
 
 export interface ListenConfig {
@@ -93,6 +94,11 @@ export interface CertificateConfig {
   readonly nameInVault: string
   /** False accepts a key that is not held by an HSM; exportable keys are never accepted. */
   readonly requireHsm: boolean
+  /** Signs when the other one cannot; `requireHsm` holds for it too. Absent: nothing does. */
+  readonly standby?: {
+    readonly vault: string
+    readonly nameInVault: string
+  }
 }
 
 /** `entra`: PS256 and `x5t#S256`; `entra-legacy`: RS256 and `x5t`. */
@@ -173,4 +179,9 @@ export interface TokenCacheConfig {
   readonly assertionReuseSeconds: number
   /** Undefined: no replica gives its tokens to others. Means nothing where there is one process only. */
   readonly wrappingKey: WrappingKeyConfig | undefined
+}
+
+export interface GovernorConfig {
+  /** Share of each vault's documented budget; more than 1 in a custom cloud alone. */
+  readonly headroom: number
 }

@@ -11,6 +11,7 @@ import { certificatesFrom, checkCertificates } from './certificates.ts'
 import { cloudFrom } from './cloud.ts'
 import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
+import { checkGovernor } from './governor.ts'
 import { checkIssuers, issuersFrom } from './issuers.ts'
 import { checkLedger, checkUrlFile, ledgerFrom } from './ledger.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
@@ -95,6 +96,7 @@ function checkTogether(root: YamlPart): void {
   checkLedger(root.at('ledger'))
   checkTokenCache(root.at('tokenCache'))
   checkWrappingKey(root.at('tokenCache').at('wrappingKey'), root.at('certificates'), cloud)
+  checkGovernor(root.at('governor'), cloud)
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
@@ -132,7 +134,7 @@ async function readTenantsFiles(
 }
 
 function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles): Config {
-  const { publicUrl, credential, ledger, tokenCache } = form
+  const { publicUrl, credential, ledger, tokenCache, governor } = form
   const listen = listenFrom(form.listen, folder)
   return {
     publicUrl,
@@ -147,6 +149,7 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     grants: { folder: resolve(folder, form.grants) },
     ledger: ledgerFrom(ledger, folder),
     tokenCache: tokenCacheFrom(tokenCache),
+    governor,
   }
 }
 
@@ -160,6 +163,7 @@ const nounOfSection: ReadonlyMap<string | number, string> = new Map([
   ['trust', 'trust'],
   ['ledger', 'ledger'],
   ['tokenCache', 'token-cache'],
+  ['governor', 'governor'],
 ])
 
 const nounOfEntries: ReadonlyMap<string | number, string> = new Map([

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { flag, text } from '../yaml/forms.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
-import { certificateForm } from './certificates.ts'
+import { certificateForm, standbyForm } from './certificates.ts'
 import type { CloudConfig, WrappingKeyConfig } from './config.ts'
 import { checkVault, vaultForm } from './vault-url.ts'
 
@@ -29,14 +29,20 @@ export function checkWrappingKey(
   const { vault, name } = part.seen(wrappingKeyForm)
   if (vault !== undefined && cloud !== undefined) checkVault(part.at('vault'), vault, cloud)
   if (vault === undefined || name === undefined) return
-  for (const [, certificate] of certificates.maps()) {
-    const other = certificate.seen(certificateForm)
+  const places = certificates.maps().flatMap(([, certificate]) => {
+    const standby = certificate.at('standby')
+    return [
+      { at: certificate, ...certificate.seen(certificateForm) },
+      { at: standby, ...standby.seen(standbyForm) },
+    ]
+  })
+  for (const other of places) {
     if (other.vault !== vault || other.name?.toLowerCase() !== name.toLowerCase()) continue
     part
       .at('name')
       .report(
         'signing-key',
-        `\`${part.name}\` is the key of \`${certificate.name}\`, and a key that signs must do nothing else: name one that is for wrapping alone.`,
+        `\`${part.name}\` is the key of \`${other.at.name}\`, and a key that signs must do nothing else: name one that is for wrapping alone.`,
       )
   }
 }

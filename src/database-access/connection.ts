@@ -28,7 +28,8 @@ export class PasswordMissing extends Error {
 const keepAliveAfterMs = 10_000
 
 /**
- * A connection that resolves every name in the schema and in no other.
+ * A connection that resolves every name in the schema and in no other, and is told of warnings, whatever the
+ * role or the database is set to.
  *
  * @throws PasswordMissing, or whatever the driver throws
  */
@@ -44,7 +45,7 @@ export async function connect(
     password: password?.reveal(),
     database,
     ssl: transport === 'tls',
-    options: `-c search_path=${schema}`,
+    options: `-c search_path=${schema} -c client_min_messages=warning`,
     application_name: 'countersign',
     connectionTimeoutMillis: waits.connectMs,
     lock_timeout: waits.lockMs,

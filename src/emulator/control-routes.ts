@@ -126,6 +126,18 @@ function shelfRoutes<Version>(
   return [
     {
       method: 'POST',
+      path: '/vaults/{vault}/leave',
+      summary: 'refuses connections from now on, as if the vault were gone',
+      handle: (request) => vaultIn(vaults, request).leave(),
+    },
+    {
+      method: 'POST',
+      path: '/vaults/{vault}/come-back',
+      summary: 'answers again, on the same port and with the same keys',
+      handle: (request) => vaultIn(vaults, request).comeBack(),
+    },
+    {
+      method: 'POST',
       path: path('roll'),
       summary:
         collection === 'certificates'

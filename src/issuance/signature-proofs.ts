@@ -46,7 +46,9 @@ export function createSignatureProofs(deps: {
 
   return {
     hold: (signature) => {
-      if (held.size < heldMax) held.set(signature.signatureId, signature)
+      // A copy: a decoded signature lies in a pool of Node's, 64 KiB that it would keep for as long.
+      const value = Uint8Array.from(signature.value)
+      if (held.size < heldMax) held.set(signature.signatureId, { ...signature, value })
       else letGo += 1
     },
     publish: async () => {

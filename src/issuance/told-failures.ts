@@ -7,8 +7,8 @@ import {
 
 /**
  * How a flight failed, as replicas tell it one another: by its code, because nothing else is theirs to
- * tell. Whoever is told has signed and sent nothing itself. A failing ledger is told to nobody: each
- * finds out by itself.
+ * tell. Whoever is told has signed and sent nothing itself. What is about one replica alone is told to
+ * nobody: its ledger, its own queue for the vault, and what it remembers of Entra's refusals.
  */
 export const toldFailures = {
   codeOf: (error: unknown): string | undefined =>

@@ -1,3 +1,4 @@
+import { systemClock } from '../base/clock.ts'
 import { settlesWithin } from '../base/deadline.ts'
 import { canonicalEntry } from './chain.ts'
 import type { Entry } from './entry.ts'
@@ -32,7 +33,10 @@ const reopenDelayMinMs = 1000
 /** A store that was mended is found so within half a minute. */
 const reopenDelayMaxMs = 30_000
 
-/** How long to leave the store alone after so many failures since the last commit that worked: 1 or more. */
+/** A store that was open for so long was mended, whatever ends it now. */
+const mendedAfterMs = 60_000
+
+/** How long to leave the store alone after so many failures without a sign that it is mended: 1 or more. */
 export const reopenDelayMs = (failures: number): number =>
   Math.min(reopenDelayMinMs * 2 ** (failures - 1), reopenDelayMaxMs)
 
@@ -58,8 +62,10 @@ export class GroupCommitLedger implements Ledger {
   #lastAccepted: Promise<undefined> = Promise.resolve(undefined)
   /** What every append is told meanwhile; undefined while the ledger works. */
   #refusal: { readonly code: LedgerErrorCode; readonly cause?: unknown } | undefined
-  /** Since the last commit that worked. */
+  /** Commits and openings that failed since a commit worked or the store was open for long. */
   #failures = 0
+  /** The latest store, by the monotonic clock; undefined until it is. */
+  #openedAtMs: number | undefined
   #reopenTimer: NodeJS.Timeout | undefined
   #reopening: Promise<void> = Promise.resolve()
   #isClosing = false
@@ -79,7 +85,7 @@ export class GroupCommitLedger implements Ledger {
 
   /** Once, before anything else; what it throws is the store's. */
   async open(): Promise<void> {
-    this.#store = await this.#options.openStore(this.#events)
+    this.#use(await this.#options.openStore(this.#events))
   }
 
   async append(entries: readonly Entry[]): Promise<void> {
@@ -154,37 +160,59 @@ export class GroupCommitLedger implements Ledger {
    * it before the store was opened again and says where it ends.
    */
   #fail(cause: unknown): void {
+    const isInDoubt = this.#committing.length > 0
     const failed = [...this.#committing, ...this.#waiting]
     this.#committing = []
     this.#waiting = []
     this.#unsettledEntries = 0
-    this.#refuseAndReopenLater(cause)
+    this.#refuseAndReopenAfter(this.#pauseAfterLossMs(isInDoubt), cause)
     for (const { reject } of failed) reject(new LedgerError('LEDGER_UNAVAILABLE', { cause }))
   }
 
-  #refuseAndReopenLater(cause: unknown): void {
+  /**
+   * Servers and firewalls end connections on which nothing happens, and that says nothing of the
+   * store: it is opened again at once, though not more often than once a second.
+   */
+  #pauseAfterLossMs(isInDoubt: boolean): number {
+    if (this.#openedAtMs === undefined) return this.#pauseAfterFailureMs()
+    const openForMs = systemClock.monotonicMs() - this.#openedAtMs
+    if (openForMs >= mendedAfterMs) this.#failures = 0
+    return isInDoubt ? this.#pauseAfterFailureMs() : Math.max(0, reopenDelayMinMs - openForMs)
+  }
+
+  #pauseAfterFailureMs(): number {
+    this.#failures += 1
+    return reopenDelayMs(this.#failures)
+  }
+
+  #refuseAndReopenAfter(pauseMs: number, cause: unknown): void {
     if (this.#isClosing) return
     this.#refusal = { code: 'LEDGER_UNAVAILABLE', cause }
-    this.#failures += 1
     this.#reopenTimer = setTimeout(() => {
       this.#reopening = this.#reopen()
-    }, reopenDelayMs(this.#failures))
+    }, pauseMs)
   }
 
   async #reopen(): Promise<void> {
-    const failuresBefore = this.#failures
+    const refusalBefore = this.#refusal
+    this.#openedAtMs = undefined
     try {
       const store = await this.#options.openStore(this.#events)
-      // One that has failed meanwhile has had the next opening arranged already.
-      if (this.#failures > failuresBefore) return
       if (this.#isClosing) {
         await store.end()
         return
       }
-      this.#store = store
+      // One that has failed meanwhile has had the next opening arranged already.
+      if (this.#refusal !== refusalBefore) return
+      this.#use(store)
       this.#refusal = undefined
     } catch (cause) {
-      this.#refuseAndReopenLater(cause)
+      this.#refuseAndReopenAfter(this.#pauseAfterFailureMs(), cause)
     }
+  }
+
+  #use(store: OpenStore): void {
+    this.#store = store
+    this.#openedAtMs = systemClock.monotonicMs()
   }
 }

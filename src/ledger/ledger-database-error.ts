@@ -14,7 +14,10 @@ export type LedgerDatabaseErrorCode =
   | 'LEDGER_REWOUND' // it lacks entries that it has answered as durable
   | 'LEDGER_REFUSED' // anything else, in the database's own words
 
-/** The message is one sentence for the operator; it names the database, and neither role nor password. */
+/**
+ * The message is one sentence for the operator; it names the database, and neither role nor password.
+ * The server's own words, which may name the role, are in `cause` for the protected log.
+ */
 export class LedgerDatabaseError extends Error {
   override readonly name = 'LedgerDatabaseError'
   readonly code: LedgerDatabaseErrorCode

@@ -14,7 +14,8 @@ export const nameOfLedger = ({ database }: LedgerDatabase): string =>
   `the ledger in ${postgresName(database)}`
 
 /**
- * A connection that resolves every name in the ledger's schema and in no other.
+ * A connection that resolves every name in the ledger's schema and in no other, and is told of
+ * warnings, whatever the role or the database is set to.
  *
  * @throws LedgerDatabaseError
  */
@@ -47,7 +48,7 @@ export async function askingLedger<T>(ledger: LedgerDatabase, act: () => Promise
 export function asLedgerDatabaseError(ledger: LedgerDatabase, error: unknown): LedgerDatabaseError {
   if (error instanceof LedgerDatabaseError) return error
   const code = codeFrom(error)
-  const message = `${nameOfLedger(ledger)} cannot be used: ${reasonOf(error)}`
+  const message = `${nameOfLedger(ledger)} cannot be used: ${ownWordsFor(error) ?? reasonOf(error)}`
   return new LedgerDatabaseError(code, message, { cause: error })
 }
 
@@ -65,6 +66,16 @@ function codeFrom(error: unknown): LedgerDatabaseErrorCode {
   if (state === '25006') return 'LEDGER_READ_ONLY'
   if (/^(42P01|42703|3F000)$/.test(state)) return 'LEDGER_NOT_A_LEDGER'
   return 'LEDGER_REFUSED'
+}
+
+/** Where the server's words name the role. */
+function ownWordsFor(error: unknown): string | undefined {
+  const state = error instanceof DatabaseError ? (error.code ?? '') : ''
+  if (state.startsWith('28')) {
+    return 'the server refuses the role, its password, or where it comes from'
+  }
+  if (state === '53300') return 'the server has no connection left for the role'
+  return undefined
 }
 
 function reasonOf(error: unknown): string {

@@ -115,6 +115,12 @@ const rewound = (ledger: LedgerDatabase, tip: Link, sequence: number) =>
     `${nameOfLedger(ledger)} ends at entry ${tip.sequence} without entry ${sequence} of this process, which it has answered as durable: a standby took over, or a backup was restored, that had not received it`,
   )
 
+/**
+ * SQLSTATE of what is said for information only. A warning has another: 01000, unless it says which,
+ * as the 57P01 of a server that shuts down while a commit waits for a standby.
+ */
+const successfulCompletion = '00000'
+
 /** One connection, until its first failure. */
 class PostgresStore implements OpenStore {
   readonly #client: Client
@@ -122,7 +128,7 @@ class PostgresStore implements OpenStore {
   readonly #commitTimeoutMs: number
   readonly #durable: Durable
   readonly #events: StoreEvents
-  /** What the server has said besides its answers since the last commit began. */
+  /** What the server has warned of since the last commit began. */
   #warning: string | undefined
   #isOver = false
 
@@ -144,8 +150,9 @@ class PostgresStore implements OpenStore {
     client.on('error', (error) => {
       this.#fail(error)
     })
-    client.on('notice', ({ severity, message }) => {
-      if (severity === 'WARNING') this.#warning = message
+    // Not by its severity, which is a word in the server's language.
+    client.on('notice', ({ code, message }) => {
+      if (code !== successfulCompletion) this.#warning = message
     })
   }
 

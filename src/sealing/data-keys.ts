@@ -3,8 +3,8 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../base/clock.ts'
 import { type DataKey, dataKeyBytes, generationMax, type WrappedDataKey } from './data-key.ts'
 import type { DataKeyStore } from './data-key-store.ts'
-import { createSharedAttempt } from './shared-attempt.ts'
-import { SealingError, type WrappingKey } from './wrapping-key.ts'
+import { createSingleFlight } from './single-flight.ts'
+import { SealingError, type SealingErrorCode, type WrappingKey } from './wrapping-key.ts'
 
 /**
  * The data keys of a fleet, as one replica uses them. The newest seals; each opens until all that it
@@ -56,6 +56,14 @@ const keptMax = 64
 
 /** Meanwhile each replica obtains tokens of its own. */
 const pauseMs = 30_000
+
+/** What is about us or the vault, and not about one data key: another one would fare no better. */
+const wouldRecur: ReadonlySet<SealingErrorCode> = new Set([
+  'SEALING_UNREACHABLE',
+  'SEALING_CREDENTIAL',
+  'SEALING_FORBIDDEN',
+  'SEALING_UNRECOGNISED',
+])
 
 /** The data key that seals now. */
 interface Sealing {
@@ -109,7 +117,7 @@ class FleetDataKeys implements DataKeys {
     try {
       return this.#keys.get(row.generation) ?? (await this.#unwrapped(row))
     } catch (error) {
-      if (!(error instanceof SealingError) || error.transient) throw error
+      if (!(error instanceof SealingError) || wouldRecur.has(error.code)) throw error
       this.#options.onUnusable(row.generation, error)
       return undefined
     }
@@ -168,7 +176,7 @@ class FleetDataKeys implements DataKeys {
   }
 
   #shared<T>(act: () => Promise<T>): () => Promise<T> {
-    return createSharedAttempt({ clock: this.#options.clock, pauseMs }, act)
+    return createSingleFlight({ clock: this.#options.clock, pauseMs }, act)
   }
 }
 

@@ -56,8 +56,8 @@ interface Entry {
   refreshAtMs: number | undefined
   /** Refreshes that failed one after another. */
   failures: number
-  /** When a challenge last asked for a younger one. */
-  forcedAtMs: number | undefined
+  /** When the challenge was that brought it; absent when none did. */
+  readonly forcedAtMs: number | undefined
   /** Nothing is to be done before its end, unless it is used. */
   rests: boolean
   wakeUpSlot: number
@@ -129,10 +129,7 @@ class MemoryTokenCache implements TokenCache {
       return waitFor(underWay.landing, patience)
     }
     const why = obtainedAfterSeconds === undefined ? 'miss' : 'challenge'
-    const flight = this.#start(text, { key, grant, keyId }, why, fetch)
-    const entry = this.#entries.peek(text)
-    if (entry !== undefined && why === 'challenge') entry.forcedAtMs = flight.startedAtMs
-    return waitFor(flight.landing, patience)
+    return waitFor(this.#start(text, { key, grant, keyId }, why, fetch).landing, patience)
   }
 
   drop(matches: (held: HeldToken) => boolean): number {
@@ -237,7 +234,7 @@ class MemoryTokenCache implements TokenCache {
     return this.#remainingMs(token) > this.#remainingMs(before.token)
   }
 
-  /** Whether it may be given: a challenge is content with a younger one, or with the last that was forced. */
+  /** Whether it may be given: a challenge is content with a younger one, or with what one has just brought. */
   #grants({ obtainedAfterSeconds }: TokenWish, text: TokenKeyText, entry: Entry): boolean {
     if (obtainedAfterSeconds === undefined) return true
     const { expiresAtSeconds, lifetimeSeconds } = entry.token

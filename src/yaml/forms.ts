@@ -57,6 +57,11 @@ export function wholeNumber(from: number, to: number) {
   return z.int({ error }).min(from, { error }).max(to, { error })
 }
 
+export function numberBetween(from: number, to: number) {
+  const error = `a number from ${from} to ${to}`
+  return z.number({ error }).min(from, { error }).max(to, { error })
+}
+
 export const flag = () => z.boolean({ error: 'true or false' })
 
 export function oneOf<const Values extends readonly string[]>(values: Values) {

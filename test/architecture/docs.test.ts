@@ -64,8 +64,9 @@ describe('docs', () => {
       cacheBytes: () => 0,
       cacheEntries: () => 0,
       unprovedSignatures: () => 0,
+      rememberedRefusals: () => 0,
       ready: () => true,
-      certificateEnds: () => new Map(),
+      certificates: () => [],
     })
     expect(registry).toBeInstanceOf(Registry)
     const ours = (await registry.getMetricsAsJSON())
@@ -80,7 +81,9 @@ describe('docs', () => {
   test('operations.md says what to do about every code that a failure can have', () => {
     const codes = [
       ...namesIn('src/signer/signer.ts', /'(SIGNER_[A-Z_]+)'/g),
+      ...namesIn('src/signer/governor.ts', /'(GOVERNOR_[A-Z_]+)'/g),
       ...namesIn('src/certificate/certificate.ts', /'(CERTIFICATE_[A-Z_]+)'/g),
+      ...namesIn('src/issuance/entra-refusals.ts', /code = '(ENTRA_[A-Z_]+)'/g),
       ...namesIn('src/sealing/wrapping-key.ts', /'(SEALING_[A-Z_]+)'/g),
       ...namesIn('src/token-endpoint/token-endpoint.ts', /'(ENTRA_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger.ts', /'(LEDGER_[A-Z_]+)'/g),

@@ -162,6 +162,32 @@ describe('things that live in one place', () => {
     expect([...imported].sort()).toEqual(Object.keys(manifest.dependencies).sort())
   })
 
+  test('a type that a file exports has its name to itself', () => {
+    const declared = files
+      .filter(({ path }) => roomOf(path) !== 'emulator')
+      .flatMap(({ path, text }) =>
+        [
+          ...text.matchAll(/^(export )?(?:abstract )?(?:class|interface|type) (\w+)\b(?! from)/gm),
+        ].map(([, exported, name = '']) => ({ name, path, isExported: exported !== undefined })),
+      )
+    const shared = declared
+      .filter(({ isExported }) => isExported)
+      .filter(({ name, path }) =>
+        declared.some((other) => other.name === name && other.path !== path),
+      )
+      .map(({ name }) => name)
+    // Rooms that are strangers to one another, and neither can see the other's.
+    const ofStrangers = [
+      'Answer',
+      'AssertionProfile',
+      'CredentialKind',
+      'Entry',
+      'Facts',
+      'Variables',
+    ]
+    expect([...new Set(shared)].sort()).toEqual(ofStrangers)
+  })
+
   test('the secret interface of Key Vault is imported nowhere', () => {
     const importers = files.filter(({ packages }) => packages.includes('@azure/keyvault-secrets'))
     expect(importers).toEqual([])

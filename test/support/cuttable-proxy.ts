@@ -14,11 +14,14 @@ export interface CuttableProxy {
    * - `hang`: the server never gets it, and neither side is told; the connection stays as it is.
    */
   at(text: string, what: 'cut-before' | 'cut-after' | 'hang'): void
+  /** From now on the server says the second text where it says the first, which is as long. */
+  translate(said: string, translated: string): void
   close(): Promise<void>
 }
 
 export async function startCuttableProxy(serverPort: number): Promise<CuttableProxy> {
   const sockets = new Set<Socket>()
+  let translation: readonly [said: string, translated: string] = ['', '']
   let trap: { readonly text: string; readonly what: Parameters<CuttableProxy['at']>[1] } | undefined
 
   const proxy = createServer((client) => {
@@ -37,7 +40,8 @@ export async function startCuttableProxy(serverPort: number): Promise<CuttablePr
       })
     }
     server.on('data', (chunk) => {
-      if (answersPass) client.write(chunk)
+      const answer = chunk.toString('latin1').replaceAll(...translation)
+      if (answersPass) client.write(answer, 'latin1')
       else cut()
     })
     client.on('data', (chunk) => {
@@ -59,6 +63,9 @@ export async function startCuttableProxy(serverPort: number): Promise<CuttablePr
     cut: cutAll,
     at: (text, what) => {
       trap = { text, what }
+    },
+    translate: (...pair) => {
+      translation = pair
     },
     close: async () => {
       const closed = once(proxy, 'close')

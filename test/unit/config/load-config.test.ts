@@ -77,6 +77,7 @@ describe('a configuration that says little', () => {
         assertionReuseSeconds: 60,
         wrappingKey: undefined,
       },
+      governor: { headroom: 0.8 },
     })
   })
 })
@@ -112,6 +113,10 @@ describe('a configuration that says everything', () => {
       'https://contoso-hsm.vault.azure.net',
       'https://contoso-dev.vault.azure.net',
     ])
+    expect(config.certificates.map(({ standby }) => standby)).toEqual([
+      { vault: 'https://contoso-hsm-north.vault.azure.net', nameInVault: 'partner-standby' },
+      undefined,
+    ])
     expect(config.applications.find(({ name }) => name === 'legacy')).toEqual({
       name: 'legacy',
       clientId: '22222222-0000-4000-8000-00000000000a',
@@ -133,6 +138,7 @@ describe('a configuration that says everything', () => {
         requireHsm: false,
       },
     })
+    expect(config.governor).toEqual({ headroom: 0.5 })
   })
 
   test('has its tenants from a file, comments and line ends left out', async () => {

@@ -56,6 +56,17 @@ describe('a signature', () => {
     expect(proved()).toHaveLength(1)
   })
 
+  test('is a copy of its own, and keeps no memory that others use meanwhile', async () => {
+    const pool = new Uint8Array(65_536).fill(7)
+    proofs.hold({ ...held(300), value: pool.subarray(0, 256) })
+    pool.fill(8)
+    clock.advance(300 + 600)
+    await proofs.publish()
+
+    const value = Buffer.alloc(256, 7).toString('base64url')
+    expect(proved()).toMatchObject([{ signatureValue: value }])
+  })
+
   test('is published whole, so that anybody can check it', async () => {
     const one = held(300)
     proofs.hold(one)

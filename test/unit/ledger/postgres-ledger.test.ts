@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { setTimeout } from 'node:timers/promises'
+import { DatabaseError } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
 import { createPostgresLedger } from '../../../src/ledger/postgres-ledger.ts'
@@ -151,9 +152,16 @@ describe('a connection that is cut', () => {
   })
 
   it('while nobody appends is noticed, and made again', async () => {
-    const ledger = await open(wiredUrl)
+    let openings = 0
+    const ledger = await createPostgresLedger({
+      locate: () => {
+        openings += 1
+        return Promise.resolve(ledgerAt(wiredUrl))
+      },
+    })
+    opened.push(ledger)
     proxy.cut()
-    await expect.poll(() => ledger.healthy()).toBe(false)
+    await expect.poll(() => openings, { timeout: 5000 }).toBe(2)
     await healthyAgain(ledger)
     await ledger.append([startedEntry('1')])
     expect(await versionsAt(url)).toEqual(['1'])
@@ -415,8 +423,8 @@ describe('a standby that has to have every commit', () => {
 })
 
 describe('a primary that gives up waiting for its standby', () => {
-  it('answers, and nobody is told that the commit is durable', async () => {
-    const ledger = await open()
+  /** Answers like any other, and warns. */
+  async function expectNobodyTold(ledger: Ledger): Promise<void> {
     await server.configure({ synchronous_standby_names: 'nobody' })
     try {
       const append = ledger.append([startedEntry('in doubt')])
@@ -441,6 +449,57 @@ describe('a primary that gives up waiting for its standby', () => {
       await server.configure({ synchronous_standby_names: '' })
     }
     await healthyAgain(ledger)
+  }
+
+  it('answers, and nobody is told that the commit is durable', async () => {
+    await expectNobodyTold(await open())
+  })
+
+  it('is understood in its own language', async () => {
+    // What lc_messages = de_DE does to the severity; the server of the tests knows English only.
+    proxy.translate('SWARNING\0', 'SWARNUNG\0')
+    await expectNobodyTold(await open(wiredUrl))
+  })
+
+  it('is asked for its warnings where the database is set to keep them', async () => {
+    const { database } = ledgerAt(url).database
+    await query(url, `ALTER DATABASE ${database} SET client_min_messages = error`)
+    await expectNobodyTold(await open())
+  })
+})
+
+describe('what the server says for information', () => {
+  it.each(['NOTICE', 'INFO'])('keeps no commit from being durable: %s', async (level) => {
+    const ledger = await open()
+    await query(
+      url,
+      `CREATE FUNCTION countersign.chat() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN RAISE ${level} ''hello''; RETURN NEW; END';
+       CREATE TRIGGER chat BEFORE INSERT ON countersign.entry FOR EACH ROW
+         EXECUTE FUNCTION countersign.chat()`,
+    )
+    await ledger.append([startedEntry('1')])
+    expect(await versionsAt(url)).toEqual(['1'])
+  })
+})
+
+describe('a role that is refused', () => {
+  it.each([
+    ['whose password is wrong', 'LOGIN', 'wrong', 'LEDGER_FORBIDDEN'],
+    ['that may not log in', 'NOLOGIN', 'right', 'LEDGER_FORBIDDEN'],
+    ['that has no connection left', 'LOGIN CONNECTION LIMIT 0', 'right', 'LEDGER_UNREACHABLE'],
+    ['that may not make the tables', 'LOGIN', 'right', 'LEDGER_NOT_PREPARED'],
+  ])('%s is told so in words that do not name it', async (_, kind, password, code) => {
+    await query(
+      url,
+      `DROP ROLE IF EXISTS quiet_role; CREATE ROLE quiet_role PASSWORD 'right' ${kind}`,
+    )
+    await expect(open(urlWith(url, { username: 'quiet_role', password }))).rejects.toMatchObject({
+      code,
+      message: expect.not.stringContaining('quiet_role') as unknown,
+      // For the protected log.
+      cause: expect.any(DatabaseError) as unknown,
+    })
   })
 })
 
@@ -490,17 +549,20 @@ describe('the password', () => {
 
   it('may change while the service runs: it is asked for at each opening', async () => {
     let current = password
+    let openings = 0
     const ledger = await createPostgresLedger({
-      locate: () =>
-        Promise.resolve(
+      locate: () => {
+        openings += 1
+        return Promise.resolve(
           ledgerAt(urlWith(roleUrl('owner_role', current), { port: String(proxy.port) })),
-        ),
+        )
+      },
     })
     opened.push(ledger)
     current = 'another'
     await query(url, `ALTER ROLE owner_role PASSWORD '${current}'`)
     proxy.cut()
-    await expect.poll(() => ledger.healthy()).toBe(false)
+    await expect.poll(() => openings, { timeout: 5000 }).toBe(2)
     await healthyAgain(ledger)
     await ledger.append([startedEntry('1')])
     expect(required(await versionsAt(url))).toEqual(['1'])

@@ -36,6 +36,7 @@ beforeAll(async () => {
         ],
         roleAssignments: [
           { principal: 'signer', actions: ['keys/read', 'keys/wrap/action', 'keys/unwrap/action'] },
+          { principal: 'auditor', actions: ['keys/read', 'keys/wrap/action'] },
         ],
       },
     ],
@@ -55,12 +56,12 @@ afterAll(async () => {
   await emulator.stop()
 })
 
-const replica = (vaultKeyName = 'wrapping'): DataKeys =>
+const replica = (vaultKeyName = 'wrapping', as = access): DataKeys =>
   createDataKeys({
     store,
     wrappingKey: createKeyVaultWrappingKey(
       { vaultUrl: emulator.vaultUrl('hsm'), vaultKeyName, requireHsm: true },
-      access,
+      as,
       systemClock,
     ),
     clock,
@@ -276,6 +277,18 @@ describe('the newest data key of others', () => {
     expect(unusable).toEqual(['1 SEALING_KEY_DISABLED'])
   })
 
+  test('that this replica may not unwrap is left alone: the role is what is wrong', async () => {
+    await replica().forSealing()
+    const auditor = vaultAccessTo(emulator, 'auditor')
+    const operations = await operationsOf(async () => {
+      const sealing = replica('wrapping', auditor).forSealing()
+      await expect(sealing).rejects.toMatchObject({ code: 'SEALING_FORBIDDEN' })
+    })
+    await auditor.close()
+    expect(operations).toEqual(['KeyUnwrap'])
+    expect([unusable, (await store.latest())?.generation]).toEqual([[], 1])
+  })
+
   test('with the last number there is, which nobody reaches, is not followed', async () => {
     await replica().forSealing()
     await tamper((row) => ({ ...row, generation: generationMax, wrapped: Buffer.alloc(256, 1) }))
@@ -311,7 +324,9 @@ describe('while the vault is away', () => {
     const one = replica()
     strike({ match: '/keys/wrapping' })
     await expect(one.forOpening(1)).rejects.toMatchObject({ code: 'SEALING_UNREACHABLE' })
-    clock.advance(-3600)
+    clock.jump(-3600)
+    await expect(one.forOpening(1)).rejects.toMatchObject({ code: 'SEALING_UNREACHABLE' })
+    clock.advance(30)
     expect((await one.forOpening(1))?.generation).toBe(1)
   })
 
