@@ -1,9 +1,9 @@
+import { parseGrantName } from '../base/ids.ts'
 import type { ListedToken, SharedTokens } from './shared-tokens.ts'
 import type { HeldToken, TokenCache } from './token-cache.ts'
 import { parseTokenKey, type TokenKeyText, tokenKeyText } from './token-key.ts'
-import { parseGrantName } from '../base/ids.ts'
 
-type Matches = (held: HeldToken) => boolean
+type IsMeant = (held: HeldToken) => boolean
 
 /**
  * What is dropped here is dropped everywhere, by its keys: here at once, in the store as soon as it
@@ -11,15 +11,15 @@ type Matches = (held: HeldToken) => boolean
  */
 export interface FleetDrops {
   /** As {@link TokenCache.drop}. Until all know of it, nothing that matches is taken from the store. */
-  drop(matches: Matches): number
+  drop(matches: IsMeant): number
   /** Whether something that is looked for from now on was dropped here meanwhile, or is not dropped there yet. */
-  guard(): Matches
+  guard(): IsMeant
   /** Lets the others know what was dropped here, and drops what they have. */
   look(): Promise<void>
 }
 
 interface Pending {
-  readonly matches: Matches
+  readonly matches: IsMeant
   /** Of tokens and flights that matched here. */
   readonly keys: ReadonlySet<TokenKeyText>
 }

@@ -7,9 +7,9 @@ import { type TokenKey, tokenKeyText } from './token-key.ts'
 
 /** Seals for the whole key and the end, and opens for exactly these. */
 export interface TokenSealer {
-  seal(sealedFor: SealedFor, plaintext: Uint8Array): Promise<Buffer>
+  seal(sealedFor: SealedUnder, plaintext: Uint8Array): Promise<Buffer>
   open(
-    sealedFor: SealedFor,
+    sealedFor: SealedUnder,
     sealed: Buffer,
   ): Promise<
     | { readonly ok: true; readonly plaintext: Buffer }
@@ -17,7 +17,7 @@ export interface TokenSealer {
   >
 }
 
-interface SealedFor {
+interface SealedUnder {
   readonly key: string
   readonly expiresAtSeconds: number
 }
