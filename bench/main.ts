@@ -10,6 +10,7 @@ import { format } from 'prettier'
 import { assertionMeasure } from './assertion.ts'
 import { startCloud, stopEverything } from './cloud.ts'
 import { coldBurst } from './cold-burst.ts'
+import { fleetMeasure } from './fleet.ts'
 import { ledgerMeasure } from './ledger.ts'
 import { performancePage } from './performance-page.ts'
 import { printTable, type Row } from './table.ts'
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
   const rows: Row[] = []
   try {
     rows.push(...(await coldBurst(cloud, Number(values.callers))))
+    rows.push(...(await fleetMeasure(cloud, { callers: Number(values.callers), tenants })))
     rows.push(
       ...(await warmMeasure(cloud, {
         rounds: Number(values.rounds),

@@ -29,6 +29,9 @@ const proofsEveryMs = 15_000
 const turnedAwayEveryMs = 10_000
 const refreshesEveryMs = 500
 const clockEveryMs = 5000
+/** What one replica drops another one serves no longer than that, as long as both reach the database. */
+const dropsEveryMs = 1000
+const tidyEveryMs = 60_000
 const provingEveryMs = 30_000
 /** Waits between attempts to prove the certificates: doubles up to this. */
 const provingWaitMaxMs = 30_000
@@ -97,7 +100,10 @@ async function serveUntil(
   options: ServeOptions,
 ): Promise<void> {
   try {
-    await proveCertificates(service, options.logger, stop)
+    await Promise.all([
+      proveCertificates(service, options.logger, stop),
+      Promise.race([service.sharing?.prove(), aborted(stop)]),
+    ])
     if (!stop.aborted) options.logger.info({ grants: options.policy.policy.grants.length }, 'ready')
     const tasks = startTasks(service, options.logger)
     if (!stop.aborted) await aborted(stop)
@@ -193,7 +199,7 @@ function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
 }
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher } = service
+  const { proofs, turnedAway, clockWatch, refresher, sharing } = service
   const report = (task: string) => (error: unknown) => {
     logger.error({ err: error, task }, 'a background task failed; it will run again')
   }
@@ -221,6 +227,12 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       },
       report('clock'),
     ),
+    ...(sharing === undefined
+      ? []
+      : [
+          startBackgroundTask(dropsEveryMs, () => sharing.lookForDrops(), report('drops')),
+          startBackgroundTask(tidyEveryMs, () => sharing.tidy(), report('tidy')),
+        ]),
     startBackgroundTask(provingEveryMs, () => proveAll(service, logger), report('certificates')),
   ]
 }

@@ -23,7 +23,7 @@ const postgresForm = z.strictObject({
     .describe('Instead of url, relative to this file: read at each connecting, for a password.'),
   schema: text('a name of letters, digits and underscores, in lower case', schemaNameRule)
     .default(defaultSchema)
-    .describe('Schema of the tables, for the ledger alone.'),
+    .describe('Schema of the tables, for the service alone.'),
 })
 
 const inDefaultSchema = (url: PostgresDatabase): z.output<typeof postgresForm> => ({

@@ -1,36 +1,17 @@
-import { Client, DatabaseError } from 'pg'
-import { settlesWithin } from '../base/deadline.ts'
+import { type Client, DatabaseError } from 'pg'
 import { postgresName } from '../base/postgres-url.ts'
-import type { PostgresDatabase } from '../base/postgres-url.ts'
+import { connect, PasswordMissing } from '../database-access/connection.ts'
+import type { DatabasePlace, Waits } from '../database-access/connection.ts'
 import { LedgerDatabaseError } from './ledger-database-error.ts'
 import type { LedgerDatabaseErrorCode } from './ledger-database-error.ts'
 
-/**
- * The PostgreSQL database of a ledger: a connection to it with a limit on every wait, and one class
- * for whatever goes wrong there.
- */
+/** The PostgreSQL database of a ledger, and one class for whatever goes wrong there. */
 
-export interface LedgerDatabase {
-  readonly database: PostgresDatabase
-  /** Of its own, so that the database may hold other things besides; fits `schemaNameRule`. */
-  readonly schema: string
-}
+export type LedgerDatabase = DatabasePlace
 
 /** As messages name it: `the ledger in postgres://db.contoso.example:5432/ledger`. */
 export const nameOfLedger = ({ database }: LedgerDatabase): string =>
   `the ledger in ${postgresName(database)}`
-
-export interface Waits {
-  /** For a connection that can be used. */
-  readonly connectMs: number
-  /** For a lock that somebody else holds. */
-  readonly lockMs: number
-  /** For one answer; also how long the server lets a transaction of ours stand idle before it gives up on us. */
-  readonly answerMs: number
-}
-
-/** Peers that vanish without a word are noticed, although nothing is asked. */
-const keepAliveAfterMs = 10_000
 
 /**
  * A connection that resolves every name in the ledger's schema and in no other, and is told of
@@ -39,48 +20,14 @@ const keepAliveAfterMs = 10_000
  * @throws LedgerDatabaseError
  */
 export async function connectToLedger(ledger: LedgerDatabase, waits: Waits): Promise<Client> {
-  const { host, port, user, password, database, transport } = ledger.database
-  const client = new Client({
-    host,
-    port,
-    user,
-    password: password?.reveal(),
-    database,
-    ssl: transport === 'tls',
-    options: `-c search_path=${ledger.schema} -c client_min_messages=warning`,
-    application_name: 'countersign',
-    connectionTimeoutMillis: waits.connectMs,
-    lock_timeout: waits.lockMs,
-    statement_timeout: waits.answerMs,
-    query_timeout: waits.answerMs,
-    idle_in_transaction_session_timeout: waits.answerMs,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: keepAliveAfterMs,
-  })
-  // Without a listener, a connection that is lost while nobody asks would end the process. Whoever
-  // asks next is told.
-  client.on('error', () => undefined)
-  const asked = new Set<string>()
-  for (const question of passwordQuestions) {
-    client.connection.once(question, () => asked.add(question))
-  }
   try {
-    await client.connect()
-    return client
+    return await connect(ledger, waits)
   } catch (error) {
-    cut(client)
-    throw asked.size > 0 && !client.password
-      ? passwordMissing(ledger, error)
+    throw error instanceof PasswordMissing
+      ? passwordMissing(ledger, error.cause)
       : asLedgerDatabaseError(ledger, error)
   }
 }
-
-/** What the server sends when the role has to prove itself, in the driver's words. */
-const passwordQuestions = [
-  'authenticationCleartextPassword',
-  'authenticationMD5Password',
-  'authenticationSASL',
-]
 
 const passwordMissing = (ledger: LedgerDatabase, cause: unknown) =>
   new LedgerDatabaseError(
@@ -88,19 +35,6 @@ const passwordMissing = (ledger: LedgerDatabase, cause: unknown) =>
     `${nameOfLedger(ledger)} asks for a password, and there is none in its URL or in PGPASSWORD`,
     { cause },
   )
-
-/** At once, without a word to the server, whatever is under way. */
-export function cut(client: Client): void {
-  client.connection.stream.destroy()
-}
-
-/** Long enough for a goodbye. */
-const endTimeoutMs = 1000
-
-/** In order, or at once when the server does not answer. */
-export async function disconnect(client: Client): Promise<void> {
-  if (!(await settlesWithin(client.end(), endTimeoutMs))) cut(client)
-}
 
 /** What `act` comes to; what it throws as a LedgerDatabaseError. */
 export async function askingLedger<T>(ledger: LedgerDatabase, act: () => Promise<T>): Promise<T> {

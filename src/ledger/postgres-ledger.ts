@@ -1,17 +1,12 @@
 import type { Client } from 'pg'
 import { withDeadline } from '../base/deadline.ts'
+import { cut, disconnect, type Waits } from '../database-access/connection.ts'
 import type { Link } from './chain.ts'
 import { GroupCommitLedger } from './group-commit.ts'
 import type { OpenStore, StoreEvents } from './group-commit.ts'
 import { LedgerDatabaseError } from './ledger-database-error.ts'
-import {
-  asLedgerDatabaseError,
-  askingLedger,
-  cut,
-  disconnect,
-  nameOfLedger,
-} from './ledger-database.ts'
-import type { LedgerDatabase, Waits } from './ledger-database.ts'
+import { asLedgerDatabaseError, askingLedger, nameOfLedger } from './ledger-database.ts'
+import type { LedgerDatabase } from './ledger-database.ts'
 import type { Ledger } from './ledger.ts'
 import { beginAtTip, connectToWrite, insertBehind, isSameHash } from './postgres-writer.ts'
 

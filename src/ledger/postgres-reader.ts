@@ -1,7 +1,8 @@
 import type { Client } from 'pg'
+import { disconnect, type Waits } from '../database-access/connection.ts'
 import type { Row } from './chain.ts'
-import { askingLedger, connectToLedger, disconnect } from './ledger-database.ts'
-import type { LedgerDatabase, Waits } from './ledger-database.ts'
+import { askingLedger, connectToLedger } from './ledger-database.ts'
+import type { LedgerDatabase } from './ledger-database.ts'
 import { assertUsable, readSchemaState } from './ledger-schema.ts'
 import { type Columns, rowColumns, rowFrom } from './postgres-writer.ts'
 

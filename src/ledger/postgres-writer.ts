@@ -1,10 +1,11 @@
 import type { Client } from 'pg'
 import { withDeadline } from '../base/deadline.ts'
+import { cut, type Waits } from '../database-access/connection.ts'
 import { chainFault, chainHash, genesis } from './chain.ts'
 import type { Link, Row } from './chain.ts'
 import { LedgerDatabaseError } from './ledger-database-error.ts'
-import { asLedgerDatabaseError, connectToLedger, cut, nameOfLedger } from './ledger-database.ts'
-import type { LedgerDatabase, Waits } from './ledger-database.ts'
+import { asLedgerDatabaseError, connectToLedger, nameOfLedger } from './ledger-database.ts'
+import type { LedgerDatabase } from './ledger-database.ts'
 import { ensureSchema } from './ledger-schema.ts'
 import { assertDurable } from './server-settings.ts'
 

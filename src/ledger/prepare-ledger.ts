@@ -1,5 +1,6 @@
-import { askingLedger, disconnect } from './ledger-database.ts'
-import type { LedgerDatabase, Waits } from './ledger-database.ts'
+import { disconnect, type Waits } from '../database-access/connection.ts'
+import { askingLedger } from './ledger-database.ts'
+import type { LedgerDatabase } from './ledger-database.ts'
 import { readSchemaState } from './ledger-schema.ts'
 import { connectToWrite } from './postgres-writer.ts'
 

@@ -8,6 +8,8 @@ export interface Metrics {
   readonly cacheLookups: Counter<'outcome'>
   readonly cacheEvictions: Counter
   readonly refreshes: Counter<'outcome'>
+  readonly sharedTokens: Counter<'outcome'>
+  readonly sharedTokensRefused: Counter<'reason'>
   readonly refusals: Counter<'reason'>
   readonly callersGone: Counter
   readonly failures: Counter<'code'>
@@ -142,6 +144,18 @@ export function createMetrics(gauges: {
       name: 'countersign_token_refreshes_total',
       help: 'Cached tokens in use that were due for a refresh, by outcome.',
       labelNames: ['outcome'],
+      registers,
+    }),
+    sharedTokens: new Counter({
+      name: 'countersign_shared_tokens_total',
+      help: 'What became of asking other replicas for a token, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    sharedTokensRefused: new Counter({
+      name: 'countersign_shared_tokens_refused_total',
+      help: 'Stored tokens that were as good as none, by reason.',
+      labelNames: ['reason'],
       registers,
     }),
     refusals: new Counter({

@@ -10,16 +10,17 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   base: [],
   yaml: ['base'],
   'vault-access': ['base'],
+  'database-access': ['base'],
   config: ['base', 'yaml'],
   caller: ['base'],
   policy: ['base', 'yaml'],
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
   signer: ['base', 'vault-access'],
-  sealing: ['base', 'vault-access'],
+  sealing: ['base', 'database-access', 'vault-access'],
   'token-endpoint': ['base'],
-  'token-cache': ['base'],
-  ledger: ['base'],
+  'token-cache': ['base', 'database-access'],
+  ledger: ['base', 'database-access'],
   issuance: [
     'base',
     'caller',
@@ -32,7 +33,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'ledger',
   ],
   reconcile: ['base', 'ledger'],
-  telemetry: ['base', 'issuance'],
+  telemetry: ['base', 'issuance', 'token-cache'],
   http: [
     'base',
     'issuance',
@@ -48,10 +49,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'caller',
     'certificate',
     'config',
+    'database-access',
     'http',
     'issuance',
     'ledger',
     'policy',
+    'sealing',
     'signer',
     'telemetry',
     'token-cache',
@@ -128,11 +131,14 @@ describe('things that live in one place', () => {
     ])
   })
 
-  test("the driver of PostgreSQL is imported by the ledger's files for it alone", () => {
+  test("the driver of PostgreSQL is imported by the access to it and the ledger's files for it alone", () => {
     const importers = files
       .filter(({ packages }) => packages.includes('pg'))
       .map(({ path }) => path)
     expect(importers).toEqual([
+      'src/database-access/connection.ts',
+      'src/database-access/database-session.ts',
+      'src/database-access/driver-errors.ts',
       'src/ledger/ledger-database.ts',
       'src/ledger/ledger-schema.ts',
       'src/ledger/move-ledger.ts',
@@ -215,7 +221,7 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')
