@@ -29,7 +29,8 @@ export interface Server {
 /** The emulator, and everything that is measured, each in a process of its own. */
 export interface BenchCloud {
   readonly endpoints: EmulatorEndpoints
-  callerToken(): Promise<string>
+  /** @param subject Who it is of those whom the grant names; absent: always the same one. */
+  callerToken(subject?: string): Promise<string>
   /** Signatures and exchanges that the emulated services have seen so far. */
   seen(): Promise<{ readonly signatures: number; readonly exchanges: number }>
   /** @param database URL of what it shares with others: ledger and tokens. Absent: it is alone. */
@@ -98,11 +99,15 @@ export async function startCloud(tenants: number): Promise<BenchCloud> {
   let services = 0
   return {
     endpoints,
-    callerToken: async () => {
+    callerToken: async (subject) => {
       const order = {
         audience,
         lifetimeSeconds: 3600,
-        claims: { repository_owner_id: '9870', repository_id: repositoryId },
+        claims: {
+          repository_owner_id: '9870',
+          repository_id: repositoryId,
+          ...(subject === undefined ? {} : { sub: subject }),
+        },
       }
       const answer = await control('POST', '/issuers/github/token', order)
       return z.object({ token: z.string() }).parse(answer).token
