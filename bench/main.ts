@@ -10,6 +10,7 @@ import { format } from 'prettier'
 import { assertionMeasure } from './assertion.ts'
 import { startCloud, stopEverything } from './cloud.ts'
 import { coldBurst } from './cold-burst.ts'
+import { manyTokens } from './many-tokens.ts'
 import { performancePage } from './performance-page.ts'
 import { printTable, type Row } from './table.ts'
 import { warmMeasure } from './warm.ts'
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
     tenants: { type: 'string', default: '1000' },
+    scopes: { type: 'string', default: '100' },
     callers: { type: 'string', default: '10000' },
   },
 })
@@ -27,7 +29,8 @@ async function main(): Promise<void> {
   const build = spawnSync(process.execPath, ['scripts/build.ts'], { stdio: 'inherit' })
   if (build.status !== 0) throw new Error('the build failed')
   const tenants = Number(values.tenants)
-  const cloud = await startCloud(tenants)
+  const scopes = Number(values.scopes)
+  const cloud = await startCloud(tenants, scopes)
   const rows: Row[] = []
   try {
     rows.push(...(await coldBurst(cloud, Number(values.callers))))
@@ -36,6 +39,14 @@ async function main(): Promise<void> {
         rounds: Number(values.rounds),
         durationMs: Number(values.seconds) * 1000,
         tenants,
+      })),
+    )
+    rows.push(
+      ...(await manyTokens(cloud, {
+        rounds: Number(values.rounds),
+        durationMs: Number(values.seconds) * 1000,
+        tenants,
+        scopes,
       })),
     )
     rows.push(...(await assertionMeasure(cloud, Number(values.rounds))))
