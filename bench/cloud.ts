@@ -15,6 +15,12 @@ export const scope = 'https://orders.example/.default'
 export const eventsClientId = '11111111-0000-4000-8000-000000000001'
 const repositoryId = '123456'
 
+const resourceAt = (index: number) =>
+  index === 0 ? 'https://orders.example' : `https://resource-${index}.example`
+
+/** The first is {@link scope}. */
+export const scopeAt = (index: number) => `${resourceAt(index)}/.default`
+
 /** GUID of the n-th tenant of the bench. */
 export const tenantAt = (index: number) =>
   `aaaaaaaa-0000-4000-8000-${String(index).padStart(12, '0')}`
@@ -72,11 +78,12 @@ export async function stopEverything(): Promise<void> {
 
 const cli = new URL('../dist/cli/countersign.js', import.meta.url).pathname
 
-export async function startCloud(tenants: number): Promise<BenchCloud> {
+/** @param scopes How many each tenant has. */
+export async function startCloud(tenants: number, scopes: number): Promise<BenchCloud> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'))
   const state = join(folder, 'cloud')
   const worldFile = join(folder, 'world.yaml')
-  writeFileSync(worldFile, stringify(worldOf(tenants)))
+  writeFileSync(worldFile, JSON.stringify(worldOf(tenants, scopes)))
   const emulator = await start(
     [cli, 'emulate', '--world', worldFile, '--state', state, '--throttle-scale', '1000'],
     (line) => line === 'ready',
@@ -124,7 +131,7 @@ export async function startCloud(tenants: number): Promise<BenchCloud> {
       services += 1
       const home = join(folder, `service-${services}`)
       const port = await freePort()
-      writeConfiguration(home, endpoints, port, tenants)
+      writeConfiguration(home, endpoints, port, tenants, scopes)
       if (database !== undefined) shareThrough(database, home, endpoints)
       const identity = endpoints.managedIdentities['countersign']
       const service = await start(
@@ -186,7 +193,7 @@ const recordsSchema = z.object({
 })
 const exchangesSchema = z.array(z.unknown())
 
-function worldOf(tenants: number) {
+function worldOf(tenants: number, scopes: number) {
   const names = Array.from({ length: tenants }, (_, index) => `tenant-${index}`)
   return {
     tenants: [
@@ -215,11 +222,11 @@ function worldOf(tenants: number) {
       },
     ],
     resources: [
-      {
-        uris: ['https://orders.example'],
-        clientId: '33333333-0000-4000-8000-000000000001',
+      ...Array.from({ length: scopes }, (_, index) => ({
+        uris: [resourceAt(index)],
+        clientId: `33333333-0000-4000-8000-${String(index).padStart(12, '0')}`,
         tenants: names,
-      },
+      })),
       {
         uris: ['https://vault.azure.net'],
         clientId: 'cfa8b339-82a2-471a-a3c9-0fc0be7a4093',
@@ -253,6 +260,7 @@ function writeConfiguration(
   endpoints: EmulatorEndpoints,
   port: number,
   tenants: number,
+  scopes: number,
 ): void {
   mkdirSync(join(home, 'grants'), { recursive: true })
   const tenantIds = Array.from({ length: tenants }, (_, index) => tenantAt(index))
@@ -289,7 +297,13 @@ function writeConfiguration(
   const caller = { issuer: 'github', claims: { repository_id: repositoryId } }
   const everywhere = { application: 'events', tenant: 'any-listed' }
   const grants = {
-    tokens: { grant: 'tokens', caller, may: [{ ...everywhere, scopes: [scope] }] },
+    tokens: {
+      grant: 'tokens',
+      caller,
+      may: [
+        { ...everywhere, scopes: Array.from({ length: scopes }, (_, index) => scopeAt(index)) },
+      ],
+    },
     assertions: {
       grant: 'assertions',
       caller,

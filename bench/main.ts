@@ -12,6 +12,7 @@ import { startCloud, stopEverything } from './cloud.ts'
 import { coldBurst } from './cold-burst.ts'
 import { fleetMeasure } from './fleet.ts'
 import { ledgerMeasure } from './ledger.ts'
+import { manyTokens } from './many-tokens.ts'
 import { performancePage } from './performance-page.ts'
 import { printTable, type Row } from './table.ts'
 import { warmMeasure } from './warm.ts'
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
     tenants: { type: 'string', default: '1000' },
+    scopes: { type: 'string', default: '100' },
     callers: { type: 'string', default: '10000' },
   },
 })
@@ -29,7 +31,8 @@ async function main(): Promise<void> {
   const build = spawnSync(process.execPath, ['scripts/build.ts'], { stdio: 'inherit' })
   if (build.status !== 0) throw new Error('the build failed')
   const tenants = Number(values.tenants)
-  const cloud = await startCloud(tenants)
+  const scopes = Number(values.scopes)
+  const cloud = await startCloud(tenants, scopes)
   const durationMs = Number(values.seconds) * 1000
   const rows: Row[] = []
   try {
@@ -40,6 +43,14 @@ async function main(): Promise<void> {
         rounds: Number(values.rounds),
         durationMs,
         tenants,
+      })),
+    )
+    rows.push(
+      ...(await manyTokens(cloud, {
+        rounds: Number(values.rounds),
+        durationMs,
+        tenants,
+        scopes,
       })),
     )
     rows.push(...(await assertionMeasure(cloud, Number(values.rounds))))

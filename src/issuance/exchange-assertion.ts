@@ -22,7 +22,7 @@ import type { SignedAssertion } from './sign-assertion.ts'
 /** Entra answers well under a second; a caller's patience ends near half a minute. */
 const exchangeTimeoutMs = 10_000
 /** Whatever is left: the signature has been made, and is worth an attempt. */
-const exchangeTimeoutMinMs = 1_000
+const exchangeTimeoutMinMs = 2_000
 
 /**
  * Exchanges a signed assertion for a token. How that ended is written before anybody is told.

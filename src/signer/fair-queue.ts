@@ -29,7 +29,7 @@ interface Numbered<W> {
   readonly waiter: W
 }
 
-interface Place<W> extends Numbered<W> {
+interface QueuePlace<W> extends Numbered<W> {
   readonly share: Share<W>
   readonly line: Line<W>
 }
@@ -84,7 +84,7 @@ export class FairQueue<W extends Waiting> {
    * @param may The same for all of one line.
    */
   next(may: (waiter: W) => boolean): W | undefined {
-    let best: Place<W> | undefined
+    let best: QueuePlace<W> | undefined
     for (const share of this.#shares.values()) {
       const place = nextIn(share, may)
       if (place === undefined) continue
@@ -164,8 +164,8 @@ export class FairQueue<W extends Waiting> {
   }
 }
 
-function nextIn<W>(share: Share<W>, may: (waiter: W) => boolean): Place<W> | undefined {
-  let best: Place<W> | undefined
+function nextIn<W>(share: Share<W>, may: (waiter: W) => boolean): QueuePlace<W> | undefined {
+  let best: QueuePlace<W> | undefined
   for (const line of share.lines.values()) {
     const head = line.waiters[0]
     if (head === undefined || !may(head.waiter)) continue

@@ -120,6 +120,8 @@ class GovernedVault {
   async permit(request: PermitRequest): Promise<Permit> {
     const { key, application, caller, purpose, priority, whilePaused, signal } = request
     const { promise, resolve, reject } = Promise.withResolvers<boolean>()
+    // One moment for all that follows at once: who has no patience left is served if it can be now.
+    const nowMs = this.#nowMs()
     const asking: Asking = {
       application,
       // A caller's assertions may have to wait for their own share when its tokens need not.
@@ -129,7 +131,7 @@ class GovernedVault {
       whilePaused,
       purpose,
       priority,
-      deadlineMs: this.#nowMs() + request.patienceMs,
+      deadlineMs: nowMs + request.patienceMs,
       grant: resolve,
       refuse: reject,
     }
@@ -140,7 +142,7 @@ class GovernedVault {
     }
     if (signal?.aborted === true) throw new GovernorError('GOVERNOR_ABANDONED', 0)
     signal?.addEventListener('abort', abandon, { once: true })
-    this.#enter(asking)
+    this.#enter(asking, nowMs)
     const probes = await promise.finally(() => {
       signal?.removeEventListener('abort', abandon)
     })
@@ -155,22 +157,26 @@ class GovernedVault {
     }
   }
 
-  #enter(asking: Asking): void {
-    const refusal = this.#lane.enter(asking, this.#nowMs())
+  #enter(asking: Asking, nowMs: number): void {
+    const refusal = this.#lane.enter(asking, nowMs)
     if (refusal !== undefined) refuse(refusal)
     // A newcomer that is refused has changed nothing for the others.
-    if (refusal?.waiter !== asking) this.#run()
+    if (refusal?.waiter !== asking) this.#run(nowMs)
   }
 
   /** Lets everybody go who may, and comes back when the next one can. */
-  #run(): void {
+  #run(nowMs = this.#nowMs()): void {
     clearTimeout(this.#timer)
     for (;;) {
-      const turn = this.#lane.turn(this.#nowMs())
+      const turn = this.#lane.turn(nowMs)
       if (turn.kind === 'granted') turn.waiter.grant(turn.probes)
       else if (turn.kind === 'refused') refuse(turn)
       else {
-        if (turn.forMs < Infinity) this.#timer = setTimeout(this.#run.bind(this), turn.forMs)
+        if (turn.forMs < Infinity) {
+          this.#timer = setTimeout(() => {
+            this.#run()
+          }, turn.forMs)
+        }
         return
       }
     }

@@ -2,6 +2,7 @@ import { hash, randomUUID } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { atLeastMsUntil, type Clock } from '../base/clock.ts'
 import type { GrantName } from '../base/ids.ts'
+import { Secret } from '../base/secret.ts'
 import { waitFor } from './patience.ts'
 import {
   obtainedAtMs,
@@ -18,7 +19,8 @@ import {
   type TokenCache,
   type TokenWish,
 } from './token-cache.ts'
-import { type TokenKey, type TokenKeyText, tokenKeyText } from './token-key.ts'
+import { blockBytesFor, createTokenBytes, type Place } from './token-bytes.ts'
+import { type TokenKey, tokenKeyFrom, type TokenKeyText, tokenKeyText } from './token-key.ts'
 import { createWakeUps, type WakeUps } from './wake-ups.ts'
 
 export interface MemoryTokenCacheOptions extends RefreshRules {
@@ -42,13 +44,12 @@ const forcedEveryMs = 30_000
 /** Entries that are looked at before others have their turn: some milliseconds. */
 const lookedMax = 10_000
 
-/** About what map slots, objects and the headers of strings take, beside the texts of token and key. */
-const entryOverheadBytes = 700
+/** About what map slots, objects and small texts take, beside the token and the text of its key. */
+const entryOverheadBytes = 450
 
-/** Milliseconds are whole, and of the clock that nobody can set. */
-interface Entry {
-  readonly key: TokenKey
-  readonly token: CachedToken
+/** Lean, because there are very many. Milliseconds are whole, and of the clock that nobody can set. */
+interface Entry extends Omit<CachedToken, 'value' | 'refreshInSeconds'> {
+  readonly place: Place
   grant: GrantName
   /** Absent until it is asked for again. */
   usedAtMs: number | undefined
@@ -77,6 +78,7 @@ class MemoryTokenCache implements TokenCache {
   readonly #options: MemoryTokenCacheOptions
   readonly #clock: Clock
   readonly #entries: LRUCache<TokenKeyText, Entry>
+  readonly #bytes = createTokenBytes()
   readonly #flights = new Map<TokenKeyText, Flight>()
   readonly #wakeUps: WakeUps<TokenKeyText>
   readonly #spreadOf = createSpread()
@@ -87,9 +89,9 @@ class MemoryTokenCache implements TokenCache {
     this.#wakeUps = createWakeUps(options.clock.monotonicMs())
     this.#entries = new LRUCache({
       maxSize: options.bytesMax,
-      sizeCalculation: ({ token }, text) =>
-        text.length + token.value.reveal().length + entryOverheadBytes,
+      sizeCalculation: ({ place }, text) => bytesOfEntry(text, place.length),
       dispose: (entry, text, reason) => {
+        this.#bytes.erase(entry.place)
         this.#wakeUps.remove(text, entry.wakeUpSlot)
         if (reason === 'evict') options.onEvicted()
       },
@@ -114,7 +116,7 @@ class MemoryTokenCache implements TokenCache {
     if (entry.rests && isDue(entry, nowMs) && !this.#flights.has(text)) {
       this.#wakeAt(text, entry, nowMs)
     }
-    return entry.token
+    return this.#tokenOf(entry)
   }
 
   obtain(
@@ -139,8 +141,8 @@ class MemoryTokenCache implements TokenCache {
       this.#flights.delete(text)
     }
     const dropped: TokenKeyText[] = []
-    for (const [text, { key, grant, token }] of this.#entries.entries()) {
-      if (matches({ key, grant, keyId: token.keyId })) dropped.push(text)
+    for (const [text, { grant, keyId }] of this.#entries.entries()) {
+      if (matches({ key: tokenKeyFrom(text), grant, keyId })) dropped.push(text)
     }
     for (const text of dropped) this.#entries.delete(text)
     return dropped.length
@@ -155,7 +157,7 @@ class MemoryTokenCache implements TokenCache {
       if (entry === undefined) continue
       this.#rest(text, entry)
       if (isInUse(entry, nowMs) && isDue(entry, nowMs) && !this.#flights.has(text)) {
-        return { key: entry.key, grant: entry.grant }
+        return { key: tokenKeyFrom(text), grant: entry.grant }
       }
     }
     return undefined
@@ -176,6 +178,12 @@ class MemoryTokenCache implements TokenCache {
       // It is there yet, so nothing better has come.
       if (entry !== undefined && this.#entries.peek(text) === entry) this.#pause(text, entry)
     }
+  }
+
+  #tokenOf(entry: Entry): CachedToken {
+    const { expiresAtSeconds, expiry, lifetimeSeconds, sha256, obtainedBy, keyId } = entry
+    const value = new Secret(this.#bytes.read(entry.place))
+    return { value, expiresAtSeconds, expiry, lifetimeSeconds, sha256, obtainedBy, keyId }
   }
 
   #start(
@@ -208,15 +216,21 @@ class MemoryTokenCache implements TokenCache {
   }
 
   #keep(text: TokenKeyText, flight: Flight, token: CachedToken): void {
-    if (!flight.isWanted || !this.#lasts(token)) return
+    if (!flight.isWanted || !this.#lasts(token) || !this.#hasRoomFor(text, token)) return
     const before = this.#ifLasting(text, this.#entries.peek(text))
     if (before !== undefined && !this.#isBetter(token, flight, before)) return
     this.#entries.delete(text)
     const { key, grant } = flight.held
     const dueMs = refreshAtMs(token, this.#options, this.#spreadOf(key))
+    const { value, expiresAtSeconds, expiry, lifetimeSeconds, sha256, obtainedBy, keyId } = token
     this.#entries.set(text, {
-      key,
-      token,
+      place: this.#bytes.put(value.reveal()),
+      expiresAtSeconds,
+      expiry,
+      lifetimeSeconds,
+      sha256,
+      obtainedBy,
+      keyId,
       grant: before?.grant ?? grant,
       usedAtMs: undefined,
       refreshAtMs: dueMs,
@@ -227,33 +241,36 @@ class MemoryTokenCache implements TokenCache {
     })
   }
 
+  #hasRoomFor(text: TokenKeyText, { value }: CachedToken): boolean {
+    return bytesOfEntry(text, Buffer.byteLength(value.reveal())) <= this.#options.bytesMax
+  }
+
   /** Nothing that was obtained earlier; nor what ends sooner, unless the other one is not good any more. */
   #isBetter(token: CachedToken, flight: Flight, before: Entry): boolean {
-    if (obtainedAtMs(token) < obtainedAtMs(before.token)) return false
+    if (obtainedAtMs(token) < obtainedAtMs(before)) return false
     if (flight.why === 'challenge') return true
-    return this.#remainingMs(token) > this.#remainingMs(before.token)
+    return this.#remainingMs(token) > this.#remainingMs(before)
   }
 
   /** Whether it may be given: a challenge is content with a younger one, or with what one has just brought. */
   #grants({ obtainedAfterSeconds }: TokenWish, text: TokenKeyText, entry: Entry): boolean {
     if (obtainedAfterSeconds === undefined) return true
-    const { expiresAtSeconds, lifetimeSeconds } = entry.token
-    if (expiresAtSeconds - lifetimeSeconds > obtainedAfterSeconds) return true
+    if (entry.expiresAtSeconds - entry.lifetimeSeconds > obtainedAfterSeconds) return true
     if (this.#flights.get(text)?.why === 'challenge' || entry.forcedAtMs === undefined) return false
     return this.#nowMs() - entry.forcedAtMs < forcedEveryMs
   }
 
   #ifLasting(text: TokenKeyText, entry: Entry | undefined): Entry | undefined {
-    if (entry === undefined || this.#lasts(entry.token)) return entry
+    if (entry === undefined || this.#lasts(entry)) return entry
     this.#entries.delete(text)
     return undefined
   }
 
-  #lasts(token: CachedToken): boolean {
+  #lasts(token: Pick<CachedToken, 'expiry'>): boolean {
     return this.#remainingMs(token) >= this.#options.minRemainingSeconds * 1000
   }
 
-  #remainingMs({ expiry }: CachedToken): number {
+  #remainingMs({ expiry }: Pick<CachedToken, 'expiry'>): number {
     return atLeastMsUntil(expiry, this.#clock)
   }
 
@@ -265,7 +282,7 @@ class MemoryTokenCache implements TokenCache {
   }
 
   #rest(text: TokenKeyText, entry: Entry): void {
-    this.#wakeAt(text, entry, servedUntilMs(entry.token, this.#options) + 1)
+    this.#wakeAt(text, entry, servedUntilMs(entry, this.#options) + 1)
     entry.rests = true
   }
 
@@ -279,6 +296,9 @@ class MemoryTokenCache implements TokenCache {
     return Math.floor(this.#clock.monotonicMs())
   }
 }
+
+const bytesOfEntry = (text: TokenKeyText, tokenBytes: number) =>
+  text.length + blockBytesFor(tokenBytes) + entryOverheadBytes
 
 const isInUse = ({ usedAtMs }: Entry, nowMs: number) =>
   usedAtMs !== undefined && nowMs - usedAtMs < recentlyMs

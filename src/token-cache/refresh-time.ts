@@ -28,12 +28,16 @@ export function refreshAtMs(token: CachedToken, rules: RefreshRules, spread: num
 }
 
 /** By the monotonic clock, milliseconds. */
-export const obtainedAtMs = ({ expiry, lifetimeSeconds }: CachedToken) =>
-  expiry.monotonicMs - lifetimeSeconds * 1000
+export const obtainedAtMs = ({
+  expiry,
+  lifetimeSeconds,
+}: Pick<CachedToken, 'expiry' | 'lifetimeSeconds'>) => expiry.monotonicMs - lifetimeSeconds * 1000
 
 /** By the monotonic clock, milliseconds. */
-export const servedUntilMs = ({ expiry }: CachedToken, { minRemainingSeconds }: RefreshRules) =>
-  expiry.monotonicMs - minRemainingSeconds * 1000
+export const servedUntilMs = (
+  { expiry }: Pick<CachedToken, 'expiry'>,
+  { minRemainingSeconds }: RefreshRules,
+) => expiry.monotonicMs - minRemainingSeconds * 1000
 
 const firstPauseMs = 15_000
 const pauseMaxMs = 240_000

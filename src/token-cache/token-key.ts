@@ -28,7 +28,7 @@ export interface TokenKey {
 }
 
 declare const brand: unique symbol
-/** Made by {@link tokenKeyText} alone. */
+/** Made by {@link tokenKeyText} alone; {@link tokenKeyFrom} reads it. */
 export type TokenKeyText = string & { readonly [brand]: 'TokenKeyText' }
 
 /**
@@ -38,8 +38,30 @@ export type TokenKeyText = string & { readonly [brand]: 'TokenKeyText' }
 export const tokenKeyText = (key: TokenKey): TokenKeyText =>
   // None of the parts can hold a line feed: origins, names, GUIDs and visible ASCII.
   `token-key 1\n${key.cloud}\n${key.application}\n${key.tenant}\n${key.scope}\n${key.life}\n${
-    key.isolation === null ? 'shared' : `grant ${key.isolation}`
+    key.isolation === null ? 'shared' : ofGrant + key.isolation
   }` as TokenKeyText
+
+/** The key that has this text. Without making anything else, because dropping reads all of them. */
+export function tokenKeyFrom(text: TokenKeyText): TokenKey {
+  let at = text.indexOf('\n') + 1
+  const next = () => {
+    const end = text.indexOf('\n', at)
+    const part = text.slice(at, end)
+    at = end + 1
+    return part
+  }
+  const cloud = next() as Cloud
+  const application = next() as ApplicationName
+  const tenant = next() as TenantId
+  const scope = next() as Scope
+  const life = next() as TokenLife
+  const isolation = text.startsWith(ofGrant, at)
+    ? (text.slice(at + ofGrant.length) as GrantName)
+    : null
+  return { cloud, application, tenant, scope, life, isolation }
+}
+
+const ofGrant = 'grant '
 
 /** The key of a text that {@link tokenKeyText} has made; undefined for any other. */
 export function parseTokenKey(text: string): TokenKey | undefined {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createMemoryTokenCache } from '../../src/token-cache/memory-token-cache.ts'
-import type { CachedToken } from '../../src/token-cache/token-cache.ts'
+import { tokenKeyText } from '../../src/token-cache/token-key.ts'
 import { keyId, obtainedToken, tokenKey } from '../support/cached-tokens.ts'
 import { fixedClock } from '../support/fixed-clock.ts'
 import { grantName } from '../support/grants.ts'
@@ -72,13 +72,14 @@ function newWorld() {
     refreshAheadSeconds: 1200,
     onEvicted: () => undefined,
   })
-  const made = new Map<CachedToken, { readonly key: number; readonly diesAtMs: number }>()
-  const dropped = new Set<CachedToken>()
+  /** By the attempt that obtained them. */
+  const made = new Map<string, { readonly key: number; readonly diesAtMs: number }>()
+  const dropped = new Set<string>()
 
   const exchange = (key: number, lifetimeSeconds: number | null) => () => {
     if (lifetimeSeconds === null) return Promise.reject(new Error('away'))
-    const token = obtainedToken(clock, { lifetimeSeconds })
-    made.set(token, { key, diesAtMs: clock.monotonicMs() + lifetimeSeconds * 1000 })
+    const token = obtainedToken(clock, { lifetimeSeconds, text: `token for ${key}` })
+    made.set(token.obtainedBy, { key, diesAtMs: clock.monotonicMs() + lifetimeSeconds * 1000 })
     return Promise.resolve(token)
   }
   const keyAt = (index: number) => keys[index] ?? tokenKey()
@@ -93,14 +94,15 @@ function newWorld() {
     }
     const cached = cache.get(wish)
     if (cached !== undefined) {
-      expect(made.get(cached)?.key).toBe(key)
-      expect(dropped.has(cached)).toBe(false)
+      expect(cached.value.reveal()).toBe(`token for ${key}`)
+      expect(made.get(cached.obtainedBy)?.key).toBe(key)
+      expect(dropped.has(cached.obtainedBy)).toBe(false)
       expect(cached.expiresAtSeconds - clock.nowSeconds()).toBeGreaterThanOrEqual(
         minRemainingSeconds,
       )
-      expect((made.get(cached)?.diesAtMs ?? 0) - clock.monotonicMs()).toBeGreaterThanOrEqual(
-        minRemainingSeconds * 1000,
-      )
+      expect(
+        (made.get(cached.obtainedBy)?.diesAtMs ?? 0) - clock.monotonicMs(),
+      ).toBeGreaterThanOrEqual(minRemainingSeconds * 1000)
       return 'served'
     }
     const before = peek(key)
@@ -111,14 +113,14 @@ function newWorld() {
     // One flight: all of them have the same, be it a token or a failure.
     const [first] = outcomes
     for (const outcome of outcomes) expect(outcome).toEqual(first)
-    if (lifetimeSeconds === null) expect(peek(key)).toBe(before)
+    if (lifetimeSeconds === null) expect(peek(key)?.obtainedBy).toBe(before?.obtainedBy)
     return first?.status === 'fulfilled' ? 'obtained' : 'failed'
   }
 
   const refreshAll = async (lifetimeSeconds: number | null) => {
     let refreshed = 0
     for (let due = cache.takeDue(); due !== undefined; due = cache.takeDue()) {
-      const key = keys.indexOf(due.key)
+      const key = keys.findIndex((one) => tokenKeyText(one) === tokenKeyText(due.key))
       const before = peek(key)
       expect(before).toBeDefined()
       await cache.refresh(due, keyId, exchange(key, lifetimeSeconds)).catch((error: unknown) => {
@@ -133,7 +135,7 @@ function newWorld() {
 
   const drop = (key: number) => {
     for (const [token, of] of made) if (of.key === key) dropped.add(token)
-    cache.drop((held) => held.key === keyAt(key))
+    cache.drop((held) => tokenKeyText(held.key) === tokenKeyText(keyAt(key)))
     expect(peek(key)).toBeUndefined()
   }
 

@@ -188,7 +188,7 @@ describe('countersign ledger prepare', () => {
         ...['ledger', 'prepare', '--to', urlFile(), '--schema', 'partner_ledger'],
       )
       expect({ error, code }).toEqual({ error: '', code: 0 })
-      expect(out).toMatch(/is prepared: its tables are of version 2\.\n$/)
+      expect(out).toMatch(/is prepared: its tables are of version \d+\.\n$/)
     }
     expect(await query(url, 'SELECT sequence FROM partner_ledger.tip')).toEqual([{ sequence: '0' }])
   })

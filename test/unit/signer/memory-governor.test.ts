@@ -107,6 +107,16 @@ describe('a permit', () => {
     })
   })
 
+  test('is there at once for whoever has no patience at all, however slowly time is told', async () => {
+    let nowMs = 0
+    const governor = governorOf(1, { nowMs: () => (nowMs += 5) })
+
+    await expect(governor.permit(asking({ patienceMs: 0 }))).resolves.toBeDefined()
+    expect(await failureOf(governor.permit(asking({ patienceMs: 0 })))).toMatchObject({
+      code: 'GOVERNOR_BUDGET_SPENT',
+    })
+  })
+
   test('is waited for until a lent unit is here', async () => {
     const governor = lending()
     const permits = await Promise.all([governor.permit(asking()), governor.permit(asking())])

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseTokenKey, tokenKeyText } from '../../../src/token-cache/token-key.ts'
+import { parseTokenKey, tokenKeyFrom, tokenKeyText } from '../../../src/token-cache/token-key.ts'
 import { tokenKey, type KeyParts } from '../../support/cached-tokens.ts'
 
 describe('the text of a token key', () => {
@@ -22,26 +22,34 @@ describe('the text of a token key', () => {
     )
   })
 
+  const parts = fc.record<KeyParts>({
+    cloud: fc.constantFrom('https://login.example', 'https://login.example:8443'),
+    application: fc.constantFrom('events', 'event', 's'),
+    tenant: fc.integer({ min: 1, max: 3 }),
+    resource: fc.constantFrom('https://a.example', 'https://a.example/b', 'api://a'),
+    life: fc.constantFrom('ordinary', 'long-lived'),
+    isolation: fc.constantFrom('shared', 'grant', 'ordinary'),
+  })
+  const someParts = fc.tuple(parts, fc.boolean()).map(([{ isolation, ...others }, isIsolated]) => ({
+    ...others,
+    ...(isIsolated && isolation !== undefined ? { isolation } : {}),
+  }))
+
   test('is the same for two keys only if they are the same in everything', () => {
-    const parts = fc.record<KeyParts>({
-      cloud: fc.constantFrom('https://login.example', 'https://login.example:8443'),
-      application: fc.constantFrom('events', 'event', 's'),
-      tenant: fc.integer({ min: 1, max: 3 }),
-      resource: fc.constantFrom('https://a.example', 'https://a.example/b', 'api://a'),
-      life: fc.constantFrom('ordinary', 'long-lived'),
-      isolation: fc.constantFrom('shared', 'grant', 'ordinary'),
-    })
-    const someParts = fc
-      .tuple(parts, fc.boolean())
-      .map(([{ isolation, ...others }, isIsolated]) => ({
-        ...others,
-        ...(isIsolated && isolation !== undefined ? { isolation } : {}),
-      }))
     fc.assert(
       fc.property(someParts, someParts, (one, other) => {
         const same = JSON.stringify(one) === JSON.stringify(other)
         expect(tokenKeyText(tokenKey(one)) === tokenKeyText(tokenKey(other))).toBe(same)
         expect(parseTokenKey(tokenKeyText(tokenKey(one)))).toEqual(tokenKey(one))
+      }),
+    )
+  })
+
+  test('says all of the key', () => {
+    fc.assert(
+      fc.property(someParts, (some) => {
+        const key = tokenKey(some)
+        expect(tokenKeyFrom(tokenKeyText(key))).toEqual(key)
       }),
     )
   })
