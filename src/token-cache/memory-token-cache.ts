@@ -45,7 +45,7 @@ const forcedEveryMs = 30_000
 const lookedMax = 10_000
 
 /** About what map slots, objects and small texts take, beside the token and the text of its key. */
-const entryOverheadBytes = 450
+const entryOverheadBytes = 400
 
 /**
  * What is held of a token, which lies at the place. Flat, and of whole numbers, because there are very
