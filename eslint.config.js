@@ -5,6 +5,7 @@ import tseslint from 'typescript-eslint'
 const azureAdapters = [
   'src/signer/key-vault-signer.ts',
   'src/certificate/key-vault-certificate.ts',
+  'src/sealing/key-vault-wrapping-key.ts',
   'src/vault-access/*.ts',
 ]
 

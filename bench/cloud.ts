@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { z } from 'zod'
 import type { EmulatorEndpoints } from '../src/emulator/emulator.ts'
 import { createClientCertificate } from '../test/support/client-certificate.ts'
@@ -38,7 +38,8 @@ export interface BenchCloud {
   callerToken(): Promise<string>
   /** Signatures and exchanges that the emulated services have seen so far. */
   seen(): Promise<{ readonly signatures: number; readonly exchanges: number }>
-  startService(): Promise<Server>
+  /** @param database URL of what it shares with others: ledger and tokens. Absent: it is alone. */
+  startService(database?: string): Promise<Server>
   startPeer(): Promise<Server>
   startBare(tokenBytes: number): Promise<Server>
   stop(): Promise<void>
@@ -121,11 +122,12 @@ export async function startCloud(tenants: number, scopes: number): Promise<Bench
       )
       return { signatures: signed.length, exchanges: exchanges.length }
     },
-    startService: async () => {
+    startService: async (database) => {
       services += 1
       const home = join(folder, `service-${services}`)
       const port = await freePort()
       writeConfiguration(home, endpoints, port, tenants, scopes)
+      if (database !== undefined) shareThrough(database, home, endpoints)
       const identity = endpoints.managedIdentities['countersign']
       const service = await start(
         [cli, 'serve', '--config', join(home, 'countersign.yaml')],
@@ -230,10 +232,16 @@ function worldOf(tenants: number, scopes: number) {
       {
         name: 'bench-hsm',
         certificates: [{ name: 'signing' }],
+        keys: [{ name: 'token-wrapping', keyOps: ['wrapKey', 'unwrapKey'] }],
         roleAssignments: [
           {
             principal: 'countersign',
             actions: ['keys/sign/action', 'keys/read', 'certificates/read'],
+          },
+          {
+            principal: 'countersign',
+            actions: ['keys/wrap/action', 'keys/unwrap/action'],
+            scope: 'keys/token-wrapping',
           },
         ],
       },
@@ -277,6 +285,8 @@ function writeConfiguration(
     },
     grants: './grants',
     ledger: { sqlite: './countersign.db' },
+    // As far as the emulated vault goes: what is measured is not how well the service waits.
+    governor: { headroom: 1000 },
   }
   writeFileSync(join(home, 'countersign.yaml'), stringify(configuration))
   const caller = { issuer: 'github', claims: { repository_id: repositoryId } }
@@ -299,6 +309,19 @@ function writeConfiguration(
   for (const [name, grant] of Object.entries(grants)) {
     writeFileSync(join(home, 'grants', `${name}.yaml`), stringify(grant))
   }
+}
+
+/** Of a configuration that is written: its ledger is in a database, and tokens too. */
+function shareThrough(database: string, home: string, endpoints: EmulatorEndpoints): void {
+  const file = join(home, 'countersign.yaml')
+  const written = parse(readFileSync(file, 'utf8')) as object
+  const sharing = {
+    ledger: { postgres: database },
+    tokenCache: {
+      wrappingKey: { vault: endpoints.vaults['bench-hsm'], name: 'token-wrapping' },
+    },
+  }
+  writeFileSync(file, stringify({ ...written, ...sharing }))
 }
 
 function freePort(): Promise<number> {

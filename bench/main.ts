@@ -10,6 +10,8 @@ import { format } from 'prettier'
 import { assertionMeasure } from './assertion.ts'
 import { startCloud, stopEverything } from './cloud.ts'
 import { coldBurst } from './cold-burst.ts'
+import { fleetMeasure } from './fleet.ts'
+import { ledgerMeasure } from './ledger.ts'
 import { manyTokens } from './many-tokens.ts'
 import { performancePage } from './performance-page.ts'
 import { printTable, type Row } from './table.ts'
@@ -31,25 +33,28 @@ async function main(): Promise<void> {
   const tenants = Number(values.tenants)
   const scopes = Number(values.scopes)
   const cloud = await startCloud(tenants, scopes)
+  const durationMs = Number(values.seconds) * 1000
   const rows: Row[] = []
   try {
     rows.push(...(await coldBurst(cloud, Number(values.callers))))
+    rows.push(...(await fleetMeasure(cloud, { callers: Number(values.callers), tenants })))
     rows.push(
       ...(await warmMeasure(cloud, {
         rounds: Number(values.rounds),
-        durationMs: Number(values.seconds) * 1000,
+        durationMs,
         tenants,
       })),
     )
     rows.push(
       ...(await manyTokens(cloud, {
         rounds: Number(values.rounds),
-        durationMs: Number(values.seconds) * 1000,
+        durationMs,
         tenants,
         scopes,
       })),
     )
     rows.push(...(await assertionMeasure(cloud, Number(values.rounds))))
+    rows.push(...(await ledgerMeasure({ rounds: Number(values.rounds), durationMs })))
   } finally {
     await stopEverything()
     await cloud.stop()

@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs'
-import tls from 'node:tls'
 import { setFlagsFromString } from 'node:v8'
 import type { Logger } from 'pino'
 import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
 import type { Clock } from './base/clock.ts'
-import { withDeadline } from './base/deadline.ts'
+import { trustAlso } from './base/trusted-roots.ts'
+import { settlesWithin, withDeadline } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
@@ -31,20 +30,24 @@ const proofsEveryMs = 15_000
 const turnedAwayEveryMs = 10_000
 const refreshesEveryMs = 500
 const clockEveryMs = 5000
+/** What one replica drops another one serves no longer than that, as long as both reach the database. */
+const dropsEveryMs = 1000
+const tidyEveryMs = 60_000
+const provingEveryMs = 30_000
 /** Waits between attempts to prove the certificates: doubles up to this. */
 const provingWaitMaxMs = 30_000
 
 /**
  * Serves until the process is told to stop (SIGTERM, SIGINT), then drains.
  *
- * Listens at once, but is ready only when every certificate is proven: an answer that is wrong ends
- * the start, no answer leaves it waiting.
+ * Listens at once, but is ready only when every certificate, or its standby, is proven: an answer that is
+ * wrong ends the start, no answer leaves it waiting.
  *
  * @throws when it cannot start, or when a certificate is not what the configuration demands.
  */
 export async function serve(options: ServeOptions): Promise<void> {
   collectGarbageEarly()
-  trust(options.config.trust.caFiles)
+  trustAlso(options.config.trust.caFiles)
   const stop = stopSignal()
   const service = await createService({ ...options, policy: options.policy.policy })
   try {
@@ -99,7 +102,10 @@ async function serveUntil(
   options: ServeOptions,
 ): Promise<void> {
   try {
-    await proveCertificates(service, options.logger, stop)
+    await Promise.all([
+      proveCertificates(service, options.logger, stop),
+      Promise.race([service.sharing?.prove(), aborted(stop)]),
+    ])
     if (!stop.aborted) options.logger.info({ grants: options.policy.policy.grants.length }, 'ready')
     const tasks = startTasks(service, options.logger)
     if (!stop.aborted) await aborted(stop)
@@ -134,13 +140,6 @@ const garbagePercent = 50
 /** Looked at by V8 whenever it decides about the next collection, so it may be set while it runs. */
 function collectGarbageEarly(): void {
   setFlagsFromString(`--heap-growing-percent=${garbagePercent}`)
-}
-
-/** Roots of the operator's own, besides those that Node brings; verification is never turned off. */
-function trust(caFiles: readonly string[]): void {
-  if (caFiles.length === 0) return
-  const added = caFiles.map((file) => readFileSync(file, 'utf8'))
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), ...added])
 }
 
 /** Aborted by the first signal; a second one ends the process as if we were not here. */
@@ -184,13 +183,20 @@ async function proveCertificates(
   for (let waitMs = 500; !stop.aborted; waitMs = Math.min(waitMs * 2, provingWaitMaxMs)) {
     try {
       // Proving waits for others, and a stop does not wait for it.
-      await Promise.race([service.credentials.prove(), aborted(stop)])
+      await Promise.race([proveAll(service, logger), aborted(stop)])
       return
     } catch (error) {
       if (!isTransient(error)) throw error
       logger.warn({ err: error, retryInMs: waitMs }, 'certificates are not proven yet')
     }
     await waitOrStop(waitMs, stop)
+  }
+}
+
+/** What the other one of a pair makes up for is tried again and again, beside the requests. */
+async function proveAll({ credentials }: Service, logger: Logger): Promise<void> {
+  for (const error of await credentials.prove()) {
+    logger.error({ err: error }, 'a certificate is not proven; the other one of its pair signs')
   }
 }
 
@@ -206,7 +212,7 @@ function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
 }
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher } = service
+  const { proofs, turnedAway, clockWatch, refresher, sharing } = service
   const report = (task: string) => (error: unknown) => {
     logger.error({ err: error, task }, 'a background task failed; it will run again')
   }
@@ -234,12 +240,19 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       },
       report('clock'),
     ),
+    ...(sharing === undefined
+      ? []
+      : [
+          startBackgroundTask(dropsEveryMs, () => sharing.lookForDrops(), report('drops')),
+          startBackgroundTask(tidyEveryMs, () => sharing.tidy(), report('tidy')),
+        ]),
+    startBackgroundTask(provingEveryMs, () => proveAll(service, logger), report('certificates')),
   ]
 }
 
 /**
- * Ends in order: no new request, the requests under way, then what only the ledger should outlive, and
- * last whoever watches how it ends.
+ * Ends in order: no new request, what is under way whoever still waits for it, then what only the ledger
+ * should outlive, and last whoever watches how it ends.
  */
 async function drain(
   service: Service,
@@ -249,11 +262,17 @@ async function drain(
 ): Promise<void> {
   logger.info('stopping')
   service.stopping()
+  const endsAtMs = clock.monotonicMs() + drainDeadlineMs
   const refreshed = withDeadline(drainDeadlineMs, () => service.refresher.stop()).catch(() => {
     logger.warn('refreshes are left under way')
   })
   await listeners.callers.drain(drainDeadlineMs)
   await refreshed
+  // Callers hang up, and what they have asked for is signed all the same.
+  const leftMs = Math.max(0, endsAtMs - clock.monotonicMs())
+  if (!(await settlesWithin(service.underWay.idle(), leftMs))) {
+    logger.warn({ left: service.underWay.count }, 'attempts are left under way')
+  }
   await Promise.all(tasks.map((task) => task.stop()))
   await service.turnedAway.roll('every')
   await service.proofs.publish()

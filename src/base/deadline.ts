@@ -22,3 +22,18 @@ export async function withDeadline<T>(
     clearTimeout(timer)
   }
 }
+
+/** Whether the promise settles, either way, before the time is over; it goes on by itself if not. */
+export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const { promise: isOver, resolve } = Promise.withResolvers<boolean>()
+  const timer = setTimeout(resolve, ms, false)
+  const settled = () => {
+    resolve(true)
+  }
+  promise.then(settled, settled)
+  try {
+    return await isOver
+  } finally {
+    clearTimeout(timer)
+  }
+}

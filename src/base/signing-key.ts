@@ -11,6 +11,8 @@ export interface SigningKey {
   /** `https://{vault}/keys/{name}/{version}`: always with its version, so what signs is never "current". */
   readonly keyId: string
   readonly publicKey: KeyObject
+  /** What holds the private half: a vault has a budget of its own for each of the two. */
+  readonly heldBy: 'hsm' | 'software'
   /** The vault refuses to sign before this; absent when the key has no beginning. */
   readonly notBeforeSeconds: number | undefined
   /** The vault refuses to sign from then on; absent when the key has no end. */

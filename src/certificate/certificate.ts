@@ -66,8 +66,22 @@ export class CertificateError extends Error {
     this.certificate = certificate
   }
 
+  /** Whether the answer speaks against the key itself, and not only against using it now. */
+  get disqualifying(): boolean {
+    return disqualifyingCodes.has(this.code)
+  }
+
   /** Whether the vault gave no answer, so that asking again is the right thing to do. */
   get transient(): boolean {
     return this.code === 'CERTIFICATE_UNREACHABLE' || this.code === 'CERTIFICATE_CREDENTIAL'
   }
 }
+
+const disqualifyingCodes = new Set<CertificateErrorCode>([
+  'CERTIFICATE_NOT_RSA',
+  'CERTIFICATE_KEY_MISMATCH',
+  'CERTIFICATE_KEY_NOT_IN_HSM',
+  'CERTIFICATE_KEY_EXPORTABLE',
+  'CERTIFICATE_KEY_HAS_OTHER_USES',
+  'CERTIFICATE_KEY_CANNOT_SIGN',
+])

@@ -118,6 +118,7 @@ function provenCertificate(
     key: {
       keyId: key.id,
       publicKey,
+      heldBy: key.keyType === 'RSA-HSM' ? 'hsm' : 'software',
       notBeforeSeconds: secondsOf(key.properties.notBefore),
       notAfterSeconds: secondsOf(key.properties.expiresOn),
     },

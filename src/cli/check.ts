@@ -95,6 +95,7 @@ function summaryOf(config: Config, { policy }: CompiledGrants): readonly string[
       counted(policy.grants.length, 'grant'),
     ].join(', '),
     ...applications.filter(({ handOut }) => handOut).map(handOutNote),
+    ...sharingNotes(config),
     ...sharedPowers(policy).map(
       ({ power, tenants: shared, issuers: sharers }) =>
         `${power}: callers of ${sharers.join(' and ')} share it in ${tenantsIn(shared)}; powers that must be separate need separate applications.`,
@@ -105,6 +106,13 @@ function summaryOf(config: Config, { policy }: CompiledGrants): readonly string[
 
 const handOutNote = ({ name, tenants }: ApplicationConfig) =>
   `${name} hands out assertions: whoever holds one has every permission of it in these tenants: ${tenantsIn(tenants)}.`
+
+const sharingNotes = ({ ledger, tokenCache }: Config): readonly string[] =>
+  ledger.kind === 'postgres' && tokenCache.wrappingKey === undefined
+    ? [
+        'Replicas share the ledger, and each obtains tokens for itself: tokenCache.wrappingKey would let them share tokens too.',
+      ]
+    : []
 
 /** Enough to recognise them by; a list of thousands is in the file. */
 const tenantsNamedMax = 5

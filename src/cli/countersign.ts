@@ -9,6 +9,7 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   token: async () => (await import('./token.ts')).tokenCommand(),
   assertion: async () => (await import('./assertion.ts')).assertionCommand(),
   reconcile: async () => (await import('./reconcile.ts')).reconcileCommand(),
+  ledger: async () => (await import('./ledger.ts')).ledgerCommand(),
   emulate: async () => (await import('./emulate.ts')).emulateCommand(),
   demo: async () => (await import('./demo.ts')).demoCommand(),
 }

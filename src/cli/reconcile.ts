@@ -1,22 +1,18 @@
 import { inspect } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { parseIsoTime, systemClock } from '../base/clock.ts'
-import { formatProblem } from '../base/configuration-problem.ts'
 import type { Config } from '../config/config.ts'
-import { EnvironmentError, readEnvironment } from '../config/environment.ts'
-import { loadConfig } from '../config/load-config.ts'
-import { LedgerFileError } from '../ledger/ledger-file.ts'
 import { parseKeyUrl } from '../reconcile/key-name.ts'
 import type { KeyName } from '../reconcile/key-name.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
 import type { Verdict } from '../reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../reconcile/report.ts'
 import { VaultLogError } from '../reconcile/vault-log.ts'
+import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
+import type { LedgerOptions } from './ledger-options.ts'
 
-interface ReconcileOptions {
+interface ReconcileOptions extends LedgerOptions {
   readonly vaultLog: readonly string[]
-  readonly ledger?: string
-  readonly config?: string
   readonly key?: readonly KeyName[]
   readonly graceMinutes: number
   readonly now?: number
@@ -46,24 +42,17 @@ Exits with
 `
 
 export function reconcileCommand(): Command {
+  const command = new Command('reconcile')
+    .summary("account for every signature in the vault's log")
+    .description(
+      "Joins the ledger to the vault's audit log, and names every signature that only one of them knows.",
+    )
+    .requiredOption(
+      '--vault-log <path...>',
+      'files of records (JSON Lines, a list, or {"records": […]}), or folders with PT1H.json at any depth',
+    )
   return (
-    new Command('reconcile')
-      .summary("account for every signature in the vault's log")
-      .description(
-        "Joins the ledger to the vault's audit log, and names every signature that only one of them knows.",
-      )
-      .requiredOption(
-        '--vault-log <path...>',
-        'files of records (JSON Lines, a list, or {"records": […]}), or folders with PT1H.json at any depth',
-      )
-      .option(
-        '--ledger <file>',
-        'the ledger, or a copy of it; otherwise the one that --config names',
-      )
-      .option(
-        '--config <file>',
-        'countersign.yaml (COUNTERSIGN_CONFIG): names the ledger, and keys to watch besides those in it',
-      )
+    ledgerOptions(command, 'names the ledger, and keys to watch besides those in it')
       .option(
         '--key <url>',
         'watch this key too, whatever version: https://VAULT/keys/NAME; may be repeated',
@@ -72,7 +61,7 @@ export function reconcileCommand(): Command {
       .option('--grace-minutes <n>', 'how late records may arrive', parseMinutes, 30)
       .option('--now <time>', 'decide as of this time (ISO 8601 with a zone)', parseTime)
       .option('--json', 'the whole report for programs')
-      .addHelpText('after', example)
+      .addHelpText('after', example + passwordNote)
       // Commander's own 1 would say that there are findings.
       .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
       .action(runReconcile)
@@ -81,11 +70,11 @@ export function reconcileCommand(): Command {
 
 async function runReconcile(options: ReconcileOptions, command: Command): Promise<void> {
   try {
-    const { ledgerFile, keys } = await sourcesFor(options)
+    const { source, config } = await ledgerNamedBy(options)
     const report = await reconcile({
-      ledgerFile,
+      ledger: source,
       vaultLogPaths: options.vaultLog,
-      keys,
+      keys: [...(options.key ?? []), ...keysIn(config?.certificates ?? [])],
       nowMs: options.now ?? systemClock.nowMs(),
       graceMs: options.graceMinutes * 60_000,
     })
@@ -93,45 +82,12 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
     process.exitCode = exitCodes[report.verdict]
   } catch (error) {
     // Whatever went wrong, nothing was decided: Node's own 1 would say that there are findings.
-    const isExpected =
-      error instanceof LedgerFileError ||
-      error instanceof VaultLogError ||
-      error instanceof EnvironmentError ||
-      error instanceof ConfigurationError
+    const isExpected = isExpectedOfLedger(error) || error instanceof VaultLogError
     command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
   }
 }
 
-interface Sources {
-  readonly ledgerFile: string
-  readonly keys: readonly KeyName[]
-}
-
-/** The configuration is read where it is named, or where nothing else names the ledger. */
-async function sourcesFor({ ledger, config, key = [] }: ReconcileOptions): Promise<Sources> {
-  if (ledger !== undefined && config === undefined) return { ledgerFile: ledger, keys: key }
-  const configured = await readConfig(config ?? readEnvironment().configFile)
-  return {
-    ledgerFile: ledger ?? configured.ledger.sqliteFile,
-    keys: [...key, ...keysIn(configured)],
-  }
-}
-
-/** What is wrong with a configuration, a problem a line. */
-class ConfigurationError extends Error {
-  override readonly name = 'ConfigurationError'
-}
-
-async function readConfig(file: string): Promise<Config> {
-  const loaded = await loadConfig(file)
-  if (loaded.ok) return loaded.config
-  const problems = loaded.problems.map(formatProblem).join('\n')
-  throw new ConfigurationError(
-    `name the ledger with --ledger, or mend the configuration\n${problems}`,
-  )
-}
-
-const keysIn = ({ certificates }: Config): readonly KeyName[] =>
+const keysIn = (certificates: Config['certificates']): readonly KeyName[] =>
   certificates.flatMap(
     ({ vault, nameInVault }) => parseKeyUrl(`${vault}/keys/${nameInVault}`) ?? [],
   )

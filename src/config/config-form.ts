@@ -4,7 +4,9 @@ import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
+import { governorForm } from './governor.ts'
 import { issuersForm } from './issuer-forms.ts'
+import { ledgerForm } from './ledger.ts'
 import { listenForm } from './listen.ts'
 import { tokenCacheForm } from './token-cache.ts'
 import { machinesForm } from './machines.ts'
@@ -37,14 +39,9 @@ export const configForm = z.strictObject({
   grants: text('the path of a folder')
     .default('./grants')
     .describe('Folder of the grant files, relative to this file.'),
-  ledger: z
-    .strictObject({
-      sqlite: text('the path of a database file').describe(
-        'Database file, relative to this file; made when it is not there.',
-      ),
-    })
-    .describe('Where everything that the service does is written before it counts.'),
+  ledger: ledgerForm,
   tokenCache: tokenCacheForm,
+  governor: governorForm,
 })
 
 export type ConfigForm = z.output<typeof configForm>

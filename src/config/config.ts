@@ -1,3 +1,4 @@
+import type { PostgresDatabase } from '../base/postgres-url.ts'
 import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type {
@@ -27,6 +28,7 @@ export interface Config {
   readonly grants: GrantsConfig
   readonly ledger: LedgerConfig
   readonly tokenCache: TokenCacheConfig
+  readonly governor: GovernorConfig
 }
 
 export interface ListenConfig {
@@ -92,6 +94,11 @@ export interface CertificateConfig {
   readonly nameInVault: string
   /** False accepts a key that is not held by an HSM; exportable keys are never accepted. */
   readonly requireHsm: boolean
+  /** Signs when the other one cannot; `requireHsm` holds for it too. Absent: nothing does. */
+  readonly standby?: {
+    readonly vault: string
+    readonly nameInVault: string
+  }
 }
 
 /** `entra`: PS256 and `x5t#S256`; `entra-legacy`: RS256 and `x5t`. */
@@ -144,8 +151,22 @@ export interface GrantsConfig {
   readonly folder: string
 }
 
-export interface LedgerConfig {
-  readonly sqliteFile: string
+export type LedgerConfig =
+  | { readonly kind: 'sqlite'; readonly file: string }
+  | {
+      readonly kind: 'postgres'
+      /** As it was written, or a file that holds a URL and is read at each connecting: its password may change. */
+      readonly at: { readonly database: PostgresDatabase } | { readonly urlFile: string }
+      readonly schema: string
+    }
+
+/** The key that wraps the data keys with which shared tokens are sealed. */
+export interface WrappingKeyConfig {
+  /** Origin of the vault. */
+  readonly vault: string
+  readonly nameInVault: string
+  /** False accepts a key that is not held by an HSM; exportable keys are never accepted. */
+  readonly requireHsm: boolean
 }
 
 export interface TokenCacheConfig {
@@ -156,4 +177,11 @@ export interface TokenCacheConfig {
   readonly refreshAheadSeconds: number
   /** For how long the service uses an assertion again for other scopes of its tenant; 0: never. */
   readonly assertionReuseSeconds: number
+  /** Undefined: no replica gives its tokens to others. Means nothing where there is one process only. */
+  readonly wrappingKey: WrappingKeyConfig | undefined
+}
+
+export interface GovernorConfig {
+  /** Share of each vault's documented budget; more than 1 in a custom cloud alone. */
+  readonly headroom: number
 }

@@ -15,7 +15,7 @@ export const environmentVariables = {
   ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'For callers in GitHub Actions: what it shows to get it.',
 } as const
 
-/** Read by the Azure SDKs and by Node, never by us: how the service itself signs in. */
+/** Read by the Azure SDKs, PostgreSQL's driver and Node, never by us: how the service itself signs in. */
 export const environmentVariablesOfLibraries = {
   IDENTITY_ENDPOINT: 'Managed identity in the App Service shape: where its tokens are.',
   IDENTITY_HEADER: 'Managed identity in the App Service shape: the secret that it asks for.',
@@ -24,6 +24,7 @@ export const environmentVariablesOfLibraries = {
   AZURE_TENANT_ID: 'Tenant of the workload identity.',
   AZURE_FEDERATED_TOKEN_FILE: "File with the workload identity's token.",
   AZURE_AUTHORITY_HOST: 'Authority of the workload identity, where it is not the public one.',
+  PGPASSWORD: "Password of the ledger's role, where its URL has none.",
   NODE_TLS_REJECT_UNAUTHORIZED: 'Refused when it is 0: TLS is always verified.',
   NODE_EXTRA_CA_CERTS: 'PEM file with more roots, for every connection of the process.',
 } as const
@@ -40,6 +41,7 @@ const secretVariables = [
   'AZURE_CLIENT_SECRET',
   'AZURE_CLIENT_CERTIFICATE_PASSWORD',
   'AZURE_PASSWORD',
+  'PGPASSWORD',
 ] as const
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const

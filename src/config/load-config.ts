@@ -11,13 +11,17 @@ import { certificatesFrom, checkCertificates } from './certificates.ts'
 import { cloudFrom } from './cloud.ts'
 import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
+import { checkGovernor } from './governor.ts'
 import { checkIssuers, issuersFrom } from './issuers.ts'
+import { checkLedger, checkUrlFile, ledgerFrom } from './ledger.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
 import { checkMachines, machinesFrom } from './machines.ts'
 import { outlineOf, type ConfigOutline } from './config-outline.ts'
-import { checkPemFiles, type PemFiles } from './pem-files.ts'
+import type { NamedFiles } from './named-files.ts'
+import { checkPemFiles } from './pem-files.ts'
 import { parseTenantsFile } from './tenants-file.ts'
 import { checkTokenCache, tokenCacheFrom } from './token-cache.ts'
+import { checkWrappingKey } from './wrapping-key.ts'
 
 export type LoadedConfig =
   | {
@@ -35,14 +39,14 @@ export type LoadedConfig =
     }
 
 /**
- * Reads `countersign.yaml` and the files with tenants, certificates and keys that it names. What is
+ * Reads `countersign.yaml` and the files with tenants, certificates, keys and URLs that it names. What is
  * wrong with them is an answer and never thrown.
  *
  * @param file As the operator named it: problems repeat it, and paths in it start at its folder.
  */
 export async function loadConfig(
   file: string,
-  pemFiles: PemFiles = 'may-be-elsewhere',
+  namedFiles: NamedFiles = 'may-be-elsewhere',
 ): Promise<LoadedConfig> {
   const problems: ConfigurationProblem[] = []
   const root = await readRoot(file, problems)
@@ -52,7 +56,8 @@ export async function loadConfig(
   const form = root.read(configForm)
   checkTogether(root)
   const tenants = await readTenantsFiles(root.at('applications'), dirname(file), problems)
-  await checkPemFiles(root, dirname(file), pemFiles)
+  await checkPemFiles(root, dirname(file), namedFiles)
+  await checkUrlFile(root.at('ledger'), dirname(file), namedFiles)
   const inOrder = problems.toSorted(byPlace)
   if (form === undefined || problems.some(({ severity }) => severity === 'error')) {
     const outline = isMap(root.value) ? { outline: outlineOf(root, folder, tenants) } : {}
@@ -88,7 +93,10 @@ function checkTogether(root: YamlPart): void {
   checkCertificates(root.at('certificates'), cloud)
   checkApplications(root.at('applications'), certificates)
   checkIssuers(root.at('issuers'), cloud)
+  checkLedger(root.at('ledger'))
   checkTokenCache(root.at('tokenCache'))
+  checkWrappingKey(root.at('tokenCache').at('wrappingKey'), root.at('certificates'), cloud)
+  checkGovernor(root.at('governor'), cloud)
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
@@ -126,7 +134,7 @@ async function readTenantsFiles(
 }
 
 function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles): Config {
-  const { publicUrl, credential, ledger, tokenCache } = form
+  const { publicUrl, credential, ledger, tokenCache, governor } = form
   const listen = listenFrom(form.listen, folder)
   return {
     publicUrl,
@@ -139,8 +147,9 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     applications: applicationsFrom(form.applications, tenants).toSorted(byName),
     issuers: issuersFrom(form.issuers, publicUrl).toSorted(byName),
     grants: { folder: resolve(folder, form.grants) },
-    ledger: { sqliteFile: resolve(folder, ledger.sqlite) },
+    ledger: ledgerFrom(ledger, folder),
     tokenCache: tokenCacheFrom(tokenCache),
+    governor,
   }
 }
 
@@ -154,6 +163,7 @@ const nounOfSection: ReadonlyMap<string | number, string> = new Map([
   ['trust', 'trust'],
   ['ledger', 'ledger'],
   ['tokenCache', 'token-cache'],
+  ['governor', 'governor'],
 ])
 
 const nounOfEntries: ReadonlyMap<string | number, string> = new Map([

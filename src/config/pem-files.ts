@@ -1,14 +1,6 @@
 import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto'
-import { isAbsolute, join } from 'node:path'
-import { readTextFile } from '../base/text-file.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
-
-/**
- * `must-be-here` is for the machine that serves: a file that cannot be read is an error. Elsewhere,
- * such as where a pull request is checked or a ledger is reconciled, it is a warning. What a file
- * says is looked at either way, when it can be.
- */
-export type PemFiles = 'must-be-here' | 'may-be-elsewhere'
+import { readNamedFile, type NamedFiles } from './named-files.ts'
 
 /**
  * Reads the certificates and the key that `listen` and `trust` name, so that none of them is found
@@ -19,9 +11,9 @@ export type PemFiles = 'must-be-here' | 'may-be-elsewhere'
 export async function checkPemFiles(
   root: YamlPart,
   folder: string,
-  pemFiles: PemFiles,
+  namedFiles: NamedFiles,
 ): Promise<void> {
-  const read = (part: YamlPart) => readPem(part, folder, pemFiles)
+  const read = (part: YamlPart) => readNamedFile(part, folder, namedFiles, 'pem-file')
   for (const [, part] of root.at('trust').at('caFiles').parts()) {
     checkCertificates(part, await read(part))
   }
@@ -34,24 +26,6 @@ export async function checkPemFiles(
     'key-of-another-certificate',
     `\`${keyFile.name}\` is not the key of the first certificate in \`${certFile.name}\`: name the two that belong together, the service's own certificate first.`,
   )
-}
-
-/** Undefined when the file says nothing here, or after reporting that it cannot be read. */
-async function readPem(
-  part: YamlPart,
-  folder: string,
-  pemFiles: PemFiles,
-): Promise<string | undefined> {
-  const { value } = part
-  if (typeof value !== 'string' || value === '') return undefined
-  const reading = await readTextFile(isAbsolute(value) ? value : join(folder, value))
-  if (reading.ok) return reading.text
-  part.report(
-    'pem-file',
-    `The file of \`${part.name}\` cannot be read. ${reading.fault}`,
-    pemFiles === 'must-be-here' ? 'error' : 'warning',
-  )
-  return undefined
 }
 
 /** The first of a file whose certificates are all sound. */

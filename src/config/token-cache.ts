@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { wholeNumber } from '../yaml/forms.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { TokenCacheConfig } from './config.ts'
+import { wrappingKeyForm, wrappingKeyFrom } from './wrapping-key.ts'
 
 /** Ten minutes in which refreshes begin and five to try again, of tokens that live an hour or more. */
 const moreThanMinimumSeconds = 900
@@ -21,6 +22,7 @@ const settings = z.strictObject({
     .describe(
       'For how long one signature serves more scopes of its application and tenant; 0: never.',
     ),
+  wrappingKey: wrappingKeyForm.optional(),
 })
 
 export const tokenCacheForm = settings
@@ -48,5 +50,6 @@ export function tokenCacheFrom(form: TokenCacheForm): TokenCacheConfig {
     minRemainingSeconds,
     refreshAheadSeconds: refreshAheadSeconds ?? minRemainingSeconds + moreThanMinimumSeconds,
     assertionReuseSeconds,
+    wrappingKey: form.wrappingKey && wrappingKeyFrom(form.wrappingKey),
   }
 }

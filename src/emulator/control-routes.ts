@@ -5,7 +5,8 @@ import { faultSchema, type FaultList } from './faults.ts'
 import type { VaultLog } from './vault-log/vault-log.ts'
 import type { RunningVault } from './vaults.ts'
 import { thumbprintOf } from './vault/bundles.ts'
-import { ObjectUnknownError, type CertificateVersion } from './vault/vault-store.ts'
+import { ObjectUnknownError, type Shelf } from './vault/shelf.ts'
+import type { CertificateVersion, KeyVersion } from './vault/vault-store.ts'
 
 export const stateRoute = (
   clock: EmulatorClock,
@@ -13,7 +14,7 @@ export const stateRoute = (
 ): ControlRoute => ({
   method: 'GET',
   path: '/state',
-  summary: 'the vaults with the versions of their certificates, and the time',
+  summary: 'the vaults with the versions of their certificates and keys, and the time',
   handle: () => ({ clock: timeOf(clock), vaults: vaults.map(vaultState) }),
 })
 
@@ -27,7 +28,11 @@ const vaultState = ({ name, url, store }: RunningVault) => ({
   url,
   certificates: store.list().map((certificate) => ({
     name: certificate.name,
-    versions: certificate.versions.map(versionState),
+    versions: certificate.versions.map(certificateState),
+  })),
+  keys: store.keys.list().map((key) => ({
+    name: key.name,
+    versions: key.versions.map(keyState),
   })),
 })
 
@@ -98,21 +103,49 @@ export const vaultLogRoutes = (log: VaultLog): readonly ControlRoute[] => [
 
 const versionSchema = z.strictObject({ version: z.string().optional() }).default({})
 
-export const vaultRoutes = (vaults: readonly RunningVault[]): readonly ControlRoute[] => {
-  const path = (verb: string) => `/vaults/{vault}/certificates/{name}/${verb}`
+export const vaultRoutes = (vaults: readonly RunningVault[]): readonly ControlRoute[] => [
+  ...shelfRoutes('certificates', vaults, ({ store }) => store, certificateState),
+  ...shelfRoutes('keys', vaults, ({ store }) => store.keys, keyState),
+]
+
+/** What can be done with objects of one kind. */
+function shelfRoutes<Version>(
+  collection: 'certificates' | 'keys',
+  vaults: readonly RunningVault[],
+  shelfOf: (vault: RunningVault) => Shelf<unknown, Version>,
+  stateOf: (version: Version) => unknown,
+): readonly ControlRoute[] {
+  const path = (verb: string) => `/vaults/{vault}/${collection}/{name}/${verb}`
+  const shelfIn = (request: ControlRequest) => shelfOf(vaultIn(vaults, request))
+  const nameIn = ({ parameters: { name = '' } }: ControlRequest) => name
   const setEnabled = (request: ControlRequest, enabled: boolean) => {
-    const { store, name } = certificateIn(vaults, request)
+    const shelf = shelfIn(request)
     const { version } = parsed(versionSchema, request.body)
-    return knownObject(() => versionState(store.setEnabled(name, version, enabled)))
+    return knownObject(() => stateOf(shelf.setEnabled(nameIn(request), version, enabled)))
   }
   return [
     {
       method: 'POST',
+      path: '/vaults/{vault}/leave',
+      summary: 'refuses connections from now on, as if the vault were gone',
+      handle: (request) => vaultIn(vaults, request).leave(),
+    },
+    {
+      method: 'POST',
+      path: '/vaults/{vault}/come-back',
+      summary: 'answers again, on the same port and with the same keys',
+      handle: (request) => vaultIn(vaults, request).comeBack(),
+    },
+    {
+      method: 'POST',
       path: path('roll'),
-      summary: 'makes a new version with a new key, current at once and registered nowhere',
+      summary:
+        collection === 'certificates'
+          ? 'makes a new version with a new key, current at once and registered nowhere'
+          : 'makes a new version of a key, current at once',
       handle: (request) => {
-        const { store, name } = certificateIn(vaults, request)
-        return knownObject(async () => versionState(await store.roll(name)))
+        const shelf = shelfIn(request)
+        return knownObject(async () => stateOf(await shelf.roll(nameIn(request))))
       },
     },
     {
@@ -130,14 +163,14 @@ export const vaultRoutes = (vaults: readonly RunningVault[]): readonly ControlRo
   ]
 }
 
-function certificateIn(vaults: readonly RunningVault[], { parameters }: ControlRequest) {
-  const { vault: vaultName = '', name = '' } = parameters
+function vaultIn(vaults: readonly RunningVault[], { parameters }: ControlRequest): RunningVault {
+  const { vault: vaultName = '' } = parameters
   const vault = vaults.find((one) => one.name === vaultName)
   if (vault === undefined) {
     const names = vaults.map((one) => one.name).join(', ')
     throw new ControlError(404, `no vault '${vaultName}': there is ${names}`)
   }
-  return { store: vault.store, name }
+  return vault
 }
 
 async function knownObject<Value>(act: () => Value | Promise<Value>): Promise<Value> {
@@ -150,11 +183,15 @@ async function knownObject<Value>(act: () => Value | Promise<Value>): Promise<Va
 }
 
 /** What may be shown of a version: everything but the private key. */
-const versionState = (version: CertificateVersion) => ({
+const keyState = (version: KeyVersion) => ({
   version: version.version,
   enabled: version.enabled,
   notBeforeSeconds: version.notBeforeSeconds,
   notAfterSeconds: version.notAfterSeconds,
+})
+
+const certificateState = (version: CertificateVersion) => ({
+  ...keyState(version),
   x5t: thumbprintOf(version.der),
   cer: version.der.toString('base64'),
 })

@@ -16,7 +16,7 @@ export const faultSchema = z.strictObject({
     'delay', // done, answered late
     'drop-before', // connection closed, nothing done
     'drop-after', // done (signed, token minted), connection closed without an answer
-    'wrong-signature', // vault: 200 with a signature that does not verify
+    'wrong-signature', // vault: 200 with a signature that does not verify, or another value with a bit wrong
     'wrong-key-id', // vault: 200 whose kid names another version
     'malformed', // 200 with a body that is not what it should be
   ]),

@@ -17,6 +17,9 @@ export interface Listener {
    * be told where they are reached before they can be made; requests that come earlier are answered 503.
    */
   serve(service: EmulatedService): void
+  /** Refuses connections, and ends those that are open, until it comes back on the same port. */
+  leave(): Promise<void>
+  comeBack(): Promise<void>
   /** Destroys every open connection, delayed answers included; resolves when the port is free. */
   close(): Promise<void>
 }
@@ -77,14 +80,25 @@ async function listen(
     serve: (next) => {
       service = next
     },
+    leave: () => stopListening(server),
+    comeBack: async () => {
+      if (server.listening) return
+      server.listen(port, host)
+      await once(server, 'listening')
+    },
     close: async () => {
       closing.abort()
-      const closed = once(server, 'close')
-      server.close()
-      server.closeAllConnections()
-      await closed
+      await stopListening(server)
     },
   }
+}
+
+async function stopListening(server: Server & { closeAllConnections(): void }): Promise<void> {
+  if (!server.listening) return
+  const closed = once(server, 'close')
+  server.close()
+  server.closeAllConnections()
+  await closed
 }
 
 const isLoopback = (host: string) => host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)

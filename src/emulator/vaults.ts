@@ -16,6 +16,9 @@ export interface RunningVault {
   /** Where its REST interface is, as `https://127.0.0.1:41234`. */
   readonly url: string
   readonly store: VaultStore
+  /** Refuses connections until it comes back, as it was. */
+  leave(): Promise<void>
+  comeBack(): Promise<void>
 }
 
 export interface VaultsDeps {
@@ -37,7 +40,7 @@ export async function startVaults(deps: VaultsDeps): Promise<readonly RunningVau
   const stores = await Promise.all(
     deps.world.vaults.map(async (definition) => ({
       definition,
-      store: await createVaultStore(definition.certificates, deps.clock),
+      store: await createVaultStore(definition, deps.clock),
     })),
   )
   const running: RunningVault[] = []
@@ -81,7 +84,13 @@ async function startVault(
       },
     }),
   )
-  return { name: definition.name, url: listener.origin, store }
+  return {
+    name: definition.name,
+    url: listener.origin,
+    store,
+    leave: () => listener.leave(),
+    comeBack: () => listener.comeBack(),
+  }
 }
 
 function tenantOf(definition: WorldVault, { tenants }: World): string {

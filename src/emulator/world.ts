@@ -17,6 +17,10 @@ const dataAction = z.enum([
   'keys/read',
   'keys/sign/action',
   'keys/verify/action',
+  'keys/wrap/action',
+  'keys/unwrap/action',
+  'keys/encrypt/action',
+  'keys/decrypt/action',
   'certificates/read',
   'secrets/getSecret/action',
 ])
@@ -31,14 +35,31 @@ const roleAssignmentSchema = z.strictObject({
     .optional(),
 })
 
+const keyType = z.enum(['RSA-HSM', 'RSA']).default('RSA-HSM')
+const keySize = z.union([z.literal(2048), z.literal(3072), z.literal(4096)]).default(2048)
+const keyOperation = z.enum(['sign', 'verify', 'encrypt', 'decrypt', 'wrapKey', 'unwrapKey'])
+
+/** A key by itself; every certificate has one besides, which is called like the certificate. */
+const keySchema = z.strictObject({
+  name: objectName,
+  keyType,
+  keySize,
+  exportable: z.boolean().default(false),
+  /** A vault allows all of them unless told otherwise. */
+  keyOps: z.array(keyOperation).default([...keyOperation.options]),
+  /** Relative to the start of the emulator; without it the key has no beginning. */
+  notBeforeSeconds: z.int().optional(),
+  /** Relative to the start of the emulator; without it the key has no end. */
+  notAfterSeconds: z.int().optional(),
+  enabled: z.boolean().default(true),
+})
+
 const certificateSchema = z.strictObject({
   name: objectName,
-  keyType: z.enum(['RSA-HSM', 'RSA']).default('RSA-HSM'),
-  keySize: z.union([z.literal(2048), z.literal(3072), z.literal(4096)]).default(2048),
+  keyType,
+  keySize,
   exportable: z.boolean().default(false),
-  keyOps: z
-    .array(z.enum(['sign', 'verify', 'encrypt', 'decrypt', 'wrapKey', 'unwrapKey']))
-    .default(['sign', 'verify']),
+  keyOps: z.array(keyOperation).default(['sign', 'verify']),
   subject: z.string().default('CN=assertion-signer'),
   /** What its secret is, where the key is exportable: PFX or PEM, certificate and private key. */
   contentType: z
@@ -59,6 +80,8 @@ const vaultSchema = z.strictObject({
   /** 0 lets the system choose; the address is in the ready file. */
   port: z.int().min(0).max(65535).default(0),
   certificates: z.array(certificateSchema).default([]),
+  /** None is called like a certificate of the vault, whose key has that name. */
+  keys: z.array(keySchema).default([]),
   roleAssignments: z.array(roleAssignmentSchema).default([]),
 })
 
@@ -119,6 +142,7 @@ export const worldSchema = z.strictObject({
 export type World = z.output<typeof worldSchema>
 export type WorldVault = World['vaults'][number]
 export type WorldCertificate = WorldVault['certificates'][number]
+export type WorldKey = WorldVault['keys'][number]
 export type WorldPrincipal = World['principals'][number]
 export type WorldApplication = World['applications'][number]
 export type WorldResource = World['resources'][number]

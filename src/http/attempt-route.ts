@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AttemptId, newAttemptId } from '../base/ids.ts'
-import { failureCode } from '../issuance/issuance.ts'
+import { failureCode, isCallerGone } from '../issuance/issuance.ts'
+import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import type { IssuanceEvents } from '../issuance/issuance-events.ts'
 import { type Answer, writeAnswer } from './answer.ts'
 import { problemAnswer, problemFromFailure } from './problem.ts'
@@ -23,14 +24,15 @@ export type AttemptRoute<Message extends IncomingMessage = IncomingMessage> = (
 /** Gives each request its attempt, tells the caller in every answer, and turns failures into words. */
 export function attemptRoute<Message extends IncomingMessage>(
   handle: AttemptHandler<Message>,
-  events: IssuanceEvents,
+  { events, underWay }: Pick<IssuanceDeps, 'events' | 'underWay'>,
 ): AttemptRoute<Message> {
-  return async (request, response) => {
-    const attempt = newAttemptId()
-    const gone = () => goneFrom(response)
-    const answer = await answerTo(() => handle(request, attempt, gone), attempt, events)
-    writeAnswer(response, answer, { 'countersign-attempt': attempt })
-  }
+  return (request, response) =>
+    underWay.during(async () => {
+      const attempt = newAttemptId()
+      const gone = () => goneFrom(response)
+      const answer = await answerTo(() => handle(request, attempt, gone), attempt, events)
+      writeAnswer(response, answer, { 'countersign-attempt': attempt })
+    })
 }
 
 function goneFrom(response: ServerResponse): AbortSignal {
@@ -51,7 +53,8 @@ async function answerTo(
   try {
     return await handle()
   } catch (error) {
-    if (!(error instanceof RequestProblem)) events.failed(attempt, failureCode(error), error)
+    if (isCallerGone(error)) events.callerGone(attempt)
+    else if (!(error instanceof RequestProblem)) events.failed(attempt, failureCode(error), error)
     return problemAnswer(problemFromFailure(error), attempt)
   }
 }

@@ -3,13 +3,18 @@ import { parseStrictJsonObject } from '../caller/strict-json.ts'
 import type { TokenClaims } from '../issuance/issuance.ts'
 import { RequestProblem } from './request-problem.ts'
 
+/** A claim that is asked for, and may be left out (OpenID Connect Core §5.5.1). */
+const voluntary = z.looseObject({ essential: z.literal(false).optional() }).nullable()
+
 /**
- * All that is taken of a claims request (OpenID Connect Core §5.5): what clients declare, and what
- * resources challenge with, in continuous access evaluation. `essential` changes nothing here.
+ * What is taken of a claims request (OpenID Connect Core §5.5): what clients declare, and what
+ * resources challenge with, in continuous access evaluation. `essential` changes nothing in these two.
+ * Resources say more beside them (`xms_caeerror`, `xms_rp_ipaddr`), and clients ask for claims of id
+ * tokens; all that nobody insists on is passed over.
  */
-const claimsForm = z.strictObject({
+const claimsForm = z.object({
   access_token: z
-    .strictObject({
+    .object({
       xms_cc: z
         .strictObject({
           essential: z.boolean().optional(),
@@ -23,13 +28,14 @@ const claimsForm = z.strictObject({
         })
         .optional(),
     })
+    .catchall(voluntary)
     .refine(({ xms_cc, nbf }) => xms_cc !== undefined || nbf !== undefined),
 })
 
 /**
  * What a caller's `claims` come down to. Nothing of the text itself goes any further.
  *
- * @throws RequestProblem when there is anything in them that is not taken.
+ * @throws RequestProblem when they do not say what is taken, or insist on something else.
  */
 export function tokenClaimsFrom(text: string | undefined): TokenClaims {
   if (text === undefined) return { isCapable: false }
@@ -38,8 +44,9 @@ export function tokenClaimsFrom(text: string | undefined): TokenClaims {
   if (claims === undefined) {
     throw new RequestProblem(
       'request_invalid',
-      'The member claims must be JSON text, and all that is taken in its access_token is ' +
-        '"xms_cc": {"values": ["cp1"]} and "nbf": {"value": "SECONDS"}, one of them or both.',
+      'The member claims must be JSON text, and what is taken in its access_token is ' +
+        '"xms_cc": {"values": ["cp1"]} and "nbf": {"value": "SECONDS"}, one of them or both; ' +
+        'nothing else may be essential.',
     )
   }
   const { xms_cc, nbf } = claims.access_token

@@ -1,6 +1,8 @@
 import { CallerError } from '../caller/caller.ts'
+import { RememberedRefusal } from '../issuance/entra-refusals.ts'
 import type { Refusal } from '../issuance/refusal.ts'
 import { LedgerError } from '../ledger/ledger.ts'
+import { GovernorError, type GovernorErrorCode } from '../signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../signer/signer.ts'
 import { TokenCacheError } from '../token-cache/token-cache.ts'
 import { TokenEndpointError, tokenEndpointErrorMeanings } from '../token-endpoint/token-endpoint.ts'
@@ -21,11 +23,15 @@ export type ProblemCode =
   | 'not_ready'
   | 'issuer_unavailable'
   | 'ledger_unavailable'
+  | 'too_many_waiting'
+  | 'signing_busy'
+  | 'signing_paused'
   | 'signing_throttled'
   | 'signing_unavailable'
   | 'signing_broken'
   | 'token_unavailable'
   | 'entra_refused'
+  | 'entra_paused'
   | 'entra_unavailable'
   | 'internal'
 
@@ -134,8 +140,10 @@ export function problemFromFailure(error: unknown): Problem {
   if (error instanceof RequestProblem) return problemFromRequest(error)
   if (error instanceof CallerError) return issuerUnavailable(error)
   if (error instanceof LedgerError) return ledgerUnavailable
+  if (error instanceof GovernorError) return governorProblem(error)
   if (error instanceof SignerError) return signerProblems[error.code]
   if (error instanceof TokenCacheError) return tokenUnavailable
+  if (error instanceof RememberedRefusal) return rememberedProblem(error)
   if (error instanceof TokenEndpointError) return tokenEndpointProblem(error)
   return {
     code: 'internal',
@@ -160,6 +168,41 @@ const ledgerUnavailable: Problem = {
   detail: 'Nothing is issued that cannot be recorded first. Try again later.',
   retryAfterSeconds: 5,
 }
+
+const signingBusy: Problem = {
+  code: 'signing_busy',
+  status: 503,
+  title: 'Too much waits to be signed',
+  detail: 'The key would not be free in time. Try again later.',
+}
+
+const tooManyWaiting: Problem = {
+  code: 'too_many_waiting',
+  status: 429,
+  title: 'Too many of your requests wait',
+  detail: 'Ask for less at once, and keep what you are given for as long as it lives.',
+}
+
+const signingPaused: Problem = {
+  code: 'signing_paused',
+  status: 503,
+  title: 'The key is not asked again yet',
+  detail: 'It failed a moment ago. Try again later.',
+}
+
+const governorProblems: Record<GovernorErrorCode, Problem> = {
+  GOVERNOR_BUDGET_SPENT: signingBusy,
+  GOVERNOR_QUEUE_FULL: signingBusy,
+  GOVERNOR_CALLER_QUEUE_FULL: tooManyWaiting,
+  GOVERNOR_VAULT_PAUSED: signingPaused,
+  GOVERNOR_KEY_PAUSED: signingPaused,
+  GOVERNOR_ABANDONED: signingBusy,
+}
+
+const governorProblem = ({ code, retryAfterSeconds }: GovernorError): Problem => ({
+  ...governorProblems[code],
+  retryAfterSeconds,
+})
 
 /** The vault counts in windows of ten seconds and does not say when the next one begins. */
 const signingThrottled: Problem = {
@@ -209,10 +252,27 @@ const signerProblems: Record<SignerErrorCode, Problem> = {
   SIGNER_UNRECOGNISED: signingBroken,
 }
 
+/** With what Entra said then: whoever must act is the same. */
+function rememberedProblem(error: RememberedRefusal): Problem {
+  const { meaning, who } = tokenEndpointErrorMeanings[error.remembered]
+  return {
+    code: 'entra_paused',
+    status: 503,
+    title: 'Entra is not asked again yet',
+    detail: meaning,
+    retryAfterSeconds: error.retryAfterSeconds,
+    entra: entraMember(error, who),
+  }
+}
+
+const entraMember = (
+  { errorCodes, traceId }: Pick<TokenEndpointError, 'errorCodes' | 'traceId'>,
+  whoMustAct: string,
+) => ({ errorCodes, ...(traceId === undefined ? {} : { traceId }), whoMustAct })
+
 function tokenEndpointProblem(error: TokenEndpointError): Problem {
   const { meaning, who } = tokenEndpointErrorMeanings[error.code]
-  const { errorCodes, traceId } = error
-  const entra = { errorCodes, ...(traceId === undefined ? {} : { traceId }), whoMustAct: who }
+  const entra = entraMember(error, who)
   return who === 'nobody'
     ? {
         code: 'entra_unavailable',

@@ -4,7 +4,7 @@ import { jsonAnswer, writeAnswer } from './answer.ts'
 
 /** What the service knows of itself. Reading it costs nothing and touches nobody. */
 export interface Readiness {
-  /** All certificates proven, the ledger writable, and not stopping. */
+  /** All certificates, or their standbys, proven, the ledger writable, and not stopping. */
   ready(): boolean
   report(): {
     readonly certificates: 'proving' | 'proven'

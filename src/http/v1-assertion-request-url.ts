@@ -17,14 +17,14 @@ const entraTokenExchange = 'api://AzureADTokenExchange'
  * every shape that is not ours.
  */
 export function assertionRequestUrlRoute(deps: IssuanceDeps): AttemptRoute<Request> {
-  return attemptRoute(async (request, attempt) => {
+  return attemptRoute(async (request, attempt, gone) => {
     const ask = askFrom(request)
     const callerToken = bearerTokenOf(request)
-    const outcome = await issueAssertion({ attempt, callerToken, ask }, deps)
+    const outcome = await issueAssertion({ attempt, callerToken, ask, gone }, deps)
     return outcome.ok
       ? jsonAnswer(200, { value: outcome.assertion.reveal() })
       : problemAnswer(problemFromRefusal(outcome.refusal), attempt)
-  }, deps.events)
+  }, deps)
 }
 
 function askFrom(request: Request): AssertionAsk {

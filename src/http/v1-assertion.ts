@@ -20,10 +20,10 @@ export const assertionRequestSchema = z.strictObject({
 
 /** `POST /v1/assertion`: a fresh client assertion, and where and how to present it (RFC 7523 §2.2). */
 export function assertionRoute(deps: IssuanceDeps): AttemptRoute {
-  return attemptRoute(async (request, attempt) => {
+  return attemptRoute(async (request, attempt, gone) => {
     const ask = assertionAskFrom(await readJsonBody(request, assertionRequestSchema))
     const callerToken = bearerTokenOf(request)
-    const outcome = await issueAssertion({ attempt, callerToken, ask }, deps)
+    const outcome = await issueAssertion({ attempt, callerToken, ask, gone }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, {
       client_assertion: outcome.assertion.reveal(),
@@ -33,7 +33,7 @@ export function assertionRoute(deps: IssuanceDeps): AttemptRoute {
       expires_in: outcome.expiresInSeconds,
       attempt,
     })
-  }, deps.events)
+  }, deps)
 }
 
 function assertionAskFrom(body: z.output<typeof assertionRequestSchema>): AssertionAsk {

@@ -33,7 +33,7 @@ export function tokenRoute(deps: IssuanceDeps): AttemptRoute {
       expires_in: outcome.expiresInSeconds,
       attempt,
     })
-  }, deps.events)
+  }, deps)
 }
 
 function tokenAskFrom(body: z.output<typeof tokenRequestSchema>): TokenAsk {

@@ -9,68 +9,131 @@ import {
   type CertificateLocation,
   type CertificateSource,
 } from '../certificate/certificate.ts'
+import type { CertificateLoaded, CertificatePlace } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { Governor } from '../signer/governor.ts'
 import { type Signer, SignerError } from '../signer/signer.ts'
 import type { Application } from './application.ts'
 
-/** What an application signs with now: the key version, and the header that names its certificate. */
+/** What an application can sign with: a key version, and the header that names its certificate. */
 export interface SigningCredential {
+  readonly certificate: CertificateName
+  readonly place: CertificatePlace
   readonly key: SigningKey
   readonly header: AssertionHeader
+}
+
+/** Where one of a pair is kept, or the only one. */
+export interface PlacedLocation extends CertificateLocation {
+  readonly place: CertificatePlace
+}
+
+export interface ProvenCertificate {
+  readonly certificate: CertificateName
+  readonly place: CertificatePlace
+  readonly key: SigningKey
+  readonly notAfterSeconds: number
 }
 
 /** The proven certificates of all applications. */
 export interface Credentials {
   /**
    * Proves every certificate that is not proven yet: loads it, gets the signer ready, and writes
-   * `certificate.loaded`. One that cannot be proven does not keep the others from being tried.
+   * `certificate.loaded`. One that cannot be proven does not keep the others from being tried; what
+   * keeps nobody from signing, because the other of its pair is proven, is returned.
    *
-   * @throws CertificateError | SignerError | LedgerError The gravest: a wrong answer before none.
+   * @throws CertificateError | SignerError | LedgerError The gravest of what does: a wrong answer
+   *   before none. An answer that speaks against a key is grave, whatever stands beside it.
    */
-  prove(): Promise<void>
-  /** Undefined until the application's certificate is proven. */
-  current(application: ApplicationName): SigningCredential | undefined
-  /** When each proven certificate ends, seconds. */
-  readonly ends: ReadonlyMap<CertificateName, number>
+  prove(): Promise<readonly unknown[]>
+  /** The primary one first; empty until one of them is proven. */
+  current(application: ApplicationName): readonly SigningCredential[]
+  readonly proven: readonly ProvenCertificate[]
+}
+
+interface Failure {
+  readonly location: PlacedLocation
+  readonly error: unknown
 }
 
 export function createCredentials(deps: {
   readonly applications: readonly Application[]
-  readonly locations: readonly CertificateLocation[]
+  readonly locations: readonly PlacedLocation[]
   readonly source: CertificateSource
   readonly signer: Signer
+  readonly governor: Pick<Governor, 'charge'>
   readonly ledger: Ledger
   readonly clock: Clock
   /** Told what proving found, before anything was signed. */
   readonly vault: DependencyWatch
 }): Credentials {
-  const ends = new Map<CertificateName, number>()
-  const current = new Map<ApplicationName, SigningCredential>()
+  const proven: ProvenCertificate[] = []
+  const current = new Map<ApplicationName, readonly SigningCredential[]>()
+  const isProven = (location: PlacedLocation) =>
+    proven.some((one) => one.certificate === location.name && one.place === location.place)
 
-  const proveOne = async (location: CertificateLocation) => {
+  const proveOne = async (location: PlacedLocation) => {
     const certificate = await deps.source.load(location)
-    await deps.signer.prepare(certificate.key)
-    await deps.ledger.append([certificateLoaded(certificate, deps.clock.nowMs())])
+    deps.governor.charge(certificate.key, 1)
+    // After the read and not before it: its ten seconds begin when the vault has answered.
+    await deps.signer.prepare(certificate.key).finally(() => {
+      deps.governor.charge(certificate.key, 1)
+    })
+    const { place } = location
+    await deps.ledger.append([certificateLoaded(certificate, place, deps.clock.nowMs())])
     for (const application of deps.applications) {
       if (application.certificate !== location.name) continue
-      const header = assertionHeader(application.profile, certificate, application.x5c)
-      current.set(application.name, { key: certificate.key, header })
+      const credential = credentialFrom(application, certificate, place)
+      const others = current.get(application.name) ?? []
+      current.set(
+        application.name,
+        place === 'primary' ? [credential, ...others] : [...others, credential],
+      )
     }
-    ends.set(location.name, certificate.notAfterSeconds)
+    const { name, key, notAfterSeconds } = certificate
+    proven.push({ certificate: name, place, key, notAfterSeconds })
+  }
+
+  /** One after the other; those of another place are in other vaults, and wait for none of these. */
+  const proveAll = async (locations: readonly PlacedLocation[]): Promise<readonly Failure[]> => {
+    const failures: Failure[] = []
+    for (const location of locations) {
+      await proveOne(location).catch((error: unknown) => failures.push({ location, error }))
+    }
+    return failures
   }
 
   return {
     prove: async () => {
-      const failures: unknown[] = []
-      for (const location of deps.locations.filter(({ name }) => !ends.has(name))) {
-        await proveOne(location).catch((error: unknown) => failures.push(error))
-      }
+      const pending = deps.locations.filter((location) => !isProven(location))
+      if (pending.length === 0) return []
+      const byPlace = Map.groupBy(pending, ({ place }) => place)
+      const failures = (await Promise.all([...byPlace.values()].map(proveAll))).flat()
       deps.vault.saw(failures.length === 0 ? 'ok' : 'failing')
-      if (failures.length > 0) throw failures.find((error) => !isTransient(error)) ?? failures[0]
+      const borne = failures.filter(
+        ({ location, error }) =>
+          !isDisqualifying(error) && proven.some((one) => one.certificate === location.name),
+      )
+      const grave = failures.filter((failure) => !borne.includes(failure))
+      if (grave.length > 0) throw gravestOf(grave)
+      return borne.map(({ error }) => error)
     },
-    current: (application) => current.get(application),
-    ends,
+    current: (application) => current.get(application) ?? [],
+    proven,
   }
+}
+
+/** Of a pair of which one may still answer, the wrong answer of the other decides nothing yet. */
+function gravestOf(failures: readonly Failure[]): unknown {
+  const pairs = [...Map.groupBy(failures, ({ location }) => location.name).values()]
+  const decisive = pairs.flatMap((pair) => {
+    const errors = pair.map(({ error }) => error)
+    const disqualifying = errors.find(isDisqualifying)
+    if (disqualifying !== undefined) return [disqualifying]
+    return errors.some(isTransient) ? [] : errors
+  })
+  const transient = failures.find(({ error }) => isTransient(error))
+  return decisive[0] ?? transient?.error
 }
 
 /** Whether the vault or the credential gave no answer, so that asking again is the right thing to do. */
@@ -79,13 +142,30 @@ export function isTransient(error: unknown): boolean {
   return error instanceof SignerError && error.transient
 }
 
-const certificateLoaded = (certificate: Certificate, nowMs: number) =>
-  ({
-    kind: 'certificate.loaded',
-    atMs: nowMs,
-    certificate: certificate.name,
-    keyId: certificate.key.keyId,
-    thumbprintSha256: certificate.thumbprintSha256,
-    notAfterSeconds: certificate.notAfterSeconds,
-    der: certificate.der.toString('base64'),
-  }) as const
+const isDisqualifying = (error: unknown) => error instanceof CertificateError && error.disqualifying
+
+const credentialFrom = (
+  application: Application,
+  certificate: Certificate,
+  place: CertificatePlace,
+): SigningCredential => ({
+  certificate: certificate.name,
+  place,
+  key: certificate.key,
+  header: assertionHeader(application.profile, certificate, application.x5c),
+})
+
+const certificateLoaded = (
+  certificate: Certificate,
+  place: CertificatePlace,
+  nowMs: number,
+): CertificateLoaded => ({
+  kind: 'certificate.loaded',
+  atMs: nowMs,
+  certificate: certificate.name,
+  ...(place === 'standby' ? { standby: true } : {}),
+  keyId: certificate.key.keyId,
+  thumbprintSha256: certificate.thumbprintSha256,
+  notAfterSeconds: certificate.notAfterSeconds,
+  der: certificate.der.toString('base64'),
+})

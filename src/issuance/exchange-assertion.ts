@@ -13,12 +13,16 @@ import type { ExchangeFailed, ExchangeSucceeded } from '../ledger/entry.ts'
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { type AccessToken, TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
+import { timeLeftMs } from './attempt-deadline.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { recordFailure } from './record-failure.ts'
+import { recordSuccess } from './record-success.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
 
 /** Entra answers well under a second; a caller's patience ends near half a minute. */
 const exchangeTimeoutMs = 10_000
+/** Whatever is left: the signature has been made, and is worth an attempt. */
+const exchangeTimeoutMinMs = 2_000
 
 /**
  * Exchanges a signed assertion for a token. How that ended is written before anybody is told.
@@ -52,7 +56,10 @@ export async function exchangeAssertion(
       scope,
       life,
       assertion: signed.compact,
-      timeoutMs: exchangeTimeoutMs,
+      timeoutMs: Math.max(
+        exchangeTimeoutMinMs,
+        timeLeftMs(admitted, exchangeTimeoutMs, deps.clock),
+      ),
     })
   } catch (error) {
     if (!(error instanceof TokenEndpointError)) throw error
@@ -60,8 +67,8 @@ export async function exchangeAssertion(
     return recordFailure(error, failed(facts(), error), admitted.attempt, deps)
   }
   deps.events.exchangeMade(deps.clock.monotonicMs() - sentAt.monotonicMs)
-  const cached = cachedTokenFrom(token, sentAt, admitted)
-  await deps.ledger.append([succeeded(facts(), token, cached)])
+  const cached = cachedTokenFrom(token, sentAt, admitted.attempt, signed.keyId)
+  await recordSuccess(succeeded(facts(), token, cached), [], admitted.attempt, deps)
   return cached
 }
 
@@ -100,7 +107,8 @@ const failed = (facts: ExchangeFacts, error: TokenEndpointError): ExchangeFailed
 const cachedTokenFrom = (
   token: AccessToken,
   sentAt: Instant,
-  { attempt, credential }: AdmittedAttempt,
+  attempt: AttemptId,
+  keyId: string,
 ): CachedToken => ({
   value: token.value,
   expiresAtSeconds: Math.floor(sentAt.ms / 1000) + token.expiresInSeconds,
@@ -108,6 +116,6 @@ const cachedTokenFrom = (
   lifetimeSeconds: token.expiresInSeconds,
   ...(token.refreshInSeconds === undefined ? {} : { refreshInSeconds: token.refreshInSeconds }),
   obtainedBy: attempt,
-  keyId: credential.key.keyId,
+  keyId,
   sha256: sha256Base64url(token.value.reveal()),
 })

@@ -1,5 +1,6 @@
 import { atMostMsSince, type Clock, type Instant, instantNow } from '../base/clock.ts'
 import type { ApplicationName, AttemptId, TenantId } from '../base/ids.ts'
+import type { SigningCredential } from './credentials.ts'
 import type { AdmittedAttempt } from './issuance-deps.ts'
 import type { SignedAssertion } from './sign-assertion.ts'
 
@@ -26,7 +27,7 @@ export interface AssertionFor {
  */
 export interface InternalAssertions {
   /**
-   * A young one for the attempt's application, tenant and key version, or a fresh one: of all who
+   * A young one for the attempt's application and tenant and the key version, or a fresh one: of all who
    * call while there is none, the first one's `sign` runs, and all share how it ends. A failure is
    * remembered by nobody.
    *
@@ -35,6 +36,7 @@ export interface InternalAssertions {
    */
   obtain(
     admitted: AdmittedAttempt,
+    credential: SigningCredential,
     sign: () => Promise<SignedAssertion>,
   ): Promise<InternalAssertion>
   /** Gives it to nobody any more. */
@@ -66,11 +68,12 @@ export function createInternalAssertions(options: {
   }
 
   const begin = (
-    text: string,
-    admitted: AdmittedAttempt,
+    what: AssertionFor,
+    attempt: AttemptId,
     sign: () => Promise<SignedAssertion>,
   ): Held => {
-    const one: Held = { for: assertionFor(admitted), landing: land(sign, admitted.attempt, clock) }
+    const text = textOf(what)
+    const one: Held = { for: what, landing: land(sign, attempt, clock) }
     one.landing.then(
       (landed) => {
         one.landed = landed
@@ -86,11 +89,12 @@ export function createInternalAssertions(options: {
   }
 
   return {
-    obtain: async (admitted, sign) => {
-      if (youngSeconds === 0) return used(await land(sign, admitted.attempt, clock))
-      const text = textOf(assertionFor(admitted))
-      const known = held.get(text)
-      const one = known !== undefined && isYoung(known) ? known : begin(text, admitted, sign)
+    obtain: async (admitted, credential, sign) => {
+      const { attempt } = admitted
+      if (youngSeconds === 0) return used(await land(sign, attempt, clock))
+      const what = assertionFor(admitted, credential)
+      const known = held.get(textOf(what))
+      const one = known !== undefined && isYoung(known) ? known : begin(what, attempt, sign)
       return used(await one.landing)
     },
     forget: (assertion) => {
@@ -130,11 +134,10 @@ function used(landed: Landed): InternalAssertion {
   return landed
 }
 
-const assertionFor = ({ application, tenant, credential }: AdmittedAttempt): AssertionFor => ({
-  application: application.name,
-  tenant,
-  keyId: credential.key.keyId,
-})
+const assertionFor = (
+  { application, tenant }: AdmittedAttempt,
+  { key }: SigningCredential,
+): AssertionFor => ({ application: application.name, tenant, keyId: key.keyId })
 
 /** None of the parts holds a line feed. */
 const textOf = ({ application, tenant, keyId }: AssertionFor) =>

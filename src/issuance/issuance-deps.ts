@@ -7,15 +7,20 @@ import type {
   IssuerName,
   TenantId,
 } from '../base/ids.ts'
+import type { UnderWay } from '../base/under-way.ts'
 import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Ask, CallerFacts, Decision, TokenTerms } from '../policy/decision.ts'
+import type { Ask, CallerFacts, Decision, TokenAsk, TokenTerms } from '../policy/decision.ts'
+import type { Governor, PermitRequest } from '../signer/governor.ts'
 import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
 import type { Application } from './application.ts'
+import type { CertificateDuty } from './certificate-duty.ts'
 import type { Credentials, SigningCredential } from './credentials.ts'
+import type { EntraRefusals } from './entra-refusals.ts'
+import type { FailureLines } from './failure-lines.ts'
 import type { InternalAssertions } from './internal-assertions.ts'
 import type { IssuanceEvents } from './issuance-events.ts'
 import type { SignatureProofs } from './signature-proofs.ts'
@@ -29,29 +34,46 @@ export interface IssuanceDeps {
   /** The policy in force, its budgets charged. */
   readonly decide: (caller: CallerFacts, ask: Ask) => Decision
   /** On what terms a grant still gives a token; undefined: not any more. Nothing is charged. */
-  readonly stillGiven: (
-    grant: GrantName,
-    ask: Extract<Ask, { want: 'token' }>,
-  ) => TokenTerms | undefined
+  readonly stillGiven: (grant: GrantName, ask: TokenAsk) => TokenTerms | undefined
   readonly applications: ReadonlyMap<ApplicationName, Application>
   /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
   readonly sharedAudienceIssuers: ReadonlySet<IssuerName>
   readonly credentials: Credentials
+  readonly duty: CertificateDuty
+  readonly governor: Governor
   readonly signer: Signer
   readonly tokenEndpoint: TokenEndpoint
+  readonly entraRefusals: EntraRefusals
   readonly cache: TokenCache
   readonly assertions: InternalAssertions
   readonly ledger: Ledger
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
+  readonly failureLines: FailureLines
   readonly events: IssuanceEvents
+  /** Requests and flights, also those that nobody waits for any more: a stop waits for them. */
+  readonly underWay: UnderWay
 }
 
 /** What was decided for one attempt, with all that acting on it takes. */
 export interface AdmittedAttempt {
   readonly attempt: AttemptId
+  /** Who vouches for the caller; undefined when that is the service itself. */
+  readonly issuer: IssuerName | undefined
   readonly application: Application
   readonly tenant: TenantId
-  readonly credential: SigningCredential
+  /** At least one. */
+  readonly credentials: readonly SigningCredential[]
   readonly onRecord: DecisionOnRecord
+  readonly beginning: Beginning
+  readonly priority: PermitRequest['priority']
+  /** Nothing that the attempt waits for goes on past it, as `Clock.monotonicMs` tells. */
+  readonly deadlineMs: number
+  /** Aborted when nobody is there any more; absent when others may wait for the same. */
+  readonly gone?: AbortSignal
+}
+
+/** The grant of an attempt goes into the ledger once, with its first act. */
+export interface Beginning {
+  isWritten: boolean
 }

@@ -1,5 +1,6 @@
 import type { IssuerName } from '../base/ids.ts'
-import type { Entry, SignatureBegun } from '../ledger/entry.ts'
+import type { CertificateSwitched, Entry, SignatureBegun } from '../ledger/entry.ts'
+import type { CircuitChange, GovernorErrorCode } from '../signer/governor.ts'
 import type { SignerErrorCode } from '../signer/signer.ts'
 import type { TokenEndpointErrorCode } from '../token-endpoint/token-endpoint.ts'
 
@@ -24,12 +25,23 @@ export interface IssuanceEvents {
   refused(attempt: string, reason: string): void
   /** A stranger was refused; `detail` is for the protected log. */
   turnedAway(attempt: string, reason: string, issuer: IssuerName | undefined, detail: string): void
+  /** Leave to sign was given, so long after it was asked for. */
+  permitGranted(waitedMs: number): void
+  /** With a standby, the request may have been served all the same. */
+  permitRefused(code: GovernorErrorCode): void
+  /** Vault or key is left alone, or asked again. */
+  circuitChanged(change: CircuitChange): void
+  certificateSwitched(entry: CertificateSwitched): void
   signatureMade(purpose: SignatureBegun['purpose'], durationMs: number): void
   signatureFailed(code: SignerErrorCode): void
   exchangeMade(durationMs: number): void
   exchangeFailed(code: TokenEndpointErrorCode): void
+  /** No token was obtained by a request whose caller has gone; `cause` as below. */
+  flightFailed(attempt: string, code: string, cause: unknown): void
+  /** A caller did not wait for its answer. */
+  callerGone(attempt: string): void
   /** `cause` holds what the SDKs and Entra said: for the protected log only. */
   failed(attempt: string, code: string, cause: unknown): void
-  /** The ledger did not take the entry that says how something failed; `cause` likewise. */
+  /** The ledger did not take the entry that says how something ended; `cause` likewise. */
   unrecorded(attempt: string, entry: Entry, cause: unknown): void
 }

@@ -5,21 +5,32 @@ import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
 import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
-import type { CallerOnRecord, DecisionOnRecord, RequestFailed } from '../ledger/entry.ts'
+import type {
+  AssertionIssued,
+  CallerOnRecord,
+  DecisionOnRecord,
+  RequestFailed,
+} from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
-import type { Ask, Decision, PolicyRefusal } from '../policy/decision.ts'
+import type { Ask, AssertionAsk, Decision, PolicyRefusal, TokenAsk } from '../policy/decision.ts'
+import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
-import { TokenCacheError } from '../token-cache/token-cache.ts'
+import { type CachedToken, TokenCacheError, type TokenWish } from '../token-cache/token-cache.ts'
+import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
+import { attemptLastsMs } from './attempt-deadline.ts'
+import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
+import { RememberedRefusal } from './entra-refusals.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { obtainToken } from './obtain-token.ts'
 import { recordFailure } from './record-failure.ts'
+import { recordSuccess } from './record-success.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
-export type TokenAsk = Extract<Ask, { want: 'token' }>
-export type AssertionAsk = Extract<Ask, { want: 'assertion' }>
+// Whoever asks knows issuance, and not the policy.
+export type { AssertionAsk, TokenAsk }
 
 export interface IssuanceRequest<A extends Ask = Ask> {
   /** Made for this request, and told to the caller whatever comes of it. */
@@ -40,6 +51,11 @@ export interface TokenClaims {
 export interface TokenRequest extends IssuanceRequest<TokenAsk> {
   readonly claims: TokenClaims
   /** Of a signal that is aborted when nobody is there any more; asked only where others are waited for. */
+  readonly gone: () => AbortSignal
+}
+
+export interface AssertionRequest extends IssuanceRequest<AssertionAsk> {
+  /** Of a signal that is aborted when nobody is there any more, who would take the assertion. */
   readonly gone: () => AbortSignal
 }
 
@@ -70,7 +86,8 @@ const waitMs = 25_000
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | LedgerError | SignerError | TokenEndpointError | TokenCacheError
+ * @throws CallerError | GovernorError | LedgerError | RememberedRefusal | SignerError |
+ *   TokenCacheError | TokenEndpointError
  */
 export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
   const admission = await admit(request, deps)
@@ -85,14 +102,7 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
   deps.events.cacheAsked(cached === undefined ? 'miss' : 'hit')
   const token =
     cached ??
-    (await recordingFailure(admitted, deps, () =>
-      deps.cache.obtain(
-        wish,
-        admitted.credential.key.keyId,
-        () => obtainToken(admitted, key, deps),
-        { timeoutMs: waitMs, gone: request.gone() },
-      ),
-    ))
+    (await recordingFailure(admitted, deps, () => obtain(wish, admitted, request.gone(), deps)))
 
   await deps.ledger.append([
     {
@@ -106,6 +116,31 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
   ])
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
   return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
+}
+
+function obtain(
+  wish: TokenWish,
+  admitted: AdmittedAttempt,
+  gone: AbortSignal,
+  deps: IssuanceDeps,
+): Promise<CachedToken> {
+  const fetch = () => lead(admitted, wish.key, gone, deps)
+  return deps.cache.obtain(wish, firstKeyId(admitted, deps), fetch, { timeoutMs: waitMs, gone })
+}
+
+/** Says how it failed when its own caller is not told any more: all who waited may have left. */
+async function lead(
+  admitted: AdmittedAttempt,
+  key: TokenKey,
+  gone: AbortSignal,
+  deps: IssuanceDeps,
+): Promise<CachedToken> {
+  try {
+    return await obtainToken(admitted, key, deps)
+  } catch (error) {
+    if (gone.aborted) deps.events.flightFailed(admitted.attempt, failureCode(error), error)
+    throw error
+  }
 }
 
 /** What a caller may count on. */
@@ -123,30 +158,36 @@ export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAt
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | LedgerError | SignerError
+ * @throws CallerError | GovernorError | LedgerError | SignerError
  */
 export async function issueAssertion(
-  request: IssuanceRequest<AssertionAsk>,
+  request: AssertionRequest,
   deps: IssuanceDeps,
 ): Promise<AssertionOutcome> {
   const admission = await admit(request, deps)
   if (!admission.ok) return admission
-  const { admitted, decision } = admission
+  const { decision } = admission
+  const admitted = { ...admission.admitted, gone: request.gone() }
   const lifetimeSeconds = decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds
   const signed = await recordingFailure(admitted, deps, () =>
-    signAssertion(admitted, { purpose: 'hand-out', lifetimeSeconds, attempt: 'begins' }, deps),
+    withEitherCertificate(admitted, deps, (one) =>
+      signAssertion(
+        admitted,
+        one,
+        { purpose: 'hand-out', lifetimeSeconds, probesEntra: false },
+        deps,
+      ),
+    ),
   )
-  await deps.ledger.append([
-    signed.made,
-    {
-      kind: 'assertion.issued',
-      atMs: deps.clock.nowMs(),
-      ...admitted.onRecord,
-      signature: signed.signatureId,
-      assertionSha256: sha256Base64url(signed.compact.reveal()),
-      expiresAtSeconds: signed.expiresAtSeconds,
-    },
-  ])
+  const issued: AssertionIssued = {
+    kind: 'assertion.issued',
+    atMs: deps.clock.nowMs(),
+    ...admitted.onRecord,
+    signature: signed.signatureId,
+    assertionSha256: sha256Base64url(signed.compact.reveal()),
+    expiresAtSeconds: signed.expiresAtSeconds,
+  }
+  await recordSuccess(signed.made, [issued], admitted.attempt, deps)
   deps.events.assertionIssued()
   return {
     ok: true,
@@ -176,20 +217,30 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
 
   const { caller } = identified
   const application = deps.applications.get(ask.application)
-  const credential = deps.credentials.current(ask.application)
+  const credentials = deps.credentials.current(ask.application)
   // Before the decision: what cannot be done now must not cost the grant one of its uses.
-  if (application !== undefined && credential === undefined) {
+  if (application !== undefined && credentials.length === 0) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
   const decision = deps.decide(caller, ask)
   if (!decision.ok) return refuse(decision.refusal, caller, request, deps)
-  if (application === undefined || credential === undefined) {
+  if (application === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
   const onRecord = decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask)
   return {
     ok: true,
-    admitted: { attempt, application, tenant: ask.tenant, credential, onRecord },
+    admitted: {
+      attempt,
+      issuer: caller.issuer,
+      application,
+      tenant: ask.tenant,
+      credentials,
+      onRecord,
+      beginning: { isWritten: false },
+      priority: 'caller',
+      deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
+    },
     decision,
   }
 }
@@ -271,7 +322,7 @@ async function refuse(
   return { ok: false, refusal }
 }
 
-/** Every granted attempt ends in the ledger, those that got nothing too. */
+/** Every granted attempt ends in the ledger, those that got nothing too, or is counted in it. */
 export async function recordingFailure<T>(
   admitted: AdmittedAttempt,
   deps: IssuanceDeps,
@@ -283,19 +334,38 @@ export async function recordingFailure<T>(
     // When the ledger itself failed there is nowhere to write that it did.
     if (error instanceof LedgerError) throw error
     const code = failureCode(error)
+    const { onRecord, issuer } = admitted
+    const { caller, application } = onRecord
+    if (costNothing(error) && !deps.failureLines.mayWrite(caller, application, code)) {
+      deps.turnedAway.count(code, issuer)
+      throw error
+    }
+    const remembered = costNothing(error) ? error.remembered : undefined
     const entry: RequestFailed = {
       kind: 'request.failed',
       atMs: deps.clock.nowMs(),
-      ...admitted.onRecord,
+      ...onRecord,
       code,
+      ...(remembered === undefined ? {} : { remembered }),
     }
     return recordFailure(error, entry, admitted.attempt, deps)
   }
 }
 
+/** Refused before anybody was asked. */
+const costNothing = (error: unknown): error is GovernorError | RememberedRefusal =>
+  error instanceof GovernorError || error instanceof RememberedRefusal
+
+/** Whether it is about nobody but a caller that did not wait for its answer. */
+export const isCallerGone = (error: unknown): boolean =>
+  (error instanceof TokenCacheError && error.code === 'TOKEN_CALLER_GONE') ||
+  (error instanceof GovernorError && error.code === 'GOVERNOR_ABANDONED')
+
 /** The code of a failure at one of our boundaries; whatever else is thrown is a mistake of ours. */
 export function failureCode(error: unknown): string {
   const known =
+    error instanceof GovernorError ||
+    error instanceof RememberedRefusal ||
     error instanceof SignerError ||
     error instanceof TokenEndpointError ||
     error instanceof CallerError ||

@@ -2,9 +2,12 @@ import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.t
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
+import { attemptLastsMs, timeLeftMs } from './attempt-deadline.ts'
+import { type CertificateTry, withEitherCertificate } from './either-certificate.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
 import type { InternalAssertion } from './internal-assertions.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordSuccess } from './record-success.ts'
 import {
   grantedEntry,
   signAssertion,
@@ -13,43 +16,69 @@ import {
 } from './sign-assertion.ts'
 
 /**
- * Obtains a token for an attempt that leads: with a young assertion if there is one, and with a
- * signature of its own otherwise. The exchange is this attempt's in any case.
+ * Obtains a token for an attempt that leads, unless it is known that Entra refuses it: with a young
+ * assertion if there is one, and with a signature of its own otherwise. The exchange is this attempt's
+ * in any case.
  *
- * @throws SignerError | TokenEndpointError | LedgerError
+ * @throws GovernorError | RememberedRefusal | SignerError | TokenEndpointError | LedgerError
  */
-export async function obtainToken(
+export function obtainToken(
   admitted: AdmittedAttempt,
   key: TokenKey,
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
-  const assertion = await deps.assertions.obtain(admitted, () =>
-    signForExchange(admitted, 'begins', deps),
-  )
+  return deps.underWay.during(() => withProvenCertificate(admitted, key, deps))
+}
+
+function withProvenCertificate(
+  admitted: AdmittedAttempt,
+  key: TokenKey,
+  deps: IssuanceDeps,
+): Promise<CachedToken> {
+  const { application, tenant, scope } = key
+  return withEitherCertificate(admitted, deps, (one) => {
+    const subject = { application, keyId: one.credential.key.keyId, tenant, scope }
+    const patienceMs = timeLeftMs(admitted, attemptLastsMs, deps.clock)
+    return deps.entraRefusals.remembering(subject, patienceMs, (probesEntra) =>
+      exchangeWith(one, probesEntra, admitted, key, deps),
+    )
+  })
+}
+
+async function exchangeWith(
+  one: CertificateTry,
+  probesEntra: boolean,
+  admitted: AdmittedAttempt,
+  key: TokenKey,
+  deps: IssuanceDeps,
+): Promise<CachedToken> {
+  const sign = () => signForExchange(admitted, one, probesEntra, deps)
+  const assertion = await deps.assertions.obtain(admitted, one.credential, sign)
   // Whoever signs has written it with the signature's beginning.
-  if (assertion.attempt !== admitted.attempt) {
+  if (!admitted.beginning.isWritten) {
     await deps.ledger.append([grantedEntry(admitted, deps.clock.nowMs())])
+    admitted.beginning.isWritten = true
   }
   try {
     return await exchangeAssertion(assertion.signed, admitted, key, deps)
   } catch (error) {
     if (!blamesSharing(error, assertion)) throw error
     deps.assertions.forget(assertion)
-    const own = await signForExchange(admitted, 'is-under-way', deps)
-    return exchangeAssertion(own, admitted, key, deps)
+    return exchangeAssertion(await sign(), admitted, key, deps)
   }
 }
 
 /** Once it resolves, the signature is written and may be used by any number of exchanges. */
 async function signForExchange(
   admitted: AdmittedAttempt,
-  attempt: SignOrder['attempt'],
+  one: CertificateTry,
+  probesEntra: boolean,
   deps: IssuanceDeps,
 ): Promise<SignedAssertion> {
   const lifetimeSeconds = assertionLifetimeDefaultSeconds
-  const order: SignOrder = { purpose: 'exchange', lifetimeSeconds, attempt }
-  const signed = await signAssertion(admitted, order, deps)
-  await deps.ledger.append([signed.made])
+  const order: SignOrder = { purpose: 'exchange', lifetimeSeconds, probesEntra }
+  const signed = await signAssertion(admitted, one, order, deps)
+  await recordSuccess(signed.made, [], admitted.attempt, deps)
   return signed
 }
 

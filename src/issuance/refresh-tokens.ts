@@ -3,6 +3,8 @@ import type { CallerOnRecord } from '../ledger/entry.ts'
 import type { DueToken } from '../token-cache/token-cache.ts'
 import { tokenKeyText } from '../token-cache/token-key.ts'
 import { decisionOnRecord, failureCode, recordingFailure, withLife } from './issuance.ts'
+import { attemptLastsMs } from './attempt-deadline.ts'
+import { firstKeyId } from './either-certificate.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { obtainToken } from './obtain-token.ts'
 import { tokenKeyFor } from './token-key-for.ts'
@@ -64,7 +66,7 @@ async function refresh(due: DueToken, deps: IssuanceDeps): Promise<void> {
   }
   try {
     await recordingFailure(admitted, deps, () =>
-      deps.cache.refresh(due, admitted.credential.key.keyId, () =>
+      deps.cache.refresh(due, firstKeyId(admitted, deps), () =>
         obtainToken(admitted, due.key, deps),
       ),
     )
@@ -77,13 +79,24 @@ async function refresh(due: DueToken, deps: IssuanceDeps): Promise<void> {
 /** Undefined when the grant does not give this very token any more, or nothing can be signed for it. */
 function admit({ key, grant }: DueToken, deps: IssuanceDeps): AdmittedAttempt | undefined {
   const application = deps.applications.get(key.application)
-  const credential = deps.credentials.current(key.application)
+  const credentials = deps.credentials.current(key.application)
   const ask = { want: 'token', ...key } as const
   const terms = deps.stillGiven(grant, ask)
-  if (application === undefined || credential === undefined || terms === undefined) return undefined
+  if (application === undefined || credentials.length === 0 || terms === undefined) return undefined
   const given = tokenKeyFor(deps.cloud, ask, { grant, ...terms }, key.life === 'long-lived')
   if (tokenKeyText(given) !== tokenKeyText(key)) return undefined
   const attempt = newAttemptId()
   const onRecord = decisionOnRecord(attempt, refreshCaller, grant, ask)
-  return withLife({ attempt, application, tenant: key.tenant, credential, onRecord }, key.life)
+  const admitted: AdmittedAttempt = {
+    attempt,
+    issuer: undefined,
+    application,
+    tenant: key.tenant,
+    credentials,
+    onRecord,
+    beginning: { isWritten: false },
+    priority: 'ahead',
+    deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
+  }
+  return withLife(admitted, key.life)
 }

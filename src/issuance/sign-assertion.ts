@@ -14,23 +14,36 @@ import type {
   SignatureFailed,
   SignatureMade,
 } from '../ledger/entry.ts'
+import { GovernorError, type Permit } from '../signer/governor.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
+import { timeLeftMs } from './attempt-deadline.ts'
+import type { DutyChange } from './certificate-duty.ts'
+import type { CertificateTry } from './either-certificate.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { recordFailure } from './record-failure.ts'
 
 /** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
 const signTimeoutMs = 10_000
+/** Whatever is left: the signature has begun, and the vault may as well be asked. */
+const signTimeoutMinMs = 1_000
+
+/** All that a vault allows in ten seconds may be spent, and what was asked takes a moment to end. */
+const permitPatienceMs = 12_000
+/** What is left for the vault and for Entra when a permit comes last. */
+const afterPermitMs = 4_000
 
 /** What the assertion is for, and for how long. */
 export interface SignOrder {
   readonly purpose: SignatureBegun['purpose']
   readonly lifetimeSeconds: number
-  /** Whether the attempt begins with this signature, or is in the ledger already. */
-  readonly attempt: 'begins' | 'is-under-way'
+  /** Whether it is to find out, for all, if Entra accepts the certificate again. */
+  readonly probesEntra: boolean
 }
 
 export interface SignedAssertion {
   readonly signatureId: SignatureId
+  /** The key version that signed. */
+  readonly keyId: string
   readonly compact: Secret<string>
   /** `exp`. */
   readonly expiresAtSeconds: number
@@ -41,37 +54,31 @@ export interface SignedAssertion {
 }
 
 /**
- * Grant and signature begin in one commit, then the vault signs. A failure of the vault is written
- * here; a success is for the caller to write, together with what follows from it.
+ * Waits for leave to ask the vault, so that the assertion is fresh when it is signed and a queue leaves
+ * nothing begun. Then grant and signature begin in one commit, and the vault signs. A failure of the
+ * vault is written here; a success is for the caller to write, together with what follows from it.
  *
- * @throws SignerError | LedgerError
+ * @throws GovernorError | SignerError | LedgerError
  */
 export async function signAssertion(
   admitted: AdmittedAttempt,
+  one: CertificateTry,
   order: SignOrder,
   deps: IssuanceDeps,
 ): Promise<SignedAssertion> {
-  const builtAt = instantNow(deps.clock)
-  const unsigned = unsignedAssertion(admitted, order, builtAt, deps)
-  const signatureId = newSignatureId()
-  const nonce = randomBytes(16).toString('base64url')
-  const { key } = admitted.credential
-  const nowMs = deps.clock.nowMs()
-  await deps.ledger.append([
-    ...(order.attempt === 'begins' ? [grantedEntry(admitted, nowMs)] : []),
-    begun(admitted, order, unsigned, signatureId, nonce, nowMs),
-  ])
+  const permit = await permitFor(admitted, one, order, deps)
+  const { unsigned, builtAt, signatureId, nonce } = await begin(admitted, one, order, permit, deps)
 
   const startedMs = deps.clock.monotonicMs()
   const { algorithm, signingInput } = unsigned
-  const signature = await recordingSignerFailure(signatureId, admitted.attempt, deps, () =>
+  const signature = await settling(permit, signatureId, admitted.attempt, deps, () =>
     deps.signer.sign({
-      key,
+      key: one.credential.key,
       algorithm,
       signingInput,
       signatureId,
       nonce,
-      timeoutMs: signTimeoutMs,
+      timeoutMs: Math.max(signTimeoutMinMs, timeLeftMs(admitted, signTimeoutMs, deps.clock)),
     }),
   )
   deps.events.signatureMade(order.purpose, deps.clock.monotonicMs() - startedMs)
@@ -79,11 +86,88 @@ export async function signAssertion(
   deps.proofs.hold({ signatureId, signingInput, value: signature.value, expiry })
   return {
     signatureId,
+    keyId: one.credential.key.keyId,
     compact: compactAssertion(unsigned, signature.value),
     expiresAtSeconds: unsigned.expiresAtSeconds,
     expiry,
     made: madeEntry(signatureId, signature, deps.clock.nowMs()),
   }
+}
+
+async function permitFor(
+  admitted: AdmittedAttempt,
+  { credential, whilePaused }: CertificateTry,
+  { purpose }: SignOrder,
+  deps: IssuanceDeps,
+): Promise<Permit> {
+  const { application, onRecord, priority, gone } = admitted
+  const askedMs = deps.clock.monotonicMs()
+  const leftMs = timeLeftMs(admitted, permitPatienceMs + afterPermitMs, deps.clock)
+  try {
+    const permit = await deps.governor.permit({
+      key: credential.key,
+      application: application.name,
+      caller: `${onRecord.caller.issuer} ${onRecord.caller.subject}`,
+      purpose,
+      priority,
+      patienceMs: Math.max(0, leftMs - afterPermitMs),
+      whilePaused,
+      ...(gone === undefined ? {} : { signal: gone }),
+    })
+    deps.events.permitGranted(deps.clock.monotonicMs() - askedMs)
+    return permit
+  } catch (error) {
+    if (error instanceof GovernorError) deps.events.permitRefused(error.code)
+    throw error
+  }
+}
+
+interface BegunSignature {
+  readonly unsigned: UnsignedAssertion
+  readonly builtAt: Instant
+  readonly signatureId: SignatureId
+  readonly nonce: string
+}
+
+/** The permit goes back when nothing can be written: the vault will not be asked. */
+async function begin(
+  admitted: AdmittedAttempt,
+  one: CertificateTry,
+  order: SignOrder,
+  permit: Permit,
+  deps: IssuanceDeps,
+): Promise<BegunSignature> {
+  const change = dutyChangeFor(admitted, one, permit.probes || order.probesEntra, deps)
+  try {
+    const builtAt = instantNow(deps.clock)
+    const unsigned = unsignedAssertion(admitted, one, order, builtAt, deps)
+    const signatureId = newSignatureId()
+    const nonce = randomBytes(16).toString('base64url')
+    const atMs = deps.clock.nowMs()
+    await deps.ledger.append([
+      ...(admitted.beginning.isWritten ? [] : [grantedEntry(admitted, atMs)]),
+      ...(change === undefined ? [] : [change.entry]),
+      begun(admitted, one, order, unsigned, signatureId, nonce, atMs),
+    ])
+    admitted.beginning.isWritten = true
+    if (change !== undefined) deps.events.certificateSwitched(change.entry)
+    return { unsigned, builtAt, signatureId, nonce }
+  } catch (error) {
+    permit.settle('not-asked')
+    change?.undo()
+    throw error
+  }
+}
+
+/** Whoever only finds out whether its certificate can be used again has not taken the duty over yet. */
+function dutyChangeFor(
+  { application }: AdmittedAttempt,
+  { credential, insteadBecause }: CertificateTry,
+  probes: boolean,
+  deps: IssuanceDeps,
+): DutyChange | undefined {
+  if (insteadBecause === undefined && probes) return undefined
+  return deps.duty.changeTo(application.name, credential, insteadBecause)
 }
 
 export const grantedEntry = ({ onRecord }: AdmittedAttempt, nowMs: number): RequestGranted => ({
@@ -94,11 +178,12 @@ export const grantedEntry = ({ onRecord }: AdmittedAttempt, nowMs: number): Requ
 
 function unsignedAssertion(
   admitted: AdmittedAttempt,
+  { credential }: CertificateTry,
   order: SignOrder,
   builtAt: Instant,
   deps: IssuanceDeps,
 ): UnsignedAssertion {
-  return buildClientAssertion(admitted.credential.header, {
+  return buildClientAssertion(credential.header, {
     clientId: admitted.application.clientId,
     audience: deps.tokenEndpoint.urlOf(admitted.tenant),
     jwtId: newJwtId(),
@@ -109,6 +194,7 @@ function unsignedAssertion(
 
 function begun(
   admitted: AdmittedAttempt,
+  { credential }: CertificateTry,
   order: SignOrder,
   unsigned: UnsignedAssertion,
   signatureId: SignatureId,
@@ -123,7 +209,7 @@ function begun(
     purpose: order.purpose,
     application: admitted.application.name,
     tenant: admitted.tenant,
-    keyId: admitted.credential.key.keyId,
+    keyId: credential.key.keyId,
     algorithm: unsigned.algorithm,
     digest: sha256Base64url(unsigned.signingInput),
     nonceSha256: sha256Base64url(nonce),
@@ -131,15 +217,20 @@ function begun(
   }
 }
 
-async function recordingSignerFailure(
+/** The permit is settled before anything is written: the ledger's time is not the vault's. */
+async function settling(
+  permit: Permit,
   signatureId: SignatureId,
   attempt: AttemptId,
   deps: IssuanceDeps,
   sign: () => Promise<Signature>,
 ): Promise<Signature> {
   try {
-    return await sign()
+    const signature = await sign()
+    permit.settle('signed')
+    return signature
   } catch (error) {
+    permit.settle(error instanceof SignerError ? error : 'unknown')
     if (!(error instanceof SignerError)) throw error
     const { code, applied, vaultRequestId } = error
     deps.events.signatureFailed(code)

@@ -1,8 +1,6 @@
 import type { Cloud, GrantName } from '../base/ids.ts'
-import type { Ask, TokenTerms } from '../policy/decision.ts'
+import type { TokenAsk, TokenTerms } from '../policy/decision.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
-
-type TokenAsk = Extract<Ask, { want: 'token' }>
 
 /** What a grant gives tokens for, and on what terms. */
 export interface TokenGrant extends TokenTerms {

@@ -4,8 +4,9 @@ import type { ServiceTurnedAway } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 
 /**
- * Requests of strangers, counted per reason, issuer and minute instead of written down one by one: a
- * flood of them takes a few lines of the ledger. Reasons and issuers are ours to name, so a minute has
+ * Requests that anybody can make without end (those of strangers, and of callers who have used up a
+ * limit or are refused from memory), counted per reason, issuer and minute instead of written down one by
+ * one: a flood of them takes a few lines of the ledger. Reasons and issuers are ours to name, so a minute has
  * a few dozen counters at most.
  */
 export interface TurnedAway {

@@ -19,6 +19,7 @@ export type Entry =
   | AssertionIssued
   | PolicyLoaded
   | CertificateLoaded
+  | CertificateSwitched
   | ServiceStarted
   | ServiceStopped
   | ServiceTurnedAway
@@ -75,6 +76,8 @@ export interface RequestRefused extends EntryOf<'request.refused'> {
 export interface RequestFailed extends EntryOf<'request.failed'>, DecisionOnRecord {
   /** Code of the failure, such as `SIGNER_THROTTLED`. */
   readonly code: string
+  /** Code of the earlier failure for which nobody was asked now; absent when it is not for one. */
+  readonly remembered?: string
 }
 
 /** Durable before the vault is called. */
@@ -181,12 +184,29 @@ export interface PolicyLoaded extends EntryOf<'policy.loaded'> {
 /** A certificate and key that were proven to belong together, and are used from now on. */
 export interface CertificateLoaded extends EntryOf<'certificate.loaded'> {
   readonly certificate: string
+  /** It signs when the other one of the name cannot; otherwise absent. */
+  readonly standby?: true
   readonly keyId: string
   /** base64url of SHA-256 over the DER (`x5t#S256`). */
   readonly thumbprintSha256: string
   readonly notAfterSeconds: number
   /** base64 of the DER: with it every `signature.proved` can be checked without asking anybody. */
   readonly der: string
+}
+
+/** Of the two that a name may stand for. */
+export type CertificatePlace = 'primary' | 'standby'
+
+/** From here on another one of the pair signs for the application: one line for a switch, not for a signature. */
+export interface CertificateSwitched extends EntryOf<'certificate.switched'> {
+  readonly certificate: string
+  readonly application: string
+  readonly from: CertificatePlace
+  readonly to: CertificatePlace
+  /** Of the one that signs now. */
+  readonly keyId: string
+  /** Code of what the other one failed with, or was refused for; `SERVES_AGAIN` when it did not. */
+  readonly reason: string
 }
 
 export interface ServiceStarted extends EntryOf<'service.started'> {
@@ -198,7 +218,10 @@ export interface ServiceStopped extends EntryOf<'service.stopped'> {
   readonly unproved: number
 }
 
-/** Requests of strangers in one minute, counted instead of listed, so that they cannot fill the ledger. */
+/**
+ * Requests of one minute that are counted instead of listed, so that nobody can fill the ledger: those of
+ * strangers, and those of granted callers that were refused before anybody was asked, again and again.
+ */
 export interface ServiceTurnedAway extends EntryOf<'service.turned-away'> {
   readonly reason: string
   /** Absent when the token did not name a known issuer. */

@@ -1,13 +1,8 @@
 import { Worker } from 'node:worker_threads'
+import { settlesWithin } from '../base/deadline.ts'
+import type { OpenStore, StoreEvents } from './group-commit.ts'
 import { LedgerFileError } from './ledger-file.ts'
 import type { FromWorker, ToWorker, WorkerInput } from './sqlite-ledger-worker.ts'
-
-/** What becomes of the commits of a thread. */
-export interface LedgerThreadEvents {
-  committed(): void
-  /** Once at most, and nothing after it: a commit failed or took too long, or the thread is gone. */
-  failed(cause: unknown): void
-}
 
 /** Source runs by type stripping and finds `.ts`; the build leaves `.js`. */
 const workerUrl = new URL(
@@ -22,7 +17,7 @@ const workerUrl = new URL(
  */
 export async function startLedgerThread(
   input: WorkerInput,
-  events: LedgerThreadEvents,
+  events: StoreEvents,
 ): Promise<LedgerThread> {
   const worker = new Worker(workerUrl, { workerData: input })
   await opened(worker)
@@ -44,15 +39,15 @@ function opened(worker: Worker): Promise<void> {
 }
 
 /** The thread that owns the file of a ledger until its first failure: one commit at a time. */
-export class LedgerThread {
+export class LedgerThread implements OpenStore {
   readonly #worker: Worker
   readonly #commitTimeoutMs: number
-  readonly #events: LedgerThreadEvents
+  readonly #events: StoreEvents
   readonly #exited: Promise<void>
   #deadline: NodeJS.Timeout | undefined
   #isOver = false
 
-  constructor(worker: Worker, commitTimeoutMs: number, events: LedgerThreadEvents) {
+  constructor(worker: Worker, commitTimeoutMs: number, events: StoreEvents) {
     this.#worker = worker
     this.#commitTimeoutMs = commitTimeoutMs
     this.#events = events
@@ -104,20 +99,5 @@ export class LedgerThread {
 
   #post(message: ToWorker): void {
     this.#worker.postMessage(message)
-  }
-}
-
-/** False when the time is over first. */
-export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  const { promise: isOver, resolve } = Promise.withResolvers<boolean>()
-  const timer = setTimeout(resolve, ms, false)
-  const settled = () => {
-    resolve(true)
-  }
-  promise.then(settled, settled)
-  try {
-    return await isOver
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -6,7 +6,8 @@ import type { Entry } from './entry.ts'
  * Safe for any number of concurrent callers: what waits at one moment is committed together. No commit
  * is tried twice. After one that failed the ledger refuses appends until it has, by itself and after a
  * pause that grows while failures follow one another, opened its store again and verified its tip;
- * entries that are appended then follow whatever is durable.
+ * entries that are appended then follow whatever is durable. A store that is lost between commits is
+ * opened again at once.
  */
 export interface Ledger {
   /**
@@ -19,7 +20,7 @@ export interface Ledger {
    */
   append(entries: readonly Entry[]): Promise<void>
   /**
-   * Whether appends are taken: not from a commit that failed until the store was opened again, and not
+   * Whether appends are taken: not from a failure until the store was opened again, and not
    * after closing. Readiness reads it, nothing is written.
    */
   healthy(): boolean

@@ -13,9 +13,16 @@ export interface Step {
   readonly fault: ChainFault | undefined
 }
 
-/** Every row with its own fault: also what follows a fault, for whoever wants to read on. */
-export function* walkChain(rows: Iterable<Row>): Generator<Step, void, undefined> {
-  let tip: Link = genesis
+/**
+ * Every row with its own fault: also what follows a fault, for whoever wants to read on.
+ *
+ * @param behind What the first row is to continue: the row before it, however that was.
+ */
+export function* walkChain(
+  rows: Iterable<Row>,
+  behind: Link = genesis,
+): Generator<Step, void, undefined> {
+  let tip = behind
   for (const row of rows) {
     yield { row, fault: chainFault(tip, row) }
     tip = row
@@ -27,11 +34,22 @@ export function* walkChain(rows: Iterable<Row>): Generator<Step, void, undefined
  * that nobody wrote the whole ledger anew, or cut off its end, shows only against a copy of a hash
  * that was kept elsewhere.
  */
-export function verifyChain(rows: Iterable<Row>): Verification {
-  let tip: Link = genesis
-  for (const { row, fault } of walkChain(rows)) {
+export function verifyChain(rows: Iterable<Row>, behind: Link = genesis): Verification {
+  let tip = behind
+  for (const { row, fault } of walkChain(rows, behind)) {
     if (fault !== undefined) return { ok: false, intactUpTo: tip, fault }
     tip = { sequence: row.sequence, hash: row.hash }
+  }
+  return { ok: true, tip }
+}
+
+/** The same of rows that come in pages. */
+export async function verifyPages(pages: AsyncIterable<Iterable<Row>>): Promise<Verification> {
+  let tip: Link = genesis
+  for await (const page of pages) {
+    const verification = verifyChain(page, tip)
+    if (!verification.ok) return verification
+    ;({ tip } = verification)
   }
   return { ok: true, tip }
 }

@@ -1,20 +1,22 @@
 import type { ApplicationName, GrantName, IssuerName, Scope, TenantId } from '../base/ids.ts'
 
 /** What a caller asks for, parsed and normalised. */
-export type Ask =
-  | {
-      readonly want: 'token'
-      readonly application: ApplicationName
-      readonly tenant: TenantId
-      readonly scope: Scope
-    }
-  | {
-      readonly want: 'assertion'
-      readonly application: ApplicationName
-      readonly tenant: TenantId
-      /** Absent: the grant's lifetime. */
-      readonly lifetimeSeconds?: number
-    }
+export type Ask = TokenAsk | AssertionAsk
+
+export interface TokenAsk {
+  readonly want: 'token'
+  readonly application: ApplicationName
+  readonly tenant: TenantId
+  readonly scope: Scope
+}
+
+export interface AssertionAsk {
+  readonly want: 'assertion'
+  readonly application: ApplicationName
+  readonly tenant: TenantId
+  /** Absent: the grant's lifetime. */
+  readonly lifetimeSeconds?: number
+}
 
 /** What the policy needs to know of who asks. */
 export interface CallerFacts {

@@ -1,5 +1,5 @@
 import type { GrantName } from '../base/ids.ts'
-import type { Ask, CallerFacts, Decision, PolicyRefusal, TokenTerms } from './decision.ts'
+import type { Ask, CallerFacts, Decision, PolicyRefusal, TokenAsk, TokenTerms } from './decision.ts'
 import { offerOf, perMinuteFor, termsOf, type Grant, type Offer } from './grant.ts'
 import type { GrantBudget } from './grant-budget.ts'
 import { createGrantIndex, type GrantIndex } from './grant-index.ts'
@@ -54,7 +54,7 @@ export function decide(
 export function stillGiven(
   policy: Policy,
   name: GrantName,
-  ask: Extract<Ask, { want: 'token' }>,
+  ask: TokenAsk,
   nowSeconds: number,
 ): TokenTerms | undefined {
   const grant = policy.named.get(name)

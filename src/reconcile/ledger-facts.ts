@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { ChainFault, Row } from '../ledger/chain.ts'
+import { genesis } from '../ledger/chain.ts'
+import type { ChainFault, Link, Row } from '../ledger/chain.ts'
 import type {
   CertificateLoaded,
   SignatureBegun,
@@ -41,33 +42,6 @@ export interface LedgerFacts {
   readonly entries: number
   /** The first one. What comes after it has been read all the same, and proves nothing. */
   readonly fault?: LedgerFault
-}
-
-/**
- * Reads a ledger once from end to end, verifies its chain, and keeps what it says of signatures.
- *
- * @throws LedgerFileError when it cannot be opened; damage further on is a fault.
- */
-export function ledgerFactsFrom(rows: Iterable<Row>): LedgerFacts {
-  const collector = new Collector()
-  let lastSequence = 0
-  let entries = 0
-  let fault: LedgerFault | undefined
-  try {
-    for (const { row, fault: chainFault } of walkChain(rows)) {
-      fault ??= chainFault
-      if (!collector.take(row)) {
-        fault ??= { fault: 'unreadable', sequence: row.sequence, reason: 'it is no entry' }
-      }
-      lastSequence = row.sequence
-      entries += 1
-    }
-  } catch (error) {
-    if (error instanceof LedgerFileError || !(error instanceof Error)) throw error
-    fault ??= { fault: 'unreadable', sequence: lastSequence + 1, reason: error.message }
-  }
-  const { signatures, keys } = collector
-  return { signatures, keys, entries, ...(fault === undefined ? {} : { fault }) }
 }
 
 const begunForm = z.object({
@@ -113,14 +87,50 @@ const relevantKinds = ['begun', 'made', 'failed']
   .concat('"kind":"certificate.loaded"')
   .map((text) => Buffer.from(text))
 
-class Collector {
-  readonly signatures = new Map<string, SignatureFacts>()
-  readonly keys = new Set<string>()
+/** Takes a ledger once from end to end, verifies its chain, and keeps what it says of signatures. */
+export class LedgerCollector {
+  readonly #signatures = new Map<string, SignatureFacts>()
+  readonly #keys = new Set<string>()
   /** One copy of each text that thousands of entries repeat. */
   readonly #shared = new Map<string, string>()
+  #last: Link = genesis
+  #entries = 0
+  #fault: LedgerFault | undefined
+
+  /**
+   * All rows, or those that follow the ones before.
+   *
+   * @throws LedgerFileError when the file cannot be opened; damage further on is a fault.
+   */
+  take(rows: Iterable<Row>): void {
+    try {
+      for (const { row, fault } of walkChain(rows, this.#last)) {
+        this.#fault ??= fault
+        if (!this.#takeEntry(row)) this.#cannotRead(row.sequence, 'it is no entry')
+        this.#last = row
+        this.#entries += 1
+      }
+    } catch (error) {
+      if (error instanceof LedgerFileError || !(error instanceof Error)) throw error
+      this.#cannotRead(this.#last.sequence + 1, error.message)
+    }
+  }
+
+  facts(): LedgerFacts {
+    return {
+      signatures: this.#signatures,
+      keys: this.#keys,
+      entries: this.#entries,
+      ...(this.#fault === undefined ? {} : { fault: this.#fault }),
+    }
+  }
+
+  #cannotRead(sequence: number, reason: string): void {
+    this.#fault ??= { fault: 'unreadable', sequence, reason }
+  }
 
   /** False when the row is no entry. */
-  take({ canonical }: Row): boolean {
+  #takeEntry({ canonical }: Row): boolean {
     const bytes = Buffer.from(canonical.buffer, canonical.byteOffset, canonical.byteLength)
     if (!relevantKinds.some((kind) => bytes.includes(kind))) return true
     const { data: entry } = relevantForm.safeParse(parseJson(bytes.toString()))
@@ -145,16 +155,16 @@ class Collector {
   }
 
   #factsOf(signature: string): SignatureFacts {
-    const known = this.signatures.get(signature)
+    const known = this.#signatures.get(signature)
     if (known !== undefined) return known
     const created: SignatureFacts = { signature }
-    this.signatures.set(signature, created)
+    this.#signatures.set(signature, created)
     return created
   }
 
   #keyIdFrom(text: string): string {
     const key = this.#shared.has(text) ? undefined : parseKeyUrl(text)
-    if (key !== undefined) this.keys.add(keyNameText(key))
+    if (key !== undefined) this.#keys.add(keyNameText(key))
     return this.#share(text)
   }
 

@@ -1,7 +1,7 @@
-import { readRows } from '../ledger/read.ts'
+import type { LedgerSource } from '../ledger/ledger-source.ts'
 import type { Finding, Undecided } from './finding.ts'
 import type { KeyName } from './key-name.ts'
-import { ledgerFactsFrom } from './ledger-facts.ts'
+import { LedgerCollector } from './ledger-facts.ts'
 import type { LedgerFacts } from './ledger-facts.ts'
 import { match } from './match.ts'
 import type { Matches, MatchOptions } from './match.ts'
@@ -11,7 +11,7 @@ import { VaultLogCollector, watchFrom } from './vault-log-facts.ts'
 import type { Coverage, VaultLogFacts, Watch } from './vault-log-facts.ts'
 
 export interface ReconcileRequest extends MatchOptions {
-  readonly ledgerFile: string
+  readonly ledger: LedgerSource
   /** See `readVaultLog`. */
   readonly vaultLogPaths: readonly string[]
   /** Keys to watch besides those that the ledger names: of a ledger that may have been emptied. */
@@ -32,7 +32,8 @@ export interface Report extends MatchOptions {
 }
 
 export interface LedgerSummary {
-  readonly file: string
+  /** Path of a file, or URL of a database without role and password. */
+  readonly name: string
   readonly entries: number
   readonly signaturesBegun: number
   readonly signaturesMade: number
@@ -63,10 +64,10 @@ const unreadPlacesMax = 10
  * Accounts for every signature of the watched keys: reads the ledger, then the log, because what is
  * signed meanwhile is younger than `nowMs` and stays undecided.
  *
- * @throws LedgerFileError | VaultLogError when one of them cannot be read at all.
+ * @throws LedgerFileError | LedgerDatabaseError | VaultLogError when one of them cannot be read at all.
  */
 export async function reconcile(request: ReconcileRequest): Promise<Report> {
-  const ledger = ledgerFactsFrom(readRows(request.ledgerFile))
+  const ledger = await readLedger(request.ledger)
   const watch = watchFrom(ledger, request.keys)
   const { log, unread, unreadPlaces } = await collect(request.vaultLogPaths, watch)
   const matches = match(ledger, log, request)
@@ -75,7 +76,7 @@ export async function reconcile(request: ReconcileRequest): Promise<Report> {
     verdict: verdictFrom(matches.findings, undecided),
     findings: matches.findings,
     undecided,
-    ledger: ledgerSummary(request.ledgerFile, ledger),
+    ledger: ledgerSummary(request.ledger.name, ledger),
     vaultLog: {
       paths: request.vaultLogPaths,
       ...logSummary(log, matches),
@@ -86,6 +87,12 @@ export async function reconcile(request: ReconcileRequest): Promise<Report> {
     nowMs: request.nowMs,
     graceMs: request.graceMs,
   }
+}
+
+async function readLedger(source: LedgerSource): Promise<LedgerFacts> {
+  const collector = new LedgerCollector()
+  for await (const page of source.pages()) collector.take(page)
+  return collector.facts()
 }
 
 async function collect(paths: readonly string[], watch: Watch) {
@@ -113,7 +120,7 @@ function verdictFrom(findings: readonly Finding[], undecided: readonly Undecided
   return undecided.length > 0 ? 'undecided' : 'accounted-for'
 }
 
-function ledgerSummary(file: string, { signatures, entries }: LedgerFacts): LedgerSummary {
+function ledgerSummary(name: string, { signatures, entries }: LedgerFacts): LedgerSummary {
   const all = [...signatures.values()]
   const count = (holds: (facts: (typeof all)[number]) => boolean) => all.filter(holds).length
   const made = count(({ outcome }) => outcome?.kind === 'signature.made')
@@ -121,7 +128,7 @@ function ledgerSummary(file: string, { signatures, entries }: LedgerFacts): Ledg
     ({ outcome }) => outcome?.kind === 'signature.failed' && outcome.applied === 'no',
   )
   return {
-    file,
+    name,
     entries,
     signaturesBegun: count(({ begun }) => begun !== undefined),
     signaturesMade: made,

@@ -62,7 +62,7 @@ function summaryOf(findings: readonly Finding[]): string {
 function ledgerFacts(ledger: LedgerSummary): Facts {
   const { signaturesBegun, signaturesMade, signaturesRefused, signaturesOpen } = ledger
   return [
-    ['ledger', `${printable(ledger.file, pathLengthMax)}: ${counted(ledger.entries, 'line')}`],
+    ['ledger', `${printable(ledger.name, pathLengthMax)}: ${counted(ledger.entries, 'line')}`],
     [
       '',
       `${counted(signaturesBegun, 'signature')} begun: ${signaturesMade} made, ${signaturesRefused} not made, ${signaturesOpen} without a known answer`,

@@ -23,6 +23,7 @@ export function createIssuanceTelemetry(deps: {
   const hits = metrics.cacheLookups.labels('hit')
   const misses = metrics.cacheLookups.labels('miss')
   const mayLog = sampler(deps.clock, refusalLinesPerMinute)
+  const mayLogFlight = sampler(deps.clock, failureLinesPerMinute)
   const mayLogFailure = sampler(deps.clock, failureLinesPerMinute)
 
   return {
@@ -57,6 +58,20 @@ export function createIssuanceTelemetry(deps: {
       metrics.refusals.labels(reason).inc()
       if (mayLog(reason)) logger.info({ attempt, reason, issuer, detail }, 'turned away')
     },
+    permitGranted: (waitedMs) => {
+      metrics.permitWaitSeconds.observe(waitedMs / 1000)
+    },
+    permitRefused: (code) => {
+      metrics.permitsRefused.labels(code).inc()
+    },
+    circuitChanged: (change) => {
+      if (change.to === 'open') logger.warn(change, 'left alone for a while')
+      else logger.info(change, 'well again')
+    },
+    certificateSwitched: ({ certificate, application, from, to, reason }) => {
+      metrics.certificateSwitches.labels(to).inc()
+      logger.warn({ certificate, application, from, to, reason }, 'another certificate signs')
+    },
     signatureMade: (purpose, durationMs) => {
       metrics.signatures.labels(purpose).inc()
       metrics.signSeconds.observe(durationMs / 1000)
@@ -74,6 +89,13 @@ export function createIssuanceTelemetry(deps: {
     exchangeFailed: (code) => {
       metrics.exchanges.labels('failed').inc()
       entra.saw(code === 'ENTRA_UNAVAILABLE' || code === 'ENTRA_TIMEOUT' ? 'failing' : 'ok')
+    },
+    flightFailed: (attempt, code, cause) => {
+      if (mayLogFlight(code)) logger.warn({ attempt, code, err: cause }, 'no token was obtained')
+    },
+    callerGone: (attempt) => {
+      metrics.callersGone.inc()
+      if (mayLog('caller_gone')) logger.info({ attempt }, 'the caller has gone')
     },
     failed: (attempt, code, cause) => {
       metrics.failures.labels(code).inc()

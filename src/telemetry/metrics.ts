@@ -8,8 +8,14 @@ export interface Metrics {
   readonly cacheLookups: Counter<'outcome'>
   readonly cacheEvictions: Counter
   readonly refreshes: Counter<'outcome'>
+  readonly sharedTokens: Counter<'outcome'>
+  readonly sharedTokensRefused: Counter<'reason'>
   readonly refusals: Counter<'reason'>
+  readonly callersGone: Counter
   readonly failures: Counter<'code'>
+  readonly permitWaitSeconds: Histogram
+  readonly permitsRefused: Counter<'code'>
+  readonly certificateSwitches: Counter<'to'>
   readonly signatures: Counter<'purpose'>
   readonly signatureFailures: Counter<'code'>
   readonly signSeconds: Histogram
@@ -20,14 +26,33 @@ export interface Metrics {
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+/** One certificate, by its name in the configuration: the name of its vault is for nobody else. */
+export interface CertificateGauge {
+  readonly certificate: string
+  readonly place: 'primary' | 'standby'
+  readonly notAfterSeconds: number
+  /** In ten seconds, in Key Vault's weighted units; certificates of one vault share them. */
+  readonly unitsUsed: number
+  readonly unitsMax: number
+  readonly waiting: number
+  readonly circuit: 'closed' | 'probing' | 'open'
+}
+
+const circuitNumbers: Readonly<Record<CertificateGauge['circuit'], number>> = {
+  closed: 0,
+  probing: 1,
+  open: 2,
+}
+
 /** @param gauges Read when somebody asks, not counted as they change. */
 export function createMetrics(gauges: {
   readonly cacheBytes: () => number
   readonly cacheEntries: () => number
   readonly unprovedSignatures: () => number
+  readonly rememberedRefusals: () => number
   readonly ready: () => boolean
-  /** By name of the certificate, those that are proven. */
-  readonly certificateEnds: () => ReadonlyMap<string, number>
+  /** Those that are proven. */
+  readonly certificates: () => readonly CertificateGauge[]
 }): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -48,18 +73,49 @@ export function createMetrics(gauges: {
     'Signatures that the ledger does not prove yet.',
     gauges.unprovedSignatures,
   )
+  gauge(
+    'countersign_entra_refusals_remembered',
+    'Refusals of Entra that are answered from memory, or are being asked about.',
+    gauges.rememberedRefusals,
+  )
   gauge('countersign_ready', '1 when requests may be sent here.', () => (gauges.ready() ? 1 : 0))
-  new Gauge({
-    name: 'countersign_certificate_not_after_seconds',
-    help: 'When a certificate in use ends, seconds since the Unix epoch.',
-    labelNames: ['certificate'],
-    registers,
-    collect() {
-      for (const [certificate, seconds] of gauges.certificateEnds()) {
-        this.labels(certificate).set(seconds)
-      }
-    },
-  })
+  const ofCertificates = (name: string, help: string, read: (one: CertificateGauge) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['certificate', 'place'],
+      registers,
+      collect() {
+        for (const one of gauges.certificates()) {
+          this.labels(one.certificate, one.place).set(read(one))
+        }
+      },
+    })
+  ofCertificates(
+    'countersign_certificate_not_after_seconds',
+    'When a certificate in use ends, seconds since the Unix epoch.',
+    ({ notAfterSeconds }) => notAfterSeconds,
+  )
+  ofCertificates(
+    'countersign_vault_units_used',
+    "Units of the vault's budget that the last ten seconds used.",
+    ({ unitsUsed }) => unitsUsed,
+  )
+  ofCertificates(
+    'countersign_vault_units_max',
+    "Units of the vault's budget that the service allows itself in ten seconds.",
+    ({ unitsMax }) => unitsMax,
+  )
+  ofCertificates(
+    'countersign_sign_queue_length',
+    'Requests that wait for leave to sign.',
+    ({ waiting }) => waiting,
+  )
+  ofCertificates(
+    'countersign_sign_circuit',
+    'Whether vault and key may be asked: 0 yes, 1 by one alone, 2 not yet.',
+    ({ circuit }) => circuitNumbers[circuit],
+  )
   return {
     registry,
     tokensIssued: new Counter({
@@ -90,16 +146,51 @@ export function createMetrics(gauges: {
       labelNames: ['outcome'],
       registers,
     }),
+    sharedTokens: new Counter({
+      name: 'countersign_shared_tokens_total',
+      help: 'What became of asking other replicas for a token, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    sharedTokensRefused: new Counter({
+      name: 'countersign_shared_tokens_refused_total',
+      help: 'Stored tokens that were as good as none, by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
     refusals: new Counter({
       name: 'countersign_refusals_total',
       help: 'Requests refused, by reason.',
       labelNames: ['reason'],
       registers,
     }),
+    callersGone: new Counter({
+      name: 'countersign_callers_gone_total',
+      help: 'Requests whose caller did not wait for the answer.',
+      registers,
+    }),
     failures: new Counter({
       name: 'countersign_failures_total',
       help: 'Requests that failed, by code.',
       labelNames: ['code'],
+      registers,
+    }),
+    permitWaitSeconds: new Histogram({
+      name: 'countersign_permit_wait_seconds',
+      help: 'Time that requests waited for leave to sign, in seconds.',
+      buckets: secondsBuckets,
+      registers,
+    }),
+    permitsRefused: new Counter({
+      name: 'countersign_permits_refused_total',
+      help: 'Leave to sign that was refused, by code.',
+      labelNames: ['code'],
+      registers,
+    }),
+    certificateSwitches: new Counter({
+      name: 'countersign_certificate_switches_total',
+      help: 'Times that another certificate of a pair began to sign, by which.',
+      labelNames: ['to'],
       registers,
     }),
     signatures: new Counter({

@@ -60,8 +60,8 @@ interface Entry extends Place, Omit<CachedToken, 'value' | 'expiry' | 'refreshIn
   refreshAtMs: number | undefined
   /** Refreshes that failed one after another. */
   failures: number
-  /** When a challenge last asked for a younger one. */
-  forcedAtMs: number | undefined
+  /** When the challenge was that brought it; absent when none did. */
+  readonly forcedAtMs: number | undefined
   /** Nothing is to be done before its end, unless it is used. */
   rests: boolean
   wakeUpSlot: number
@@ -134,10 +134,7 @@ class MemoryTokenCache implements TokenCache {
       return waitFor(underWay.landing, patience)
     }
     const why = obtainedAfterSeconds === undefined ? 'miss' : 'challenge'
-    const flight = this.#start(text, { key, grant, keyId }, why, fetch)
-    const entry = this.#entries.peek(text)
-    if (entry !== undefined && why === 'challenge') entry.forcedAtMs = flight.startedAtMs
-    return waitFor(flight.landing, patience)
+    return waitFor(this.#start(text, { key, grant, keyId }, why, fetch).landing, patience)
   }
 
   drop(matches: (held: HeldToken) => boolean): number {
@@ -262,7 +259,7 @@ class MemoryTokenCache implements TokenCache {
     return this.#remainingMs(token.expiry) > this.#remainingMs(expiryOf(before))
   }
 
-  /** Whether it may be given: a challenge is content with a younger one, or with the last that was forced. */
+  /** Whether it may be given: a challenge is content with a younger one, or with what one has just brought. */
   #grants({ obtainedAfterSeconds }: TokenWish, text: TokenKeyText, entry: Entry): boolean {
     if (obtainedAfterSeconds === undefined) return true
     if (entry.expiresAtSeconds - entry.lifetimeSeconds > obtainedAfterSeconds) return true

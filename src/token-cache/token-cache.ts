@@ -60,7 +60,8 @@ export interface TokenCache {
    * and all share how it ends. Whoever leaves does not end it. Where tokens are shared with other
    * replicas, this is what asks them first.
    *
-   * A wish for a token younger than what there is forces one such flight per key in 30 s.
+   * A wish for a token younger than what there is forces such a flight; what it brings contents all
+   * of them for 30 s.
    *
    * @param keyId The key version that `fetch` sets out with.
    * @throws TokenCacheError when patience ends first; whatever `fetch` throws.

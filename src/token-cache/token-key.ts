@@ -1,4 +1,15 @@
-import type { ApplicationName, Cloud, GrantName, Scope, TenantId } from '../base/ids.ts'
+import {
+  type ApplicationName,
+  type Cloud,
+  type GrantName,
+  parseApplicationName,
+  parseCloud,
+  parseGrantName,
+  parseScope,
+  parseTenantId,
+  type Scope,
+  type TenantId,
+} from '../base/ids.ts'
 import type { TokenLife } from '../base/token-life.ts'
 
 /**
@@ -51,3 +62,22 @@ export function tokenKeyFrom(text: TokenKeyText): TokenKey {
 }
 
 const ofGrant = 'grant '
+
+/** The key of a text that {@link tokenKeyText} has made; undefined for any other. */
+export function parseTokenKey(text: string): TokenKey | undefined {
+  const [, cloud = '', application = '', tenant = '', scope = '', life = '', isolation = ''] =
+    text.split('\n')
+  const key = {
+    cloud: parseCloud(cloud),
+    application: parseApplicationName(application),
+    tenant: parseTenantId(tenant),
+    scope: parseScope(scope),
+    life: life === 'long-lived' ? life : 'ordinary',
+    isolation: isolation === 'shared' ? null : parseGrantName(isolation.replace(/^grant /, '')),
+  } as const
+  return isWhole(key) && tokenKeyText(key) === text ? key : undefined
+}
+
+const isWhole = (key: {
+  readonly [Part in keyof TokenKey]: TokenKey[Part] | undefined
+}): key is TokenKey => Object.values(key).every((part) => part !== undefined)

@@ -10,7 +10,7 @@ export type CredentialKind = 'managed-identity' | 'workload-identity' | 'azure-c
 export interface VaultAccess {
   readonly credential: TokenCredential
   readonly clientOptions: VaultClientOptions
-  /** For reading a key or a certificate, the credential's own retries included. */
+  /** For reading a key or a certificate, and for wrapping; the credential's own retries included. */
   readonly readTimeoutMs: number
   close(): Promise<void>
 }

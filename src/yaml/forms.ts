@@ -41,9 +41,25 @@ export function parsed<T>(
   )
 }
 
+/** A value that may hold a password: messages do not repeat it, and editors do not fill it in. */
+export function secret<Form extends z.ZodType>(form: Form): Form {
+  return form.meta({ writeOnly: true })
+}
+
+/** Whether {@link secret} was said of a form, or of what it makes optional. */
+export function isSecret(form: z.core.$ZodType): boolean {
+  if (z.globalRegistry.get(form)?.['writeOnly'] === true) return true
+  return form instanceof z.ZodOptional && isSecret(form.unwrap())
+}
+
 export function wholeNumber(from: number, to: number) {
   const error = `a whole number from ${from} to ${to}`
   return z.int({ error }).min(from, { error }).max(to, { error })
+}
+
+export function numberBetween(from: number, to: number) {
+  const error = `a number from ${from} to ${to}`
+  return z.number({ error }).min(from, { error }).max(to, { error })
 }
 
 export const flag = () => z.boolean({ error: 'true or false' })

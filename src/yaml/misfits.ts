@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isSecret } from './forms.ts'
 import { nearestName } from './nearest-name.ts'
 import { printable } from '../base/printable.ts'
 import { isMap } from './yaml-document.ts'
@@ -24,7 +25,7 @@ export function misfitsOf(form: Form, part: YamlPart): readonly Misfit[] {
   const bare = bareFormOf(form)
   if (bare instanceof z.ZodObject) {
     if (isMap(value)) return fieldMisfits(bare, part, value)
-    return [wrong(part, `a map of ${Object.keys(bare.shape).join(', ')}`)]
+    return [wrongIn(form, part, `a map of ${Object.keys(bare.shape).join(', ')}`)]
   }
   if (bare instanceof z.ZodRecord && isMap(value)) return entryMisfits(bare, part)
   if (bare instanceof z.ZodArray && Array.isArray(value) && value.length > 0) {
@@ -87,8 +88,11 @@ function unionMisfits(form: z.ZodUnion, part: YamlPart): readonly Misfit[] {
 
 function leafMisfits(form: Form, part: YamlPart): readonly Misfit[] {
   const expects = z.safeParse(form, part.value).error?.issues[0]?.message
-  return expects === undefined ? [] : [wrong(part, expects)]
+  return expects === undefined ? [] : [wrongIn(form, part, expects)]
 }
+
+const wrongIn = (form: Form, part: YamlPart, expects: string): Misfit =>
+  isSecret(form) && part.value !== undefined ? wrongSecret(part, expects) : wrong(part, expects)
 
 function unknownKey(part: YamlPart, key: string, known: readonly string[]): Misfit {
   const near = nearestName(key, known)
@@ -124,6 +128,12 @@ function formFrom(part: unknown): Form {
   if (part instanceof z.ZodType) return part
   throw new TypeError('not a form')
 }
+
+const wrongSecret = (part: YamlPart, expects: string): Misfit => ({
+  part,
+  rule: 'wrong-value',
+  message: `\`${part.name}\` must be ${expects}. What is there is not repeated here, because it may hold a password.`,
+})
 
 /** Longest value that a message repeats: enough to recognise a slip, too short for most secrets. */
 const shownLengthMax = 40

@@ -10,15 +10,17 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   base: [],
   yaml: ['base'],
   'vault-access': ['base'],
+  'database-access': ['base'],
   config: ['base', 'yaml'],
   caller: ['base'],
   policy: ['base', 'yaml'],
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
   signer: ['base', 'vault-access'],
+  sealing: ['base', 'database-access', 'vault-access'],
   'token-endpoint': ['base'],
-  'token-cache': ['base'],
-  ledger: ['base'],
+  'token-cache': ['base', 'database-access'],
+  ledger: ['base', 'database-access'],
   issuance: [
     'base',
     'caller',
@@ -31,7 +33,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'ledger',
   ],
   reconcile: ['base', 'ledger'],
-  telemetry: ['base', 'issuance'],
+  telemetry: ['base', 'issuance', 'token-cache'],
   http: [
     'base',
     'issuance',
@@ -47,10 +49,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'caller',
     'certificate',
     'config',
+    'database-access',
     'http',
     'issuance',
     'ledger',
     'policy',
+    'sealing',
     'signer',
     'telemetry',
     'token-cache',
@@ -119,10 +123,29 @@ describe('things that live in one place', () => {
       .map(({ path }) => path)
     expect(importers).toEqual([
       'src/certificate/key-vault-certificate.ts',
+      'src/sealing/key-vault-wrapping-key.ts',
       'src/signer/key-vault-signer.ts',
       'src/vault-access/undici-http-client.ts',
       'src/vault-access/vault-access.ts',
       'src/vault-access/vault-failure.ts',
+    ])
+  })
+
+  test("the driver of PostgreSQL is imported by the access to it and the ledger's files for it alone", () => {
+    const importers = files
+      .filter(({ packages }) => packages.includes('pg'))
+      .map(({ path }) => path)
+    expect(importers).toEqual([
+      'src/database-access/connection.ts',
+      'src/database-access/database-session.ts',
+      'src/database-access/driver-errors.ts',
+      'src/ledger/ledger-database.ts',
+      'src/ledger/ledger-schema.ts',
+      'src/ledger/move-ledger.ts',
+      'src/ledger/postgres-ledger.ts',
+      'src/ledger/postgres-reader.ts',
+      'src/ledger/postgres-writer.ts',
+      'src/ledger/server-settings.ts',
     ])
   })
 
@@ -137,6 +160,32 @@ describe('things that live in one place', () => {
         .map((name) => name.split('/', name.startsWith('@') ? 2 : 1).join('/')),
     )
     expect([...imported].sort()).toEqual(Object.keys(manifest.dependencies).sort())
+  })
+
+  test('a type that a file exports has its name to itself', () => {
+    const declared = files
+      .filter(({ path }) => roomOf(path) !== 'emulator')
+      .flatMap(({ path, text }) =>
+        [
+          ...text.matchAll(/^(export )?(?:abstract )?(?:class|interface|type) (\w+)\b(?! from)/gm),
+        ].map(([, exported, name = '']) => ({ name, path, isExported: exported !== undefined })),
+      )
+    const shared = declared
+      .filter(({ isExported }) => isExported)
+      .filter(({ name, path }) =>
+        declared.some((other) => other.name === name && other.path !== path),
+      )
+      .map(({ name }) => name)
+    // Rooms that are strangers to one another, and neither can see the other's.
+    const ofStrangers = [
+      'Answer',
+      'AssertionProfile',
+      'CredentialKind',
+      'Entry',
+      'Facts',
+      'Variables',
+    ]
+    expect([...new Set(shared)].sort()).toEqual(ofStrangers)
   })
 
   test('the secret interface of Key Vault is imported nowhere', () => {
@@ -172,7 +221,7 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')

@@ -250,3 +250,16 @@ describe('a fault', () => {
     expect(statuses(records)).toEqual(['KeyGet 401', 'KeyGet 503'])
   })
 })
+
+describe('a vault that has left', () => {
+  test('refuses connections, and comes back on its port with its keys', async () => {
+    const client = await warmClient()
+    const { keyID: before } = await client.sign('RS256', digest)
+    await emulator.control('POST /vaults/first/leave')
+    const away: unknown = await client.sign('RS256', digest).catch((error: unknown) => error)
+    await emulator.control('POST /vaults/first/come-back')
+
+    expect(away).toMatchObject({ code: 'ECONNREFUSED' })
+    expect((await client.sign('RS256', digest)).keyID).toBe(before)
+  })
+})

@@ -21,6 +21,7 @@ async function failureFor(answer: VaultAnswer): Promise<SignerError> {
   const key = {
     keyId: `${vault.url}/keys/c/${version}`,
     publicKey,
+    heldBy: 'hsm' as const,
     notBeforeSeconds: undefined,
     notAfterSeconds: undefined,
   }

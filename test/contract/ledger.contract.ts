@@ -9,35 +9,38 @@ export interface LedgerStore {
   /** @param waitingEntriesMax how many entries may wait. */
   open(waitingEntriesMax?: number): Promise<Ledger>
   /** Everything that is durable now, in order, read past the ledger; throws when the chain does not verify. */
-  entries(): readonly Entry[]
+  entries(): Awaitable<readonly Entry[]>
   /** From now on the store refuses every write, as a full disk does. */
-  breakWrites(): void
-  mendWrites(): void
-  remove(): void
+  breakWrites(): Awaitable<void>
+  mendWrites(): Awaitable<void>
+  remove(): Awaitable<void>
 }
 
+/** A file is read and changed at once, a database is waited for. */
+type Awaitable<T> = T | Promise<T>
+
 /** What every ledger promises, whatever it is kept in. */
-export function describeLedger(name: string, createStore: () => LedgerStore): void {
+export function describeLedger(name: string, createStore: () => Awaitable<LedgerStore>): void {
   describe(name, () => {
     let store: LedgerStore
     let ledger: Ledger
 
     beforeEach(async () => {
-      store = createStore()
+      store = await createStore()
       ledger = await store.open()
     })
     afterEach(async () => {
       await ledger.close()
-      store.remove()
+      await store.remove()
     })
 
     it('holds an entry, exactly, once its append is answered', async () => {
       await ledger.append([startedEntry('1')])
-      expect(store.entries()).toEqual([startedEntry('1')])
+      expect(await store.entries()).toEqual([startedEntry('1')])
     })
 
-    it('holds nothing before anything is appended', () => {
-      expect(store.entries()).toEqual([])
+    it('holds nothing before anything is appended', async () => {
+      expect(await store.entries()).toEqual([])
     })
 
     it('keeps the entries of one append adjacent and in order among 200 concurrent ones', async () => {
@@ -45,7 +48,7 @@ export function describeLedger(name: string, createStore: () => LedgerStore): vo
         ['a', 'b', 'c'].map((part) => startedEntry(`${index}${part}`)),
       )
       await Promise.all(appends.map((entries) => ledger.append(entries)))
-      expect(store.entries()).toEqual(appends.flat())
+      expect(await store.entries()).toEqual(appends.flat())
     })
 
     it('goes on from its tip when it is opened again', async () => {
@@ -53,7 +56,7 @@ export function describeLedger(name: string, createStore: () => LedgerStore): vo
       await ledger.close()
       ledger = await store.open()
       await ledger.append([startedEntry('2')])
-      expect(store.entries()).toEqual([startedEntry('1'), startedEntry('2')])
+      expect(await store.entries()).toEqual([startedEntry('1'), startedEntry('2')])
     })
 
     it('refuses more than may wait, takes what already waits, and is healthy', async () => {
@@ -66,7 +69,7 @@ export function describeLedger(name: string, createStore: () => LedgerStore): vo
       expect(ledger.healthy()).toBe(true)
       await waiting
       await ledger.append([startedEntry('4')])
-      expect(store.entries()).toEqual(['1', '2', '4'].map(startedEntry))
+      expect(await store.entries()).toEqual(['1', '2', '4'].map(startedEntry))
     })
 
     it('writes what was appended before it closes, and refuses what comes after', async () => {
@@ -77,25 +80,25 @@ export function describeLedger(name: string, createStore: () => LedgerStore): vo
       })
       expect(ledger.healthy()).toBe(false)
       await Promise.all([before, closed, ledger.close()])
-      expect(store.entries()).toEqual([startedEntry('1')])
+      expect(await store.entries()).toEqual([startedEntry('1')])
     })
 
     it('writes what was taken before it closes, although the last append was refused', async () => {
       const taken = ledger.append([startedEntry('1')])
       const refused = ledger.append([startedEntry('\ud800')])
       await Promise.all([taken, ledger.close(), expect(refused).rejects.toThrow(RangeError)])
-      expect(store.entries()).toEqual([startedEntry('1')])
+      expect(await store.entries()).toEqual([startedEntry('1')])
     })
 
     it('refuses an entry without a canonical form, and only that one', async () => {
       await expect(ledger.append([startedEntry('\ud800')])).rejects.toThrow(RangeError)
       await ledger.append([startedEntry('1')])
-      expect(store.entries()).toEqual([startedEntry('1')])
+      expect(await store.entries()).toEqual([startedEntry('1')])
     })
 
     it('rejects everyone who waited for a commit that failed, and refuses at once what comes after', async () => {
       await ledger.append([startedEntry('1')])
-      store.breakWrites()
+      await store.breakWrites()
       const waiting = ['2', '3', '4'].map((text) => ledger.append([startedEntry(text)]))
       const answers = await Promise.allSettled(waiting)
       expect(answers.map((answer) => answer.status)).toEqual(['rejected', 'rejected', 'rejected'])
@@ -103,24 +106,24 @@ export function describeLedger(name: string, createStore: () => LedgerStore): vo
       await expect(ledger.append([startedEntry('5')])).rejects.toMatchObject({
         code: 'LEDGER_UNAVAILABLE',
       })
-      expect(store.entries()).toEqual([startedEntry('1')])
+      expect(await store.entries()).toEqual([startedEntry('1')])
     })
 
     it('goes on from its tip by itself when the store can be written again', async () => {
       await ledger.append([startedEntry('1')])
-      store.breakWrites()
+      await store.breakWrites()
       await expect(ledger.append([startedEntry('2')])).rejects.toThrow('LEDGER_UNAVAILABLE')
-      store.mendWrites()
+      await store.mendWrites()
       await healthyAgain(ledger)
       await Promise.all(['3', '4'].map((text) => ledger.append([startedEntry(text)])))
-      expect(store.entries()).toEqual(['1', '3', '4'].map(startedEntry))
+      expect(await store.entries()).toEqual(['1', '3', '4'].map(startedEntry))
     })
 
     it('does not come back once it is closed', async () => {
-      store.breakWrites()
+      await store.breakWrites()
       await expect(ledger.append([startedEntry('1')])).rejects.toThrow('LEDGER_UNAVAILABLE')
       await ledger.close()
-      store.mendWrites()
+      await store.mendWrites()
       await setTimeout(1500)
       expect(ledger.healthy()).toBe(false)
       await expect(ledger.append([startedEntry('2')])).rejects.toThrow('LEDGER_CLOSED')

@@ -46,7 +46,7 @@ describe('the packed package', () => {
 
   test('has a version, and help with an example for every verb', () => {
     expect(countersign('--version').stdout).toMatch(/^\d+\.\d+\.\d+/)
-    const verbs = ['serve', 'check', 'token', 'assertion', 'reconcile', 'emulate', 'demo']
+    const verbs = ['serve', 'check', 'token', 'assertion', 'reconcile', 'ledger', 'emulate', 'demo']
     for (const verb of verbs) {
       const { status, stdout } = countersign(verb, '--help')
       expect(status, verb).toBe(0)

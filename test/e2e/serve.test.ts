@@ -329,6 +329,32 @@ describe('a stop', () => {
     },
   )
 
+  test('waits for a signature that nobody waits for any more', async () => {
+    const service = serve()
+    await service.said('ready')
+    const origin = await service.origin()
+    strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+    const hangUp = new AbortController()
+    const answer = fetch(`${origin}/v1/token`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${await workloadToken()}`,
+      },
+      body: JSON.stringify(ordersAsk),
+      signal: hangUp.signal,
+    })
+    const kinds = () => service.entries().map(({ kind }) => kind)
+    await expect.poll(() => kinds().at(-1)).toBe('signature.begun')
+    hangUp.abort()
+    await expect(answer).rejects.toThrow()
+    service.signal('SIGTERM')
+
+    expect(await service.ended).toBe(0)
+    expect(kinds()).toContain('signature.made')
+    expect(service.entries().at(-1)).toMatchObject({ kind: 'service.stopped', unproved: 1 })
+  })
+
   test('is watched by machines to its end', async () => {
     const service = serve((file) => ({ ...file, machines: { port: 0 } }))
     await service.said('ready')

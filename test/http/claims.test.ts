@@ -146,6 +146,21 @@ describe('a challenge', () => {
 
   const now = () => service.clock.nowSeconds()
 
+  async function askedWhileEntraFails() {
+    const claims = challenge(now())
+    strike(service.emulator, { ...exchanging, kind: 'server-error' })
+    const answer = await service.ask('POST /v1/token', {
+      token: tokens.get('gitlab') ?? '',
+      json: {
+        application: 'events',
+        tenant: cast.contoso,
+        scope: graph,
+        claims: JSON.stringify(claims),
+      },
+    })
+    return { claims, answer }
+  }
+
   test('is met by a token that was obtained after it', async () => {
     const token = await ask('gitlab')
 
@@ -191,19 +206,18 @@ describe('a challenge', () => {
   test('that cannot be met takes nothing from those who have none', async () => {
     const old = await ask('gitlab')
     service.emulator.clock.shift(60)
-    strike(service.emulator, { ...exchanging, kind: 'server-error' })
-    const answer = await service.ask('POST /v1/token', {
-      token: tokens.get('gitlab') ?? '',
-      json: {
-        application: 'events',
-        tenant: cast.contoso,
-        scope: graph,
-        claims: JSON.stringify(challenge(now())),
-      },
-    })
+    const { answer } = await askedWhileEntraFails()
 
     expect(answer.status).toBe(503)
     expect((await ask('gitlab')).access_token).toBe(old.access_token)
+  })
+
+  test('that could not be met is not met with the token that the resource has refused', async () => {
+    const old = await ask('gitlab')
+    service.emulator.clock.shift(60)
+    const { claims } = await askedWhileEntraFails()
+
+    expect((await ask('gitlab', claims)).access_token).not.toBe(old.access_token)
   })
 })
 
@@ -227,7 +241,8 @@ describe('claims', () => {
     '{"access_token":{"nbf":{"essential":true,"value":"1e9"}}}',
     '{"access_token":{"nbf":null}}',
     '{"id_token":{"xms_cc":{"values":["cp1"]}}}',
-    '{"access_token":{"xms_cc":{"values":["cp1"]}},"userinfo":{}}',
+    '{"access_token":{"xms_caeerror":{"value":"10012"}}}',
+    '{"access_token":{"xms_cc":{"values":["cp1"]},"xms_caeerror":"10012"}}',
     '{"__proto__":{"access_token":{"xms_cc":{"values":["cp1"]}}}}',
   ])('of another form are refused, with what is taken: %s', async (claims) => {
     const answer = await service.ask('POST /v1/token', {
@@ -240,10 +255,30 @@ describe('claims', () => {
       code: 'request_invalid',
       title: 'The request is not valid',
       detail:
-        'The member claims must be JSON text, and all that is taken in its access_token is ' +
-        '"xms_cc": {"values": ["cp1"]} and "nbf": {"value": "SECONDS"}, one of them or both.',
+        'The member claims must be JSON text, and what is taken in its access_token is ' +
+        '"xms_cc": {"values": ["cp1"]} and "nbf": {"value": "SECONDS"}, one of them or both; ' +
+        'nothing else may be essential.',
     })
     expect(service.newEntries()).toEqual([])
+  })
+
+  test.each([
+    '{"access_token":{"nbf":{"essential":true,"value":"1763787376"},"xms_caeerror":{"value":"10012"}}}',
+    '{"access_token":{"nbf":{"essential":true,"value":"1763787376"},"xms_rp_ipaddr":{"value":"203.0.113.9"}}}',
+    '{"id_token":{"login_hint":null},"access_token":{"xms_cc":{"values":["cp1"]}}}',
+    '{"access_token":{"xms_cc":{"values":["cp1"]},"acrs":{"essential":false,"value":"c1"}}}',
+    '{"access_token":{"xms_cc":{"values":["cp1"]},"sub":null},"userinfo":{}}',
+  ])('that nobody insists on are passed over beside those that are taken: %s', async (claims) => {
+    const before = service.exchanges().length
+    const { status } = await service.ask('POST /v1/token', {
+      token: tokens.get('github') ?? '',
+      json: { application: 'events', tenant: cast.contoso, scope: graph, claims },
+    })
+
+    expect(status).toBe(200)
+    expect(JSON.stringify(service.exchanges().slice(before))).not.toMatch(
+      /caeerror|ipaddr|acrs|hint/,
+    )
   })
 
   test('that are an object are refused: SDKs have them as text', async () => {

@@ -73,7 +73,10 @@ describe('with sign, read keys and read certificates', () => {
   test('the service of the default world does everything', () =>
     withService(startTestService({ emulator }), async (service) => {
       const vault = required(serviceWorld.vaults[0])
-      const assigned = vault.roleAssignments.filter(({ principal }) => principal === 'countersign')
+      // What it has on the key that wraps is for replicas that share tokens, which one alone does not.
+      const assigned = vault.roleAssignments.filter(
+        ({ principal, scope }) => principal === 'countersign' && scope === undefined,
+      )
       expect(assigned.flatMap(({ actions }) => actions).toSorted()).toEqual([...role].toSorted())
 
       const workload = await service.callerToken('fabrikam-orders')

@@ -62,4 +62,23 @@ describe('a caller that hangs up', () => {
     expect(gone).toMatchObject([{ code: 'TOKEN_CALLER_GONE' }, { code: 'TOKEN_CALLER_GONE' }])
     expect(service.vaultRecords()).toHaveLength(2)
   })
+
+  test('and whose token fails then: the log says why, and nobody calls it an error of ours', async () => {
+    strike(service.emulator, { ...signing, kind: 'delay', delayMs: 800 })
+    strike(service.emulator, { ...exchanging, kind: 'server-error' })
+    await hangUp({ application: 'deploy', tenant: cast.northwind, scope: cast.eventHubs }, 300)
+    await untilRecorded('exchange.failed', 1)
+
+    const lines = () => service.log().map((line) => JSON.parse(line) as { readonly msg: string })
+    await expect
+      .poll(() => lines())
+      .toContainEqual(
+        expect.objectContaining({ msg: 'no token was obtained', code: 'ENTRA_UNAVAILABLE' }),
+      )
+    expect(lines()).toContainEqual(
+      expect.objectContaining({ msg: 'the caller has gone', level: 30 }),
+    )
+    expect(lines()).not.toContainEqual(expect.objectContaining({ msg: 'failed' }))
+    expect((await service.ask('GET /metrics')).text).toMatch(/^countersign_callers_gone_total \d/m)
+  })
 })

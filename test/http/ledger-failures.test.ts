@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EntryKind } from '../../src/ledger/entry.ts'
+import { ledgerInFile } from '../../src/ledger/ledger-source.ts'
 import { reconcile } from '../../src/reconcile/reconcile.ts'
 import { exchanging, signing, strike } from '../support/faults.ts'
 import { emptyDisk, fillDisk } from '../support/full-disk.ts'
@@ -172,6 +173,22 @@ describe('a ledger that breaks', () => {
     }),
   )
 
+  test.each([
+    { what: 'token', kind: 'signature.made', id: 'vaultRequestId' },
+    { what: 'token', kind: 'exchange.succeeded', id: 'tokenSha256' },
+    { what: 'assertion', kind: 'signature.made', id: 'vaultRequestId' },
+  ] as const)('at $kind ($what): the log says which one there is', ({ what, kind, id }) =>
+    withService(async (service) => {
+      fillDisk(service.ledgerFile, kind)
+      const { answer } = await ask(service, what)
+
+      const unrecorded = linesOf(service, answer).filter((line) => 'entry' in line)
+      expect(unrecorded).toMatchObject([
+        { msg: 'not recorded', entry: { kind, [id]: expect.any(String) as unknown } },
+      ])
+    }),
+  )
+
   test('while a token is in the cache: it does not leave', () =>
     withService(async (service) => {
       expect((await ask(service, 'token')).answer.status).toBe(200)
@@ -231,7 +248,7 @@ describe('a ledger that breaks', () => {
         entry: { kind: 'signature.failed', signature, applied: 'unknown' },
       })
       const { findings } = await reconcile({
-        ledgerFile: service.ledgerFile,
+        ledger: ledgerInFile(service.ledgerFile),
         vaultLogPaths: [emulator.endpoints.vaultLogFolder],
         keys: [],
         nowMs: service.clock.nowMs() + 2 * graceMs,

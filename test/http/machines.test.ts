@@ -99,9 +99,18 @@ describe('GET /metrics', () => {
       'countersign_token_cache_entries 1',
       'countersign_signatures_unproved 2',
       'countersign_ready 1',
+      'countersign_vault_units_max{certificate="partners",place="primary"} 1600',
+      'countersign_sign_queue_length{certificate="deploy",place="primary"} 0',
+      'countersign_sign_circuit{certificate="deploy",place="primary"} 0',
+      'countersign_entra_refusals_remembered 0',
+      'countersign_permit_wait_seconds_count 2',
     ]) {
       expect(answer.text.split('\n')).toContain(line)
     }
+    // Two signatures, and what has not been forgotten yet of two reads of each of the two keys in the vault.
+    expect(answer.text).toMatch(
+      /^countersign_vault_units_used\{certificate="partners",place="primary"\} [2-6]$/m,
+    )
     expectNothingPrivate(answer, service, { token: workload })
     expectNothingPrivate(answer, service, { token: job })
   })

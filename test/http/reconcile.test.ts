@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../src/emulator/faults.ts'
+import { ledgerInFile } from '../../src/ledger/ledger-source.ts'
 import type { Finding } from '../../src/reconcile/finding.ts'
 import { reconcile, type Report } from '../../src/reconcile/reconcile.ts'
 import { signing, strike } from '../support/faults.ts'
@@ -25,7 +26,7 @@ async function askForAssertion(status: number): Promise<void> {
 function reconciled(): Promise<Report> {
   const graceMs = 30 * 60_000
   return reconcile({
-    ledgerFile: service.ledgerFile,
+    ledger: ledgerInFile(service.ledgerFile),
     vaultLogPaths: [service.emulator.endpoints.vaultLogFolder],
     keys: [],
     nowMs: service.clock.nowMs() + 2 * graceMs,

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { ledgerInFile } from '../../src/ledger/ledger-source.ts'
 import { isoTimeFrom } from '../../src/base/clock.ts'
 import type { Entry, EntryKind } from '../../src/ledger/entry.ts'
 import { reconcile } from '../../src/reconcile/reconcile.ts'
@@ -166,7 +167,7 @@ describe('a token in use', () => {
     }
     const graceMs = 30 * 60_000
     const report = await reconcile({
-      ledgerFile: service.ledgerFile,
+      ledger: ledgerInFile(service.ledgerFile),
       vaultLogPaths: [emulator.endpoints.vaultLogFolder],
       keys: [],
       nowMs: service.clock.nowMs() + 2 * graceMs,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { ledgerInFile } from '../../src/ledger/ledger-source.ts'
 import { tokenEndpointDialsSchema } from '../../src/emulator/entra/dials.ts'
 import type { Entry, EntryKind } from '../../src/ledger/entry.ts'
 import { reconcile } from '../../src/reconcile/reconcile.ts'
@@ -107,7 +108,7 @@ describe('a burst over many scopes of one tenant', () => {
     const graceMs = 30 * 60_000
     await burst()
     const report = await reconcile({
-      ledgerFile: service.ledgerFile,
+      ledger: ledgerInFile(service.ledgerFile),
       vaultLogPaths: [service.emulator.endpoints.vaultLogFolder],
       keys: [],
       nowMs: service.clock.nowMs() + 2 * graceMs,

@@ -1,30 +1,41 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Fault } from '../../src/emulator/faults.ts'
 import type { Entry } from '../../src/ledger/entry.ts'
+import type { TestEmulator } from '../support/emulator.ts'
 import { signing, strike } from '../support/faults.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
 import {
+  type Answer,
   cast,
   eachExchangeSigns,
   deployAsk,
   ordersAsk,
+  startServiceEmulator,
   startTestService,
   type TestService,
 } from '../support/test-service.ts'
 
 /** Everything that can go wrong at the vault, on each route that signs. */
 
+let emulator: TestEmulator
+/** One for each test, because what has failed is remembered for a while. */
 let service: TestService
 let token: string
 
 beforeAll(async () => {
-  service = await startTestService({ configuration: eachExchangeSigns })
+  emulator = await startServiceEmulator()
+})
+beforeEach(async () => {
+  service = await startTestService({ emulator, configuration: eachExchangeSigns })
   token = await service.callerToken('github')
 })
-afterEach(() => {
-  service.emulator.faults.clear()
+afterEach(async () => {
+  emulator.faults.clear()
+  expect(JSON.stringify(service.entries())).not.toMatch(/eyJ[\w-]+\.eyJ/)
+  expect(service.log().join('')).not.toMatch(/eyJ[\w-]+\.eyJ/)
+  await service.stop()
 })
-afterAll(() => service.stop())
+afterAll(() => emulator.stop())
 
 const throttled: ProblemWords = {
   status: 503,
@@ -39,6 +50,12 @@ const unavailable: ProblemWords = {
   title: 'Nothing can be signed now',
   detail: 'The key could not be reached. Try again later.',
   retryAfterSeconds: 5,
+}
+const paused: Omit<ProblemWords, 'retryAfterSeconds'> = {
+  status: 503,
+  code: 'signing_paused',
+  title: 'The key is not asked again yet',
+  detail: 'It failed a moment ago. Try again later.',
 }
 const broken: ProblemWords = {
   status: 503,
@@ -191,7 +208,7 @@ describe.each(Object.entries(routes))('%s', (route, json) => {
     expect(logLineOf(attempt)).toMatchObject({ msg: 'failed', code: failure.code })
   })
 
-  test('a key that was disabled: SIGNER_KEY_DISABLED, and served again once it is enabled', async () => {
+  test('a key that was disabled: SIGNER_KEY_DISABLED, remembered, and asked again after a while', async () => {
     const certificate = json === ordersAsk ? 'partner-signing' : 'deploy-signing'
     const path = `/vaults/contoso-hsm/certificates/${certificate}`
     await service.emulator.control(`POST ${path}/disable`)
@@ -205,9 +222,23 @@ describe.each(Object.entries(routes))('%s', (route, json) => {
       { kind: 'signature.failed', code: 'SIGNER_KEY_DISABLED', applied: 'no' },
       { kind: 'request.failed', code: 'SIGNER_KEY_DISABLED' },
     ])
+    const fromMemory = await ask()
+    expectProblem(fromMemory, { ...paused, retryAfterSeconds: retryAfterOf(fromMemory) })
+    expect(retryAfterOf(fromMemory)).toBeGreaterThan(25)
+    expect(service.newEntries()).toMatchObject([
+      {
+        kind: 'request.failed',
+        code: 'GOVERNOR_KEY_PAUSED',
+        remembered: 'SIGNER_KEY_DISABLED',
+        attempt: fromMemory.headers['countersign-attempt'],
+      },
+    ])
+    emulator.clock.shift(retryAfterOf(fromMemory))
     expect((await ask()).status).toBe(200)
   })
 })
+
+const retryAfterOf = ({ headers }: Answer) => Number(headers['retry-after'])
 
 const logLineOf = (attempt: unknown) =>
   service
@@ -225,7 +256,7 @@ describe('an answer that names another version of the key', () => {
 })
 
 describe('after a failure', () => {
-  test('the next request signs anew: a failure is remembered by nobody', async () => {
+  test('that is the first of its kind, the next request signs anew', async () => {
     const json = { ...ordersAsk, tenant: cast.northwind }
     const workload = await service.callerToken('fabrikam-orders')
     strike(service.emulator, { ...signing, kind: 'drop-after' })
@@ -260,10 +291,5 @@ describe('after a failure', () => {
 
     expect(failing).toMatchObject({ status: 200, body: { vault: { state: 'failing' } } })
     expect(mended).toMatchObject({ status: 200, body: { vault: { state: 'ok' } } })
-  })
-
-  test('neither the ledger nor the log holds a token or an assertion', () => {
-    expect(JSON.stringify(service.entries())).not.toMatch(/eyJ[\w-]+\.eyJ/)
-    expect(service.log().join('')).not.toMatch(/eyJ[\w-]+\.eyJ/)
   })
 })

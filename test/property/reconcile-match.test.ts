@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
-import { ledgerFactsFrom } from '../../src/reconcile/ledger-facts.ts'
 import { match } from '../../src/reconcile/match.ts'
 import type { Matches } from '../../src/reconcile/match.ts'
 import { parseVaultRecord } from '../../src/reconcile/vault-record.ts'
 import { VaultLogCollector, watchFrom } from '../../src/reconcile/vault-log-facts.ts'
 import { chainedRows } from '../support/entries.ts'
+import { ledgerFactsFrom } from '../support/ledger-facts.ts'
 import {
   begun,
   failed,

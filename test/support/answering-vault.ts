@@ -14,6 +14,7 @@ export interface AnsweringVault {
 export interface VaultAnswer {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
+  /** Sent as JSON, or as it is where it is a text. */
   readonly body: unknown
 }
 
@@ -40,7 +41,7 @@ export async function startAnsweringVault(
       body,
     } = answer((request.url ?? '').split('?')[0] ?? '', url)
     response.writeHead(status, { 'x-ms-request-id': 'made-up', ...headers })
-    response.end(JSON.stringify(body))
+    response.end(typeof body === 'string' ? body : JSON.stringify(body))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -8,8 +8,17 @@ import { createSqliteLedger } from '../../src/ledger/sqlite-ledger.ts'
 import { verifyChain } from '../../src/ledger/verify.ts'
 import type { LedgerStore } from '../contract/ledger.contract.ts'
 
+/** What the contract asks for, at once: a file needs no waiting for. */
+export interface SqliteStore extends LedgerStore {
+  readonly file: string
+  entries(): readonly Entry[]
+  breakWrites(): void
+  mendWrites(): void
+  remove(): void
+}
+
 /** A ledger file in a folder of its own. */
-export function createSqliteStore(): LedgerStore & { readonly file: string } {
+export function createSqliteStore(): SqliteStore {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-ledger-'))
   const file = join(folder, 'countersign.db')
   return {

@@ -22,7 +22,7 @@ import { createProtectedLog } from '../../src/telemetry/protected-log.ts'
 import { createService, type Service } from '../../src/wiring.ts'
 import { contractFaults } from './contract.ts'
 import { trustByDefault } from './default-trust.ts'
-import { startTestEmulator, type TestEmulator } from './emulator.ts'
+import { startTestEmulator, type TestEmulator, type TestEmulatorOptions } from './emulator.ts'
 import { verifiedEntries } from './ledger-store.ts'
 import { required } from './required.ts'
 import { worldClock } from './world-clock.ts'
@@ -167,8 +167,11 @@ export const longLivedWorld: World = {
  * its CA and has the service's managed identity, both until the process ends. MSAL keeps the identity
  * that it finds first, so a file has one emulator.
  */
-export async function startServiceEmulator(world: World = serviceWorld): Promise<TestEmulator> {
-  const emulator = await startTestEmulator({ world })
+export async function startServiceEmulator(
+  world: World = serviceWorld,
+  options: Pick<TestEmulatorOptions, 'throttleScale'> = {},
+): Promise<TestEmulator> {
+  const emulator = await startTestEmulator({ world, ...options })
   const { endpoint, header } = required(emulator.endpoints.managedIdentities['countersign'])
   process.env['IDENTITY_ENDPOINT'] = endpoint
   process.env['IDENTITY_HEADER'] = header
@@ -217,7 +220,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   }
   if (options.certificates !== 'later') await proveOr(stop, service)
 
-  const ledgerFile = config.ledger.sqliteFile
+  const ledgerFile = required(config.ledger.kind === 'sqlite' ? config.ledger.file : undefined)
   const [recordsBefore, exchangesBefore] = [
     emulator.vaultLog.records().length,
     emulator.entra.exchanges.records().length,

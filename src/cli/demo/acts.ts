@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { run, runVerb } from './child-process.ts'
-import { cast, type Cloud } from './cloud.ts'
+import { cast, type DemoCloud } from './cloud.ts'
 import type { DemoConfiguration } from './configuration.ts'
 
 /** Where an act plays, and how it speaks. */
 export interface Stage {
-  readonly cloud: Cloud
+  readonly cloud: DemoCloud
   readonly configuration: DemoConfiguration
   readonly say: (line: string) => void
 }

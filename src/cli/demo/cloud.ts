@@ -16,7 +16,7 @@ export const cast = {
 } as const
 
 /** A small Azure on loopback, and what one can do in it besides being served. */
-export interface Cloud {
+export interface DemoCloud {
   readonly endpoints: EmulatorEndpoints
   /** The workload's own identity: a token of its platform for an audience. */
   workloadToken(principal: string, audience: string): Promise<string>
@@ -28,7 +28,7 @@ export interface Cloud {
 }
 
 /** Starts the emulator in a process of its own, and trusts it in this one. */
-export async function startCloud(folder: string): Promise<Cloud> {
+export async function startCloud(folder: string): Promise<DemoCloud> {
   const state = join(folder, 'cloud')
   const running = await startVerb(['emulate', '--state', state], (line) => line === 'ready')
   const endpoints = JSON.parse(

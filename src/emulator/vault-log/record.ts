@@ -4,7 +4,7 @@ import { vaultResourceId } from '../vault/arm.ts'
 import type { VaultCaller } from '../vault/bearer.ts'
 import { hsmPlatformOf } from '../vault/bundles.ts'
 import type { VaultOperation } from '../vault/operation.ts'
-import type { VaultObject } from '../vault/performed.ts'
+import type { VaultCertificate, VaultKey, VaultObject } from '../vault/performed.ts'
 import type { Unconfirmed } from '../vault/unconfirmed.ts'
 
 /**
@@ -135,7 +135,7 @@ const tlsNameFrom = (version: string) => version.replace('v', '').replace('.', '
 
 /** With the version even when the request named none, as soon as it is known which one was meant. */
 function identifierIn({ origin, object }: AnsweredRequest, operation: VaultOperation): string {
-  const name = object?.certificate.name ?? operation.object
+  const name = object?.stored.name ?? operation.object
   const version =
     operation.object === undefined ? undefined : (object?.version.version ?? operation.version)
   return [origin, operation.collection, name, version]
@@ -159,26 +159,21 @@ function requestUriOf(request: AnsweredRequest, unconfirmed: Unconfirmed): strin
 }
 
 function objectProperties(object: VaultObject, operation: VaultOperation | undefined) {
-  switch (operation?.collection) {
-    case 'keys':
-      return { keyProperties: keyProperties(object) }
-    case 'certificates':
-      return { certificateProperties: certificateProperties(object) }
-    case 'secrets':
-    case undefined:
-      return {}
-  }
+  if (object.kind === 'key') return { keyProperties: keyProperties(object) }
+  // The secret of a certificate is another object, of which records show nothing.
+  if (operation?.collection !== 'certificates') return {}
+  return { certificateProperties: certificateProperties(object) }
 }
 
-const keyProperties = ({ certificate, version }: VaultObject) => ({
-  type: certificate.definition.keyType,
-  size: certificate.definition.keySize,
-  operations: certificate.definition.keyOps,
-  attributes: { enabled: version.enabled, hsmPlatform: hsmPlatformOf(certificate) },
+const keyProperties = ({ stored, version }: VaultKey) => ({
+  type: stored.definition.keyType,
+  size: stored.definition.keySize,
+  operations: stored.definition.keyOps,
+  attributes: { enabled: version.enabled, hsmPlatform: hsmPlatformOf(stored) },
 })
 
-const certificateProperties = ({ certificate, version }: VaultObject) => ({
-  subject: certificate.definition.subject,
+const certificateProperties = ({ stored, version }: VaultCertificate) => ({
+  subject: stored.definition.subject,
   sha1: createHash('sha1').update(version.der).digest('hex').toUpperCase(),
   sha256: createHash('sha256').update(version.der).digest('hex').toUpperCase(),
   nbf: isoFrom(version.notBeforeSeconds),

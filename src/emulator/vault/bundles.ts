@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Collection } from './operation.ts'
-import { keyUsageFrom, type CertificateVersion, type StoredCertificate } from './vault-store.ts'
+import type { VaultCertificate, VaultKey } from './performed.ts'
+import { keyUsageFrom, type KeyVersion, type StoredKey } from './vault-store.ts'
 
 /** The JSON that a vault shows of its objects (Key Vault REST, api-version 2025-07-01). */
 
@@ -13,7 +14,7 @@ export const identifierOf = (
   version: string,
 ) => `${origin}/${collection}/${name}/${version}`
 
-const timesOf = (version: CertificateVersion) => ({
+const timesOf = (version: KeyVersion) => ({
   enabled: version.enabled,
   nbf: version.notBeforeSeconds,
   exp: version.notAfterSeconds,
@@ -22,37 +23,37 @@ const timesOf = (version: CertificateVersion) => ({
 })
 
 /** `"2"` is an HSM of FIPS 140-3 level 3, `"0"` software. */
-export const hsmPlatformOf = ({ definition }: StoredCertificate) =>
+export const hsmPlatformOf = ({ definition }: StoredKey) =>
   definition.keyType === 'RSA-HSM' ? '2' : '0'
 
-const keyAttributes = (certificate: StoredCertificate, version: CertificateVersion) => ({
+const keyAttributes = ({ stored, version }: VaultKey) => ({
   ...timesOf(version),
   ...recovery,
-  exportable: certificate.definition.exportable,
-  hsmPlatform: hsmPlatformOf(certificate),
+  exportable: stored.definition.exportable,
+  hsmPlatform: hsmPlatformOf(stored),
 })
 
-const certificateAttributes = (version: CertificateVersion) => ({
+/** Absent, and not false, for a key by itself. */
+const managed = (key: VaultKey) => (key.managed ? { managed: true } : {})
+
+const certificateAttributes = ({ version }: VaultCertificate) => ({
   ...timesOf(version),
   ...recovery,
 })
 
-export function keyBundle(
-  origin: string,
-  certificate: StoredCertificate,
-  version: CertificateVersion,
-) {
+export function keyBundle(origin: string, key: VaultKey) {
+  const { stored, version } = key
   const { n, e } = version.publicKey.export({ format: 'jwk' })
   return {
     key: {
-      kid: identifierOf(origin, 'keys', certificate.name, version.version),
-      kty: certificate.definition.keyType,
-      key_ops: certificate.definition.keyOps,
+      kid: identifierOf(origin, 'keys', stored.name, version.version),
+      kty: stored.definition.keyType,
+      key_ops: stored.definition.keyOps,
       n,
       e,
     },
-    attributes: keyAttributes(certificate, version),
-    managed: true,
+    attributes: keyAttributes(key),
+    ...managed(key),
   }
 }
 
@@ -60,13 +61,9 @@ export function keyBundle(
  * A key bundle with an attestation in the real shape. What it attests is worth nothing: an emulator has
  * no HSM whose maker could vouch for it, and says so in the bytes. Software keys have none.
  */
-export function attestedKeyBundle(
-  origin: string,
-  certificate: StoredCertificate,
-  version: CertificateVersion,
-) {
-  const bundle = keyBundle(origin, certificate, version)
-  if (certificate.definition.keyType !== 'RSA-HSM') return bundle
+export function attestedKeyBundle(origin: string, key: VaultKey) {
+  const bundle = keyBundle(origin, key)
+  if (key.stored.definition.keyType !== 'RSA-HSM') return bundle
   const statement = (what: string) =>
     Buffer.from(`emulated, attests nothing: ${what} of ${bundle.key.kid}`).toString('base64url')
   const attestation = {
@@ -78,55 +75,42 @@ export function attestedKeyBundle(
   return { ...bundle, attributes: { ...bundle.attributes, attestation } }
 }
 
-export const keyItem = (
-  origin: string,
-  certificate: StoredCertificate,
-  version: CertificateVersion,
-) => ({
-  kid: identifierOf(origin, 'keys', certificate.name, version.version),
-  attributes: keyAttributes(certificate, version),
-  managed: true,
+export const keyItem = (origin: string, key: VaultKey) => ({
+  kid: identifierOf(origin, 'keys', key.stored.name, key.version.version),
+  attributes: keyAttributes(key),
+  ...managed(key),
 })
 
 /** base64url(SHA-1(DER)): what REST calls `x5t`. */
 export const thumbprintOf = (der: Buffer) => createHash('sha1').update(der).digest('base64url')
 
-export function certificateBundle(
-  origin: string,
-  certificate: StoredCertificate,
-  version: CertificateVersion,
-) {
+export function certificateBundle(origin: string, certificate: VaultCertificate) {
+  const { stored, version } = certificate
   const identifier = (collection: Collection) =>
-    identifierOf(origin, collection, certificate.name, version.version)
+    identifierOf(origin, collection, stored.name, version.version)
   return {
     id: identifier('certificates'),
     kid: identifier('keys'),
     sid: identifier('secrets'),
     x5t: thumbprintOf(version.der),
     cer: version.der.toString('base64'),
-    attributes: certificateAttributes(version),
-    policy: certificatePolicy(origin, certificate, version),
-    pending: { id: `${origin}/certificates/${certificate.name}/pending` },
+    attributes: certificateAttributes(certificate),
+    policy: certificatePolicy(origin, certificate),
+    pending: { id: `${origin}/certificates/${stored.name}/pending` },
   }
 }
 
-export const certificateItem = (
-  origin: string,
-  certificate: StoredCertificate,
-  version: CertificateVersion,
-) => ({
-  id: identifierOf(origin, 'certificates', certificate.name, version.version),
-  x5t: thumbprintOf(version.der),
-  attributes: certificateAttributes(version),
+export const certificateItem = (origin: string, certificate: VaultCertificate) => ({
+  id: identifierOf(origin, 'certificates', certificate.stored.name, certificate.version.version),
+  x5t: thumbprintOf(certificate.version.der),
+  attributes: certificateAttributes(certificate),
 })
 
 const monthSeconds = 30 * 86_400
 
-export function certificatePolicy(
-  origin: string,
-  { name, definition, versions }: StoredCertificate,
-  { notBeforeSeconds, notAfterSeconds }: CertificateVersion,
-) {
+export function certificatePolicy(origin: string, { stored, version }: VaultCertificate) {
+  const { name, definition, versions } = stored
+  const { notBeforeSeconds, notAfterSeconds } = version
   const created = versions[0]?.createdSeconds
   return {
     id: `${origin}/certificates/${name}/policy`,

@@ -1,4 +1,4 @@
-import { attestedKeyBundle, identifierOf, keyBundle } from './bundles.ts'
+import { attestedKeyBundle, keyBundle } from './bundles.ts'
 import {
   digestBytesOf,
   isSignatureAlgorithm,
@@ -6,95 +6,57 @@ import {
   verifyDigest,
   type SignatureAlgorithm,
 } from './digest-signature.ts'
-import { refused, type Performed, type VaultContent, type VaultObject } from './performed.ts'
+import {
+  answered,
+  base64urlFrom,
+  forbiddenUse,
+  keyIdOf,
+  parametersFrom,
+  type Parameters,
+} from './key-use.ts'
+import { refused, type Performed, type VaultContent, type VaultKey } from './performed.ts'
 import {
   algorithmUnfit,
   bodyMalformed,
   digestLength,
-  keyDisabled,
-  keyExpired,
-  keyNotYetValid,
-  keyOperationMissing,
   propertyInvalid,
   type VaultError,
 } from './vault-error.ts'
 
-export const getKey = ({ origin }: VaultContent, object: VaultObject): Performed => ({
+export const getKey = ({ origin }: VaultContent, key: VaultKey): Performed => ({
   ok: true,
-  body: keyBundle(origin, object.certificate, object.version),
+  body: keyBundle(origin, key),
 })
 
-export const getKeyAttestation = ({ origin }: VaultContent, object: VaultObject): Performed => ({
+export const getKeyAttestation = ({ origin }: VaultContent, key: VaultKey): Performed => ({
   ok: true,
-  body: attestedKeyBundle(origin, object.certificate, object.version),
+  body: attestedKeyBundle(origin, key),
 })
 
 /** Signs the digest as it is given; what it is the digest of, a vault never learns. */
-export function sign(content: VaultContent, object: VaultObject, body: Buffer): Performed {
-  const forbidden = forbiddenUse(content, object, 'sign')
+export function sign(content: VaultContent, key: VaultKey, body: Buffer): Performed {
+  const forbidden = forbiddenUse(content, key, 'sign')
   if (forbidden !== undefined) return refused(forbidden)
   const parameters = parametersFrom(body)
   if (parameters === undefined) return refused(bodyMalformed)
-  const digest = digestFrom(content, object, parameters, 'value')
+  const digest = digestFrom(content, key, parameters, 'value')
   if (!digest.ok) return refused(digest.error)
   const { algorithm, bytes } = digest
-  const signature = signDigest(algorithm, bytes, object.version.privateKey)
-  return {
-    ok: true,
-    body: { kid: keyIdOf(content, object), value: signature.toString('base64url') },
-    algorithm,
-  }
+  return answered(content, key, algorithm, signDigest(algorithm, bytes, key.version.privateKey))
 }
 
-export function verify(content: VaultContent, object: VaultObject, body: Buffer): Performed {
-  const forbidden = forbiddenUse(content, object, 'verify')
+export function verify(content: VaultContent, key: VaultKey, body: Buffer): Performed {
+  const forbidden = forbiddenUse(content, key, 'verify')
   if (forbidden !== undefined) return refused(forbidden)
   const parameters = parametersFrom(body)
   if (parameters === undefined) return refused(bodyMalformed)
-  const digest = digestFrom(content, object, parameters, 'digest')
+  const digest = digestFrom(content, key, parameters, 'digest')
   if (!digest.ok) return refused(digest.error)
   const signature = base64urlFrom(parameters['value'])
   if (signature === undefined) return refused(propertyInvalid('value'))
   const { algorithm, bytes } = digest
-  const value = verifyDigest(algorithm, bytes, signature, object.version.publicKey)
+  const value = verifyDigest(algorithm, bytes, signature, key.version.publicKey)
   return { ok: true, body: { value }, algorithm }
-}
-
-const keyIdOf = ({ origin }: VaultContent, { certificate, version }: VaultObject) =>
-  identifierOf(origin, 'keys', certificate.name, version.version)
-
-/** Why the key's state or purpose forbids an operation. Verifying is allowed outside nbf and exp. */
-function forbiddenUse(
-  { clock, unconfirmed }: VaultContent,
-  { certificate, version }: VaultObject,
-  operation: 'sign' | 'verify',
-): VaultError | undefined {
-  if (!version.enabled) return keyDisabled(operation, unconfirmed.innerErrorKeyDisabled)
-  if (!certificate.definition.keyOps.includes(operation)) {
-    return keyOperationMissing(operation, unconfirmed.innerErrorKeyOperation)
-  }
-  if (operation === 'verify') return undefined
-  const nowSeconds = clock.nowSeconds()
-  const leewaySeconds = unconfirmed.keyTimeLeewaySeconds
-  if (nowSeconds < version.notBeforeSeconds - leewaySeconds) {
-    return keyNotYetValid(operation, unconfirmed.innerErrorKeyNotYetValid)
-  }
-  return nowSeconds >= version.notAfterSeconds + leewaySeconds
-    ? keyExpired(operation, unconfirmed.innerErrorKeyExpired)
-    : undefined
-}
-
-type Parameters = Readonly<Record<string, unknown>>
-
-function parametersFrom(body: Buffer): Parameters | undefined {
-  try {
-    const parsed: unknown = JSON.parse(body.toString('utf8'))
-    const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
-    return isObject ? (parsed as Parameters) : undefined
-  } catch {
-    // Not JSON, which is the answer.
-    return undefined
-  }
 }
 
 type Digest =
@@ -106,18 +68,18 @@ const foreignAlgorithm = /^(ES(256K?|384|512)|HS(256|384|512))$/
 
 function digestFrom(
   content: VaultContent,
-  object: VaultObject,
+  key: VaultKey,
   parameters: Parameters,
   property: 'value' | 'digest',
 ): Digest {
   const { alg: algorithm } = parameters
   if (typeof algorithm !== 'string') return { ok: false, error: propertyInvalid('alg') }
   if (!isSignatureAlgorithm(algorithm)) {
-    const { keyType } = object.certificate.definition
+    const { keyType } = key.stored.definition
     return {
       ok: false,
       error: foreignAlgorithm.test(algorithm)
-        ? algorithmUnfit(keyIdOf(content, object), keyType, algorithm)
+        ? algorithmUnfit(keyIdOf(content, key), keyType, algorithm)
         : propertyInvalid('alg'),
     }
   }
@@ -128,6 +90,3 @@ function digestFrom(
     ? { ok: true, algorithm, bytes }
     : { ok: false, error: digestLength(property, bytes.length, algorithm, required) }
 }
-
-const base64urlFrom = (value: unknown): Buffer | undefined =>
-  typeof value === 'string' && /^[\w-]*$/.test(value) ? Buffer.from(value, 'base64url') : undefined

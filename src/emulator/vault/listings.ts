@@ -1,9 +1,5 @@
-import type { certificateItem, keyItem } from './bundles.ts'
 import { refused, type Performed, type VaultContent, type VaultObject } from './performed.ts'
 import { propertyInvalid } from './vault-error.ts'
-
-/** What a listing shows of each object. */
-export type ItemOf = typeof keyItem | typeof certificateItem
 
 const pageItemsMax = 25
 
@@ -11,12 +7,13 @@ const pageItemsMax = 25
  * One page of objects with the link to the next. The order is by version and name, which is neither
  * the order of creation nor any other that a client could rely on.
  *
+ * @param itemOf What it shows of each object.
  * @param path Of the listing, for `nextLink`.
  */
-export function page(
+export function page<Object extends VaultObject>(
   { origin }: VaultContent,
-  objects: readonly VaultObject[],
-  itemOf: ItemOf,
+  objects: readonly Object[],
+  itemOf: (origin: string, object: Object) => Readonly<Record<string, unknown>>,
   path: string,
   query: URLSearchParams,
 ): Performed {
@@ -31,14 +28,14 @@ export function page(
     .sort((a, b) => (a.mark < b.mark ? -1 : 1))
   const shown = left.slice(0, size)
   const last = shown.at(-1)
-  const value = shown.map(({ object }) => itemOf(origin, object.certificate, object.version))
+  const value = shown.map(({ object }) => itemOf(origin, object))
   const nextLink =
     last === undefined || left.length <= size ? null : nextLinkOf(origin, path, query, last.mark)
   return { ok: true, body: { value, nextLink } }
 }
 
-const markOf = ({ certificate, version }: VaultObject) =>
-  `${version.version}${certificate.name.toLowerCase()}`
+const markOf = ({ stored, version }: VaultObject) =>
+  `${version.version}${stored.name.toLowerCase()}`
 
 function nextLinkOf(origin: string, path: string, query: URLSearchParams, mark: string): string {
   const next = new URLSearchParams(query)

@@ -22,6 +22,10 @@ export type OperationKind =
   | 'key-attestation'
   | 'sign'
   | 'verify'
+  | 'encrypt'
+  | 'decrypt'
+  | 'wrap'
+  | 'unwrap'
   | 'certificate'
   | 'certificates'
   | 'certificate-versions'
@@ -67,10 +71,14 @@ const routes: Readonly<Record<Collection, readonly Route[]>> = {
     route('POST {name}/{version}/sign', 'KeySign', 'keys/sign/action', 'sign'),
     route('POST {name}/verify', 'KeyVerify', 'keys/verify/action', 'verify'),
     route('POST {name}/{version}/verify', 'KeyVerify', 'keys/verify/action', 'verify'),
-    route('POST {name}/{version}/encrypt', 'KeyEncrypt', 'keys/encrypt/action'),
-    route('POST {name}/{version}/decrypt', 'KeyDecrypt', 'keys/decrypt/action'),
-    route('POST {name}/{version}/wrapkey', 'KeyWrap', 'keys/wrap/action'),
-    route('POST {name}/{version}/unwrapkey', 'KeyUnwrap', 'keys/unwrap/action'),
+    route('POST {name}/encrypt', 'KeyEncrypt', 'keys/encrypt/action', 'encrypt'),
+    route('POST {name}/{version}/encrypt', 'KeyEncrypt', 'keys/encrypt/action', 'encrypt'),
+    route('POST {name}/decrypt', 'KeyDecrypt', 'keys/decrypt/action', 'decrypt'),
+    route('POST {name}/{version}/decrypt', 'KeyDecrypt', 'keys/decrypt/action', 'decrypt'),
+    route('POST {name}/wrapkey', 'KeyWrap', 'keys/wrap/action', 'wrap'),
+    route('POST {name}/{version}/wrapkey', 'KeyWrap', 'keys/wrap/action', 'wrap'),
+    route('POST {name}/unwrapkey', 'KeyUnwrap', 'keys/unwrap/action', 'unwrap'),
+    route('POST {name}/{version}/unwrapkey', 'KeyUnwrap', 'keys/unwrap/action', 'unwrap'),
     route('POST {name}/{version}/release', 'KeyRelease', 'keys/release/action'),
     route('PUT {name}/rotationpolicy', 'KeyRotationPolicySet', 'keys/rotationpolicy/write'),
     route('PUT {name}', 'KeyImport', 'keys/import/action'),

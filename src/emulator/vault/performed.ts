@@ -1,7 +1,13 @@
 import type { EmulatorClock } from '../emulator-clock.ts'
 import type { Unconfirmed } from './unconfirmed.ts'
 import type { VaultError } from './vault-error.ts'
-import type { CertificateVersion, StoredCertificate, VaultStore } from './vault-store.ts'
+import type {
+  CertificateVersion,
+  KeyVersion,
+  StoredCertificate,
+  StoredKey,
+  VaultStore,
+} from './vault-store.ts'
 
 /** What the operations of a vault work with. */
 export interface VaultContent {
@@ -11,18 +17,30 @@ export interface VaultContent {
   readonly unconfirmed: Unconfirmed
 }
 
-/** An existing object, in the version that a request means. */
-export interface VaultObject {
-  readonly certificate: StoredCertificate
+/** An existing key, of a certificate or by itself, in the version that a request means. */
+export interface VaultKey {
+  readonly kind: 'key'
+  readonly stored: StoredKey
+  readonly version: KeyVersion
+  /** Whether it belongs to a certificate. */
+  readonly managed: boolean
+}
+
+/** An existing certificate, in the version that a request means. */
+export interface VaultCertificate {
+  readonly kind: 'certificate'
+  readonly stored: StoredCertificate
   readonly version: CertificateVersion
 }
+
+export type VaultObject = VaultKey | VaultCertificate
 
 /** How an operation ended: the JSON to answer, or a refusal. */
 export type Performed =
   | {
       readonly ok: true
       readonly body: Readonly<Record<string, unknown>>
-      /** Of signatures, for the audit record. */
+      /** Of what is done with a key, for the audit record. */
       readonly algorithm?: string
     }
   | { readonly ok: false; readonly error: VaultError }

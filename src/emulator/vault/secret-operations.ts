@@ -1,23 +1,23 @@
 import { pemFrom } from '../x509/certificate.ts'
 import { pfxFrom } from '../x509/pfx.ts'
 import { identifierOf } from './bundles.ts'
-import { refused, type Performed, type VaultContent, type VaultObject } from './performed.ts'
+import { refused, type Performed, type VaultCertificate, type VaultContent } from './performed.ts'
 import { secretDisabled, secretNotExportable } from './vault-error.ts'
 
 /** The secret of a certificate is the certificate with its private key: reading it is an export. */
-export function getSecret(content: VaultContent, object: VaultObject): Performed {
-  const { certificate, version } = object
+export function getSecret(content: VaultContent, certificate: VaultCertificate): Performed {
+  const { stored, version } = certificate
   if (!version.enabled) return refused(secretDisabled)
-  const { exportable } = certificate.definition
+  const { exportable } = stored.definition
   if (!exportable && content.unconfirmed.nonExportableSecret === 'refused') {
     return refused(secretNotExportable)
   }
   return {
     ok: true,
     body: {
-      value: secretValue(object),
-      contentType: exportable ? certificate.definition.contentType : 'application/x-pem-file',
-      id: identifierOf(content.origin, 'secrets', certificate.name, version.version),
+      value: secretValue(certificate),
+      contentType: exportable ? stored.definition.contentType : 'application/x-pem-file',
+      id: identifierOf(content.origin, 'secrets', stored.name, version.version),
       managed: true,
       attributes: {
         enabled: version.enabled,
@@ -28,14 +28,14 @@ export function getSecret(content: VaultContent, object: VaultObject): Performed
         recoveryLevel: 'Recoverable+Purgeable',
         recoverableDays: 90,
       },
-      kid: identifierOf(content.origin, 'keys', certificate.name, version.version),
+      kid: identifierOf(content.origin, 'keys', stored.name, version.version),
     },
   }
 }
 
-function secretValue({ certificate, version }: VaultObject): string {
+function secretValue({ stored, version }: VaultCertificate): string {
   const certificatePem = pemFrom('CERTIFICATE', version.der)
-  const { exportable, contentType } = certificate.definition
+  const { exportable, contentType } = stored.definition
   if (!exportable) return certificatePem
   const privateKey = version.privateKey.export({ type: 'pkcs8', format: 'der' })
   return contentType === 'application/x-pem-file'

@@ -1,12 +1,12 @@
 import type { EmulatorClock } from '../emulator-clock.ts'
-import type { WorldCertificate } from '../world.ts'
+import type { WorldKey } from '../world.ts'
 
 /** What a request spends: an operation on a key counts by the key's kind and size. */
 export type ThrottleCost =
   | {
       readonly kind: 'key'
-      readonly keyType: WorldCertificate['keyType']
-      readonly keySize: 2048 | 3072 | 4096
+      readonly keyType: WorldKey['keyType']
+      readonly keySize: WorldKey['keySize']
     }
   | { readonly kind: 'other' }
 

@@ -19,7 +19,8 @@ export const unconfirmedSchema = z.strictObject({
   innerErrorKeyDisabled: z.string().default('KeyDisabled'),
   innerErrorKeyExpired: z.string().default('KeyExpired'),
   innerErrorKeyNotYetValid: z.string().default('KeyNotYetValid'),
-  innerErrorKeyOperation: z.string().default(''),
+  /** Seen in 2020: Azure/azure-sdk-for-net#11518. */
+  innerErrorKeyOperation: z.string().default('KeyOperationForbidden'),
   /** How far outside nbf and exp a key still signs: the documentation speaks of a few minutes. */
   keyTimeLeewaySeconds: z.int().min(0).default(0),
   /** Whether a refused request spends budget: the documentation says both. */

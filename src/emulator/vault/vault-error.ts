@@ -77,7 +77,21 @@ export const algorithmUnfit = (keyId: string, keyType: string, algorithm: string
     `Key and signing algorithm are incompatible. Key ${keyId} is of type '${keyType}', and algorithm '${algorithm}' can not be used with it.`,
   )
 
-// 403: the message for a disabled key is proven; for the others it follows its pattern.
+export const encryptionAlgorithmUnfit = (keyId: string, keyType: string, algorithm: string) =>
+  badParameter(
+    `Key and encryption algorithm are incompatible. Key ${keyId} is of type '${keyType}', and algorithm '${algorithm}' can not be used with it.`,
+  )
+
+export const plaintextLength = (given: number, algorithm: string, most: number) =>
+  badParameter(
+    `Invalid length of 'value': ${given} bytes. ${algorithm} takes at most ${most} bytes with this key.`,
+  )
+
+/** Proven: MicrosoftDocs/azure-docs#39976. */
+export const paddingWrong = badParameter('Error occurred while decoding OAEP padding.')
+
+// 403: the messages for a disabled key and for a key that lacks the operation are proven; the others
+// follow their pattern.
 
 export const keyDisabled = (operation: string, innerCode: string) =>
   forbidden(`Operation ${operation} is not allowed on a disabled key.`, innerCode)

@@ -1,43 +1,40 @@
 import { generateKeyPair, randomBytes, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { EmulatorClock } from '../emulator-clock.ts'
-import type { WorldCertificate } from '../world.ts'
+import type { WorldCertificate, WorldKey, WorldVault } from '../world.ts'
 import { signCertificate, type KeyUsage } from '../x509/certificate.ts'
+import { createShelf, type Shelf, type Stored } from './shelf.ts'
 
-/** One version of a certificate: the same 32 hex digits name its key and its secret. */
-export interface CertificateVersion {
+/** One version of a key, named by 32 hex digits. */
+export interface KeyVersion {
   readonly version: string
   readonly enabled: boolean
   readonly privateKey: KeyObject
   readonly publicKey: KeyObject
-  /** Of the X.509 certificate, self-signed by the key. */
-  readonly der: Buffer
-  readonly notBeforeSeconds: number
-  readonly notAfterSeconds: number
+  /** Undefined: it has no beginning. */
+  readonly notBeforeSeconds: number | undefined
+  /** Undefined: it has no end. */
+  readonly notAfterSeconds: number | undefined
   readonly createdSeconds: number
   readonly updatedSeconds: number
 }
 
-export interface StoredCertificate {
-  readonly name: string
-  readonly definition: WorldCertificate
-  /** Oldest first, never empty; the last one is current. */
-  readonly versions: readonly CertificateVersion[]
+/** One version of a certificate: the same 32 hex digits name its key and its secret. */
+export interface CertificateVersion extends KeyVersion {
+  /** Of the X.509 certificate, self-signed by the key. */
+  readonly der: Buffer
+  readonly notBeforeSeconds: number
+  readonly notAfterSeconds: number
 }
 
-/** What one vault keeps: certificates with their keys, in memory only. Names are case-insensitive. */
-export interface VaultStore {
-  list(): readonly StoredCertificate[]
-  find(name: string): StoredCertificate | undefined
-  /** Makes a version with a new key, valid from now on for as long as the definition says, and current at once. */
-  roll(name: string): Promise<CertificateVersion>
-  /** Of the version, or of the current one. */
-  setEnabled(name: string, version: string | undefined, enabled: boolean): CertificateVersion
-}
+export type StoredKey = Stored<WorldKey, KeyVersion>
+/** Has a key of its own, which is called like it: whatever takes a {@link StoredKey} takes it too. */
+export type StoredCertificate = Stored<WorldCertificate, CertificateVersion>
 
-/** Asked for by name from inside the emulator, where the answer is a message and not a vault's 404. */
-export class ObjectUnknownError extends Error {
-  override readonly name = 'ObjectUnknownError'
+/** What one vault keeps, in memory only: certificates with their keys, and keys by themselves. */
+export interface VaultStore extends Shelf<WorldCertificate, CertificateVersion> {
+  /** Those that belong to no certificate. */
+  readonly keys: Shelf<WorldKey, KeyVersion>
 }
 
 /** Key Vault dates its certificates ten minutes back. */
@@ -46,71 +43,84 @@ const renewedForSeconds = 180 * 86_400
 
 const generate = promisify(generateKeyPair)
 
-/** Generates every key, several at a time: thread pool and not event loop does the work. */
+type Definitions = Pick<WorldVault, 'name' | 'certificates' | 'keys'>
+
+/**
+ * Generates every key, several at a time: thread pool and not event loop does the work.
+ *
+ * @throws Error when a key is called like another one, or like a certificate.
+ */
 export async function createVaultStore(
-  definitions: readonly WorldCertificate[],
+  definitions: Definitions,
   clock: EmulatorClock,
 ): Promise<VaultStore> {
-  const startSeconds = clock.nowSeconds()
-  const entries = await Promise.all(
-    definitions.map(async (definition): Promise<[string, StoredCertificate]> => {
-      const { name, enabled, notBeforeSeconds, notAfterSeconds } = definition
-      const version = await createVersion(definition, enabled, startSeconds, {
-        notBeforeSeconds: startSeconds + notBeforeSeconds,
-        notAfterSeconds: startSeconds + notAfterSeconds,
-      })
-      return [name.toLowerCase(), { name, definition, versions: [version] }]
+  refuseTwins(definitions)
+  const [certificates, keys] = await Promise.all([
+    createShelf('certificate', definitions.certificates, clock, {
+      first: firstCertificate,
+      next: nextCertificate,
     }),
-  )
-  const certificates = new Map(entries)
-  const existing = (name: string) => {
-    const certificate = certificates.get(name.toLowerCase())
-    if (certificate === undefined) throw new ObjectUnknownError(`no certificate '${name}'`)
-    return certificate
-  }
-  const replace = (certificate: StoredCertificate, versions: readonly CertificateVersion[]) =>
-    certificates.set(certificate.name.toLowerCase(), { ...certificate, versions })
-  return {
-    list: () => [...certificates.values()],
-    find: (name) => certificates.get(name.toLowerCase()),
-    roll: async (name) => {
-      const { definition } = existing(name)
-      const nowSeconds = clock.nowSeconds()
-      const lifetimeSeconds =
-        definition.notAfterSeconds > 0 ? definition.notAfterSeconds : renewedForSeconds
-      const version = await createVersion(definition, true, nowSeconds, {
-        notBeforeSeconds: nowSeconds - backdatedSeconds,
-        notAfterSeconds: nowSeconds + lifetimeSeconds,
-      })
-      // Read again: another roll may have finished while this one made its key.
-      const certificate = existing(name)
-      replace(certificate, [...certificate.versions, version])
-      return version
-    },
-    setEnabled: (name, version, enabled) => {
-      const certificate = existing(name)
-      const found = versionOf(certificate, version)
-      if (found === undefined) {
-        throw new ObjectUnknownError(`certificate '${name}' has no version '${version ?? ''}'`)
-      }
-      const changed = { ...found, enabled, updatedSeconds: clock.nowSeconds() }
-      replace(
-        certificate,
-        certificate.versions.map((one) => (one === found ? changed : one)),
-      )
-      return changed
-    },
+    createShelf('key', definitions.keys, clock, { first: firstKey, next: nextKey }),
+  ])
+  return { ...certificates, keys }
+}
+
+function refuseTwins({ name: vault, certificates, keys }: Definitions): void {
+  const seen = new Set<string>()
+  for (const { name } of [...certificates, ...keys]) {
+    if (seen.has(name.toLowerCase())) {
+      const message = `two of its keys are called '${name}'; a certificate has one too`
+      throw new Error(`vault ${vault}: ${message}`)
+    }
+    seen.add(name.toLowerCase())
   }
 }
 
-/** The version called so, or the current one when none is named. */
-export function versionOf(
-  certificate: StoredCertificate,
-  version: string | undefined,
-): CertificateVersion | undefined {
-  return version === undefined
-    ? certificate.versions.at(-1)
-    : certificate.versions.find((one) => one.version === version.toLowerCase())
+/** Times in the definition of a key are those of its first version. */
+async function firstKey(definition: WorldKey, startSeconds: number): Promise<KeyVersion> {
+  const fromStart = (seconds: number | undefined) =>
+    seconds === undefined ? undefined : startSeconds + seconds
+  return {
+    ...(await nextKey(definition, startSeconds)),
+    enabled: definition.enabled,
+    notBeforeSeconds: fromStart(definition.notBeforeSeconds),
+    notAfterSeconds: fromStart(definition.notAfterSeconds),
+  }
+}
+
+async function nextKey({ keySize }: WorldKey, nowSeconds: number): Promise<KeyVersion> {
+  return {
+    version: randomBytes(16).toString('hex'),
+    enabled: true,
+    ...(await generate('rsa', { modulusLength: keySize })),
+    notBeforeSeconds: undefined,
+    notAfterSeconds: undefined,
+    createdSeconds: nowSeconds,
+    updatedSeconds: nowSeconds,
+  }
+}
+
+async function firstCertificate(
+  definition: WorldCertificate,
+  startSeconds: number,
+): Promise<CertificateVersion> {
+  const version = await createVersion(definition, startSeconds, {
+    notBeforeSeconds: startSeconds + definition.notBeforeSeconds,
+    notAfterSeconds: startSeconds + definition.notAfterSeconds,
+  })
+  return { ...version, enabled: definition.enabled }
+}
+
+/** Valid from now on for as long as the definition says. */
+function nextCertificate(
+  definition: WorldCertificate,
+  nowSeconds: number,
+): Promise<CertificateVersion> {
+  const { notAfterSeconds } = definition
+  return createVersion(definition, nowSeconds, {
+    notBeforeSeconds: nowSeconds - backdatedSeconds,
+    notAfterSeconds: nowSeconds + (notAfterSeconds > 0 ? notAfterSeconds : renewedForSeconds),
+  })
 }
 
 interface Validity {
@@ -120,7 +130,6 @@ interface Validity {
 
 async function createVersion(
   definition: WorldCertificate,
-  enabled: boolean,
   nowSeconds: number,
   validity: Validity,
 ): Promise<CertificateVersion> {
@@ -142,7 +151,7 @@ async function createVersion(
   const createdSeconds = Math.min(nowSeconds, validity.notBeforeSeconds + backdatedSeconds)
   return {
     version: randomBytes(16).toString('hex'),
-    enabled,
+    enabled: true,
     ...keys,
     der,
     ...validity,

@@ -9,10 +9,18 @@ import { assignmentFor, denialFor, type RoleAssignment } from './authorization.t
 import { authenticate, challengeOf, type Authentication, type VaultCaller } from './bearer.ts'
 import { certificateItem, keyItem } from './bundles.ts'
 import { getCertificate, getCertificatePolicy } from './certificate-operations.ts'
+import { decrypt, encrypt, unwrapKey, wrapKey } from './key-encryption.ts'
 import { getKey, getKeyAttestation, sign, verify } from './key-operations.ts'
 import { page } from './listings.ts'
-import { operationFrom, type VaultOperation } from './operation.ts'
-import { refused, type Performed, type VaultContent, type VaultObject } from './performed.ts'
+import { operationFrom, type OperationKind, type VaultOperation } from './operation.ts'
+import {
+  refused,
+  type Performed,
+  type VaultCertificate,
+  type VaultContent,
+  type VaultKey,
+  type VaultObject,
+} from './performed.ts'
 import { replyFrom } from './reply.ts'
 import { getSecret } from './secret-operations.ts'
 import type { Throttle, ThrottleCost } from './throttle.ts'
@@ -24,7 +32,16 @@ import {
   serverError,
   throttled,
 } from './vault-error.ts'
-import { versionOf, type StoredCertificate } from './vault-store.ts'
+import {
+  certificateIn,
+  currentCertificates,
+  currentKeys,
+  keyIn,
+  storedKeyIn,
+  versionsOfCertificate,
+  versionsOfKey,
+} from './vault-objects.ts'
+import type { VaultStore } from './vault-store.ts'
 
 export interface VaultDeps extends VaultContent {
   readonly definition: WorldVault
@@ -115,14 +132,11 @@ function conclude(
   if (fault?.kind === 'throttle') return { performed: refused(throttled) }
   const unversioned = apiVersionError(request.query)
   if (unversioned !== undefined) return { performed: refused(unversioned) }
-  if (operation === undefined) {
-    return { performed: refused(routeUnknown(request.method, request.path)) }
-  }
-  const certificate = operation.object === undefined ? undefined : deps.store.find(operation.object)
-  if (!deps.throttle.admit(costOf(operation, certificate))) {
+  if (operation === undefined) return { performed: unknown(request) }
+  if (!deps.throttle.admit(costOf(operation, deps.store))) {
     return { performed: refused(throttled) }
   }
-  return performIfAuthorized(deps, request, operation, certificate, authentication.caller)
+  return performIfAuthorized(deps, request, operation, authentication.caller)
 }
 
 /** Who may not use an object does not learn whether it exists. */
@@ -130,7 +144,6 @@ function performIfAuthorized(
   deps: VaultDeps,
   request: EmulatedRequest,
   operation: VaultOperation,
-  certificate: StoredCertificate | undefined,
   caller: VaultCaller,
 ): Conclusion {
   const assignment = assignmentFor(deps.roleAssignments, caller, operation)
@@ -138,67 +151,73 @@ function performIfAuthorized(
     return { performed: refused(denialFor(deps.definition, caller, operation)) }
   }
   const assignmentId = assignment.id
-  if (operation.object === undefined) {
-    return { performed: listAll(deps, request, operation), assignmentId }
-  }
-  const version = certificate === undefined ? undefined : versionOf(certificate, operation.version)
-  if (certificate === undefined || version === undefined) {
+  const { collection, object: name, version } = operation
+  if (name === undefined) return { performed: list(deps, request, operation), assignmentId }
+  if (collection === 'keys') {
+    const object = keyIn(deps.store, name, version)
+    if (object === undefined) return { performed: notFound(operation, name), assignmentId }
     return {
-      performed: refused(objectNotFound(operation.collection, operation.object)),
+      performed: performOn(object, keyOperations, deps, request, operation),
       assignmentId,
+      object,
     }
   }
-  const object = { certificate, version }
-  return { performed: perform(deps, request, operation, object), assignmentId, object }
-}
-
-function perform(
-  deps: VaultDeps,
-  request: EmulatedRequest,
-  operation: VaultOperation,
-  object: VaultObject,
-): Performed {
-  switch (operation.kind) {
-    case 'key':
-      return getKey(deps, object)
-    case 'key-attestation':
-      return getKeyAttestation(deps, object)
-    case 'sign':
-      return sign(deps, object, request.body)
-    case 'verify':
-      return verify(deps, object, request.body)
-    case 'certificate':
-      return getCertificate(deps, object)
-    case 'certificate-policy':
-      return getCertificatePolicy(deps, object)
-    case 'secret':
-      return getSecret(deps, object)
-    case 'key-versions':
-      return page(deps, versionsOf(object.certificate), keyItem, request.path, request.query)
-    case 'certificate-versions':
-      return page(
-        deps,
-        versionsOf(object.certificate),
-        certificateItem,
-        request.path,
-        request.query,
-      )
-    case 'keys':
-    case 'certificates':
-    case 'ungrantable':
-      return refused(routeUnknown(request.method, request.path))
+  const object = certificateIn(deps.store, name, version)
+  if (object === undefined) return { performed: notFound(operation, name), assignmentId }
+  return {
+    performed: performOn(object, certificateOperations, deps, request, operation),
+    assignmentId,
+    object,
   }
 }
 
-const versionsOf = (certificate: StoredCertificate) =>
-  certificate.versions.map((version) => ({ certificate, version }))
+const notFound = ({ collection }: VaultOperation, name: string): Performed =>
+  refused(objectNotFound(collection, name))
+
+type Act<Object> = (content: VaultContent, object: Object, request: EmulatedRequest) => Performed
+type Acts<Object> = Readonly<Partial<Record<OperationKind, Act<Object>>>>
+
+const keyOperations: Acts<VaultKey> = {
+  key: getKey,
+  'key-attestation': getKeyAttestation,
+  'key-versions': (content, { stored }, { path, query }) =>
+    page(content, versionsOfKey(content.store, stored), keyItem, path, query),
+  sign: (content, key, { body }) => sign(content, key, body),
+  verify: (content, key, { body }) => verify(content, key, body),
+  encrypt: (content, key, { body }) => encrypt(content, key, body),
+  decrypt: (content, key, { body }) => decrypt(content, key, body),
+  wrap: (content, key, { body }) => wrapKey(content, key, body),
+  unwrap: (content, key, { body }) => unwrapKey(content, key, body),
+}
+
+const certificateOperations: Acts<VaultCertificate> = {
+  certificate: getCertificate,
+  'certificate-policy': getCertificatePolicy,
+  'certificate-versions': (content, { stored }, { path, query }) =>
+    page(content, versionsOfCertificate(stored), certificateItem, path, query),
+  secret: getSecret,
+}
+
+function performOn<Object>(
+  object: Object,
+  acts: Acts<Object>,
+  deps: VaultDeps,
+  request: EmulatedRequest,
+  { kind }: VaultOperation,
+): Performed {
+  return acts[kind]?.(deps, object, request) ?? unknown(request)
+}
 
 /** The current version of every object that the vault keeps. */
-function listAll(deps: VaultDeps, request: EmulatedRequest, operation: VaultOperation): Performed {
-  const current = deps.store.list().flatMap((certificate) => versionsOf(certificate).slice(-1))
-  const itemOf = operation.kind === 'keys' ? keyItem : certificateItem
-  return page(deps, current, itemOf, request.path, request.query)
+function list(deps: VaultDeps, request: EmulatedRequest, { kind }: VaultOperation): Performed {
+  const { path, query } = request
+  if (kind === 'keys') return page(deps, currentKeys(deps.store), keyItem, path, query)
+  if (kind !== 'certificates') return unknown(request)
+  return page(deps, currentCertificates(deps.store), certificateItem, path, query)
 }
+
+const unknown = ({ method, path }: EmulatedRequest): Performed =>
+  refused(routeUnknown(method, path))
 
 const apiVersions = [
   '2015-06-01',
@@ -222,12 +241,10 @@ function apiVersionError(query: URLSearchParams) {
     : apiVersionUnknown(given, apiVersions.at(-1) ?? '')
 }
 
-function costOf(
-  operation: VaultOperation,
-  certificate: StoredCertificate | undefined,
-): ThrottleCost {
-  if (operation.collection !== 'keys' || certificate === undefined) return { kind: 'other' }
-  const { keyType, keySize } = certificate.definition
+function costOf({ collection, object }: VaultOperation, store: VaultStore): ThrottleCost {
+  const key = collection === 'keys' && object !== undefined ? storedKeyIn(store, object) : undefined
+  if (key === undefined) return { kind: 'other' }
+  const { keyType, keySize } = key.definition
   return { kind: 'key', keyType, keySize }
 }
 

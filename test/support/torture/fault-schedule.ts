@@ -93,11 +93,18 @@ export const drawOnTheWay = (random: SeededRandom): readonly FaultName[] =>
 export const startFaults = (index: number): readonly FaultName[] =>
   [faultsAt('vault'), identityFaults].map((faults) => required(faults[index % faults.length]))
 
+/** More often would keep the others from striking: for so long is what fails left alone. */
+function timesMax(fault: FaultName): number {
+  const at = fault.split(' ')[0]
+  // The service asks an issuer for its keys once, and then no sooner than in some seconds.
+  if (at === 'jwks' || at === 'issuer' || fault === 'vault throttle') return 1
+  return at === 'vault' ? 2 : 3
+}
+
 /** The fault as the emulator is told: how often, how late, how badly. */
 export function orderFor(fault: FaultName, random: SeededRandom): FaultOrder {
   const [at, kind] = fault.split(' ') as [FaultOrder['at'], FaultOrder['kind']]
-  // The service asks an issuer for its keys once, and then no sooner than in some seconds.
-  const times = at === 'jwks' || at === 'issuer' ? 1 : 1 + random.below(3)
+  const times = Math.min(timesMax(fault), 1 + random.below(3))
   const delayMs = kind === 'delay' ? 20 + random.below(400) : 0
   return { at, kind, times, delayMs, status: random.next() < 0.5 ? 500 : 503 }
 }

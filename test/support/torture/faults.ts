@@ -182,8 +182,11 @@ async function disarm(scene: Scene, armed: Armed): Promise<readonly FaultName[]>
   return struck
 }
 
-/** A fault may also be kept from striking: nobody asks Entra for anything while the vault is away. */
-const roundMsMax = 800
+/**
+ * A fault may also be kept from striking: nobody asks Entra for anything while the vault is away. Longer
+ * than the first pause after a failure.
+ */
+const roundMsMax = 2000
 const pollMs = 40
 
 async function untilStruck(scene: Scene, armed: Armed, awaited: readonly FaultName[]) {

@@ -157,13 +157,18 @@ const decisionRules = (
   ],
 ]
 
+/** What costs nothing and can be repeated without end: the first ones have entries, the rest are counted. */
+const countedCodes = ['too_many_waiting', 'signing_busy', 'signing_paused', 'entra_paused']
+
 /** Who is in the right may be told to wait, not that it is in the wrong. */
 function declinedViolations(
   { caller, ask }: Heard,
   { attempt, status, code }: Declined,
   ledger: LedgerIndex,
 ): readonly string[] {
-  const isFailure = ['signing_', 'entra_', 'token_'].some((start) => code.startsWith(start))
+  const isFailure =
+    ['signing_', 'entra_', 'token_'].some((start) => code.startsWith(start)) &&
+    !countedCodes.includes(code)
   const isRefusal = caller.grant !== undefined && status === 403
   return broken([
     [![401, 403].includes(status) || !mayHave(caller, ask), `it was refused (${code}) its right`],

@@ -66,6 +66,8 @@ function configurationFor(cloud: Cloud, places: readonly Place[]): Configuration
     ledger: { sqlite: './countersign.db' },
     // So short that a life of the service sees both: a signature that is used again, and the next one.
     tokenCache: { minRemainingSeconds, assertionReuseSeconds: 1 },
+    // Clients are there to meet faults, and not to wait for a budget.
+    governor: { headroom: 1000 },
   }
 }
 

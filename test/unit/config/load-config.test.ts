@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/config/config.ts'
@@ -68,13 +69,15 @@ describe('a configuration that says little', () => {
         },
       ],
       grants: { folder: resolve(dirname(file), 'grants') },
-      ledger: { sqliteFile: resolve(dirname(file), 'countersign.db') },
+      ledger: { kind: 'sqlite', file: resolve(dirname(file), 'countersign.db') },
       tokenCache: {
         bytesMax: 256 * 1024 * 1024,
         minRemainingSeconds: 300,
         refreshAheadSeconds: 1200,
         assertionReuseSeconds: 60,
+        wrappingKey: undefined,
       },
+      governor: { headroom: 0.8 },
     })
   })
 })
@@ -110,6 +113,10 @@ describe('a configuration that says everything', () => {
       'https://contoso-hsm.vault.azure.net',
       'https://contoso-dev.vault.azure.net',
     ])
+    expect(config.certificates.map(({ standby }) => standby)).toEqual([
+      { vault: 'https://contoso-hsm-north.vault.azure.net', nameInVault: 'partner-standby' },
+      undefined,
+    ])
     expect(config.applications.find(({ name }) => name === 'legacy')).toEqual({
       name: 'legacy',
       clientId: '22222222-0000-4000-8000-00000000000a',
@@ -119,13 +126,19 @@ describe('a configuration that says everything', () => {
       tenants: ['fab00000-0000-4000-8000-000000000002'],
       handOut: true,
     })
-    expect(config.ledger.sqliteFile).toBe('/var/lib/countersign/ledger.db')
+    expect(config.ledger).toEqual({ kind: 'sqlite', file: '/var/lib/countersign/ledger.db' })
     expect(config.tokenCache).toEqual({
       bytesMax: 64 * 1024 * 1024,
       minRemainingSeconds: 600,
       refreshAheadSeconds: 900,
       assertionReuseSeconds: 0,
+      wrappingKey: {
+        vault: 'https://contoso-dev.vault.azure.net',
+        nameInVault: 'token-wrapping',
+        requireHsm: false,
+      },
     })
+    expect(config.governor).toEqual({ headroom: 0.5 })
   })
 
   test('has its tenants from a file, comments and line ends left out', async () => {
@@ -197,6 +210,52 @@ describe('clouds', () => {
       vaultSuffix: 'localhost',
       loopbackVaults: true,
     })
+  })
+})
+
+describe('a ledger that replicas share', () => {
+  test('is in a database that the file names', async () => {
+    expect((await configOf('the-ledger-is-shared')).ledger).toEqual({
+      kind: 'postgres',
+      at: {
+        database: {
+          host: 'db.contoso.example',
+          port: 5432,
+          user: 'countersign',
+          database: 'ledger',
+          transport: 'tls',
+        },
+      },
+      schema: 'countersign',
+    })
+  })
+
+  test('is in one that another file names, which is read when it is needed', async () => {
+    const folder = dirname(fileOf('the-ledger-url-is-in-a-file'))
+    expect((await configOf('the-ledger-url-is-in-a-file')).ledger).toEqual({
+      kind: 'postgres',
+      at: { urlFile: resolve(folder, 'ledger-url.txt') },
+      schema: 'partner_ledger',
+    })
+  })
+
+  test('must have that file at hand to serve, although not to be checked', async () => {
+    const file = fileOf('the-ledger-url-file-is-elsewhere')
+    expect(await loadConfig(file, 'must-be-here')).toMatchObject({
+      ok: false,
+      problems: [{ rule: 'ledger.url-file', severity: 'error' }],
+    })
+  })
+
+  test('has a password that no problem repeats', () => {
+    const written = fixtures.filter(({ folder }) =>
+      readdirSync(folder).some(
+        (name) =>
+          name.includes('.') && readFileSync(resolve(folder, name), 'utf8').includes('hunter2'),
+      ),
+    )
+    expect(written.length).toBeGreaterThan(3)
+    expect(written.flatMap(({ expected }) => expected).join('\n')).not.toContain('hunter2')
   })
 })
 

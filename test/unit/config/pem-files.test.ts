@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { loadAll } from '../../../src/cli/load-all.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
-import type { PemFiles } from '../../../src/config/pem-files.ts'
+import type { NamedFiles } from '../../../src/config/named-files.ts'
 import { configurationFixtures } from '../../support/configuration-fixtures.ts'
 import { createLoopbackTls } from '../../support/loopback-tls.ts'
 import { required } from '../../support/required.ts'
@@ -29,8 +29,8 @@ const put = (name: string, text: string) => {
   writeFileSync(join(folder, name), text)
 }
 
-async function problemsOf(pemFiles?: PemFiles) {
-  const loaded = await loadConfig(file, pemFiles)
+async function problemsOf(namedFiles?: NamedFiles) {
+  const loaded = await loadConfig(file, namedFiles)
   const problems = loaded.ok ? loaded.warnings : loaded.problems
   return problems.map(({ rule, severity }) => `${severity} ${rule}`)
 }

@@ -22,14 +22,16 @@ const openServers = () =>
 /** Polled, because a handle goes a moment after its server has closed. */
 const allServersGone = () => expect.poll(openServers).toBe(0)
 
-test('starts the world that is built in, with a key of its own for every certificate', async () => {
+test('starts the world that is built in, where no two keys are the same', async () => {
   const emulator = await startEmulator({ world: readWorld(defaultWorldFile), stateFolder })
   const keys = emulator.vaults.flatMap(({ store }) =>
-    store.list().map(({ versions }) => versions[0]?.publicKey.export({ format: 'jwk' }).n),
+    [...store.list(), ...store.keys.list()].map(
+      ({ versions }) => versions[0]?.publicKey.export({ format: 'jwk' }).n,
+    ),
   )
   await emulator.close()
   expect(emulator.vaults.map(({ name }) => name)).toEqual(['contoso-hsm', 'contoso-spare'])
-  expect(new Set(keys).size).toBe(10)
+  expect(new Set(keys).size).toBe(11)
 })
 
 test('closing leaves no server and no certificate authority behind', async () => {
@@ -56,6 +58,11 @@ test.each([
       ],
     },
     "vault vault: role assignment for unknown principal 'ghost'",
+  ],
+  [
+    'a key that is called like a certificate',
+    { vaults: [{ name: 'vault', certificates: [{ name: 'both' }], keys: [{ name: 'Both' }] }] },
+    "vault vault: two of its keys are called 'Both'; a certificate has one too",
   ],
   [
     'a vault in no tenant',

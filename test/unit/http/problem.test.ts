@@ -9,8 +9,10 @@ import {
   type Problem,
 } from '../../../src/http/problem.ts'
 import { RequestProblem, type RequestProblemCode } from '../../../src/http/request-problem.ts'
+import { RememberedRefusal } from '../../../src/issuance/entra-refusals.ts'
 import type { Refusal } from '../../../src/issuance/refusal.ts'
 import { LedgerError, type LedgerErrorCode } from '../../../src/ledger/ledger.ts'
+import { GovernorError, type GovernorErrorCode } from '../../../src/signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../../../src/signer/signer.ts'
 import { TokenCacheError, type TokenCacheErrorCode } from '../../../src/token-cache/token-cache.ts'
 import {
@@ -83,6 +85,18 @@ const signerFailures: Record<SignerErrorCode, Wire> = {
   SIGNER_UNRECOGNISED: broken,
 }
 
+const busy: Wire = [503, 'signing_busy', 17]
+
+/** All of them with the time that the governor says. */
+const governorFailures: Record<GovernorErrorCode, Wire> = {
+  GOVERNOR_BUDGET_SPENT: busy,
+  GOVERNOR_QUEUE_FULL: busy,
+  GOVERNOR_CALLER_QUEUE_FULL: [429, 'too_many_waiting', 17],
+  GOVERNOR_VAULT_PAUSED: [503, 'signing_paused', 17],
+  GOVERNOR_KEY_PAUSED: [503, 'signing_paused', 17],
+  GOVERNOR_ABANDONED: busy,
+}
+
 const refusedByEntra: Wire = [502, 'entra_refused']
 const entraAway: Wire = [503, 'entra_unavailable', 10]
 
@@ -137,8 +151,19 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
     ([code, wire]) =>
       [code, new SignerError(code, 'unknown', { vaultRequestId: 'eve', cause }), wire] as const,
   ),
+  ...entriesOf(governorFailures).map(
+    ([code, wire]) => [code, new GovernorError(code, 16_400, { cause }), wire] as const,
+  ),
   ...entriesOf(tokenEndpointFailures).map(
     ([code, wire]) => [code, new TokenEndpointError(code, 'unknown', { cause }), wire] as const,
+  ),
+  ...entriesOf(tokenEndpointFailures).map(
+    ([code]) =>
+      [
+        `${code} from memory`,
+        new RememberedRefusal(new TokenEndpointError(code, 'no', { cause }), 'scope', 16_400),
+        [503, 'entra_paused', 17],
+      ] as const,
   ),
   ...entriesOf(ledgerFailures).map(
     ([code, wire]) => [code, new LedgerError(code, { cause }), wire] as const,
@@ -206,6 +231,24 @@ describe('a refusal by Entra', () => {
     expect(JSON.parse(problemAnswer(problemFromFailure(error)).body)).toMatchObject({
       retryAfterSeconds: 33,
       entra: { errorCodes: [50196], traceId: 'a1b2', whoMustAct: 'nobody' },
+    })
+  })
+})
+
+describe('a refusal by Entra that is remembered', () => {
+  const error = new TokenEndpointError('ENTRA_ROLE_MISSING', 'no', {
+    errorCodes: [501051],
+    traceId: 'a1b2',
+    cause,
+  })
+
+  test('passes on what Entra said then, and when it is asked again', () => {
+    const remembered = new RememberedRefusal(error, 'scope', 30_000)
+
+    expect(JSON.parse(problemAnswer(problemFromFailure(remembered)).body)).toMatchObject({
+      detail: 'The application has no role that the resource requires.',
+      retryAfterSeconds: 30,
+      entra: { errorCodes: [501051], traceId: 'a1b2', whoMustAct: 'tenant-administrator' },
     })
   })
 })

@@ -7,6 +7,7 @@ import { required } from '../../support/required.ts'
 import {
   deployAsk,
   ordersAsk,
+  serviceWorld,
   startServiceEmulator,
   startTestService,
   type TestService,
@@ -18,7 +19,20 @@ let emulator: TestEmulator
 let service: TestService
 
 beforeAll(async () => {
-  emulator = await startServiceEmulator()
+  const vaults = serviceWorld.vaults.map((vault) => ({
+    ...vault,
+    certificates: [
+      ...vault.certificates,
+      ...vault.certificates.slice(0, 1).map((model) => ({ ...model, name: 'spare' })),
+      ...vault.certificates.slice(0, 1).map((model) => ({
+        ...model,
+        name: 'exportable',
+        keyType: 'RSA' as const,
+        exportable: true,
+      })),
+    ],
+  }))
+  emulator = await startServiceEmulator({ ...serviceWorld, vaults })
 })
 beforeEach(async () => {
   service = await startTestService({ emulator, certificates: 'later' })
@@ -131,16 +145,86 @@ describe('proving that fails half-way', () => {
     await expect(prove()).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' })
 
     const { name } = required(service.config.applications[0])
-    expect(service.service.credentials.current(name)).toBeUndefined()
+    expect(service.service.credentials.current(name)).toEqual([])
     expect(await readyState()).toMatchObject({ ready: false, certificates: 'proving' })
   })
+})
+
+describe('proving a pair', () => {
+  /** Names in the vault; `partners` is the first, and the second stands by for it. */
+  const provePair = async (primary: string, standby: string) => {
+    await service.stop()
+    service = await startTestService({
+      emulator,
+      certificates: 'later',
+      configuration: (file) => {
+        const partners = required(file.certificates['partners'])
+        const { vault } = partners
+        const pair = { ...partners, name: primary, standby: { vault, name: standby } }
+        return { ...file, certificates: { ...file.certificates, partners: pair } }
+      },
+    })
+    return prove()
+  }
+  const placesOf = (application: string) => {
+    const { name } = required(service.config.applications.find((one) => one.name === application))
+    return service.service.credentials.current(name).map(({ place }) => place)
+  }
+
+  test('gives the application both, the primary first', async () => {
+    expect(await provePair('partner-signing', 'spare')).toEqual([])
+    expect([placesOf('events'), placesOf('deploy')]).toEqual([['primary', 'standby'], ['primary']])
+  })
+
+  test.each([
+    ['the primary', 'nothing-here', 'spare', 'standby'],
+    ['the standby', 'partner-signing', 'nothing-here', 'primary'],
+  ] as const)('is done with one when %s is missing, which is told', async (...row) => {
+    const [, primary, standby, left] = row
+    expect(await provePair(primary, standby)).toMatchObject([{ code: 'CERTIFICATE_MISSING' }])
+
+    expect(placesOf('events')).toEqual([left])
+    expect(await readyState()).toMatchObject({ ready: true, certificates: 'proven' })
+    // It is looked for again, and until then it is missed.
+    expect(await prove()).toMatchObject([{ code: 'CERTIFICATE_MISSING' }])
+  })
+
+  test('fails when both are missing', async () => {
+    await expect(provePair('nothing-here', 'nothing-there')).rejects.toMatchObject({
+      code: 'CERTIFICATE_MISSING',
+      transient: false,
+    })
+  })
+
+  test('waits for the one that may still answer when the other is missing', async () => {
+    strike(emulator, { at: 'vault', kind: 'server-error', match: 'GET /certificates/spare' })
+    await expect(provePair('nothing-here', 'spare')).rejects.toMatchObject({ transient: true })
+
+    expect(await prove()).toMatchObject([{ code: 'CERTIFICATE_MISSING' }])
+    expect(placesOf('events')).toEqual(['standby'])
+  })
+
+  test.each([
+    ['exportable', 'spare'],
+    ['partner-signing', 'exportable'],
+  ])(
+    'fails when an answer speaks against a key, whatever stands beside it: %s, %s',
+    async (...pair) => {
+      await expect(provePair(...pair)).rejects.toMatchObject({
+        code: 'CERTIFICATE_KEY_NOT_IN_HSM',
+        disqualifying: true,
+      })
+    },
+  )
 })
 
 describe('what an application signs with', () => {
   test('is the certificate that the configuration names for it', async () => {
     await prove()
     const names = service.config.applications.map(({ name }) => name)
-    const keys = names.map((name) => service.service.credentials.current(name)?.key.keyId)
+    const keys = names.flatMap((name) =>
+      service.service.credentials.current(name).map(({ key }) => key.keyId),
+    )
 
     expect(names).toEqual(['deploy', 'events'])
     expect(keys).toEqual([

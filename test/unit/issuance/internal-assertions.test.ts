@@ -3,6 +3,7 @@ import { instantNow, laterBy } from '../../../src/base/clock.ts'
 import { newAttemptId, newSignatureId } from '../../../src/base/ids.ts'
 import { Secret } from '../../../src/base/secret.ts'
 import { createInternalAssertions } from '../../../src/issuance/internal-assertions.ts'
+import type { SigningCredential } from '../../../src/issuance/credentials.ts'
 import type { AdmittedAttempt } from '../../../src/issuance/issuance-deps.ts'
 import type { SignedAssertion } from '../../../src/issuance/sign-assertion.ts'
 import { keyId } from '../../support/cached-tokens.ts'
@@ -10,13 +11,11 @@ import { fixedClock } from '../../support/fixed-clock.ts'
 import { deploy, events, fabrikam, northwind } from '../../support/grants.ts'
 
 /** What is looked at of an attempt, with changes. */
-const attemptOf = ({ application = events, tenant = fabrikam, key = keyId } = {}) =>
-  ({
-    attempt: newAttemptId(),
-    application: { name: application },
-    tenant,
-    credential: { key: { keyId: key } },
-  }) as AdmittedAttempt
+const attemptOf = ({ application = events, tenant = fabrikam } = {}) =>
+  ({ attempt: newAttemptId(), application: { name: application }, tenant }) as AdmittedAttempt
+
+/** What is looked at of a credential. */
+const credentialOf = (key: string) => ({ key: { keyId: key } }) as SigningCredential
 
 function newAssertions(youngSeconds = 60) {
   const clock = fixedClock(1_000_000)
@@ -24,6 +23,7 @@ function newAssertions(youngSeconds = 60) {
   let signatures = 0
   const signed = (): SignedAssertion => ({
     signatureId: newSignatureId(),
+    keyId,
     compact: new Secret('header.payload.signature'),
     expiresAtSeconds: clock.nowSeconds() + 300,
     expiry: laterBy(300_000, instantNow(clock)),
@@ -39,7 +39,8 @@ function newAssertions(youngSeconds = 60) {
     signatures += 1
     return Promise.resolve(signed())
   }
-  const obtain = (admitted = attemptOf()) => assertions.obtain(admitted, sign)
+  const obtain = (admitted = attemptOf(), key: string = keyId) =>
+    assertions.obtain(admitted, credentialOf(key), sign)
   return { clock, assertions, obtain, signed, signatures: () => signatures }
 }
 
@@ -71,13 +72,13 @@ describe('an internal assertion', () => {
   })
 
   test.for([
-    ['application', { application: deploy }],
-    ['tenant', { tenant: northwind }],
-    ['key version', { key: keyId.replace('0', '1') }],
-  ] as const)('never serves another %s', async ([, changes]) => {
+    ['application', { application: deploy }, keyId],
+    ['tenant', { tenant: northwind }, keyId],
+    ['key version', {}, keyId.replace('0', '1')],
+  ] as const)('never serves another %s', async ([, changes, key]) => {
     const { obtain, signatures } = newAssertions()
     const first = await obtain()
-    expect(await obtain(attemptOf(changes))).not.toBe(first)
+    expect(await obtain(attemptOf(changes), key)).not.toBe(first)
     expect(signatures()).toBe(2)
   })
 
@@ -91,7 +92,7 @@ describe('an internal assertion', () => {
   test('that cannot be signed fails all who waited, and nobody after them', async () => {
     const { assertions, obtain } = newAssertions()
     const failing = () => Promise.reject(new Error('away'))
-    const waiting = [1, 2].map(() => assertions.obtain(attemptOf(), failing))
+    const waiting = [1, 2].map(() => assertions.obtain(attemptOf(), credentialOf(keyId), failing))
     for (const outcome of await Promise.allSettled(waiting)) {
       expect(outcome).toMatchObject({ status: 'rejected', reason: new Error('away') })
     }
@@ -110,7 +111,7 @@ describe('an internal assertion', () => {
   test('is dropped by what it is for, also while it is being signed', async () => {
     const { assertions, obtain, signed } = newAssertions()
     const { promise, resolve } = Promise.withResolvers<SignedAssertion>()
-    const waiting = assertions.obtain(attemptOf(), () => promise)
+    const waiting = assertions.obtain(attemptOf(), credentialOf(keyId), () => promise)
     const other = await obtain(attemptOf({ application: deploy }))
     expect(assertions.drop(({ application }) => application === events)).toBe(1)
     const fresh = await obtain()

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
+import { createUnderWay } from '../../../src/base/under-way.ts'
 import type { Application } from '../../../src/issuance/application.ts'
+import { createCertificateDuty } from '../../../src/issuance/certificate-duty.ts'
 import type { SigningCredential } from '../../../src/issuance/credentials.ts'
 import type { InternalAssertion } from '../../../src/issuance/internal-assertions.ts'
 import type { IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
@@ -42,7 +44,13 @@ async function newRefresher() {
     cache,
     stillGiven: () => ({}),
     applications: new Map([[events, { name: events } as Application]]),
-    credentials: { current: () => ({ key: { keyId } }) as SigningCredential },
+    credentials: { current: () => [{ key: { keyId } } as SigningCredential] },
+    duty: createCertificateDuty({ epochMs: () => clock.nowMs(), nowMs: () => clock.monotonicMs() }),
+    // Entra knows the certificate, and has refused nothing.
+    entraRefusals: {
+      remembering: (_subject: unknown, _patienceMs: number, act: (probes: boolean) => unknown) =>
+        act(false),
+    },
     assertions: {
       obtain: () =>
         new Promise<InternalAssertion>((_, reject) => {
@@ -62,6 +70,7 @@ async function newRefresher() {
         failed.push(attempt)
       },
     },
+    underWay: createUnderWay(),
   } as unknown as IssuanceDeps
   return { refresher: createTokenRefresher(deps), entries, waiting, failed }
 }

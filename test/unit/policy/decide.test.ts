@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createMemoryGrantBudget } from '../../../src/policy/grant-budget.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
-import type { Ask } from '../../../src/policy/decision.ts'
+import type { Ask, TokenAsk } from '../../../src/policy/decision.ts'
 import { createPolicy, decide, stillGiven } from '../../../src/policy/policy.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import {
@@ -21,7 +21,7 @@ import {
 const now = 1_790_000_000
 const cluster = issuerName('cluster')
 const api = { issuer: cluster, claims: { sub: 'api' } }
-const token: Extract<Ask, { want: 'token' }> = {
+const token: TokenAsk = {
   want: 'token',
   application: events,
   tenant: fabrikam,

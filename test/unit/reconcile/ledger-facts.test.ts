@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { chainHash, genesisHash } from '../../../src/ledger/chain.ts'
 import type { Row } from '../../../src/ledger/chain.ts'
 import { LedgerFileError } from '../../../src/ledger/ledger-file.ts'
-import { ledgerFactsFrom } from '../../../src/reconcile/ledger-facts.ts'
+import { LedgerCollector } from '../../../src/reconcile/ledger-facts.ts'
 import { chainedRows, startedEntry } from '../../support/entries.ts'
+import { ledgerFactsFrom } from '../../support/ledger-facts.ts'
 import {
   begun,
   failed,
@@ -29,6 +30,12 @@ describe('the facts of a ledger', () => {
       },
       { signature: signatureIdOf(1), outcome: { kind: 'signature.failed', applied: 'unknown' } },
     ])
+  })
+
+  it('are the same when it comes in pages', () => {
+    const collector = new LedgerCollector()
+    for (const page of [rows.slice(0, 2), [], rows.slice(2, 5), rows.slice(5)]) collector.take(page)
+    expect(collector.facts()).toEqual(ledgerFactsFrom(rows))
   })
 
   it('name a key that signed, although no entry says that it was loaded', () => {
@@ -64,6 +71,12 @@ describe('a fault of a ledger', () => {
       entries: 6,
       signatures: { size: 2 },
     })
+  })
+
+  it('is a gap between two pages too', () => {
+    const collector = new LedgerCollector()
+    for (const page of [rows.slice(0, 2), rows.slice(3)]) collector.take(page)
+    expect(collector.facts().fault).toEqual({ fault: 'sequence', sequence: 4, expected: 3 })
   })
 
   it('is a gap, and nothing else is said of what follows it', () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ledgerInFile } from '../../../src/ledger/ledger-source.ts'
 import { parseKeyUrl } from '../../../src/reconcile/key-name.ts'
 import { reconcile } from '../../../src/reconcile/reconcile.ts'
 import type { ReconcileRequest } from '../../../src/reconcile/reconcile.ts'
@@ -30,7 +31,7 @@ afterEach(() => {
 
 const reconciled = (changes: Partial<ReconcileRequest> = {}) =>
   reconcile({
-    ledgerFile: files.ledgerFile,
+    ledger: ledgerInFile(files.ledgerFile),
     vaultLogPaths: [files.logFolder],
     keys: [],
     nowMs: laterMs,
@@ -144,7 +145,11 @@ describe('reconcile does not decide', () => {
 
   it.each([
     ['a log that is not there', 'VAULT_LOG_MISSING', { vaultLogPaths: ['/nowhere/log.json'] }],
-    ['a ledger that is not there', 'LEDGER_MISSING', { ledgerFile: '/nowhere/countersign.db' }],
+    [
+      'a ledger that is not there',
+      'LEDGER_MISSING',
+      { ledger: ledgerInFile('/nowhere/countersign.db') },
+    ],
   ])('on %s', async (_, code, changes) => {
     files.writeBlob(4, lines.join('\n'))
     await expect(reconciled(changes)).rejects.toMatchObject({ code })
@@ -157,7 +162,9 @@ describe('reconcile does not decide', () => {
 
   it('on a ledger that is something else', async () => {
     files.writeBlob(4, lines.join('\n'))
-    const ledgerFile = files.write('text.db', 'not a database, and as long as a header '.repeat(9))
-    await expect(reconciled({ ledgerFile })).rejects.toMatchObject({ code: 'LEDGER_NOT_A_LEDGER' })
+    const file = files.write('text.db', 'not a database, and as long as a header '.repeat(9))
+    await expect(reconciled({ ledger: ledgerInFile(file) })).rejects.toMatchObject({
+      code: 'LEDGER_NOT_A_LEDGER',
+    })
   })
 })

@@ -11,7 +11,7 @@ const calm: Report = {
   findings: [],
   undecided: [],
   ledger: {
-    file: 'countersign.db',
+    name: 'countersign.db',
     entries: 9,
     signaturesBegun: 3,
     signaturesMade: 2,

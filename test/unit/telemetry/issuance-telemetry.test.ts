@@ -12,8 +12,19 @@ function newTelemetry() {
     cacheBytes: () => 0,
     cacheEntries: () => 0,
     unprovedSignatures: () => 0,
+    rememberedRefusals: () => 0,
     ready: () => true,
-    certificateEnds: () => new Map([['partners', 2_000_000]]),
+    certificates: () => [
+      {
+        certificate: 'partners',
+        place: 'standby',
+        notAfterSeconds: 2_000_000,
+        unitsUsed: 17,
+        unitsMax: 1600,
+        waiting: 3,
+        circuit: 'open',
+      },
+    ],
   })
   const logger = pino({}, { write: (line: string) => lines.push(line) })
   const [vault, entra] = [createDependencyWatch(clock), createDependencyWatch(clock)]
@@ -85,6 +96,50 @@ test('operators can see when a certificate ends, and which signatures failed', a
   const text = await metrics()
   expect(text).toContain('countersign_signature_failures_total{code="SIGNER_THROTTLED"} 1')
   expect(text).toContain(
-    'countersign_certificate_not_after_seconds{certificate="partners"} 2000000',
+    'countersign_certificate_not_after_seconds{certificate="partners",place="standby"} 2000000',
   )
+})
+
+test('operators can see how a vault stands, by the name of the certificate and not of the vault', async () => {
+  const { events, metrics } = newTelemetry()
+  events.permitGranted(40)
+  events.permitRefused('GOVERNOR_BUDGET_SPENT')
+  const lines = (await metrics()).split('\n')
+
+  const labels = '{certificate="partners",place="standby"}'
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      `countersign_vault_units_used${labels} 17`,
+      `countersign_vault_units_max${labels} 1600`,
+      `countersign_sign_queue_length${labels} 3`,
+      `countersign_sign_circuit${labels} 2`,
+      'countersign_permits_refused_total{code="GOVERNOR_BUDGET_SPENT"} 1',
+      'countersign_permit_wait_seconds_bucket{le="0.05"} 1',
+      'countersign_permit_wait_seconds_bucket{le="0.025"} 0',
+    ]),
+  )
+})
+
+test('operators are told what is left alone and asked again, and which certificate signs', async () => {
+  const { events, lines, metrics } = newTelemetry()
+  const keyId = 'https://vault.example/keys/k/1'
+  events.circuitChanged({ of: 'vault', keyId, to: 'open', code: 'SIGNER_THROTTLED', forMs: 1000 })
+  events.circuitChanged({ of: 'vault', keyId, to: 'closed' })
+  events.certificateSwitched({
+    kind: 'certificate.switched',
+    atMs: 0,
+    certificate: 'partners',
+    application: 'events',
+    from: 'primary',
+    to: 'standby',
+    keyId,
+    reason: 'SIGNER_THROTTLED',
+  })
+
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    { msg: 'left alone for a while', of: 'vault', code: 'SIGNER_THROTTLED', forMs: 1000 },
+    { msg: 'well again', of: 'vault' },
+    { msg: 'another certificate signs', certificate: 'partners', to: 'standby' },
+  ])
+  expect(await metrics()).toContain('countersign_certificate_switches_total{to="standby"} 1')
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { tokenKeyFrom, tokenKeyText } from '../../../src/token-cache/token-key.ts'
+import { parseTokenKey, tokenKeyFrom, tokenKeyText } from '../../../src/token-cache/token-key.ts'
 import { tokenKey, type KeyParts } from '../../support/cached-tokens.ts'
 
 describe('the text of a token key', () => {
@@ -40,6 +40,7 @@ describe('the text of a token key', () => {
       fc.property(someParts, someParts, (one, other) => {
         const same = JSON.stringify(one) === JSON.stringify(other)
         expect(tokenKeyText(tokenKey(one)) === tokenKeyText(tokenKey(other))).toBe(same)
+        expect(parseTokenKey(tokenKeyText(tokenKey(one)))).toEqual(tokenKey(one))
       }),
     )
   })
@@ -51,5 +52,20 @@ describe('the text of a token key', () => {
         expect(tokenKeyFrom(tokenKeyText(key))).toEqual(key)
       }),
     )
+  })
+
+  test('is the only one that is a key', () => {
+    const text = tokenKeyText(tokenKey())
+    for (const other of [
+      '',
+      `${text}\n`,
+      text.replace('token-key 1', 'token-key 2'),
+      text.replace('ordinary', 'other'),
+      text.replace('shared', 'Shared'),
+      text.replace('aaaaaaaa', 'AAAAAAAA'),
+      text.replace('/.default', '//.default'),
+    ]) {
+      expect(parseTokenKey(other), other).toBeUndefined()
+    }
   })
 })

@@ -1,0 +1,218 @@
+import { systemClock } from '../base/clock.ts'
+import { settlesWithin } from '../base/deadline.ts'
+import { canonicalEntry } from './chain.ts'
+import type { Entry } from './entry.ts'
+import { LedgerError } from './ledger.ts'
+import type { Ledger, LedgerErrorCode } from './ledger.ts'
+
+/** What becomes of the commits of a store. */
+export interface StoreEvents {
+  committed(): void
+  /** Once at most, and nothing after it: a commit failed or took too long, or the store is gone. */
+  failed(cause: unknown): void
+}
+
+/** What a ledger is kept in, from its opening until its first failure: one commit at a time. */
+export interface OpenStore {
+  /** Chains and stores the canonical entries, adjacent and in this order; `StoreEvents` say when they are durable. */
+  commit(canonicalEntries: readonly string[]): void
+  /** Closes it, in bounded time. */
+  end(): Promise<void>
+}
+
+export interface GroupCommitOptions {
+  /** Opens the store and verifies its tip: at first, and again after each failure. */
+  readonly openStore: (events: StoreEvents) => Promise<OpenStore>
+  /** Entries that may wait for their commit. */
+  readonly waitingEntriesMax: number
+  /** How long closing waits for an opening that is under way. */
+  readonly openTimeoutMs: number
+}
+
+const reopenDelayMinMs = 1000
+/** A store that was mended is found so within half a minute. */
+const reopenDelayMaxMs = 30_000
+
+/** A store that was open for so long was mended, whatever ends it now. */
+const mendedAfterMs = 60_000
+
+/** How long to leave the store alone after so many failures without a sign that it is mended: 1 or more. */
+export const reopenDelayMs = (failures: number): number =>
+  Math.min(reopenDelayMinMs * 2 ** (failures - 1), reopenDelayMaxMs)
+
+interface Append {
+  readonly canonicalEntries: readonly string[]
+  readonly resolve: (durable: undefined) => void
+  readonly reject: (error: LedgerError) => void
+}
+
+/** A ledger whose entries that are appended while a commit runs share the next one. */
+export class GroupCommitLedger implements Ledger {
+  readonly #options: GroupCommitOptions
+  readonly #events: StoreEvents
+  /** The latest; of no use while there is a refusal. */
+  #store: OpenStore | undefined
+  /** What the store commits now: one commit at a time, so the order of appends is the order of entries. */
+  #committing: readonly Append[] = []
+  /** What the next commit will hold. */
+  #waiting: Append[] = []
+  #sendIsScheduled = false
+  /** Of both. */
+  #unsettledEntries = 0
+  #lastAccepted: Promise<undefined> = Promise.resolve(undefined)
+  /** What every append is told meanwhile; undefined while the ledger works. */
+  #refusal: { readonly code: LedgerErrorCode; readonly cause?: unknown } | undefined
+  /** Commits and openings that failed since a commit worked or the store was open for long. */
+  #failures = 0
+  /** The latest store, by the monotonic clock; undefined until it is. */
+  #openedAtMs: number | undefined
+  #reopenTimer: NodeJS.Timeout | undefined
+  #reopening: Promise<void> = Promise.resolve()
+  #isClosing = false
+  #closed: Promise<void> | undefined
+
+  constructor(options: GroupCommitOptions) {
+    this.#options = options
+    this.#events = {
+      committed: () => {
+        this.#committed()
+      },
+      failed: (cause) => {
+        this.#fail(cause)
+      },
+    }
+  }
+
+  /** Once, before anything else; what it throws is the store's. */
+  async open(): Promise<void> {
+    this.#use(await this.#options.openStore(this.#events))
+  }
+
+  async append(entries: readonly Entry[]): Promise<void> {
+    this.#assertRoomFor(entries.length)
+    const canonicalEntries = entries.map(canonicalEntry)
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>()
+    this.#waiting.push({ canonicalEntries, resolve, reject })
+    this.#unsettledEntries += entries.length
+    this.#lastAccepted = promise
+    this.#sendWhenIdle()
+    await promise
+  }
+
+  healthy(): boolean {
+    return this.#refusal === undefined
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#drainAndEnd()
+    return this.#closed
+  }
+
+  async #drainAndEnd(): Promise<void> {
+    this.#isClosing = true
+    this.#refusal = { code: 'LEDGER_CLOSED' }
+    clearTimeout(this.#reopenTimer)
+    await Promise.allSettled([this.#lastAccepted])
+    await settlesWithin(this.#reopening, this.#options.openTimeoutMs)
+    await this.#store?.end()
+  }
+
+  #assertRoomFor(count: number): void {
+    if (this.#refusal !== undefined) {
+      throw new LedgerError(this.#refusal.code, { cause: this.#refusal.cause })
+    }
+    if (this.#unsettledEntries + count > this.#options.waitingEntriesMax) {
+      throw new LedgerError('LEDGER_OVERLOADED')
+    }
+  }
+
+  /** Not at once: all that this turn of the event loop appends shares the commit. */
+  #sendWhenIdle(): void {
+    if (this.#sendIsScheduled || this.#committing.length > 0) return
+    this.#sendIsScheduled = true
+    setImmediate(() => {
+      this.#sendIsScheduled = false
+      this.#send()
+    })
+  }
+
+  #send(): void {
+    if (this.#waiting.length === 0) return
+    this.#committing = this.#waiting
+    this.#waiting = []
+    this.#store?.commit(this.#committing.flatMap((append) => append.canonicalEntries))
+  }
+
+  #committed(): void {
+    this.#failures = 0
+    const durable = this.#committing
+    this.#committing = []
+    // The disk works while the appends are settled.
+    this.#send()
+    for (const { canonicalEntries, resolve } of durable) {
+      this.#unsettledEntries -= canonicalEntries.length
+      resolve(undefined)
+    }
+  }
+
+  /**
+   * The store may hold what was being committed, or not: nobody may act on it, and nothing may follow
+   * it before the store was opened again and says where it ends.
+   */
+  #fail(cause: unknown): void {
+    const isInDoubt = this.#committing.length > 0
+    const failed = [...this.#committing, ...this.#waiting]
+    this.#committing = []
+    this.#waiting = []
+    this.#unsettledEntries = 0
+    this.#refuseAndReopenAfter(this.#pauseAfterLossMs(isInDoubt), cause)
+    for (const { reject } of failed) reject(new LedgerError('LEDGER_UNAVAILABLE', { cause }))
+  }
+
+  /**
+   * Servers and firewalls end connections on which nothing happens, and that says nothing of the
+   * store: it is opened again at once, though not more often than once a second.
+   */
+  #pauseAfterLossMs(isInDoubt: boolean): number {
+    if (this.#openedAtMs === undefined) return this.#pauseAfterFailureMs()
+    const openForMs = systemClock.monotonicMs() - this.#openedAtMs
+    if (openForMs >= mendedAfterMs) this.#failures = 0
+    return isInDoubt ? this.#pauseAfterFailureMs() : Math.max(0, reopenDelayMinMs - openForMs)
+  }
+
+  #pauseAfterFailureMs(): number {
+    this.#failures += 1
+    return reopenDelayMs(this.#failures)
+  }
+
+  #refuseAndReopenAfter(pauseMs: number, cause: unknown): void {
+    if (this.#isClosing) return
+    this.#refusal = { code: 'LEDGER_UNAVAILABLE', cause }
+    this.#reopenTimer = setTimeout(() => {
+      this.#reopening = this.#reopen()
+    }, pauseMs)
+  }
+
+  async #reopen(): Promise<void> {
+    const refusalBefore = this.#refusal
+    this.#openedAtMs = undefined
+    try {
+      const store = await this.#options.openStore(this.#events)
+      if (this.#isClosing) {
+        await store.end()
+        return
+      }
+      // One that has failed meanwhile has had the next opening arranged already.
+      if (this.#refusal !== refusalBefore) return
+      this.#use(store)
+      this.#refusal = undefined
+    } catch (cause) {
+      this.#refuseAndReopenAfter(this.#pauseAfterFailureMs(), cause)
+    }
+  }
+
+  #use(store: OpenStore): void {
+    this.#store = store
+    this.#openedAtMs = systemClock.monotonicMs()
+  }
+}

@@ -1,0 +1,238 @@
+import type { Client } from 'pg'
+import { LedgerDatabaseError } from './ledger-database-error.ts'
+import { nameOfLedger } from './ledger-database.ts'
+import type { LedgerDatabase } from './ledger-database.ts'
+
+/**
+ * The tables of a ledger in PostgreSQL, and how they come about: forward, in numbered steps. Programs
+ * of different versions run side by side, because a step only ever adds; one that cannot says so in
+ * `usableFrom`, and older programs then refuse.
+ */
+
+export interface SchemaStep {
+  /** One more than the step before; the first is 1. */
+  readonly version: number
+  /** The oldest version of the tables that a program may have been written for, and still use these. */
+  readonly usableFrom: number
+  readonly sql: string
+}
+
+/**
+ * The attempt of an entry, and whether it says that an exchange succeeded: written alike in the index and
+ * in the question. As text, because a text of Entra's may be no JSON to PostgreSQL (a zero character),
+ * and an index must not keep an entry from being written. Nothing before `attempt` is text of others, and a
+ * quotation mark in one has a backslash before it (RFC 8785). Each entry that is appended is searched for
+ * the kind, which costs a seventh of what LIKE does.
+ */
+export const exchangeAttempt = `substring(canonical FROM '"attempt":"([0-9a-f-]{36})"')`
+export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeeded"') > 0`
+
+/**
+ * Entries are text, so that people can read them; their UTF-8 bytes are what is hashed. The tip stands
+ * in one row, which whoever appends locks: that is what makes one chain of all replicas' entries.
+ *
+ * Step 2 is for what replicas share beside the chain, of which this file knows no more than where it is
+ * kept. Tokens and flights may be lost with the server's memory, and are never in its log: unlogged. The
+ * epochs of what was dropped stand in one row, so that none is seen before the ones below it.
+ */
+export const schemaSteps: readonly SchemaStep[] = [
+  {
+    version: 1,
+    usableFrom: 1,
+    sql: `
+      CREATE TABLE entry (
+        sequence bigint PRIMARY KEY CHECK (sequence > 0),
+        hash bytea NOT NULL CHECK (octet_length(hash) = 32),
+        canonical text NOT NULL
+      );
+      CREATE TABLE tip (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one),
+        sequence bigint NOT NULL,
+        hash bytea NOT NULL
+      );
+      INSERT INTO tip (sequence, hash) VALUES (0, decode(repeat('00', 32), 'hex'));
+    `,
+  },
+  {
+    version: 2,
+    usableFrom: 1,
+    sql: `
+      CREATE INDEX exchange_succeeded ON entry (${exchangeAttempt}) WHERE ${isExchangeSucceeded};
+      CREATE TABLE data_key (
+        generation integer PRIMARY KEY CHECK (generation > 0),
+        key_id text NOT NULL,
+        wrapped bytea NOT NULL,
+        created_at_seconds bigint NOT NULL
+      );
+      CREATE UNLOGGED TABLE shared_token (
+        key text PRIMARY KEY,
+        sealed bytea NOT NULL,
+        expires_at_seconds bigint NOT NULL,
+        grant_name text NOT NULL,
+        key_id text NOT NULL,
+        stored_at timestamptz NOT NULL
+      );
+      CREATE UNLOGGED TABLE shared_flight (
+        key text PRIMARY KEY,
+        lease uuid NOT NULL,
+        ends_at timestamptz NOT NULL,
+        failure text
+      );
+      CREATE TABLE shared_epoch (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one),
+        epoch bigint NOT NULL
+      );
+      INSERT INTO shared_epoch (epoch) VALUES (0);
+      CREATE TABLE shared_drop (
+        epoch bigint NOT NULL,
+        key text NOT NULL,
+        dropped_at timestamptz NOT NULL,
+        PRIMARY KEY (epoch, key)
+      );
+    `,
+  },
+]
+
+/** What is in the schema now. */
+export type SchemaState =
+  | { readonly kind: 'blank' }
+  | { readonly kind: 'foreign' }
+  /** The role may not look into it. */
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'ledger'; readonly version: number; readonly usableFrom: number }
+
+export async function readSchemaState(client: Client, schema: string): Promise<SchemaState> {
+  const { rows } = await client.query<{ open: boolean; occupied: boolean; versioned: boolean }>(
+    `SELECT has_schema_privilege(oid, 'USAGE') AS open,
+            EXISTS (SELECT FROM pg_class WHERE relnamespace = namespace.oid) AS occupied,
+            to_regclass('ledger_version') IS NOT NULL AS versioned
+     FROM pg_namespace AS namespace WHERE nspname = $1`,
+    [schema],
+  )
+  const [found] = rows
+  if (found === undefined) return { kind: 'blank' }
+  if (!found.open) return { kind: 'closed' }
+  if (!found.versioned) return { kind: found.occupied ? 'foreign' : 'blank' }
+  const { rows: steps } = await client.query<{ version: number; usable_from: number }>(
+    'SELECT version, usable_from FROM ledger_version ORDER BY version DESC LIMIT 1',
+  )
+  const [last] = steps
+  if (last === undefined) return { kind: 'foreign' }
+  return { kind: 'ledger', version: last.version, usableFrom: last.usable_from }
+}
+
+/**
+ * Brings the schema up to the last of the steps; one that is there already, or further on, is left
+ * alone. Any number of programs may do so at once: an advisory lock lets them take turns.
+ *
+ * @throws LedgerDatabaseError when the schema holds something else, or the role may not.
+ */
+export async function prepareSchema(
+  client: Client,
+  ledger: LedgerDatabase,
+  steps: readonly SchemaStep[] = schemaSteps,
+): Promise<void> {
+  for (const step of steps) {
+    await client.query('BEGIN')
+    try {
+      await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+        `countersign ledger ${ledger.schema}`,
+      ])
+      await takeStep(client, ledger, step)
+      await client.query('COMMIT')
+    } catch (error) {
+      await client.query('ROLLBACK')
+      throw error
+    }
+  }
+}
+
+async function takeStep(client: Client, ledger: LedgerDatabase, step: SchemaStep): Promise<void> {
+  const { schema } = ledger
+  const state = await readSchemaState(client, schema)
+  assertOurs(state, ledger)
+  if (state.kind === 'ledger' && state.version >= step.version) return
+  if (state.kind === 'blank') await makeSchema(client, schema)
+  await client.query(step.sql)
+  await client.query('INSERT INTO ledger_version (version, usable_from) VALUES ($1, $2)', [
+    step.version,
+    step.usableFrom,
+  ])
+}
+
+async function makeSchema(client: Client, schema: string): Promise<void> {
+  // Not "IF NOT EXISTS", for which the role would need the right to make schemas even where it is there.
+  const { rowCount } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema])
+  if (rowCount === 0) await client.query(`CREATE SCHEMA ${schema}`)
+  await client.query(
+    `CREATE TABLE ledger_version (
+       version integer PRIMARY KEY,
+       usable_from integer NOT NULL,
+       applied_at timestamptz NOT NULL DEFAULT now()
+     )`,
+  )
+}
+
+/** @throws LedgerDatabaseError when the schema is somebody else's. */
+function assertOurs(state: SchemaState, ledger: LedgerDatabase): void {
+  const name = `the schema ${ledger.schema} of ${nameOfLedger(ledger)}`
+  if (state.kind === 'closed') {
+    throw new LedgerDatabaseError('LEDGER_FORBIDDEN', `the role may not use ${name}: grant USAGE`)
+  }
+  if (state.kind === 'foreign') {
+    throw new LedgerDatabaseError('LEDGER_NOT_A_LEDGER', `${name} holds something else`)
+  }
+}
+
+/**
+ * For a reader, which makes nothing.
+ *
+ * @throws LedgerDatabaseError when there is no ledger that this program can use.
+ */
+export function assertUsable(
+  state: SchemaState,
+  ledger: LedgerDatabase,
+  steps: readonly SchemaStep[] = schemaSteps,
+): void {
+  assertOurs(state, ledger)
+  if (state.kind !== 'ledger') {
+    const message = `${nameOfLedger(ledger)} was never begun: the schema ${ledger.schema} is empty`
+    throw new LedgerDatabaseError('LEDGER_MISSING', message)
+  }
+  const ours = steps.at(-1)?.version ?? 0
+  if (state.usableFrom > ours) {
+    throw new LedgerDatabaseError(
+      'LEDGER_VERSION_UNKNOWN',
+      `${nameOfLedger(ledger)} is of version ${state.version}, which needs a program for version ${state.usableFrom} or later, and this one is for version ${ours}`,
+    )
+  }
+}
+
+/**
+ * For a writer: whatever is missing is made, where the role may.
+ *
+ * @throws LedgerDatabaseError when there is then no ledger that this program can use.
+ */
+export async function ensureSchema(client: Client, ledger: LedgerDatabase): Promise<void> {
+  const state = await readSchemaState(client, ledger.schema)
+  assertOurs(state, ledger)
+  const isComplete = state.kind === 'ledger' && state.version >= (schemaSteps.at(-1)?.version ?? 0)
+  if (!isComplete) await prepareOrSayWhoMust(client, ledger)
+  assertUsable(await readSchemaState(client, ledger.schema), ledger)
+}
+
+const insufficientPrivilege = '42501'
+
+async function prepareOrSayWhoMust(client: Client, ledger: LedgerDatabase): Promise<void> {
+  try {
+    await prepareSchema(client, ledger)
+  } catch (error) {
+    const state = error instanceof Error && 'code' in error ? error.code : undefined
+    if (state !== insufficientPrivilege) throw error
+    throw new LedgerDatabaseError(
+      'LEDGER_NOT_PREPARED',
+      `${nameOfLedger(ledger)} lacks tables and the role may not make them: run "countersign ledger prepare" as a role that may`,
+      { cause: error },
+    )
+  }
+}

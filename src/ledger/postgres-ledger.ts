@@ -1,0 +1,208 @@
+import type { Client } from 'pg'
+import { withDeadline } from '../base/deadline.ts'
+import { cut, disconnect, type Waits } from '../database-access/connection.ts'
+import type { Link } from './chain.ts'
+import { GroupCommitLedger } from './group-commit.ts'
+import type { OpenStore, StoreEvents } from './group-commit.ts'
+import { LedgerDatabaseError } from './ledger-database-error.ts'
+import { asLedgerDatabaseError, askingLedger, nameOfLedger } from './ledger-database.ts'
+import type { LedgerDatabase } from './ledger-database.ts'
+import type { Ledger } from './ledger.ts'
+import { beginAtTip, connectToWrite, insertBehind, isSameHash } from './postgres-writer.ts'
+
+export interface PostgresLedgerOptions {
+  /** Asked for at each opening, so that a password may change while the service runs. */
+  readonly locate: () => Promise<LedgerDatabase>
+  /** Entries that may wait for their commit; 50,000 unless said, some 30 MB of them. */
+  readonly waitingEntriesMax?: number
+  /**
+   * A commit that takes longer counts as failed; 10 s unless said. Most of it may be spent waiting for
+   * another replica that commits.
+   */
+  readonly commitTimeoutMs?: number
+  /** How long each step of an opening may take; 5 s unless said. */
+  readonly connectTimeoutMs?: number
+}
+
+/**
+ * Opens a ledger that any number of processes share: each commit locks the tip, chains behind it
+ * whoever wrote it, and moves it, in one transaction. The tip is never remembered, so that after a
+ * commit whose outcome nobody knows the next one follows what is durable.
+ *
+ * Makes its tables where there are none and the role may.
+ *
+ * @throws LedgerDatabaseError when the database cannot be reached, does not sync to its disk, holds
+ *   something else, or its tip does not verify.
+ */
+export async function createPostgresLedger(options: PostgresLedgerOptions): Promise<Ledger> {
+  const { locate, waitingEntriesMax = 50_000 } = options
+  const { commitTimeoutMs = 10_000, connectTimeoutMs = 5000 } = options
+  const limits: Limits = { commitTimeoutMs, connectTimeoutMs }
+  const durable: Durable = { end: undefined }
+  const ledger = new GroupCommitLedger({
+    openStore: async (events) => openStore(await locate(), limits, durable, events),
+    waitingEntriesMax,
+    openTimeoutMs: openingSteps * connectTimeoutMs,
+  })
+  await ledger.open()
+  return ledger
+}
+
+type Limits = Required<Pick<PostgresLedgerOptions, 'commitTimeoutMs' | 'connectTimeoutMs'>>
+
+/** The connection, what the server and its tables are, and the tip: each may take as long. */
+const openingSteps = 3
+
+/** The last entry of ours that was answered as durable, over all openings: a database without it is another. */
+interface Durable {
+  end: Link | undefined
+}
+
+/** Of the time that a commit may take; the rest is for the commit itself. */
+const lockWaitShare = 0.9
+
+async function openStore(
+  ledger: LedgerDatabase,
+  { commitTimeoutMs, connectTimeoutMs }: Limits,
+  durable: Durable,
+  events: StoreEvents,
+): Promise<OpenStore> {
+  const waits: Waits = {
+    connectMs: connectTimeoutMs,
+    lockMs: Math.floor(commitTimeoutMs * lockWaitShare),
+    answerMs: commitTimeoutMs,
+  }
+  const client = await connectToWrite(ledger, waits)
+  try {
+    await withDeadline(connectTimeoutMs, () =>
+      askingLedger(ledger, () => assertContinues(client, ledger, durable)),
+    )
+  } catch (error) {
+    cut(client)
+    throw asLedgerDatabaseError(ledger, error)
+  }
+  return new PostgresStore(client, ledger, commitTimeoutMs, durable, events)
+}
+
+async function assertContinues(
+  client: Client,
+  ledger: LedgerDatabase,
+  { end }: Durable,
+): Promise<void> {
+  const tip = await beginAtTip(client, ledger)
+  if (end !== undefined) await assertHolds(client, ledger, tip, end)
+  await client.query('ROLLBACK')
+}
+
+/** A standby that took over, or a backup, may have missed what was answered as durable. */
+async function assertHolds(
+  client: Client,
+  ledger: LedgerDatabase,
+  tip: Link,
+  { sequence, hash }: Link,
+): Promise<void> {
+  const { rows } = await client.query<{ hash: Buffer }>(
+    'SELECT hash FROM entry WHERE sequence = $1',
+    [sequence],
+  )
+  const [stored] = rows
+  if (stored === undefined || !isSameHash(stored.hash, hash)) throw rewound(ledger, tip, sequence)
+}
+
+const rewound = (ledger: LedgerDatabase, tip: Link, sequence: number) =>
+  new LedgerDatabaseError(
+    'LEDGER_REWOUND',
+    `${nameOfLedger(ledger)} ends at entry ${tip.sequence} without entry ${sequence} of this process, which it has answered as durable: a standby took over, or a backup was restored, that had not received it`,
+  )
+
+/**
+ * SQLSTATE of what is said for information only. A warning has another: 01000, unless it says which,
+ * as the 57P01 of a server that shuts down while a commit waits for a standby.
+ */
+const successfulCompletion = '00000'
+
+/** One connection, until its first failure. */
+class PostgresStore implements OpenStore {
+  readonly #client: Client
+  readonly #ledger: LedgerDatabase
+  readonly #commitTimeoutMs: number
+  readonly #durable: Durable
+  readonly #events: StoreEvents
+  /** What the server has warned of since the last commit began. */
+  #warning: string | undefined
+  #isOver = false
+
+  constructor(
+    client: Client,
+    ledger: LedgerDatabase,
+    commitTimeoutMs: number,
+    durable: Durable,
+    events: StoreEvents,
+  ) {
+    this.#client = client
+    this.#ledger = ledger
+    this.#commitTimeoutMs = commitTimeoutMs
+    this.#durable = durable
+    this.#events = events
+    client.on('end', () => {
+      this.#fail(new Error('the connection is lost'))
+    })
+    client.on('error', (error) => {
+      this.#fail(error)
+    })
+    // Not by its severity, which is a word in the server's language.
+    client.on('notice', ({ code, message }) => {
+      if (code !== successfulCompletion) this.#warning = message
+    })
+  }
+
+  commit(canonicalEntries: readonly string[]): void {
+    withDeadline(this.#commitTimeoutMs, () => this.#append(canonicalEntries)).then(
+      (end) => {
+        this.#committed(end)
+      },
+      (error: unknown) => {
+        this.#fail(error)
+      },
+    )
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true
+    await disconnect(this.#client)
+  }
+
+  async #append(canonicalEntries: readonly string[]): Promise<Link> {
+    this.#warning = undefined
+    const tip = await beginAtTip(this.#client, this.#ledger)
+    const before = this.#durable.end?.sequence ?? 0
+    if (tip.sequence < before) throw rewound(this.#ledger, tip, before)
+    const end = await insertBehind(tip, canonicalEntries, this.#client, this.#ledger)
+    await this.#client.query('COMMIT')
+    this.#assertNoWarning()
+    return end
+  }
+
+  /** A primary that gave up waiting for its standby says so beside an answer like any other. */
+  #assertNoWarning(): void {
+    if (this.#warning === undefined) return
+    throw new LedgerDatabaseError(
+      'LEDGER_REFUSED',
+      `${nameOfLedger(this.#ledger)} leaves a commit in doubt: ${this.#warning}`,
+    )
+  }
+
+  #committed(end: Link): void {
+    if (this.#isOver) return
+    this.#durable.end = end
+    this.#events.committed()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    // Whatever the server still does with it ends there: what was not committed is rolled back.
+    cut(this.#client)
+    this.#events.failed(asLedgerDatabaseError(this.#ledger, error))
+  }
+}

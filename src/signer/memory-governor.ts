@@ -1,0 +1,188 @@
+import type { SigningKey } from '../base/signing-key.ts'
+import {
+  type CircuitChange,
+  type Governor,
+  GovernorError,
+  type Permit,
+  type PermitRequest,
+} from './governor.ts'
+import { documentedUnits, unitsOf } from './key-units.ts'
+import { createWindowBudget, type SignBudget } from './sign-budget.ts'
+import { VaultCircuits } from './vault-circuits.ts'
+import { type LaneRefusal, VaultLane, type LaneWaiter } from './vault-lane.ts'
+
+/** What a vault may be asked for with one kind of key. */
+export interface VaultBudget {
+  readonly whole: SignBudget
+  /** Part of it: what may be given away. */
+  readonly handOuts: SignBudget
+}
+
+/**
+ * A budget of this process alone: the documented one times `headroom`, a quarter of it to give away,
+ * but one signature with the largest key at least.
+ *
+ * @param headroom 0.01 at least.
+ */
+export function localVaultBudget(heldBy: SigningKey['heldBy'], headroom: number): VaultBudget {
+  const unitsMax = Math.floor(documentedUnits[heldBy] * headroom)
+  return {
+    whole: createWindowBudget(unitsMax),
+    handOuts: createWindowBudget(Math.max(8, Math.floor(unitsMax / 4))),
+  }
+}
+
+export interface MemoryGovernorOptions {
+  /** Milliseconds that never go back. */
+  readonly nowMs: () => number
+  /** From 0 to 1: spreads the ends of pauses. */
+  readonly random: () => number
+  readonly onCircuit: (change: CircuitChange) => void
+  /** Asked once for each vault and kind of key. */
+  readonly budgetOf: (vaultUrl: string, heldBy: SigningKey['heldBy']) => VaultBudget
+}
+
+/**
+ * As many as the adapter has connections: whoever is permitted is asked for at once, so that no second
+ * queue, which nobody sees, lets assertions age.
+ */
+const underWayMax = 64
+/** What an HSM signs for in ten seconds and a little more, about 1 KB each. */
+const waitingMax = 2000
+/** So that it takes many to fill the queue, and they make room for others then. */
+const waitingPerLineMax = 500
+
+/** A governor whose queues are in this process. */
+export function createMemoryGovernor(options: MemoryGovernorOptions): Governor {
+  const { nowMs, budgetOf } = options
+  const vaults = new Map<string, GovernedVault>()
+  const vaultOf = ({ keyId, heldBy }: SigningKey): GovernedVault => {
+    const vaultUrl = new URL(keyId).origin
+    const name = `${heldBy} ${vaultUrl}`
+    const known = vaults.get(name)
+    if (known !== undefined) return known
+    const vault = new GovernedVault(budgetOf(vaultUrl, heldBy), options)
+    vaults.set(name, vault)
+    return vault
+  }
+
+  return {
+    permit: (request) => vaultOf(request.key).permit(request),
+    charge: (key, requests) => {
+      vaultOf(key).budget.whole.charge(requests * unitsOf(key), nowMs())
+    },
+    standing: (key) => {
+      const { budget, waiting, circuits } = vaultOf(key)
+      const { whole } = budget
+      return {
+        unitsUsed: whole.used(nowMs()),
+        unitsMax: whole.unitsMax,
+        waiting,
+        circuit: circuits.standing(key.keyId),
+      }
+    },
+  }
+}
+
+interface Asking extends LaneWaiter {
+  readonly grant: (probes: boolean) => void
+  readonly refuse: (error: GovernorError) => void
+}
+
+/** A lane with the promises and the timer that it lacks. */
+class GovernedVault {
+  readonly budget: VaultBudget
+  readonly circuits: VaultCircuits
+  readonly #lane: VaultLane<Asking>
+  readonly #nowMs: () => number
+  readonly #onCircuit: MemoryGovernorOptions['onCircuit']
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(
+    budget: VaultBudget,
+    { nowMs, random, onCircuit }: Pick<MemoryGovernorOptions, 'nowMs' | 'random' | 'onCircuit'>,
+  ) {
+    this.budget = budget
+    this.circuits = new VaultCircuits(random)
+    this.#nowMs = nowMs
+    this.#onCircuit = onCircuit
+    this.#lane = new VaultLane(budget.whole, budget.handOuts, this.circuits, {
+      underWayMax,
+      waitingMax,
+      waitingPerLineMax,
+    })
+  }
+
+  get waiting(): number {
+    return this.#lane.waiting
+  }
+
+  async permit(request: PermitRequest): Promise<Permit> {
+    const { key, application, caller, purpose, priority, whilePaused, signal } = request
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>()
+    // One moment for all that follows at once: who has no patience left is served if it can be now.
+    const nowMs = this.#nowMs()
+    const asking: Asking = {
+      application,
+      // A caller's assertions may have to wait for their own share when its tokens need not.
+      line: `${purpose} ${caller}`,
+      units: unitsOf(key),
+      keyId: key.keyId,
+      whilePaused,
+      purpose,
+      priority,
+      deadlineMs: nowMs + request.patienceMs,
+      grant: resolve,
+      refuse: reject,
+    }
+    const abandon = () => {
+      this.#lane.leave(asking)
+      reject(new GovernorError('GOVERNOR_ABANDONED', 0))
+      this.#run()
+    }
+    if (signal?.aborted === true) throw new GovernorError('GOVERNOR_ABANDONED', 0)
+    signal?.addEventListener('abort', abandon, { once: true })
+    this.#enter(asking, nowMs)
+    const probes = await promise.finally(() => {
+      signal?.removeEventListener('abort', abandon)
+    })
+    return {
+      probes,
+      settle: (outcome) => {
+        for (const change of this.#lane.settle(asking, outcome, this.#nowMs())) {
+          this.#onCircuit(change)
+        }
+        this.#run()
+      },
+    }
+  }
+
+  #enter(asking: Asking, nowMs: number): void {
+    const refusal = this.#lane.enter(asking, nowMs)
+    if (refusal !== undefined) refuse(refusal)
+    // A newcomer that is refused has changed nothing for the others.
+    if (refusal?.waiter !== asking) this.#run(nowMs)
+  }
+
+  /** Lets everybody go who may, and comes back when the next one can. */
+  #run(nowMs = this.#nowMs()): void {
+    clearTimeout(this.#timer)
+    for (;;) {
+      const turn = this.#lane.turn(nowMs)
+      if (turn.kind === 'granted') turn.waiter.grant(turn.probes)
+      else if (turn.kind === 'refused') refuse(turn)
+      else {
+        if (turn.forMs < Infinity) {
+          this.#timer = setTimeout(() => {
+            this.#run()
+          }, turn.forMs)
+        }
+        return
+      }
+    }
+  }
+}
+
+function refuse({ waiter, code, retryAfterMs, remembered }: LaneRefusal<Asking>): void {
+  waiter.refuse(new GovernorError(code, retryAfterMs, { remembered }))
+}

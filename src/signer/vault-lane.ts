@@ -1,0 +1,265 @@
+import { FairQueue, type Waiting } from './fair-queue.ts'
+import type { CircuitChange, GovernorErrorCode, PermitOutcome, PermitRequest } from './governor.ts'
+import type { SignBudget } from './sign-budget.ts'
+import type { SignerErrorCode } from './signer.ts'
+import type { CircuitTicket, VaultCircuits } from './vault-circuits.ts'
+
+/** Somebody who wants a signature of one kind of key in one vault. */
+export interface LaneWaiter extends Waiting {
+  readonly keyId: string
+  readonly whilePaused: PermitRequest['whilePaused']
+  readonly purpose: PermitRequest['purpose']
+  readonly priority: PermitRequest['priority']
+  /** By the time that the lane is told: it may still be served then, and not after. */
+  readonly deadlineMs: number
+}
+
+export interface LaneRefusal<W> {
+  readonly waiter: W
+  readonly code: GovernorErrorCode
+  /** When asking again is worth it. */
+  readonly retryAfterMs: number
+  readonly remembered?: SignerErrorCode | undefined
+}
+
+type RefusedWaiter<W> = { readonly kind: 'refused' } & LaneRefusal<W>
+
+interface Granted<W> {
+  readonly kind: 'granted'
+  readonly waiter: W
+  /** Alone, to find out for all. */
+  readonly probes: boolean
+}
+
+/** What comes next in a lane. */
+export type LaneTurn<W> =
+  | Granted<W>
+  | RefusedWaiter<W>
+  /** Nothing for so long, unless somebody comes, goes or settles; Infinity when nobody waits. */
+  | { readonly kind: 'wait'; readonly forMs: number }
+
+export interface LaneBounds {
+  /** Permits that are not settled: more could only wait for a connection, and for the assertion to age. */
+  readonly underWayMax: number
+  readonly waitingMax: number
+  readonly waitingPerLineMax: number
+}
+
+/**
+ * One vault and one kind of key: who waits, in what order, and how much may be asked. Pure in time:
+ * it is told when it is, and whoever holds it does the waiting.
+ */
+export class VaultLane<W extends LaneWaiter> {
+  readonly #budget: SignBudget
+  readonly #handOuts: SignBudget
+  readonly #circuits: VaultCircuits
+  readonly #bounds: LaneBounds
+  readonly #callers = new FairQueue<W>()
+  readonly #ahead = new FairQueue<W>()
+  readonly #underWay = new Map<W, CircuitTicket>()
+  /** No deadline of anybody who waits is before this. */
+  #deadlineMs = Infinity
+
+  /** @param handOuts What of the budget may be given away. */
+  constructor(
+    budget: SignBudget,
+    handOuts: SignBudget,
+    circuits: VaultCircuits,
+    bounds: LaneBounds,
+  ) {
+    this.#budget = budget
+    this.#handOuts = handOuts
+    this.#circuits = circuits
+    this.#bounds = bounds
+  }
+
+  get waiting(): number {
+    return this.#callers.size + this.#ahead.size
+  }
+
+  /**
+   * Whoever cannot be served before its deadline does not begin to wait, and whoever cannot be any more,
+   * because the newcomer's turn is before its own, ends waiting now. The refusal is of the one or the other.
+   */
+  enter(waiter: W, nowMs: number): LaneRefusal<W> | undefined {
+    const paused = this.#keyPaused(waiter, nowMs) ?? this.#vaultPaused(waiter, nowMs)
+    if (paused !== undefined) return paused
+    const queue = this.#queueOf(waiter)
+    if (queue.sizeOfLine(waiter) >= this.#bounds.waitingPerLineMax) {
+      return this.#refusal(waiter, 'GOVERNOR_CALLER_QUEUE_FULL', nowMs)
+    }
+    const refusal = this.#refusal(waiter, 'GOVERNOR_BUDGET_SPENT', nowMs)
+    if (nowMs + refusal.retryAfterMs > waiter.deadlineMs) return refusal
+    queue.push(waiter)
+    this.#deadlineMs = Math.min(this.#deadlineMs, waiter.deadlineMs)
+    const yielding = this.#yielding(waiter)
+    const isFull = this.waiting > this.#bounds.waitingMax
+    if (!isFull && (yielding === waiter || this.#isInTime(yielding, nowMs))) return undefined
+    this.leave(yielding)
+    return this.#refusal(yielding, isFull ? 'GOVERNOR_QUEUE_FULL' : 'GOVERNOR_BUDGET_SPENT', nowMs)
+  }
+
+  /** Waits no more. */
+  leave(waiter: W): void {
+    this.#queueOf(waiter).remove(waiter)
+  }
+
+  /** Call it until it says wait: after each arrival, departure and settlement, and when a wait is over. */
+  turn(nowMs: number): LaneTurn<W> {
+    const late = this.#late(nowMs)
+    if (late !== undefined) {
+      const spent = this.#refusal(late, 'GOVERNOR_BUDGET_SPENT', nowMs)
+      return this.#endWaiting(this.#vaultPaused(late, nowMs) ?? spent)
+    }
+    const forMs = this.#deadlineMs + 1 - nowMs
+    const vault = this.#circuits.vaultPassage(nowMs)
+    if (vault.kind === 'paused') return this.#pause(vault.forMs, nowMs)
+    if (vault.kind === 'busy' || this.#underWay.size >= this.#bounds.underWayMax) {
+      return { kind: 'wait', forMs }
+    }
+    return this.#serve(forMs, nowMs)
+  }
+
+  /** Once for each waiter that was granted its turn. */
+  settle(waiter: W, outcome: PermitOutcome, nowMs: number): readonly CircuitChange[] {
+    const ticket = this.#underWay.get(waiter)
+    if (ticket === undefined) throw new TypeError('a permit is settled once')
+    this.#underWay.delete(waiter)
+    const budgets = isHandOut(waiter) ? [this.#budget, this.#handOuts] : [this.#budget]
+    for (const budget of budgets) {
+      if (outcome === 'not-asked') budget.giveBack(waiter.units)
+      else budget.asked(waiter.units, nowMs)
+    }
+    return this.#circuits.settle(ticket, outcome, nowMs)
+  }
+
+  /** Whoever has not the patience is told at once; the others wait for the pause to end. */
+  #pause(forMs: number, nowMs: number): LaneTurn<W> {
+    const endsAtMs = nowMs + forMs
+    if (this.#deadlineMs < endsAtMs) {
+      for (const waiter of this.#everybody()) {
+        const paused = this.#vaultPaused(waiter, nowMs)
+        if (paused !== undefined) return this.#endWaiting(paused)
+      }
+    }
+    return { kind: 'wait', forMs: this.waiting === 0 ? Infinity : forMs }
+  }
+
+  #serve(untilLateMs: number, nowMs: number): LaneTurn<W> {
+    let forMs = untilLateMs
+    for (const queue of [this.#callers, this.#ahead]) {
+      const served = this.#serveFrom(queue, nowMs)
+      if (served.kind === 'granted' || served.kind === 'refused') return served
+      forMs = Math.min(forMs, served.forMs)
+      if (served.kind === 'held') break
+    }
+    return { kind: 'wait', forMs }
+  }
+
+  /** `held`: whoever is next waits for its units, and nobody may take them from under it. */
+  #serveFrom(
+    queue: FairQueue<W>,
+    nowMs: number,
+  ): Granted<W> | RefusedWaiter<W> | { readonly kind: 'held' | 'nobody'; readonly forMs: number } {
+    const first = queue.next(() => true)
+    if (first === undefined) return { kind: 'nobody', forMs: Infinity }
+    const cappedMs = isHandOut(first) ? this.#handOuts.waitMs(first.units, nowMs) : 0
+    const waiter = cappedMs === 0 ? first : queue.next((one) => !isHandOut(one))
+    if (waiter === undefined) return { kind: 'nobody', forMs: cappedMs }
+    const paused = this.#keyPaused(waiter, nowMs)
+    if (paused !== undefined) return this.#endWaiting(paused)
+    const answer = this.#budget.take(waiter.units, nowMs)
+    if (!answer.granted) return { kind: 'held', forMs: answer.waitMs }
+    if (isHandOut(waiter)) this.#handOuts.take(waiter.units, nowMs)
+    queue.serve(waiter)
+    const ticket = this.#circuits.enter(waiter.keyId)
+    this.#underWay.set(waiter, ticket)
+    return { kind: 'granted', waiter, probes: ticket.probes }
+  }
+
+  #endWaiting(refusal: LaneRefusal<W>): RefusedWaiter<W> {
+    this.leave(refusal.waiter)
+    return { kind: 'refused', ...refusal }
+  }
+
+  /** A key that the vault refuses is mended by people: nobody waits for that. */
+  #keyPaused(waiter: W, nowMs: number): LaneRefusal<W> | undefined {
+    const passage = this.#circuits.keyPassage(waiter.keyId, nowMs)
+    if (passage.kind === 'free' || passage.kind === 'probe') return undefined
+    const retryAfterMs = passage.kind === 'paused' ? passage.forMs : probeTakesMs
+    const remembered = this.#circuits.keyReason(waiter.keyId)
+    return { waiter, code: 'GOVERNOR_KEY_PAUSED', retryAfterMs, remembered }
+  }
+
+  #vaultPaused(waiter: W, nowMs: number): LaneRefusal<W> | undefined {
+    const passage = this.#circuits.vaultPassage(nowMs)
+    if (passage.kind === 'free' || passage.kind === 'probe') return undefined
+    const retryAfterMs = passage.kind === 'paused' ? passage.forMs : probeTakesMs
+    if (waiter.whilePaused === 'wait' && nowMs + retryAfterMs <= waiter.deadlineMs) return undefined
+    const remembered = this.#circuits.vaultReason
+    return { waiter, code: 'GOVERNOR_VAULT_PAUSED', retryAfterMs, remembered }
+  }
+
+  #refusal(waiter: W, code: GovernorErrorCode, nowMs: number): LaneRefusal<W> {
+    return { waiter, code, retryAfterMs: this.#estimateMs(waiter, nowMs) }
+  }
+
+  /** Of the last of a line. */
+  #isInTime(last: W, nowMs: number): boolean {
+    return nowMs + this.#estimateMs({ ...last, units: 0 }, nowMs) <= last.deadlineMs
+  }
+
+  /** How long a newcomer would wait if nobody came after it. */
+  #estimateMs(newcomer: W, nowMs: number): number {
+    const queue = this.#queueOf(newcomer)
+    const before = queue === this.#ahead ? unitsIn(this.#callers) : 0
+    const units = before + queue.unitsUntilServed(newcomer)
+    const vault = this.#circuits.vaultPassage(nowMs)
+    const pausedMs = vault.kind === 'paused' ? vault.forMs : 0
+    const budgetMs = Math.max(pausedMs, this.#budget.waitMs(units, nowMs))
+    if (!isHandOut(newcomer)) return budgetMs
+    // Nothing is given away before anything can be asked, and only then does that share begin to fill.
+    const beginsMs = this.#budget.waitMs(1, nowMs)
+    const handedOut = queue.unitsUntilServed(newcomer, isHandOut)
+    return Math.max(budgetMs, beginsMs + this.#handOuts.waitMs(handedOut, nowMs + beginsMs))
+  }
+
+  /** For a caller, whoever nobody waits for makes room first. */
+  #yielding(newcomer: W): W {
+    const [ahead] = this.#ahead
+    return newcomer.priority === 'caller' && ahead !== undefined
+      ? ahead
+      : this.#queueOf(newcomer).yielding(newcomer)
+  }
+
+  #queueOf({ priority }: W): FairQueue<W> {
+    return priority === 'caller' ? this.#callers : this.#ahead
+  }
+
+  /** Looks at everybody only when somebody's deadline may have come. */
+  #late(nowMs: number): W | undefined {
+    if (nowMs <= this.#deadlineMs) return undefined
+    this.#deadlineMs = Infinity
+    for (const waiter of this.#everybody()) {
+      this.#deadlineMs = Math.min(this.#deadlineMs, waiter.deadlineMs)
+      if (waiter.deadlineMs < nowMs) return waiter
+    }
+    return undefined
+  }
+
+  *#everybody(): Generator<W> {
+    yield* this.#callers
+    yield* this.#ahead
+  }
+}
+
+/** About as long as a vault takes to answer the one that finds out for all. */
+const probeTakesMs = 1_000
+
+const isHandOut = ({ purpose }: LaneWaiter) => purpose === 'hand-out'
+
+function unitsIn(queue: Iterable<Waiting>): number {
+  let all = 0
+  for (const { units } of queue) all += units
+  return all
+}

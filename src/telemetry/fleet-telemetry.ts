@@ -1,0 +1,47 @@
+import type { Logger } from 'pino'
+import type { FleetEvents } from '../token-cache/fleet-flights.ts'
+import type { RowRefusal } from '../token-cache/sealed-tokens.ts'
+import type { TokenKey } from '../token-cache/token-key.ts'
+import type { Metrics } from './metrics.ts'
+
+export interface FleetTelemetry extends FleetEvents {
+  /** A stored token was as good as none. */
+  rowRefused(reason: RowRefusal, key: TokenKey): void
+}
+
+/** Between lines of the log about one thing that goes wrong again and again. */
+const quietMs = 60_000
+
+/** Log lines and counters of what replicas share, one function per event. */
+export function createFleetTelemetry(deps: {
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly monotonicMs: () => number
+}): FleetTelemetry {
+  const { logger, metrics, monotonicMs } = deps
+  const refusedOnce = new Set<RowRefusal>()
+  let saidAtMs = Number.NEGATIVE_INFINITY
+  const count = (outcome: string) => () => {
+    metrics.sharedTokens.labels(outcome).inc()
+  }
+  return {
+    sharedHit: count('hit'),
+    sharedMiss: count('miss'),
+    led: count('led'),
+    joined: count('joined'),
+    lost: count('lost'),
+    notShared: (error) => {
+      metrics.sharedTokens.labels('not-shared').inc()
+      if (monotonicMs() - saidAtMs < quietMs) return
+      saidAtMs = monotonicMs()
+      logger.warn({ err: error }, 'tokens are not shared now')
+    },
+    rowRefused: (reason, { application, tenant, scope }) => {
+      metrics.sharedTokensRefused.labels(reason).inc()
+      // The first of its kind: whoever can write the table could fill the log.
+      if (refusedOnce.has(reason)) return
+      refusedOnce.add(reason)
+      logger.error({ reason, application, tenant, scope }, 'a shared token was not taken')
+    },
+  }
+}

@@ -1,0 +1,107 @@
+import { parseGrantName } from '../base/ids.ts'
+import type { ListedToken, SharedTokens } from './shared-tokens.ts'
+import type { HeldToken, TokenCache } from './token-cache.ts'
+import { parseTokenKey, type TokenKeyText, tokenKeyText } from './token-key.ts'
+
+type IsMeant = (held: HeldToken) => boolean
+
+/**
+ * What is dropped here is dropped everywhere, by its keys: here at once, in the store as soon as it
+ * answers, and by each other replica when it looks.
+ */
+export interface FleetDrops {
+  /** As {@link TokenCache.drop}. Until all know of it, nothing that matches is taken from the store. */
+  drop(matches: IsMeant): number
+  /** Whether something that is looked for from now on was dropped here meanwhile, or is not dropped there yet. */
+  guard(): IsMeant
+  /** Lets the others know what was dropped here, and drops what they have. */
+  look(): Promise<void>
+}
+
+interface Pending {
+  readonly matches: IsMeant
+  /** Of tokens and flights that matched here. */
+  readonly keys: ReadonlySet<TokenKeyText>
+}
+
+/** Of one statement. */
+const keysMax = 500
+
+/** @param onFailure What was not told is told at the next look. */
+export function createFleetDrops(
+  memory: TokenCache,
+  store: SharedTokens,
+  onFailure: (error: unknown) => void,
+): FleetDrops {
+  const pending = new Set<Pending>()
+  /** Undefined until the first look: what came before it may have been dropped since. */
+  let seenEpoch: number | undefined
+  let looking: Promise<void> = Promise.resolve()
+
+  const tell = async (one: Pending) => {
+    const keys = new Set(one.keys)
+    for await (const listed of everyListed(store)) {
+      const held = heldFrom(listed)
+      if (held !== undefined && one.matches(held)) keys.add(tokenKeyText(held.key))
+    }
+    const all = [...keys]
+    for (let i = 0; i < all.length; i += keysMax) await store.drop(all.slice(i, i + keysMax))
+    pending.delete(one)
+  }
+
+  const hear = async () => {
+    const { epoch, keys } = await store.dropsSince(seenEpoch ?? 0)
+    if (epoch !== seenEpoch) {
+      const known = seenEpoch === undefined ? undefined : keys
+      memory.drop(({ key }) => known === undefined || known.has(tokenKeyText(key)))
+    }
+    seenEpoch = epoch
+  }
+
+  const look = () => {
+    const next = looking.then(async () => {
+      for (const one of pending) await tell(one)
+      await hear()
+    })
+    looking = next.catch(() => undefined)
+    return next
+  }
+
+  const lookSoon = () => {
+    look().catch(onFailure)
+  }
+
+  store.watchDrops(lookSoon)
+
+  return {
+    drop: (matches) => {
+      const keys = new Set<TokenKeyText>()
+      const dropped = memory.drop((held) => {
+        const isMeant = matches(held)
+        if (isMeant) keys.add(tokenKeyText(held.key))
+        return isMeant
+      })
+      pending.add({ matches, keys })
+      lookSoon()
+      return dropped
+    },
+    guard: () => {
+      const before = [...pending]
+      return (held) => [...before, ...pending].some(({ matches }) => matches(held))
+    },
+    look,
+  }
+}
+
+async function* everyListed(store: SharedTokens): AsyncGenerator<ListedToken> {
+  let page = await store.list()
+  for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+    yield* page
+    page = await store.list(last.key)
+  }
+}
+
+function heldFrom({ key: text, grant: name, keyId }: ListedToken): HeldToken | undefined {
+  const [key, grant] = [parseTokenKey(text), parseGrantName(name)]
+  return key === undefined || grant === undefined ? undefined : { key, grant, keyId }
+}

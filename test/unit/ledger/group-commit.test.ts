@@ -1,0 +1,128 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { GroupCommitLedger, type StoreEvents } from '../../../src/ledger/group-commit.ts'
+import { healthyAgain } from '../../contract/ledger.contract.ts'
+import { startedEntry } from '../../support/entries.ts'
+
+/** What the contract cannot ask for of a real store: which moment it fails at. */
+
+it('opens a store again that has failed by the time it is opened', async () => {
+  const commits: string[][] = []
+  let openings = 0
+  const openStore = async (events: StoreEvents) => {
+    openings += 1
+    await nextTurn()
+    if (openings === 2) events.failed(new Error('gone in the moment it was opened'))
+    return {
+      commit: (canonicalEntries: readonly string[]) => {
+        commits.push([...canonicalEntries])
+        if (openings === 1) events.failed(new Error('gone'))
+        else events.committed()
+      },
+      end: () => Promise.resolve(),
+    }
+  }
+  const ledger = new GroupCommitLedger({ openStore, waitingEntriesMax: 10, openTimeoutMs: 1000 })
+  await ledger.open()
+  await expect(ledger.append([startedEntry('1')])).rejects.toThrow('LEDGER_UNAVAILABLE')
+
+  await healthyAgain(ledger)
+  await ledger.append([startedEntry('2')])
+  expect([openings, commits.length]).toEqual([3, 2])
+  await ledger.close()
+})
+
+describe('a store that is lost', () => {
+  beforeEach(() => {
+    // Every clock that the ledger reads, so that both tell the same time.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  /** Leaves every commit unanswered until it is lost. */
+  async function openLosable() {
+    let latest: StoreEvents | undefined
+    const ledger = new GroupCommitLedger({
+      openStore: (events) => {
+        latest = events
+        return Promise.resolve({ commit: () => undefined, end: () => Promise.resolve() })
+      },
+      waitingEntriesMax: 10,
+      openTimeoutMs: 1000,
+    })
+    await ledger.open()
+    const lose = () => latest?.failed(new Error('the connection is lost'))
+    return {
+      lose,
+      loseIdle: () => {
+        lose()
+        expect(ledger.healthy()).toBe(false)
+      },
+      loseCommit: async () => {
+        const append = expect(ledger.append([startedEntry('1')])).rejects.toThrow(
+          'LEDGER_UNAVAILABLE',
+        )
+        await nextTurn()
+        lose()
+        await append
+      },
+      /** Whole seconds until appends are taken again. */
+      secondsUntilHealthy: async () => {
+        let seconds = 0
+        await vi.advanceTimersByTimeAsync(0)
+        for (; !ledger.healthy() && seconds < 100; seconds += 1) {
+          await vi.advanceTimersByTimeAsync(1000)
+        }
+        return seconds
+      },
+      close: () => ledger.close(),
+    }
+  }
+
+  const stayOpen = (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1000)
+
+  it('between commits is opened again at once, however often', async () => {
+    const store = await openLosable()
+    for (let loss = 0; loss < 8; loss += 1) {
+      await stayOpen(10)
+      store.loseIdle()
+      expect(await store.secondsUntilHealthy()).toBe(0)
+    }
+    await store.close()
+  })
+
+  it('between commits as soon as it is open is opened again once a second', async () => {
+    const store = await openLosable()
+    for (let loss = 0; loss < 8; loss += 1) {
+      store.loseIdle()
+      expect(await store.secondsUntilHealthy()).toBe(1)
+    }
+    await store.close()
+  })
+
+  it('in a commit is left alone for longer each time, until it stays open for a minute', async () => {
+    const store = await openLosable()
+    const pauses: number[] = []
+    for (const openSeconds of [0, 10, 59, 60, 10]) {
+      await stayOpen(openSeconds)
+      await store.loseCommit()
+      pauses.push(await store.secondsUntilHealthy())
+    }
+    expect(pauses).toEqual([1, 2, 4, 1, 2])
+    await store.close()
+  })
+
+  it('between commits does not make the failures before it forgotten', async () => {
+    const store = await openLosable()
+    await store.loseCommit()
+    expect(await store.secondsUntilHealthy()).toBe(1)
+    await stayOpen(10)
+    store.loseIdle()
+    expect(await store.secondsUntilHealthy()).toBe(0)
+    await store.loseCommit()
+    expect(await store.secondsUntilHealthy()).toBe(2)
+    await store.close()
+  })
+})

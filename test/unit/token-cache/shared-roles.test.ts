@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { newAttemptId } from '../../../src/base/ids.ts'
+import { createPostgresExchanges } from '../../../src/ledger/postgres-exchanges.ts'
+import { prepareLedger } from '../../../src/ledger/prepare-ledger.ts'
+import { createPostgresDataKeyStore } from '../../../src/sealing/postgres-data-key-store.ts'
+import { createPostgresSharedTokens } from '../../../src/token-cache/postgres-shared-tokens.ts'
+import { tokenKeyText } from '../../../src/token-cache/token-key.ts'
+import { keyId, tokenKey } from '../../support/cached-tokens.ts'
+import { grantName } from '../../support/grants.ts'
+import { query, startPostgres, type TestPostgres, urlWith } from '../../support/postgres.ts'
+import { sessionAt, testChannel } from '../../support/postgres-session.ts'
+import { ledgerAt } from '../../support/postgres-store.ts'
+import { required } from '../../support/required.ts'
+
+/** What the guide has an operator grant to the service. */
+const grants = required(
+  /```sql\n(GRANT [^`]+)```/.exec(readFileSync('docs/operations.md', 'utf8'))?.[1],
+)
+
+let server: TestPostgres
+let url: string
+beforeAll(async () => {
+  server = await startPostgres()
+  url = await server.createDatabase()
+  await prepareLedger(ledgerAt(url))
+  for (const role of ['countersign_service', 'countersign_auditor', 'before_sharing']) {
+    await query(url, `CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
+  }
+})
+afterAll(() => server.stop())
+
+const openAs = (role: string) => {
+  const session = sessionAt(urlWith(url, { username: role, password: 'secret' }))
+  const store = createPostgresSharedTokens({ session, channel: testChannel, leaseMs: 8000 })
+  return { session, store }
+}
+
+test('the service may do with the shared tables all that it does', async () => {
+  await query(url, grants)
+  const { session, store } = openAs('countersign_service')
+  const key = tokenKeyText(tokenKey())
+  await store.prove()
+  const failed = required(await store.lead(key))
+  await store.giveUp(failed, 'ENTRA_REFUSED')
+  const lease = required(await store.lead(key))
+  expect(await store.renew(lease)).toBe(true)
+  const row = { sealed: Buffer.alloc(9), expiresAtSeconds: 1, keyId, grant: grantName('orders') }
+  expect(await store.land(lease, row)).toBe(true)
+  expect(await store.find(key)).toBeDefined()
+  await store.drop([key])
+  await store.tidy()
+  expect(await store.list()).toEqual([])
+  expect((await store.dropsSince(0)).epoch).toBe(1)
+  const dataKey = { generation: 1, keyId, wrapped: Buffer.alloc(256), createdAtSeconds: 1 }
+  expect(await createPostgresDataKeyStore(session).addNewest(dataKey, 0)).toMatchObject({
+    generation: 1,
+  })
+  expect(await createPostgresExchanges(session)(newAttemptId())).toEqual([])
+  await session.close()
+})
+
+test('a role that was granted less is refused at the start, and not when it matters', async () => {
+  await query(
+    url,
+    `GRANT USAGE ON SCHEMA countersign TO before_sharing;
+     GRANT SELECT, INSERT ON countersign.entry TO before_sharing`,
+  )
+  for (const role of ['before_sharing', 'countersign_auditor']) {
+    const { session, store } = openAs(role)
+    await expect(store.prove()).rejects.toMatchObject({
+      code: 'DATABASE_FORBIDDEN',
+      transient: false,
+    })
+    await session.close()
+  }
+})
