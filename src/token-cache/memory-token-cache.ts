@@ -1,6 +1,6 @@
 import { hash, randomUUID } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { atLeastMsUntil, type Clock } from '../base/clock.ts'
+import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
 import type { GrantName } from '../base/ids.ts'
 import { Secret } from '../base/secret.ts'
 import { waitFor } from './patience.ts'
@@ -45,11 +45,14 @@ const forcedEveryMs = 30_000
 const lookedMax = 10_000
 
 /** About what map slots, objects and small texts take, beside the token and the text of its key. */
-const entryOverheadBytes = 450
+const entryOverheadBytes = 400
 
-/** Lean, because there are very many. Milliseconds are whole, and of the clock that nobody can set. */
-interface Entry extends Omit<CachedToken, 'value' | 'refreshInSeconds'> {
-  readonly place: Place
+/**
+ * What is held of a token, which lies at the place. Flat, and of whole numbers, because there are very
+ * many. Milliseconds are of the clock that nobody can set.
+ */
+interface Entry extends Place, Omit<CachedToken, 'value' | 'expiry' | 'refreshInSeconds'> {
+  readonly endsAtMs: number
   grant: GrantName
   /** Absent until it is asked for again. */
   usedAtMs: number | undefined
@@ -89,9 +92,9 @@ class MemoryTokenCache implements TokenCache {
     this.#wakeUps = createWakeUps(options.clock.monotonicMs())
     this.#entries = new LRUCache({
       maxSize: options.bytesMax,
-      sizeCalculation: ({ place }, text) => bytesOfEntry(text, place.length),
+      sizeCalculation: ({ length }, text) => bytesOfEntry(text, length),
       dispose: (entry, text, reason) => {
-        this.#bytes.erase(entry.place)
+        this.#bytes.erase(entry)
         this.#wakeUps.remove(text, entry.wakeUpSlot)
         if (reason === 'evict') options.onEvicted()
       },
@@ -181,8 +184,9 @@ class MemoryTokenCache implements TokenCache {
   }
 
   #tokenOf(entry: Entry): CachedToken {
-    const { expiresAtSeconds, expiry, lifetimeSeconds, sha256, obtainedBy, keyId } = entry
-    const value = new Secret(this.#bytes.read(entry.place))
+    const { expiresAtSeconds, lifetimeSeconds, sha256, obtainedBy, keyId } = entry
+    const value = new Secret(this.#bytes.read(entry))
+    const expiry = expiryOf(entry)
     return { value, expiresAtSeconds, expiry, lifetimeSeconds, sha256, obtainedBy, keyId }
   }
 
@@ -216,17 +220,20 @@ class MemoryTokenCache implements TokenCache {
   }
 
   #keep(text: TokenKeyText, flight: Flight, token: CachedToken): void {
-    if (!flight.isWanted || !this.#lasts(token) || !this.#hasRoomFor(text, token)) return
+    if (!flight.isWanted || !this.#lasts(token.expiry) || !this.#hasRoomFor(text, token)) return
     const before = this.#ifLasting(text, this.#entries.peek(text))
     if (before !== undefined && !this.#isBetter(token, flight, before)) return
     this.#entries.delete(text)
     const { key, grant } = flight.held
     const dueMs = refreshAtMs(token, this.#options, this.#spreadOf(key))
     const { value, expiresAtSeconds, expiry, lifetimeSeconds, sha256, obtainedBy, keyId } = token
+    const { slab, offset, length } = this.#bytes.put(value.reveal())
     this.#entries.set(text, {
-      place: this.#bytes.put(value.reveal()),
+      slab,
+      offset,
+      length,
       expiresAtSeconds,
-      expiry,
+      endsAtMs: Math.floor(expiry.monotonicMs),
       lifetimeSeconds,
       sha256,
       obtainedBy,
@@ -247,9 +254,9 @@ class MemoryTokenCache implements TokenCache {
 
   /** Nothing that was obtained earlier; nor what ends sooner, unless the other one is not good any more. */
   #isBetter(token: CachedToken, flight: Flight, before: Entry): boolean {
-    if (obtainedAtMs(token) < obtainedAtMs(before)) return false
+    if (obtainedAtMs(token) < obtainedAtMs({ ...before, expiry: expiryOf(before) })) return false
     if (flight.why === 'challenge') return true
-    return this.#remainingMs(token) > this.#remainingMs(before)
+    return this.#remainingMs(token.expiry) > this.#remainingMs(expiryOf(before))
   }
 
   /** Whether it may be given: a challenge is content with a younger one, or with what one has just brought. */
@@ -261,16 +268,16 @@ class MemoryTokenCache implements TokenCache {
   }
 
   #ifLasting(text: TokenKeyText, entry: Entry | undefined): Entry | undefined {
-    if (entry === undefined || this.#lasts(entry)) return entry
+    if (entry === undefined || this.#lasts(expiryOf(entry))) return entry
     this.#entries.delete(text)
     return undefined
   }
 
-  #lasts(token: Pick<CachedToken, 'expiry'>): boolean {
-    return this.#remainingMs(token) >= this.#options.minRemainingSeconds * 1000
+  #lasts(expiry: Instant): boolean {
+    return this.#remainingMs(expiry) >= this.#options.minRemainingSeconds * 1000
   }
 
-  #remainingMs({ expiry }: Pick<CachedToken, 'expiry'>): number {
+  #remainingMs(expiry: Instant): number {
     return atLeastMsUntil(expiry, this.#clock)
   }
 
@@ -282,7 +289,7 @@ class MemoryTokenCache implements TokenCache {
   }
 
   #rest(text: TokenKeyText, entry: Entry): void {
-    this.#wakeAt(text, entry, servedUntilMs(entry, this.#options) + 1)
+    this.#wakeAt(text, entry, servedUntilMs({ expiry: expiryOf(entry) }, this.#options) + 1)
     entry.rests = true
   }
 
@@ -299,6 +306,11 @@ class MemoryTokenCache implements TokenCache {
 
 const bytesOfEntry = (text: TokenKeyText, tokenBytes: number) =>
   text.length + blockBytesFor(tokenBytes) + entryOverheadBytes
+
+const expiryOf = ({ expiresAtSeconds, endsAtMs }: Entry): Instant => ({
+  ms: expiresAtSeconds * 1000,
+  monotonicMs: endsAtMs,
+})
 
 const isInUse = ({ usedAtMs }: Entry, nowMs: number) =>
   usedAtMs !== undefined && nowMs - usedAtMs < recentlyMs
