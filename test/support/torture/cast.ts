@@ -52,10 +52,10 @@ export const applicationNames = ['events', 'deploy'] as const
 /** What a token that is served has left to live, at least: what decides between the resources below. */
 export const minRemainingSeconds = 5
 
-/** By how long their tokens live: served from the cache, for a second or two of it, and never. */
+/** By how long their tokens live: served from the cache, for some seconds of it, and never. */
 export const resources = {
   'https://orders.example': 3599,
-  'https://alerts.example': minRemainingSeconds + 2,
+  'https://alerts.example': minRemainingSeconds + 3,
   'https://meters.example': minRemainingSeconds - 1,
 } as const
 

@@ -21,16 +21,18 @@ export interface KillOptions {
  */
 export async function surviveKills(options: KillOptions): Promise<Tally> {
   const { seed, kills, say = () => undefined } = options
+  // Two of them, so that how much is asked does not decide how the next life ends.
   const random = createSeededRandom(seed)
+  const asks = createSeededRandom(seed + 1)
   await using scene = await openScene({ seed, places: 4, vaultTokenSeconds: 3599 })
   for (let kill = 1; kill <= kills; kill += 1) {
     const death = drawDeath(random, kill)
-    await killAt(scene, death, random)
+    await killAt(scene, death, asks)
     const { tally } = await scene.judge('killed')
     say(`kill ${kill}, ${describeDeath(death)}: ${describeTally(tally)}`)
-    if (kill === 1) await liveInOrder(scene, random)
+    if (kill === 1) await liveInOrder(scene, asks)
   }
-  return await liveInOrder(scene, random)
+  return await liveInOrder(scene, asks)
 }
 
 /** Nothing worse than answers that take their time, so that kills meet them under way. */
@@ -50,16 +52,19 @@ interface Death {
   readonly heldMs: number
 }
 
-/** The first kill, and one in five of the others, does not wait until the service is ready. */
+/**
+ * The first kill, and one in five of the others, does not wait until the service is ready. Each sixth
+ * comes late enough for tokens to be refreshed.
+ */
 function drawDeath(random: SeededRandom, kill: number): Death {
-  if (kill === 1 || random.next() < 0.2) {
+  const late = kill % 6 === 0
+  if (kill === 1 || (!late && random.next() < 0.2)) {
     return { after: 'start', ms: random.below(1000), faults: [], heldMs: 0 }
   }
   const faults = random.next() < 0.5 ? drawOnTheWay(random) : []
   return {
     after: 'ready',
-    // One in six lives long enough for tokens to be refreshed.
-    ms: random.below(6) === 0 ? 1500 + random.below(2000) : 20 + random.below(400),
+    ms: late ? 3000 + random.below(1500) : 20 + random.below(400),
     faults: faults.map((fault) => orderFor(fault, random)),
     heldMs: random.next() < 0.3 ? 50 + random.below(100) : 0,
   }
@@ -70,10 +75,10 @@ const describeDeath = ({ after, ms, faults, heldMs }: Death) =>
   (faults.length === 0 ? '' : ', amid faults') +
   (heldMs === 0 ? '' : `, the ledger held for ${heldMs} ms`)
 
-async function killAt(scene: Scene, death: Death, random: SeededRandom): Promise<void> {
+async function killAt(scene: Scene, death: Death, asks: SeededRandom): Promise<void> {
   await slowDown(scene)
   const service = scene.startService()
-  await using load = startLoad(service.origin, () => scene.clients, random)
+  await using load = startLoad(service.origin, () => scene.clients, asks)
   if (death.after === 'ready') await service.ready
   for (const fault of death.faults) await scene.cloud.arm(fault)
   await delay(death.ms)
@@ -91,10 +96,10 @@ const lifeMs = 300
 const stoppingMs = 50
 
 /** A life that ends as the platform ends it, while clients still ask. */
-async function liveInOrder(scene: Scene, random: SeededRandom): Promise<Tally> {
+async function liveInOrder(scene: Scene, asks: SeededRandom): Promise<Tally> {
   await slowDown(scene)
   const service = scene.startService()
-  await using load = startLoad(service.origin, () => scene.clients, random)
+  await using load = startLoad(service.origin, () => scene.clients, asks)
   await service.ready
   await delay(lifeMs)
   const ended = service.program.end('SIGTERM')

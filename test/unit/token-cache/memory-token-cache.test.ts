@@ -332,7 +332,7 @@ describe('refreshing', () => {
     const one = newCache()
     const old = await one.put({}, { lifetimeSeconds })
     one.get()
-    one.clock.advance(lifetimeSeconds - 601)
+    one.clock.advance(lifetimeSeconds - 599)
     one.get()
     expect(dueNow(one.cache)).toHaveLength(1)
     const refresh = (fetch: () => Promise<CachedToken>) =>
@@ -390,7 +390,7 @@ describe('refreshing', () => {
 
   test('that brings a token which ends sooner keeps the old one, and is tried again', async () => {
     const one = await due()
-    await one.refresh(() => Promise.resolve(obtainedToken(one.clock, { lifetimeSeconds: 600 })))
+    await one.refresh(() => Promise.resolve(obtainedToken(one.clock, { lifetimeSeconds: 590 })))
     expect(one.get()).toEqual(held(one.old))
     expect(dueIn(one)).toBe(16)
   })
@@ -407,7 +407,7 @@ describe('refreshing', () => {
     const { clock, cache, get, obtain, refresh } = await due()
     const { promise, resolve } = Promise.withResolvers<CachedToken>()
     const refreshing = refresh(() => promise)
-    clock.advance(302)
+    clock.advance(300)
     expect(get()).toBeUndefined()
     expect(dueNow(cache)).toEqual([])
     const waiting = obtain(key, failing)
