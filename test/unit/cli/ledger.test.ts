@@ -10,7 +10,12 @@ import { readPages } from '../../../src/ledger/postgres-reader.ts'
 import { startedEntry } from '../../support/entries.ts'
 import { changeFile, createSqliteStore, type SqliteStore } from '../../support/ledger-store.ts'
 import { query, startPostgres, urlWith, type TestPostgres } from '../../support/postgres.ts'
-import { ledgerAt, openLedger, openLedgerAt, verifiedEntriesAt } from '../../support/postgres-store.ts'
+import {
+  ledgerAt,
+  openLedger,
+  openLedgerAt,
+  verifiedEntriesAt,
+} from '../../support/postgres-store.ts'
 import { required } from '../../support/required.ts'
 import { begun, lastRecordLine, loaded, made, recordLine } from '../../support/signed-traffic.ts'
 

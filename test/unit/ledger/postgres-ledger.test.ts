@@ -7,7 +7,12 @@ import { healthyAgain } from '../../contract/ledger.contract.ts'
 import { startCuttableProxy, type CuttableProxy } from '../../support/cuttable-proxy.ts'
 import { startedEntry } from '../../support/entries.ts'
 import { query, startPostgres, urlWith, type TestPostgres } from '../../support/postgres.ts'
-import { ledgerAt, openLedger, openLedgerAt, verifiedEntriesAt } from '../../support/postgres-store.ts'
+import {
+  ledgerAt,
+  openLedger,
+  openLedgerAt,
+  verifiedEntriesAt,
+} from '../../support/postgres-store.ts'
 import { required } from '../../support/required.ts'
 
 let server: TestPostgres
