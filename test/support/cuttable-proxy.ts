@@ -14,6 +14,11 @@ export interface CuttableProxy {
    * - `hang`: the server never gets it, and neither side is told; the connection stays as it is.
    */
   at(text: string, what: 'cut-before' | 'cut-after' | 'hang'): void
+  /**
+   * From now on nothing passes, until the function that is returned is called: `cut` ends every
+   * connection and makes none, `stall` keeps them, and what is sent meanwhile arrives late.
+   */
+  interrupt(how: 'cut' | 'stall'): () => void
   /** From now on the server says the second text where it says the first, which is as long. */
   translate(said: string, translated: string): void
   close(): Promise<void>
@@ -24,7 +29,13 @@ export async function startCuttableProxy(serverPort: number): Promise<CuttablePr
   let translation: readonly [said: string, translated: string] = ['', '']
   let trap: { readonly text: string; readonly what: Parameters<CuttableProxy['at']>[1] } | undefined
 
+  let interruption: 'cut' | 'stall' | undefined
+
   const proxy = createServer((client) => {
+    if (interruption === 'cut') {
+      client.destroy()
+      return
+    }
     const server = connect(serverPort, '127.0.0.1')
     const both = [client, server]
     const cut = () => {
@@ -52,6 +63,7 @@ export async function startCuttableProxy(serverPort: number): Promise<CuttablePr
       if (what === 'cut-after') answersPass = false
       if (what === undefined || what === 'cut-after') server.write(chunk)
     })
+    if (interruption === 'stall') for (const socket of both) socket.pause()
   }).listen(0, '127.0.0.1')
   await once(proxy, 'listening')
 
@@ -63,6 +75,15 @@ export async function startCuttableProxy(serverPort: number): Promise<CuttablePr
     cut: cutAll,
     at: (text, what) => {
       trap = { text, what }
+    },
+    interrupt: (how) => {
+      interruption = how
+      if (how === 'cut') cutAll()
+      else for (const socket of sockets) socket.pause()
+      return () => {
+        interruption = undefined
+        for (const socket of sockets) socket.resume()
+      }
     },
     translate: (...pair) => {
       translation = pair

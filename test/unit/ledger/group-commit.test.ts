@@ -200,7 +200,7 @@ describe('a store that is lost', () => {
       await store.loseCommit()
       pauses.push(await store.secondsUntilHealthy())
     }
-    expect(pauses).toEqual([1, 2, 4, 1, 2])
+    expect(pauses).toEqual([1, 2, 3, 1, 2])
     await store.close()
   })
 
