@@ -34,8 +34,12 @@ const clockEveryMs = 5000
 const dropsEveryMs = 1000
 const tidyEveryMs = 60_000
 const provingEveryMs = 30_000
-/** Between attempts at what the start waits for: doubles up to the longest. */
-const startPausesMs = { first: 500, longest: 30_000 }
+/** Between attempts at what the start waits for; it doubles up to the longest. */
+const firstPauseMs = 500
+/** Each one asks a vault several times. */
+const longestProvingPauseMs = 30_000
+/** As while it serves: a database that is there again is found within seconds. */
+const longestOpeningPauseMs = 3000
 
 /**
  * Serves until the process is told to stop (SIGTERM, SIGINT), then drains.
@@ -186,6 +190,7 @@ type Begun = 'begun' | 'stopped'
 async function begin(service: Service, options: ServeOptions, stop: AbortSignal): Promise<Begun> {
   const isDone = await untilAnswered(
     () => announce(service, options),
+    longestOpeningPauseMs,
     (err, retryInMs) => {
       options.logger.warn({ err, retryInMs }, 'the ledger is not open yet')
     },
@@ -215,6 +220,7 @@ async function proveCertificates(
 ): Promise<void> {
   await untilAnswered(
     () => proveAll(service, logger),
+    longestProvingPauseMs,
     (err, retryInMs) => {
       logger.warn({ err, retryInMs }, 'certificates are not proven yet')
     },
@@ -231,11 +237,11 @@ async function proveCertificates(
  */
 async function untilAnswered(
   act: () => Promise<void>,
+  longestPauseMs: number,
   onNoAnswer: (error: unknown, retryInMs: number) => void,
   stop: AbortSignal,
 ): Promise<boolean> {
-  const { first, longest } = startPausesMs
-  for (let pauseMs = first; !stop.aborted; pauseMs = Math.min(pauseMs * 2, longest)) {
+  for (let pauseMs = firstPauseMs; !stop.aborted; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
       return await Promise.race([act().then(() => true), aborted(stop).then(() => false)])
     } catch (error) {

@@ -30,8 +30,8 @@ export interface GroupCommitOptions {
 }
 
 const reopenDelayMinMs = 1000
-/** A store that was mended is found so within half a minute. */
-const reopenDelayMaxMs = 30_000
+/** With what an opening takes, who asks is served within 5 s of a store being mended. */
+const reopenDelayMaxMs = 3000
 
 /** A store that was open for so long was mended, whatever ends it now. */
 const mendedAfterMs = 60_000
