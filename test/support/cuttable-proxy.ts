@@ -4,6 +4,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 /** A wire between clients and a server on loopback that a test can cut. */
 export interface CuttableProxy {
   readonly port: number
+  /** That clients have made so far. */
+  readonly connections: number
   /** Cuts every connection that there is now; new ones are made. */
   cut(): void
   /**
@@ -30,8 +32,10 @@ export async function startCuttableProxy(serverPort: number): Promise<CuttablePr
   let trap: { readonly text: string; readonly what: Parameters<CuttableProxy['at']>[1] } | undefined
 
   let interruption: 'cut' | 'stall' | undefined
+  let connections = 0
 
   const proxy = createServer((client) => {
+    connections += 1
     if (interruption === 'cut') {
       client.destroy()
       return
@@ -72,6 +76,9 @@ export async function startCuttableProxy(serverPort: number): Promise<CuttablePr
   }
   return {
     port: (proxy.address() as AddressInfo).port,
+    get connections() {
+      return connections
+    },
     cut: cutAll,
     at: (text, what) => {
       trap = { text, what }

@@ -96,6 +96,9 @@ async function startFleet(seed: number): Promise<Fleet> {
     ),
   )
   await Promise.all(replicas.map(({ service }) => service.ready))
+  if (!replicas.every(({ wires }) => wires.areUsed())) {
+    throw new Error('a replica goes past its wires, so that nothing could be cut')
+  }
   const started = starting.move()
   return { scene, database, replicas, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }

@@ -15,6 +15,8 @@ export type Interruption = 'cut' | 'stall'
 export interface Wires extends AsyncDisposable {
   /** Makes a process use them. */
   readonly variables: Variables
+  /** Whether the process has reached both ends through them, and not past them. */
+  areUsed(): boolean
   /** Until what is returned is called. */
   interrupt(peer: Peer, how: Interruption): () => void
 }
@@ -37,6 +39,8 @@ export async function layWires(ports: Readonly<Record<Peer, readonly number[]>>)
   const laid = laying.move()
   return {
     variables: { NODE_OPTIONS: `--import ${preload}`, [portsVariable]: JSON.stringify(pairs) },
+    areUsed: () =>
+      Object.values(wires).every((ofPeer) => ofPeer.some(({ proxy }) => proxy.connections > 0)),
     interrupt: (peer, how) => {
       const mends = wires[peer].map(({ proxy }: { readonly proxy: CuttableProxy }) =>
         proxy.interrupt(how),
