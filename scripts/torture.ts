@@ -1,5 +1,5 @@
-// Asserts that no entry is lost and no signature unexplained, whenever the service is killed and whatever
-// goes wrong around it. The daily tests play one scene of each kind; this plays as many as it is told to,
+// Asserts that no entry is lost and no signature unexplained, whenever the service, one of its replicas or
+// their database is killed and whatever goes wrong around them. The daily tests play one scene of each kind; this plays as many as it is told to,
 // each with a cloud and a ledger of its own and a seed of its own, so that one that fails can be repeated
 // by itself. Everything happens in temporary folders and on loopback.
 import { randomInt } from 'node:crypto'
