@@ -112,29 +112,25 @@ async function serveUntil(
   options: ServeOptions,
 ): Promise<void> {
   const { logger } = options
+  const tasks: BackgroundTask[] = []
   try {
     if ((await begun) === 'stopped') {
       await leave(service, listeners, logger)
       return
     }
     // Before all is proven: what is shared is served by then, and whoever drops some of it must be heard.
-    const tasks = startTasks(service, logger)
+    tasks.push(...startTasks(service, logger))
     await Promise.all([
       proveCertificates(service, logger, stop),
       Promise.race([service.sharing?.prove(), aborted(stop)]),
     ])
     if (!stop.aborted) logger.info({ grants: options.policy.policy.grants.length }, 'ready')
-    tasks.push(
-      startBackgroundTask(
-        provingEveryMs,
-        () => proveAll(service, logger),
-        reportFor('certificates', logger),
-      ),
-    )
+    tasks.push(startProving(service, logger))
     if (!stop.aborted) await aborted(stop)
     await drain(service, listeners, tasks, options)
   } catch (error) {
     await Promise.all([listeners.callers.drain(0), listeners.machines?.drain(0)])
+    await Promise.all(tasks.map((task) => task.stop()))
     throw error
   }
 }
@@ -275,7 +271,15 @@ const reportFor = (task: string, logger: Logger) => (error: unknown) => {
   logger.error({ err: error, task }, 'a background task failed; it will run again')
 }
 
-function startTasks(service: Service, logger: Logger): BackgroundTask[] {
+/** What is not proven because the other one of its pair is. */
+const startProving = (service: Service, logger: Logger): BackgroundTask =>
+  startBackgroundTask(
+    provingEveryMs,
+    () => proveAll(service, logger),
+    reportFor('certificates', logger),
+  )
+
+function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
   const { proofs, turnedAway, clockWatch, refresher, sharing } = service
   const report = (task: string) => reportFor(task, logger)
   return [
