@@ -50,7 +50,7 @@ export async function withEitherCertificate<T>(
 
 /** The key version that an attempt sets out with; undefined while none is proven. */
 export function firstKeyId(
-  { application, credentials }: Pick<AdmittedAttempt, 'application' | 'credentials'>,
+  { application, credentials }: AdmittedAttempt,
   deps: IssuanceDeps,
 ): string | undefined {
   const [first] = deps.duty.inOrder(application.name, credentials)

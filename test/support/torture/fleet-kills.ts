@@ -33,7 +33,7 @@ const recoveryMaxMs = 15_000
 
 const replicaCount = 3
 /** Few, because replicas, database and cloud share the machine with them. */
-const clientsOfReplica = 3
+const clientsOfReplica = 2
 /** Then they hang up: whoever waits for what a dead replica has led waits until its lease ends. */
 const clientPatienceMs = 500
 
@@ -149,8 +149,8 @@ interface Event {
 }
 
 function drawEvent(random: SeededRandom): Event {
-  const isLong = random.next() < 0.08
-  const lastsMs = isLong ? 4000 + random.below(6000) : random.below(1200)
+  const isLong = random.next() < 0.06
+  const lastsMs = isLong ? 3000 + random.below(6000) : random.below(1000)
   const times = { afterMs: 50 + random.below(350), lastsMs }
   const first = drawBreakage(random)
   const chance = random.next()

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ExchangeRecord } from '../../../src/emulator/entra/exchange-log.ts'
 import type { VaultRecord } from '../../../src/emulator/vault-log/record.ts'
 import { reconcile, reportViolations, verifyViolations } from './auditor.ts'
@@ -141,10 +142,13 @@ async function testimony(premises: Premises): Promise<Testimony> {
 
 /** Replicas refresh and count by themselves, a few times in a minute; a flight lasts for seconds. */
 const hearingsMax = 30
+/** What a signature and an exchange take, with the delays that are ordered. */
+const underWayMs = 150
 
 /** Until nothing was added while everybody was heard: then all of it is about one moment. */
 async function atRest(premises: Premises): Promise<Testimony> {
   const { cloud, ledger } = premises
+  await delay(underWayMs)
   for (let hearings = 0; hearings < hearingsMax; hearings += 1) {
     const said = await testimony(premises)
     const [later, records] = [await ledger.read(), await cloud.vaultRecords()]
