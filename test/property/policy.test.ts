@@ -66,7 +66,18 @@ const item: fc.Arbitrary<Item> = fc
   )
   .map(([[application, tenant], want]) => ({ application, tenant, ...want }))
 
-const rule = fc.oneof(fc.constantFrom(...claimValues), subset(claimValues))
+/** What some of the values are like, `main` and `api` of both kinds. */
+const patterns = [{ like: 'ma*' }, { like: '*i' }, { like: '*a*' }] as const
+const matchers = [...claimValues, ...patterns]
+
+const rule = fc.oneof(fc.constantFrom(...matchers), subset(matchers))
+
+/** By a regular expression, which the product does not use. */
+const holdsOf = (matcher: unknown, value: unknown): boolean =>
+  typeof matcher === 'object' && matcher !== null && 'like' in matcher
+    ? typeof value === 'string' &&
+      new RegExp(`^${String(matcher.like).replaceAll('*', '[^/:@|%]+')}$`, 'u').test(value)
+    : matcher === value
 
 const written = (grant: string): fc.Arbitrary<Written> =>
   fc.record({
@@ -94,7 +105,7 @@ const matching = (grant: Written): CallerFacts => ({
   claims: Object.fromEntries(
     Object.entries(grant.caller.claims).map(([claim, value]) => [
       claim,
-      Array.isArray(value) ? (value[0] as unknown) : value,
+      claimValues.find((one) => holdsOf(Array.isArray(value) ? value[0] : value, one)),
     ]),
   ),
 })
@@ -250,7 +261,10 @@ describe('the index', () => {
           const byHand = all.filter(({ caller: { issuer, claims } }) => {
             const holds = Object.entries(claims).every(([claim, value]) => {
               const values: readonly unknown[] = Array.isArray(value) ? value : [value]
-              return Object.hasOwn(from.claims, claim) && values.includes(from.claims[claim])
+              return (
+                Object.hasOwn(from.claims, claim) &&
+                values.some((one) => holdsOf(one, from.claims[claim]))
+              )
             })
             return issuer === from.issuer && holds
           })
