@@ -5,6 +5,7 @@ import { createMemoryGrantBudget } from '../../src/policy/grant-budget.ts'
 import type { GrantSurroundings } from '../../src/policy/grant-checks.ts'
 import type { GrantFile } from '../../src/policy/grant-folder.ts'
 import type { Ask, CallerFacts } from '../../src/policy/decision.ts'
+import { explain } from '../../src/policy/explain.ts'
 import { decide, type Policy } from '../../src/policy/policy.ts'
 import { fixedClock } from '../support/fixed-clock.ts'
 import {
@@ -248,6 +249,43 @@ describe('order', () => {
       ),
       { numRuns: 200 },
     )
+  })
+})
+
+describe('an explanation', () => {
+  test('never says anything else than what is decided', () => {
+    const said = { granted: 0, missing: 0, tooLong: 0, stranger: 0 }
+    fc.assert(
+      fc.property(
+        grants.chain((all) => fc.tuple(fc.constant(all), callers(all), ask)),
+        ([all, from, want]) => {
+          const policy = policyOf(all)
+          const decided = decision(policy, from, want)
+          const findings = explain(policy, from, want, now)
+          const kinds = findings.map(({ finding }) => finding.kind)
+          const nearest = kinds[0]
+          if (decided.ok) {
+            said.granted += 1
+            const giving = findings.filter(({ finding }) => finding.kind === 'gives')
+            expect(giving.map((one) => one.grant)[0]).toBe(decided.grant)
+            return
+          }
+          expect(kinds).not.toContain('gives')
+          if (decided.refusal.reason === 'lifetime_too_long') {
+            said.tooLong += 1
+            expect(nearest).toBe('lifetime')
+          } else if (decided.refusal.reason === 'grant_missing') {
+            said.missing += 1
+            expect(['application', 'scope', 'tenant']).toContain(nearest)
+          } else {
+            said.stranger += 1
+            expect(kinds.filter((kind) => kind !== 'claim')).toEqual([])
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    )
+    expect(Math.min(...Object.values(said))).toBeGreaterThan(5)
   })
 })
 
