@@ -3,7 +3,7 @@ import type { CallerError, CallerIdentifier } from './caller/caller.ts'
 import type { IssuerSettings } from './caller/issuer-settings.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
-import type { Config, IssuerConfig } from './config/config.ts'
+import type { CloudConfig, Config, IssuerConfig } from './config/config.ts'
 
 /** What proves callers, with its own connections to the issuers. */
 export interface CallerProof {
@@ -24,7 +24,7 @@ export function createCallerProof(
 ): CallerProof {
   const fetcher = createJsonFetcher()
   const callers = createJwtCallerIdentifier({
-    issuers: config.issuers.map((issuer) => issuerSettings(issuer, config)),
+    issuers: config.issuers.flatMap((issuer) => issuerSettings(issuer, config.cloud)),
     ownClientIds: config.applications.map(({ clientId }) => clientId),
     clock,
     fetchJson: fetcher.fetchJson,
@@ -33,8 +33,13 @@ export function createCallerProof(
   return { callers, close: () => fetcher.close() }
 }
 
-function issuerSettings(issuer: IssuerConfig, config: Config): IssuerSettings {
-  if (issuer.kind !== 'entra') return issuer
-  const { authority, authorityV1 } = config.cloud
-  return { ...issuer, authority, authorityV1 }
+/** Tokens of one organisation of Azure DevOps come from two places. */
+function issuerSettings(
+  issuer: IssuerConfig,
+  { authority, authorityV1 }: CloudConfig,
+): readonly IssuerSettings[] {
+  if (issuer.kind === 'entra') return [{ ...issuer, authority, authorityV1 }]
+  if (issuer.kind !== 'azure-devops' || issuer.connectedTenant === undefined) return [issuer]
+  const kind = 'azure-devops-in-entra'
+  return [issuer, { ...issuer, kind, authority, tenant: issuer.connectedTenant }]
 }

@@ -4,7 +4,7 @@ import { parseFetchableUrl } from './json-fetcher.ts'
 import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 
 /** An issuer whose tokens prove callers, as the operator describes it. */
-export type IssuerSettings = OpenIdIssuerSettings | EntraIssuerSettings
+export type IssuerSettings = OpenIdIssuerSettings | EntraIssuerSettings | AzureDevOpsInEntraSettings
 
 interface CommonSettings {
   readonly name: IssuerName
@@ -24,7 +24,7 @@ interface CommonSettings {
 }
 
 export interface OpenIdIssuerSettings extends CommonSettings {
-  readonly kind: 'oidc' | 'github' | 'gitlab' | 'kubernetes'
+  readonly kind: 'oidc' | 'github' | 'gitlab' | 'kubernetes' | 'azure-devops'
   /** Exactly as tokens say it in `iss`. */
   readonly issuer: string
 }
@@ -39,13 +39,23 @@ export interface EntraIssuerSettings extends CommonSettings {
   readonly tenants: readonly TenantId[]
 }
 
+/** Service connections whose tokens Entra issues, in the name of the tenant that the organisation is connected to. */
+export interface AzureDevOpsInEntraSettings extends CommonSettings {
+  readonly kind: 'azure-devops-in-entra'
+  /** Origin of the cloud's Entra, and of `iss`. */
+  readonly authority: string
+  readonly tenant: TenantId
+  /** GUID of the organisation, lower case: others may be connected to that tenant too. */
+  readonly organization: string
+}
+
 /**
  * @throws RangeError for settings that no valid configuration leads to: a mistake of ours, because
  *   what an operator writes is checked and explained before it comes here.
  */
 export function assertIssuerSettings(settings: IssuerSettings): void {
   const { name, audience, algorithms, jwksUri, maxTokenSeconds } = settings
-  const url = settings.kind === 'entra' ? settings.authority : settings.issuer
+  const url = 'authority' in settings ? settings.authority : settings.issuer
   const fault =
     (audience === '' && 'no audience') ||
     (algorithms.length === 0 && 'no algorithm') ||

@@ -93,7 +93,9 @@ export function entriesOf<Name extends string, Entry>(
   return Object.entries(map) as [Name, Entry][]
 }
 
-const guidPattern = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
+/** For editors; whoever reads it parses it. */
+export const guidPattern =
+  '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
 
 export const tenantIdForm: z.ZodType<TenantId, string> = parsed(
   'the GUID of a tenant',

@@ -16,9 +16,14 @@ import { worldClock } from '../support/world-clock.ts'
 const audience = 'https://countersign.contoso.example'
 const fabrikam = parseTenantId('fab00000-0000-4000-8000-000000000002') as TenantId
 const events = parseClientId('11111111-0000-4000-8000-000000000001') as ClientId
-const kinds = ['github', 'gitlab', 'kubernetes'] as const
+const kinds = ['github', 'gitlab', 'kubernetes', 'azure-devops'] as const
 type Kind = (typeof kinds)[number]
-const namesInWorld = { github: 'github', gitlab: 'gitlab', kubernetes: 'cluster' } as const
+const namesInWorld = {
+  github: 'github',
+  gitlab: 'gitlab',
+  kubernetes: 'cluster',
+  'azure-devops': 'devops',
+} as const
 
 let emulator: TestEmulator
 let fetcher: JsonFetcher

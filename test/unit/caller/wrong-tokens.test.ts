@@ -14,7 +14,9 @@ import {
 } from '../../support/caller-issuer.ts'
 import {
   audience,
+  azureDevOpsInEntra,
   callerKinds,
+  connectionSubject,
   entraKeyIssuer,
   entraKeysPath,
   entraKinds,
@@ -371,6 +373,14 @@ const faults: readonly Fault[] = [
   ],
 ]
 
+/** Whose token it is, is told by `sub` in some: without it, nobody's. */
+function faultsOf(kind: CallerKind): readonly Fault[] {
+  if (kind !== azureDevOpsInEntra) return faults
+  return faults.map(([name, reason, detail, mint]) =>
+    detail === 'sub' ? [name, 'caller_issuer_unknown', '', mint] : [name, reason, detail, mint],
+  )
+}
+
 describe.each(callerKinds)('an identifier for $name', (kind) => {
   it('proves the caller of a good token', async () => {
     const identification = await identifierFor(kind).identify(new Secret(await goodOf(kind).sign()))
@@ -405,7 +415,7 @@ describe.each(callerKinds)('an identifier for $name', (kind) => {
     })
   })
 
-  it.each(faults)('refuses a token %s: %s', async (_, reason, detail, mint) => {
+  it.each(faultsOf(kind))('refuses a token %s: %s', async (_, reason, detail, mint) => {
     await expectRefusal(kind, mint, reason, detail)
   })
 
@@ -505,6 +515,74 @@ describe.each(entraKinds)('an identifier for $name', (kind) => {
     const before = issuer.asked.length
     await identifierFor(kind).identify(new Secret(await goodOf(kind).sign()))
     expect(issuer.asked.slice(before)).toEqual([entraKeysPath])
+  })
+})
+
+describe('an identifier for service connections that Entra vouches for', () => {
+  const connectionFaults: readonly Fault[] = [
+    [
+      'of another organisation that is connected to the same tenant',
+      'caller_issuer_unknown',
+      '',
+      ({ sign }) => sign({ sub: connectionSubject('0f0f0f0f-0000-4000-8000-000000000002') }),
+    ],
+    [
+      'of an application of the tenant',
+      'caller_issuer_unknown',
+      '',
+      ({ sign }) => sign({ sub: 'eeeeeeee-0000-4000-8000-000000000001' }),
+    ],
+    [
+      'whose subject goes on',
+      'caller_issuer_unknown',
+      '',
+      ({ sign }) => sign({ sub: `${connectionSubject()}/x` }),
+    ],
+    [
+      'of an application of the tenant that calls itself one',
+      'caller_issuer_unknown',
+      '',
+      ({ sign }) => sign({ sub: `x${connectionSubject()}` }),
+    ],
+    [
+      'signed with a key of another tenant',
+      'caller_key_unknown',
+      'kid of-other-tenant',
+      (good) => good.sign({}, {}, keyOfOtherTenant),
+    ],
+  ]
+  it.each(connectionFaults)('refuses a token %s: %s', async (_, reason, detail, mint) => {
+    await expectRefusal(azureDevOpsInEntra, mint, reason, detail)
+  })
+
+  it('knows the organisation whatever the case of its GUID', async () => {
+    const sub = connectionSubject('0F0F0F0F-0000-4000-8000-000000000001')
+    const token = await goodOf(azureDevOpsInEntra).sign({ sub })
+    expect(await identifierFor(azureDevOpsInEntra).identify(new Secret(token))).toMatchObject({
+      ok: true,
+      caller: { subject: sub },
+    })
+  })
+
+  it('lives beside one for the applications of that tenant, and neither takes what is the other’s', async () => {
+    const [, entra] = entraKinds
+    if (entra === undefined) throw new TypeError('there is a kind for version 2')
+    const identifier = createJwtCallerIdentifier({
+      issuers: [azureDevOpsInEntra, entra].map(({ settings }) => settings(issuer.url)),
+      ownClientIds: [ownClientId],
+      clock,
+      fetchJson: fetcher.fetchJson,
+      onIssuerAway: (failure) => {
+        throw failure
+      },
+    })
+    for (const [kind, name] of [
+      [azureDevOpsInEntra, 'devops'],
+      [entra, 'entra'],
+    ] as const) {
+      const token = new Secret(await goodOf(kind).sign())
+      expect(await identifier.identify(token)).toMatchObject({ ok: true, caller: { issuer: name } })
+    }
   })
 })
 
