@@ -50,6 +50,10 @@ export function createIssuerDirectory(issuers: readonly IssuerSettings[]): Issue
   const entra = issuers.filter((settings) => settings.kind === 'entra')
   return {
     find: ({ iss, sub, tid }) => {
+      if (typeof iss !== 'string' || !byName.has(iss)) {
+        const trustDomain = byName.get(trustDomainIn(sub) ?? '')
+        if (trustDomain !== undefined) return { found: 'issuer', issuer: trustDomain }
+      }
       if (typeof iss !== 'string') return { found: 'nothing' }
       const organization = organizationIn(sub)
       const issuer = byName.get(organization === undefined ? iss : `${iss} ${organization}`)
@@ -68,6 +72,7 @@ export function createIssuerDirectory(issuers: readonly IssuerSettings[]): Issue
 /** Where the keys of an issuer are asked for: hosts that the operator named, and no others. */
 export function keyLocationOf(settings: IssuerSettings): KeyLocation {
   if (settings.jwksUri !== undefined) return { jwksUri: new URL(settings.jwksUri) }
+  if (settings.kind === 'spiffe') return { bundleUrl: new URL(settings.bundleUrl) }
   if (!('authority' in settings)) return { discoverFrom: settings.issuer }
   return { jwksUri: new URL('/common/discovery/v2.0/keys', settings.authority) }
 }
@@ -82,6 +87,7 @@ function namesOf(settings: IssuerSettings): readonly (readonly [string, NamedIss
     const keyIssuer = issV2(settings, tenantId)
     return [[`${keyIssuer} ${organization}`, { settings, tenant: { tenantId, keyIssuer } }]]
   }
+  if (settings.kind === 'spiffe') return [[`spiffe://${settings.trustDomain}`, { settings }]]
   if (settings.kind !== 'entra') return [[settings.issuer, { settings }]]
   return settings.tenants.flatMap((tenantId) => {
     const keyIssuer = issV2(settings, tenantId)
@@ -97,6 +103,17 @@ function namesOf(settings: IssuerSettings): readonly (readonly [string, NamedIss
 const issV1 = ({ authorityV1 }: EntraIssuerSettings, tenant: string) => `${authorityV1}/${tenant}/`
 const issV2 = ({ authority }: EntraIssuerSettings | AzureDevOpsInEntraSettings, tenant: string) =>
   `${authority}/${tenant}/v2.0`
+
+/**
+ * The trust domain of a SPIFFE ID, as `spiffe://DOMAIN`; undefined for what is none, because a path
+ * that is not normal could be taken for another one (SPIFFE-ID §2).
+ */
+function trustDomainIn(sub: unknown): string | undefined {
+  if (typeof sub !== 'string' || sub.length > 2048) return undefined
+  const [, domain, path = ''] =
+    /^(spiffe:\/\/[a-z0-9._-]{1,255})((?:\/[A-Za-z0-9._-]+)*)$/.exec(sub) ?? []
+  return /\/\.{1,2}(?:\/|$)/.test(path) ? undefined : domain
+}
 
 /**
  * The organisation of a service connection, from the subject that Entra gives it:

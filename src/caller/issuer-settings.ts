@@ -4,7 +4,8 @@ import { parseFetchableUrl } from './json-fetcher.ts'
 import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 
 /** An issuer whose tokens prove callers, as the operator describes it. */
-export type IssuerSettings = OpenIdIssuerSettings | EntraIssuerSettings | AzureDevOpsInEntraSettings
+export type IssuerSettings =
+  OpenIdIssuerSettings | EntraIssuerSettings | AzureDevOpsInEntraSettings | SpiffeIssuerSettings
 
 interface CommonSettings {
   readonly name: IssuerName
@@ -49,13 +50,22 @@ export interface AzureDevOpsInEntraSettings extends CommonSettings {
   readonly organization: string
 }
 
+/** A trust domain, whose workloads have JWT-SVIDs (SPIFFE, JWT-SVID): `sub` says whose, and `iss` nothing. */
+export interface SpiffeIssuerSettings extends CommonSettings {
+  readonly kind: 'spiffe'
+  /** `prod.example` */
+  readonly trustDomain: string
+  /** Of its trust bundle, whose keys for JWT-SVIDs say so. */
+  readonly bundleUrl: string
+}
+
 /**
  * @throws RangeError for settings that no valid configuration leads to: a mistake of ours, because
  *   what an operator writes is checked and explained before it comes here.
  */
 export function assertIssuerSettings(settings: IssuerSettings): void {
   const { name, audience, algorithms, jwksUri, maxTokenSeconds } = settings
-  const url = 'authority' in settings ? settings.authority : settings.issuer
+  const url = askedUrlOf(settings)
   const fault =
     (audience === '' && 'no audience') ||
     (algorithms.length === 0 && 'no algorithm') ||
@@ -64,6 +74,11 @@ export function assertIssuerSettings(settings: IssuerSettings): void {
     (jwksUri !== undefined && parseFetchableUrl(jwksUri) === undefined && 'an unusable jwksUri') ||
     (settings.kind === 'entra' && entraFault(settings))
   if (fault) throw new RangeError(`issuer ${name}: ${fault}`)
+}
+
+function askedUrlOf(settings: IssuerSettings): string {
+  if ('authority' in settings) return settings.authority
+  return settings.kind === 'spiffe' ? settings.bundleUrl : settings.issuer
 }
 
 function entraFault({ authority, authorityV1, tenants }: EntraIssuerSettings): string | false {

@@ -117,7 +117,8 @@ export interface ApplicationConfig {
   readonly handOut: boolean
 }
 
-export type IssuerConfig = OpenIdIssuerConfig | EntraIssuerConfig | AzureDevOpsIssuerConfig
+export type IssuerConfig =
+  OpenIdIssuerConfig | EntraIssuerConfig | AzureDevOpsIssuerConfig | SpiffeIssuerConfig
 export type IssuerKind = IssuerConfig['kind']
 
 interface IssuerCommon {
@@ -155,6 +156,13 @@ export interface AzureDevOpsIssuerConfig extends IssuerCommon {
   readonly issuer: string
   /** The Entra tenant that issues tokens of newer service connections; absent: those prove nobody. */
   readonly connectedTenant?: TenantId
+}
+
+export interface SpiffeIssuerConfig extends IssuerCommon {
+  readonly kind: 'spiffe'
+  /** What follows `spiffe://` in the ids of its workloads. */
+  readonly trustDomain: string
+  readonly bundleUrl: string
 }
 
 export interface GrantsConfig {

@@ -106,10 +106,31 @@ export const azureDevOpsForm = z.strictObject({
     .describe('What aud of a token must contain: nobody can ask Azure DevOps for another one.'),
 })
 
+export const spiffeForm = z.strictObject({
+  kind: z.literal('spiffe'),
+  trustDomain: text(
+    'the name of a trust domain, such as prod.example',
+    /^[a-z0-9._-]{1,255}$/,
+  ).describe('What follows spiffe:// in the ids of its workloads.'),
+  bundleUrl: parsed('an https URL', parseIssuerUrl, '^https://').describe(
+    'Where its trust bundle is (https_web).',
+  ),
+  ...common,
+  algorithms: listOf(
+    oneOf(callerAlgorithms.filter((name) => name !== 'EdDSA')),
+    'a list of RS256, ES256 and the like',
+  )
+    .default(['RS256', 'ES256'])
+    .describe('Signature algorithms that are accepted.'),
+})
+
 const issuerForm = z.discriminatedUnion(
   'kind',
-  [githubForm, gitlabForm, kubernetesForm, azureDevOpsForm, oidcForm, entraForm],
-  { error: 'a map that begins with kind: github, gitlab, kubernetes, azure-devops, oidc or entra' },
+  [githubForm, gitlabForm, kubernetesForm, azureDevOpsForm, spiffeForm, oidcForm, entraForm],
+  {
+    error:
+      'a map that begins with kind: github, gitlab, kubernetes, azure-devops, spiffe, oidc or entra',
+  },
 )
 
 export const issuersForm = namedMapOf(

@@ -11,6 +11,7 @@ import {
   gitlabForm,
   kubernetesForm,
   oidcForm,
+  spiffeForm,
   type IssuerForm,
   type IssuersForm,
 } from './issuer-forms.ts'
@@ -67,6 +68,10 @@ function issuerFrom(name: IssuerName, form: IssuerForm, publicUrl: string): Issu
       ...(connectedTenant === undefined ? {} : { connectedTenant }),
     }
   }
+  if (form.kind === 'spiffe') {
+    const { kind, trustDomain, bundleUrl } = form
+    return { ...common, kind, trustDomain, bundleUrl }
+  }
   const { kind, issuer, jwksUri } = form
   return { ...common, kind, issuer, ...(jwksUri === undefined ? {} : { jwksUri }) }
 }
@@ -76,6 +81,7 @@ const forms = {
   gitlab: gitlabForm,
   kubernetes: kubernetesForm,
   'azure-devops': azureDevOpsForm,
+  spiffe: spiffeForm,
   oidc: oidcForm,
   entra: entraForm,
 } satisfies Record<IssuerForm['kind'], z.ZodObject>
@@ -96,6 +102,7 @@ const urlOf = (seen: SeenIssuer) => ('issuer' in seen ? seen.issuer : undefined)
 /** Every `iss` that an issuer answers to, as far as that can be told. */
 function issuersNamedBy(seen: SeenIssuer, cloud: CloudConfig | undefined): readonly string[] {
   if (seen.kind === 'azure-devops') return azureDevOpsIssuers(seen, cloud)
+  if (seen.kind === 'spiffe') return seen.trustDomain === undefined ? [] : [seen.trustDomain]
   const url = urlOf(seen)
   if (url !== undefined) return [url]
   if (!('tenants' in seen) || cloud === undefined) return []

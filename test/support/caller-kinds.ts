@@ -179,6 +179,29 @@ export const azureDevOpsInEntra: CallerKind = {
   }),
 }
 
+/** Where a trust domain shows its bundle. */
+export const bundlePath = '/bundle'
+
+export const spiffe: CallerKind = {
+  name: 'spiffe',
+  settings: (url) => ({
+    ...pinned,
+    kind: 'spiffe',
+    name: issuerName('mesh'),
+    trustDomain: 'contoso.example',
+    bundleUrl: `${url}${bundlePath}`,
+    require: [{ claim: 'team', anyOf: ['billing'] }],
+    maxTokenSeconds: 3600,
+  }),
+  claims: (_, now) => ({
+    sub: 'spiffe://contoso.example/billing/export',
+    aud: [audience],
+    iat: now,
+    exp: now + 300,
+    team: 'billing',
+  }),
+}
+
 const entraSettings = (authority: string): IssuerSettings => ({
   ...pinned,
   kind: 'entra',
@@ -235,6 +258,7 @@ export const callerKinds = [
   kubernetes,
   azureDevOps,
   azureDevOpsInEntra,
+  spiffe,
   ...entraKinds,
 ]
 

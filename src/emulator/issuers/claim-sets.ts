@@ -6,8 +6,10 @@ import type { WorldIssuer } from '../world.ts'
 export interface IssuerKind {
   /** Of the JWKS, below the issuer's URL. */
   readonly jwksPath: string
-  /** Whether the header says `typ: JWT`. */
-  readonly typ: 'JWT' | undefined
+  /** `typ` in the header. */
+  readonly typ: 'JWT' | 'JOSE' | undefined
+  /** `use` of its keys where it is not `sig`, and no `iss` is said then. */
+  readonly keyUse?: 'jwt-svid'
   readonly lifetimeSeconds: number
   /** How long before `iat` a token is already valid. */
   readonly backdatedSeconds: number
@@ -164,11 +166,25 @@ const azureDevOps: IssuerKind = {
   subject: (claims) => textOf(claims, 'sub'),
 }
 
+const spiffe: IssuerKind = {
+  jwksPath: '/bundle',
+  typ: 'JOSE',
+  keyUse: 'jwt-svid',
+  lifetimeSeconds: 300,
+  backdatedSeconds: 0,
+  audienceAsArray: true,
+  defaultAudience: () => 'spiffe://fabrikam.example/api',
+  defaultClaims: () => ({ sub: 'spiffe://fabrikam.example/billing/export' }),
+  // By the selectors of a registration entry, which no claim has.
+  subject: (claims) => textOf(claims, 'sub'),
+}
+
 export const issuerKinds: Readonly<Record<WorldIssuer['kind'], IssuerKind>> = {
   github,
   gitlab,
   kubernetes,
   'azure-devops': azureDevOps,
+  spiffe,
 }
 
 function textOf(claims: JWTPayload, name: string): string {

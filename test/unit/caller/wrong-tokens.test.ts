@@ -15,6 +15,7 @@ import {
 import {
   audience,
   azureDevOpsInEntra,
+  bundlePath,
   callerKinds,
   connectionSubject,
   entraKeyIssuer,
@@ -22,6 +23,7 @@ import {
   entraKinds,
   otherTenantId,
   ownClientId,
+  spiffe,
   tenantId,
   type CallerKind,
 } from '../../support/caller-kinds.ts'
@@ -42,6 +44,7 @@ const fetcher = createJsonFetcher()
 const key = createIssuerKey('current')
 const keyOfOtherTenant = createIssuerKey('of-other-tenant')
 const keyOfNobody = createIssuerKey('of-nobody')
+const keyOfX509 = createIssuerKey('of-x509')
 const unpublished = createIssuerKey('current')
 const ellipticKey = createIssuerKey('elliptic', 'ES256')
 const encryptionKey = createIssuerKey('encryption')
@@ -60,6 +63,15 @@ beforeAll(async () => {
     keyOfNobody.jwk,
   ]
   issuer.answer(entraKeysPath, { json: { keys } })
+  const svid = { use: 'jwt-svid' }
+  const bundle = [
+    { ...key.jwk, ...svid },
+    { ...ellipticKey.jwk, ...svid },
+    encryption,
+    { ...keyOfX509.jwk, use: 'x509-svid' },
+    keyOfNobody.jwk,
+  ]
+  issuer.answer(bundlePath, { json: { keys: bundle } })
 })
 afterAll(async () => {
   await issuer.close()
@@ -119,7 +131,7 @@ const faults: readonly Fault[] = [
     'with a claim changed after it was signed',
     'caller_signature_wrong',
     'RS256',
-    (good) => rewritten(good, 1, (json) => json.replace('"iss"', '"admin":true,"iss"')),
+    (good) => rewritten(good, 1, (json) => json.replace('"aud"', '"admin":true,"aud"')),
   ],
   [
     'with a header changed after it was signed',
@@ -375,8 +387,10 @@ const faults: readonly Fault[] = [
 
 /** Whose token it is, is told by `sub` in some: without it, nobody's. */
 function faultsOf(kind: CallerKind): readonly Fault[] {
-  if (kind !== azureDevOpsInEntra) return faults
-  return faults.map(([name, reason, detail, mint]) =>
+  if (kind !== azureDevOpsInEntra && kind !== spiffe) return faults
+  // And what a trust domain says in `iss` is nobody's business.
+  const about = faults.filter(([, reason]) => kind !== spiffe || reason !== 'caller_issuer_unknown')
+  return about.map(([name, reason, detail, mint]) =>
     detail === 'sub' ? [name, 'caller_issuer_unknown', '', mint] : [name, reason, detail, mint],
   )
 }
@@ -583,6 +597,65 @@ describe('an identifier for service connections that Entra vouches for', () => {
       const token = new Secret(await goodOf(kind).sign())
       expect(await identifier.identify(token)).toMatchObject({ ok: true, caller: { issuer: name } })
     }
+  })
+})
+
+describe('an identifier for workloads of a trust domain', () => {
+  const workloadFaults: readonly Fault[] = [
+    ...[
+      'spiffe://other.example/billing/export',
+      'spiffe://contoso.example.other.example/billing/export',
+      'spiffe://CONTOSO.example/billing/export',
+      'SPIFFE://contoso.example/billing/export',
+      'spiffe://contoso.example/billing/../export',
+      'spiffe://contoso.example/./export',
+      'spiffe://contoso.example//export',
+      'spiffe://contoso.example/export/',
+      'spiffe://contoso.example/',
+      'spiffe://contoso.example/ex%70ort',
+      'spiffe://user@contoso.example/export',
+      'spiffe://contoso.example:8443/export',
+      'spiffe://contoso.example/export?x',
+      'https://contoso.example/export',
+      'contoso.example/export',
+      `spiffe://contoso.example/${'x'.repeat(2048)}`,
+    ].map((sub): Fault => [
+      `of ${sub.slice(0, 60)}`,
+      'caller_issuer_unknown',
+      '',
+      ({ sign }) => sign({ sub }),
+    ]),
+    [
+      'signed with a key for X.509',
+      'caller_key_unknown',
+      'kid of-x509',
+      (good) => good.sign({}, {}, keyOfX509),
+    ],
+    [
+      'signed with a key that does not say that it is for these',
+      'caller_key_unknown',
+      'kid of-nobody',
+      (good) => good.sign({}, {}, keyOfNobody),
+    ],
+  ]
+  it.each(workloadFaults)('refuses a token %s: %s', async (_, reason, detail, mint) => {
+    await expectRefusal(spiffe, mint, reason, detail)
+  })
+
+  it.each<[string, Claims, Claims]>([
+    ['whatever its iss', { iss: 'https://anything.example' }, {}],
+    ['of the type JOSE', {}, { typ: 'JOSE' }],
+    ['of the domain itself', { sub: 'spiffe://contoso.example' }, {}],
+    ['with dots in its path', { sub: 'spiffe://contoso.example/a.b/..c/v1.2' }, {}],
+  ])('proves a workload %s', async (_, changes, header) => {
+    const token = new Secret(await goodOf(spiffe).sign(changes, header))
+    expect(await identifierFor(spiffe).identify(token)).toMatchObject({ ok: true })
+  })
+
+  it('asks for its bundle alone', async () => {
+    const before = issuer.asked.length
+    await identifierFor(spiffe).identify(new Secret(await goodOf(spiffe).sign()))
+    expect(issuer.asked.slice(before)).toEqual([bundlePath])
   })
 })
 

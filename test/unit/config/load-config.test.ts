@@ -186,6 +186,7 @@ describe('a configuration that says everything', () => {
       'cluster',
       'devops',
       'github',
+      'mesh',
       'platform',
       'spire',
     ])
