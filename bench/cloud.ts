@@ -43,6 +43,8 @@ export interface BenchCloud {
   startService(database?: string): Promise<Server>
   startPeer(): Promise<Server>
   startBare(tokenBytes: number): Promise<Server>
+  /** Passes each request on to the vault, and no more. */
+  startRelay(): Promise<Server>
   stop(): Promise<void>
 }
 
@@ -165,6 +167,10 @@ export async function startCloud(tenants: number, scopes: number): Promise<Bench
       })
     },
     startBare: (tokenBytes) => startServer('servers/bare.ts', String(tokenBytes)),
+    startRelay: () => {
+      const settings = { vault: endpoints.vaults['bench-hsm'], caFile: endpoints.caFile }
+      return startServer('servers/relay.ts', JSON.stringify(settings))
+    },
     stop: async () => {
       await emulator.stop()
       rmSync(folder, { recursive: true, force: true })

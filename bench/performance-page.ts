@@ -27,6 +27,8 @@ so what counts are the ratios.
 - "Express + jose + msal-node" is what a user would write instead, with the key in a file and no ledger.
 - Our own time around the signer is the whole answer less what the vault took, both measured one request at a
   time; two commits to the disk are in it.
+- CPU of an assertion is compared with a server that does nothing but pass each request on to the vault, over
+  the same pool and at the same rate: what is asked seldom costs more, because processors fall asleep between.
 - Tokens of many tenants and scopes are asked for in no order, with every other round on one of them; memory is
   the most that the kernel counted (\`VmHWM\`), filling the cache included.
 - Ledger entries are appended one at a time by 256 concurrent requests and counted when they are synced to the

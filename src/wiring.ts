@@ -7,14 +7,12 @@ import { settlesWithin } from './base/deadline.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
 import { type Cloud, parseCloud } from './base/ids.ts'
 import { createUnderWay, type UnderWay } from './base/under-way.ts'
-import { createJsonFetcher } from './caller/json-fetcher.ts'
-import type { IssuerSettings } from './caller/issuer-settings.ts'
-import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
-import type { Config, IssuerConfig, LedgerConfig } from './config/config.ts'
+import type { Config, LedgerConfig } from './config/config.ts'
 import { DatabaseAccessError } from './database-access/database-access-error.ts'
 import { createApp, createMachinesApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
+import { createCallerProof } from './caller-proof.ts'
 import type { Application } from './issuance/application.ts'
 import { createCertificateDuty } from './issuance/certificate-duty.ts'
 import { createCredentials, type Credentials, type PlacedLocation } from './issuance/credentials.ts'
@@ -107,7 +105,6 @@ export async function createService(options: WiringOptions): Promise<Service> {
     clientId: options.identityClientId,
     loopbackVaults: config.cloud.loopbackVaults,
   })
-  const fetcher = createJsonFetcher()
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
@@ -122,11 +119,8 @@ export async function createService(options: WiringOptions): Promise<Service> {
   })
   const entraRefusals = createEntraRefusals(pacing)
   const tokenEndpoint = createEntraTokenEndpoint(config.cloud.authority, entraAgent)
-  const callers = createJwtCallerIdentifier({
-    issuers: config.issuers.map((issuer) => issuerSettings(issuer, config)),
-    ownClientIds: config.applications.map(({ clientId }) => clientId),
+  const callerProof = createCallerProof(config, {
     clock,
-    fetchJson: fetcher.fetchJson,
     onIssuerAway: (failure) => {
       logger.warn({ issuer: failure.issuer, code: failure.code, err: failure }, 'issuer is away')
     },
@@ -187,7 +181,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const issuance: IssuanceDeps = {
     clock,
     cloud: cloudOf(config),
-    callers,
+    callers: callerProof.callers,
     decide: (caller, ask) => decide(policy, caller, ask, clock.nowSeconds(), budget),
     foresee: (caller, ask) => foresee(policy, caller, ask, clock.nowSeconds()),
     stillGiven: (grant, ask) => stillGiven(policy, grant, ask, clock.nowSeconds()),
@@ -240,7 +234,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     },
     close: async () => {
       await sharing?.close()
-      await Promise.all([access.close(), entraAgent.close(), fetcher.close()])
+      await Promise.all([access.close(), entraAgent.close(), callerProof.close()])
     },
   }
 }
@@ -396,10 +390,4 @@ function cloudOf({ cloud }: Config): Cloud {
   if (parsed === undefined)
     throw new TypeError('the authority of a checked configuration is an origin')
   return parsed
-}
-
-function issuerSettings(issuer: IssuerConfig, config: Config): IssuerSettings {
-  if (issuer.kind !== 'entra') return issuer
-  const { authority, authorityV1 } = config.cloud
-  return { ...issuer, authority, authorityV1 }
 }

@@ -1,11 +1,13 @@
+import { type ClaimPattern, isLike } from './claim-pattern.ts'
+
 /** A claim's value as a rule can name it. Objects and lists cannot be named, so they never match. */
 export type ClaimValue = string | number | boolean
 
-/** One claim that must be there with one of these values. */
+/** One claim that must be there with one of these values, or a text of one of these forms. */
 export interface ClaimRule {
   readonly claim: string
-  /** At least one. Compared exactly and by type: `"1"` is not `1`, and `main` is not `Main`. */
-  readonly anyOf: readonly ClaimValue[]
+  /** At least one. Values are compared exactly and by type: `"1"` is not `1`, and `main` is not `Main`. */
+  readonly anyOf: readonly (ClaimValue | ClaimPattern)[]
 }
 
 /**
@@ -19,9 +21,15 @@ export function claimsMatch(
 ): boolean {
   return rules.every(({ claim, anyOf }) => {
     const value = ownClaim(claims, claim)
-    return value !== undefined && anyOf.includes(value)
+    if (value === undefined) return false
+    return anyOf.some((one) =>
+      isPattern(one) ? typeof value === 'string' && isLike(value, one) : value === one,
+    )
   })
 }
+
+export const isPattern = (one: ClaimValue | ClaimPattern): one is ClaimPattern =>
+  typeof one === 'object'
 
 /** The claim's value if a rule could name it. Only own members count: `constructor` is not a claim. */
 export function ownClaim(

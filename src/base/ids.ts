@@ -43,6 +43,8 @@ export const parseCloud = (authority: string) =>
   (URL.parse(authority)?.origin === authority ? authority : undefined) as Cloud | undefined
 export const parseTenantId = (text: string) => parseGuid(text) as TenantId | undefined
 export const parseClientId = (text: string) => parseGuid(text) as ClientId | undefined
+/** An organisation of Azure DevOps, lower case. */
+export const parseOrganization = parseGuid
 export const parseAttemptId = (text: string) => parseGuid(text) as AttemptId | undefined
 export const parseApplicationName = (text: string) => parseName(text) as ApplicationName | undefined
 export const parseCertificateName = (text: string) => parseName(text) as CertificateName | undefined

@@ -1,6 +1,7 @@
 import type { TenantId } from '../base/ids.ts'
 import {
   assertIssuerSettings,
+  type AzureDevOpsInEntraSettings,
   type EntraIssuerSettings,
   type IssuerSettings,
 } from './issuer-settings.ts'
@@ -9,7 +10,8 @@ import type { KeyLocation } from './key-source.ts'
 /** The tenant and version of Entra that an `iss` stands for. */
 export interface EntraTenant {
   readonly tenantId: TenantId
-  readonly version: '1.0' | '2.0'
+  /** What `ver` must say; absent where nobody knows whether it is said. */
+  readonly version?: '1.0' | '2.0'
   /** What `issuer` of a key must be, the tenant put into its template; the v2 form for v1 tokens too. */
   readonly keyIssuer: string
 }
@@ -17,7 +19,7 @@ export interface EntraTenant {
 /** An issuer, and for Entra the tenant, that a token names. */
 export interface NamedIssuer {
   readonly settings: IssuerSettings
-  /** Entra only. */
+  /** Where Entra issues the tokens. */
   readonly tenant?: EntraTenant
 }
 
@@ -28,25 +30,36 @@ export type IssuerFinding =
 
 /** Who a token says it is from, among those that count. Decided before any key is looked for. */
 export interface IssuerDirectory {
-  find(claims: { readonly iss?: unknown; readonly tid?: unknown }): IssuerFinding
+  find(claims: {
+    readonly iss?: unknown
+    readonly sub?: unknown
+    readonly tid?: unknown
+  }): IssuerFinding
 }
 
 /** @throws RangeError when two issuers could have made one token: nobody could say which vouches. */
 export function createIssuerDirectory(issuers: readonly IssuerSettings[]): IssuerDirectory {
-  const byIss = new Map<string, NamedIssuer>()
+  const byName = new Map<string, NamedIssuer>()
   for (const settings of issuers) {
     assertIssuerSettings(settings)
-    for (const [iss, issuer] of namesOf(settings)) {
-      if (byIss.has(iss)) throw new RangeError(`issuer ${settings.name}: ${iss} is another's`)
-      byIss.set(iss, issuer)
+    for (const [name, issuer] of namesOf(settings)) {
+      if (byName.has(name)) throw new RangeError(`issuer ${settings.name}: ${name} is another's`)
+      byName.set(name, issuer)
     }
   }
   const entra = issuers.filter((settings) => settings.kind === 'entra')
   return {
-    find: ({ iss, tid }) => {
+    find: ({ iss, sub, tid }) => {
+      if (typeof iss !== 'string' || !byName.has(iss)) {
+        const trustDomain = byName.get(trustDomainIn(sub) ?? '')
+        if (trustDomain !== undefined) return { found: 'issuer', issuer: trustDomain }
+      }
       if (typeof iss !== 'string') return { found: 'nothing' }
-      const issuer = byIss.get(iss)
-      if (issuer === undefined) return strangerFrom(iss, entra)
+      const organization = organizationIn(sub)
+      const issuer = byName.get(organization === undefined ? iss : `${iss} ${organization}`)
+      if (issuer === undefined) {
+        return organization === undefined ? strangerFrom(iss, entra) : { found: 'nothing' }
+      }
       const { settings, tenant } = issuer
       if (settings.kind === 'entra' && tid !== tenant?.tenantId) {
         return { found: 'unlisted tenant', settings }
@@ -59,11 +72,22 @@ export function createIssuerDirectory(issuers: readonly IssuerSettings[]): Issue
 /** Where the keys of an issuer are asked for: hosts that the operator named, and no others. */
 export function keyLocationOf(settings: IssuerSettings): KeyLocation {
   if (settings.jwksUri !== undefined) return { jwksUri: new URL(settings.jwksUri) }
-  if (settings.kind !== 'entra') return { discoverFrom: settings.issuer }
+  if (settings.kind === 'spiffe') return { bundleUrl: new URL(settings.bundleUrl) }
+  if (!('authority' in settings)) return { discoverFrom: settings.issuer }
   return { jwksUri: new URL('/common/discovery/v2.0/keys', settings.authority) }
 }
 
+/**
+ * `iss` is the name of most. Of one tenant Entra issues tokens to its applications and to service
+ * connections of Azure DevOps alike: the latter say whose they are in `sub` alone.
+ */
 function namesOf(settings: IssuerSettings): readonly (readonly [string, NamedIssuer])[] {
+  if (settings.kind === 'azure-devops-in-entra') {
+    const { tenant: tenantId, organization } = settings
+    const keyIssuer = issV2(settings, tenantId)
+    return [[`${keyIssuer} ${organization}`, { settings, tenant: { tenantId, keyIssuer } }]]
+  }
+  if (settings.kind === 'spiffe') return [[`spiffe://${settings.trustDomain}`, { settings }]]
   if (settings.kind !== 'entra') return [[settings.issuer, { settings }]]
   return settings.tenants.flatMap((tenantId) => {
     const keyIssuer = issV2(settings, tenantId)
@@ -77,7 +101,28 @@ function namesOf(settings: IssuerSettings): readonly (readonly [string, NamedIss
 }
 
 const issV1 = ({ authorityV1 }: EntraIssuerSettings, tenant: string) => `${authorityV1}/${tenant}/`
-const issV2 = ({ authority }: EntraIssuerSettings, tenant: string) => `${authority}/${tenant}/v2.0`
+const issV2 = ({ authority }: EntraIssuerSettings | AzureDevOpsInEntraSettings, tenant: string) =>
+  `${authority}/${tenant}/v2.0`
+
+/**
+ * The trust domain of a SPIFFE ID, as `spiffe://DOMAIN`; undefined for what is none, because a path
+ * that is not normal could be taken for another one (SPIFFE-ID §2).
+ */
+function trustDomainIn(sub: unknown): string | undefined {
+  if (typeof sub !== 'string' || sub.length > 2048) return undefined
+  const [, domain, path = ''] =
+    /^(spiffe:\/\/[a-z0-9._-]{1,255})((?:\/[A-Za-z0-9._-]+)*)$/.exec(sub) ?? []
+  return /\/\.{1,2}(?:\/|$)/.test(path) ? undefined : domain
+}
+
+/**
+ * The organisation of a service connection, from the subject that Entra gives it:
+ * `/eid1/c/pub/t/TENANT/a/APPLICATION/sc/ORGANISATION/CONNECTION`. No application's subject begins so.
+ */
+function organizationIn(sub: unknown): string | undefined {
+  if (typeof sub !== 'string' || !sub.startsWith('/eid1/')) return undefined
+  return /^\/eid1\/(?:[^/]+\/){6}sc\/([0-9a-fA-F-]{36})\/[^/]+$/.exec(sub)?.[1]?.toLowerCase() ?? ''
+}
 
 /** A tenant of a known Entra that is on no list is worth telling from an unheard-of issuer. */
 function strangerFrom(iss: string, entra: readonly EntraIssuerSettings[]): IssuerFinding {

@@ -4,7 +4,8 @@ import { parseFetchableUrl } from './json-fetcher.ts'
 import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 
 /** An issuer whose tokens prove callers, as the operator describes it. */
-export type IssuerSettings = OpenIdIssuerSettings | EntraIssuerSettings
+export type IssuerSettings =
+  OpenIdIssuerSettings | EntraIssuerSettings | AzureDevOpsInEntraSettings | SpiffeIssuerSettings
 
 interface CommonSettings {
   readonly name: IssuerName
@@ -24,7 +25,7 @@ interface CommonSettings {
 }
 
 export interface OpenIdIssuerSettings extends CommonSettings {
-  readonly kind: 'oidc' | 'github' | 'gitlab' | 'kubernetes'
+  readonly kind: 'oidc' | 'github' | 'gitlab' | 'kubernetes' | 'azure-devops'
   /** Exactly as tokens say it in `iss`. */
   readonly issuer: string
 }
@@ -39,13 +40,32 @@ export interface EntraIssuerSettings extends CommonSettings {
   readonly tenants: readonly TenantId[]
 }
 
+/** Service connections whose tokens Entra issues, in the name of the tenant that the organisation is connected to. */
+export interface AzureDevOpsInEntraSettings extends CommonSettings {
+  readonly kind: 'azure-devops-in-entra'
+  /** Origin of the cloud's Entra, and of `iss`. */
+  readonly authority: string
+  readonly tenant: TenantId
+  /** GUID of the organisation, lower case: others may be connected to that tenant too. */
+  readonly organization: string
+}
+
+/** A trust domain, whose workloads have JWT-SVIDs (SPIFFE, JWT-SVID): `sub` says whose, and `iss` nothing. */
+export interface SpiffeIssuerSettings extends CommonSettings {
+  readonly kind: 'spiffe'
+  /** `prod.example` */
+  readonly trustDomain: string
+  /** Of its trust bundle, whose keys for JWT-SVIDs say so. */
+  readonly bundleUrl: string
+}
+
 /**
  * @throws RangeError for settings that no valid configuration leads to: a mistake of ours, because
  *   what an operator writes is checked and explained before it comes here.
  */
 export function assertIssuerSettings(settings: IssuerSettings): void {
   const { name, audience, algorithms, jwksUri, maxTokenSeconds } = settings
-  const url = settings.kind === 'entra' ? settings.authority : settings.issuer
+  const url = askedUrlOf(settings)
   const fault =
     (audience === '' && 'no audience') ||
     (algorithms.length === 0 && 'no algorithm') ||
@@ -54,6 +74,11 @@ export function assertIssuerSettings(settings: IssuerSettings): void {
     (jwksUri !== undefined && parseFetchableUrl(jwksUri) === undefined && 'an unusable jwksUri') ||
     (settings.kind === 'entra' && entraFault(settings))
   if (fault) throw new RangeError(`issuer ${name}: ${fault}`)
+}
+
+function askedUrlOf(settings: IssuerSettings): string {
+  if ('authority' in settings) return settings.authority
+  return settings.kind === 'spiffe' ? settings.bundleUrl : settings.issuer
 }
 
 function entraFault({ authority, authorityV1, tenants }: EntraIssuerSettings): string | false {

@@ -70,7 +70,7 @@ export function judgeClaims(claims: StrictJsonObject, context: ClaimContext): Cl
 }
 
 const schemaOf = ({ tenant }: NamedIssuer) =>
-  tenant === undefined
+  tenant?.version === undefined
     ? neededClaims
     : neededClaims.extend({ ...neededEntraClaims, ver: z.literal(tenant.version) })
 
@@ -106,7 +106,7 @@ function meantForSomebodyElse({ claims, issuer }: Case) {
  * those without scopes whose subject is the service principal itself.
  */
 function delegated({ claims: { idtyp, scp, oid, sub }, issuer }: Case) {
-  if (issuer.tenant === undefined) return undefined
+  if (issuer.settings.kind !== 'entra') return undefined
   if (scp !== undefined) return 'scp'
   if (idtyp === undefined) return oid === sub ? undefined : 'sub is not oid'
   return idtyp === 'app' ? undefined : 'idtyp'

@@ -45,7 +45,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
   const cache = createVerifiedTokenCache(cacheLimits, clock)
   const flights = new Map<string, Promise<Identification>>()
 
-  const verify = async (text: string, tokenSha256: string): Promise<Identification> => {
+  const verify = async (text: string): Promise<Identification> => {
     const parsed = parseCompactToken(text)
     if (!parsed.ok) return refused({ reason: 'caller_token_malformed', detail: parsed.fault })
     const { token } = parsed
@@ -58,6 +58,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
     const { settings } = issuer
     const keys = keySources.get(settings)
     if (keys === undefined) throw new TypeError('the directory knows only issuers with keys')
+    const tokenSha256 = sha256Base64url(text)
     const signed = { text, sha256: tokenSha256, header: token.header }
     const proof = await proveSignature(signed, issuer, keys)
     if (!proof.ok) return refusedBy(settings.name, proof.reason, proof.detail)
@@ -75,7 +76,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
     })
     cache.keep({
       caller,
-      tokenCharacters: text.length,
+      text,
       keyIsTrusted: () => keys.trusts(proof.key.fingerprint),
     })
     return { ok: true, caller }
@@ -89,10 +90,9 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
       if (text.length > tokenCharactersMax) {
         return refused({ reason: 'caller_token_malformed', detail: 'too long' })
       }
-      const tokenSha256 = sha256Base64url(text)
-      const caller = cache.find(tokenSha256)
+      const caller = cache.find(text)
       if (caller !== undefined) return { ok: true, caller }
-      return joinFlight(flights, tokenSha256, () => verify(text, tokenSha256))
+      return joinFlight(flights, text, () => verify(text))
     },
   }
 }

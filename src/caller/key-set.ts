@@ -24,7 +24,7 @@ const keySetSchema = z.object({ keys: z.array(z.unknown()).max(keysMax) })
 const base64url = z.string().regex(/^[A-Za-z0-9_-]+$/)
 const describedKey = {
   kid: z.string().optional(),
-  use: z.literal('sig').optional(),
+  use: z.string().optional(),
   key_ops: z
     .array(z.string())
     .refine((operations) => operations.includes('verify'))
@@ -48,21 +48,33 @@ const keySchema = z.discriminatedUnion('kty', [
 type DescribedKey = z.output<typeof keySchema>
 
 /**
+ * What keys must be for: those that do not say are taken for signatures; a trust bundle says of each
+ * key what its signatures are on (SPIFFE Trust Domain and Bundle §4.2.2).
+ */
+export type KeyUse = 'sig' | 'jwt-svid'
+
+/**
  * The keys of a JWKS (RFC 7517 §5) that are fit to verify with. Others are left out one by one, as
  * the standard wants: they may be meant for somebody else.
  *
  * @returns undefined when it is no key set at all.
  */
-export function parseKeySet(json: unknown): readonly VerificationKey[] | undefined {
+export function parseKeySet(
+  json: unknown,
+  use: KeyUse = 'sig',
+): readonly VerificationKey[] | undefined {
   const set = keySetSchema.safeParse(json)
   if (!set.success) return undefined
-  return set.data.keys.map(verificationKeyFrom).filter((key) => key !== undefined)
+  return set.data.keys
+    .map((key) => verificationKeyFrom(key, use))
+    .filter((key) => key !== undefined)
 }
 
-function verificationKeyFrom(json: unknown): VerificationKey | undefined {
+function verificationKeyFrom(json: unknown, use: KeyUse): VerificationKey | undefined {
   const described = keySchema.safeParse(json)
   if (!described.success) return undefined
   const { data } = described
+  if ((data.use ?? 'sig') !== use) return undefined
   const texts = Object.values(data).filter((value) => typeof value === 'string')
   if (!texts.every((text) => text.isWellFormed())) return undefined
   const { kid, alg, issuer } = data

@@ -8,7 +8,11 @@ import { FetchError, parseFetchableUrl, type FetchJson } from './json-fetcher.ts
 import { parseKeySet, type VerificationKey } from './key-set.ts'
 
 /** Where an issuer's keys are: said by the operator, or by the issuer's discovery document. */
-export type KeyLocation = { readonly jwksUri: URL } | { readonly discoverFrom: string }
+export type KeyLocation =
+  | { readonly jwksUri: URL }
+  | { readonly discoverFrom: string }
+  /** A trust bundle: its keys for JWT-SVIDs. */
+  | { readonly bundleUrl: URL }
 
 /** The keys of one issuer, as it shows them now. Safe for concurrent calls; one fetch at a time. */
 export interface KeySource {
@@ -137,11 +141,15 @@ export function createKeySource(deps: KeySourceDeps): KeySource {
 const onlyOne = <T>(found: readonly T[] = []) => (found.length === 1 ? found[0] : undefined)
 
 async function fetchKeys({ location, fetchJson }: KeySourceDeps) {
-  const jwksUri =
-    'jwksUri' in location ? location.jwksUri : await discover(location.discoverFrom, fetchJson)
-  const keys = parseKeySet(await fetchJson(jwksUri))
+  const url = await keySetUrl(location, fetchJson)
+  const keys = parseKeySet(await fetchJson(url), 'bundleUrl' in location ? 'jwt-svid' : 'sig')
   if (keys === undefined) throw new FetchError('FETCH_MALFORMED', 'not a key set')
   return keys
+}
+
+async function keySetUrl(location: KeyLocation, fetchJson: FetchJson): Promise<URL> {
+  if ('bundleUrl' in location) return location.bundleUrl
+  return 'jwksUri' in location ? location.jwksUri : discover(location.discoverFrom, fetchJson)
 }
 
 const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.string() })

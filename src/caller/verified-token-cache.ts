@@ -12,19 +12,20 @@ import type { Caller } from './caller.ts'
 /** A caller that was proven before, and what must still hold for that to count. */
 export interface VerifiedToken {
   readonly caller: Caller
-  /** Length of the compact token: claims in memory are proportional to it. */
-  readonly tokenCharacters: number
+  /** The compact token. */
+  readonly text: string
   /** Whether the key that verified it is still one of the issuer's. */
   readonly keyIsTrusted: () => boolean
 }
 
 /**
- * Callers whose tokens were verified a moment ago, by SHA-256 of the token. Nothing is found after
- * the token's `exp`, five minutes after it was verified, or once the issuer withdrew the key; a wall
- * clock that is set prolongs none of it.
+ * Callers whose tokens were verified a moment ago, by the whole token: a hash of it would cost each
+ * request more than all the rest of proving a known caller, and whoever reads this memory reads the
+ * tokens that we give, which open more. Nothing is found after the token's `exp`, five minutes after
+ * it was verified, or once the issuer withdrew the key; a wall clock that is set prolongs none of it.
  */
 export interface VerifiedTokenCache {
-  find(tokenSha256: string): Caller | undefined
+  find(text: string): Caller | undefined
   /** At once after it was verified. */
   keep(token: VerifiedToken): void
 }
@@ -37,8 +38,8 @@ export interface VerifiedTokenCacheLimits {
 /** Ours: what the configuration says by now, and what an issuer took back, reaches every caller by then. */
 const trustedMs = 5 * 60_000
 
-/** Strings, claim objects and the entry itself: a little more than measured on tokens of 1.5 and 8 KiB. */
-const bytesOf = ({ tokenCharacters }: VerifiedToken) => 512 + 2 * tokenCharacters
+/** Text, claim objects and the entry itself: a little more than measured on tokens of 1.5 and 8 KiB. */
+const bytesOf = ({ text }: VerifiedToken) => 512 + 3 * text.length
 
 interface KeptToken extends VerifiedToken {
   readonly verifiedAt: Instant
@@ -55,18 +56,17 @@ export function createVerifiedTokenCache(
     sizeCalculation: bytesOf,
   })
   return {
-    find: (tokenSha256) => {
-      const token = tokens.get(tokenSha256)
+    find: (text) => {
+      const token = tokens.get(text)
       if (token === undefined) return undefined
       if (isAlive(token, clock) && token.keyIsTrusted()) return token.caller
-      tokens.delete(tokenSha256)
+      tokens.delete(text)
       return undefined
     },
     keep: (token) => {
       const verifiedAt = instantNow(clock)
-      const { tokenSha256, expiresAtSeconds } = token.caller
-      const expiry = laterBy(expiresAtSeconds * 1000 - verifiedAt.ms, verifiedAt)
-      tokens.set(tokenSha256, { ...token, verifiedAt, expiry })
+      const expiry = laterBy(token.caller.expiresAtSeconds * 1000 - verifiedAt.ms, verifiedAt)
+      tokens.set(token.text, { ...token, verifiedAt, expiry })
     },
   }
 }

@@ -6,6 +6,7 @@ import { productVersion } from './product.ts'
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./serve.ts')).serveCommand(),
   check: async () => (await import('./check.ts')).checkCommand(),
+  explain: async () => (await import('./explain.ts')).explainCommand(),
   token: async () => (await import('./token.ts')).tokenCommand(),
   assertion: async () => (await import('./assertion.ts')).assertionCommand(),
   reconcile: async () => (await import('./reconcile.ts')).reconcileCommand(),

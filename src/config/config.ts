@@ -117,7 +117,8 @@ export interface ApplicationConfig {
   readonly handOut: boolean
 }
 
-export type IssuerConfig = OpenIdIssuerConfig | EntraIssuerConfig
+export type IssuerConfig =
+  OpenIdIssuerConfig | EntraIssuerConfig | AzureDevOpsIssuerConfig | SpiffeIssuerConfig
 export type IssuerKind = IssuerConfig['kind']
 
 interface IssuerCommon {
@@ -145,6 +146,23 @@ export interface EntraIssuerConfig extends IssuerCommon {
   readonly kind: 'entra'
   /** Tenants whose applications may call; `iss` and keys follow from {@link CloudConfig}. At least one. */
   readonly tenants: readonly TenantId[]
+}
+
+export interface AzureDevOpsIssuerConfig extends IssuerCommon {
+  readonly kind: 'azure-devops'
+  /** GUID of the organisation, lower case. */
+  readonly organization: string
+  /** What tokens that Azure DevOps issues itself have in `iss`. */
+  readonly issuer: string
+  /** The Entra tenant that issues tokens of newer service connections; absent: those prove nobody. */
+  readonly connectedTenant?: TenantId
+}
+
+export interface SpiffeIssuerConfig extends IssuerCommon {
+  readonly kind: 'spiffe'
+  /** What follows `spiffe://` in the ids of its workloads. */
+  readonly trustDomain: string
+  readonly bundleUrl: string
 }
 
 export interface GrantsConfig {

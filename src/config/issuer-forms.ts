@@ -3,6 +3,7 @@ import { z } from 'zod'
 import {
   claimsForm,
   flag,
+  guidPattern,
   listOf,
   namedMapOf,
   oneOf,
@@ -11,8 +12,9 @@ import {
   text,
   wholeNumber,
 } from '../yaml/forms.ts'
-import { parseIssuerName } from '../base/ids.ts'
+import { parseIssuerName, parseOrganization } from '../base/ids.ts'
 import { publicGithub, publicGitlab } from './public-issuers.ts'
+import { azureDevOpsAudience } from './shared-audience.ts'
 
 /** A managed identity's token lives 24 hours and is valid 5 minutes before; with some to spare. */
 const maxTokenSecondsDefault = 90_000
@@ -84,10 +86,51 @@ export const entraForm = z.strictObject({
   ...common,
 })
 
+export const azureDevOpsForm = z.strictObject({
+  kind: z.literal('azure-devops'),
+  organization: parsed('the GUID of an organisation', parseOrganization, guidPattern).describe(
+    'Id of the organisation, which is in the iss of its tokens.',
+  ),
+  connectedTenant: tenantIdForm
+    .optional()
+    .describe(
+      'The Entra tenant of the organisation, which issues tokens of newer service connections. Absent: only those of Azure DevOps itself count.',
+    ),
+  issuer: issuerUrl()
+    .optional()
+    .describe(`${issuerDescription} Absent: the one of Azure DevOps for the organisation.`),
+  ...common,
+  audience: common.audience
+    .unwrap()
+    .default(azureDevOpsAudience)
+    .describe('What aud of a token must contain: nobody can ask Azure DevOps for another one.'),
+})
+
+export const spiffeForm = z.strictObject({
+  kind: z.literal('spiffe'),
+  trustDomain: text(
+    'the name of a trust domain, such as prod.example',
+    /^[a-z0-9._-]{1,255}$/,
+  ).describe('What follows spiffe:// in the ids of its workloads.'),
+  bundleUrl: parsed('an https URL', parseIssuerUrl, '^https://').describe(
+    'Where its trust bundle is (https_web).',
+  ),
+  ...common,
+  algorithms: listOf(
+    oneOf(callerAlgorithms.filter((name) => name !== 'EdDSA')),
+    'a list of RS256, ES256 and the like',
+  )
+    .default(['RS256', 'ES256'])
+    .describe('Signature algorithms that are accepted.'),
+})
+
 const issuerForm = z.discriminatedUnion(
   'kind',
-  [githubForm, gitlabForm, kubernetesForm, oidcForm, entraForm],
-  { error: 'a map that begins with kind: github, gitlab, kubernetes, oidc or entra' },
+  [githubForm, gitlabForm, kubernetesForm, azureDevOpsForm, spiffeForm, oidcForm, entraForm],
+  {
+    error:
+      'a map that begins with kind: github, gitlab, kubernetes, azure-devops, spiffe, oidc or entra',
+  },
 )
 
 export const issuersForm = namedMapOf(

@@ -5,11 +5,13 @@ import type { IssuerName } from '../base/ids.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { CloudConfig, IssuerConfig } from './config.ts'
 import {
+  azureDevOpsForm,
   entraForm,
   githubForm,
   gitlabForm,
   kubernetesForm,
   oidcForm,
+  spiffeForm,
   type IssuerForm,
   type IssuersForm,
 } from './issuer-forms.ts'
@@ -56,6 +58,20 @@ function issuerFrom(name: IssuerName, form: IssuerForm, publicUrl: string): Issu
   if (form.kind === 'entra') {
     return { ...common, kind: form.kind, tenants: [...new Set(form.tenants)].toSorted() }
   }
+  if (form.kind === 'azure-devops') {
+    const { kind, organization, connectedTenant, issuer } = form
+    return {
+      ...common,
+      kind,
+      organization,
+      issuer: issuer ?? azureDevOpsIssuer(organization),
+      ...(connectedTenant === undefined ? {} : { connectedTenant }),
+    }
+  }
+  if (form.kind === 'spiffe') {
+    const { kind, trustDomain, bundleUrl } = form
+    return { ...common, kind, trustDomain, bundleUrl }
+  }
   const { kind, issuer, jwksUri } = form
   return { ...common, kind, issuer, ...(jwksUri === undefined ? {} : { jwksUri }) }
 }
@@ -64,6 +80,8 @@ const forms = {
   github: githubForm,
   gitlab: gitlabForm,
   kubernetes: kubernetesForm,
+  'azure-devops': azureDevOpsForm,
+  spiffe: spiffeForm,
   oidc: oidcForm,
   entra: entraForm,
 } satisfies Record<IssuerForm['kind'], z.ZodObject>
@@ -83,6 +101,8 @@ const urlOf = (seen: SeenIssuer) => ('issuer' in seen ? seen.issuer : undefined)
 
 /** Every `iss` that an issuer answers to, as far as that can be told. */
 function issuersNamedBy(seen: SeenIssuer, cloud: CloudConfig | undefined): readonly string[] {
+  if (seen.kind === 'azure-devops') return azureDevOpsIssuers(seen, cloud)
+  if (seen.kind === 'spiffe') return seen.trustDomain === undefined ? [] : [seen.trustDomain]
   const url = urlOf(seen)
   if (url !== undefined) return [url]
   if (!('tenants' in seen) || cloud === undefined) return []
@@ -92,6 +112,19 @@ function issuersNamedBy(seen: SeenIssuer, cloud: CloudConfig | undefined): reado
     `${authorityV1}/${tenant}/`,
   ])
 }
+
+/** Of one tenant others have tokens too, so the organisation belongs to that name. */
+function azureDevOpsIssuers(
+  { organization, issuer, connectedTenant }: Partial<z.output<typeof azureDevOpsForm>>,
+  cloud: CloudConfig | undefined,
+): readonly string[] {
+  if (organization === undefined) return []
+  const own = issuer ?? azureDevOpsIssuer(organization)
+  if (connectedTenant === undefined || cloud === undefined) return [own]
+  return [own, `${cloud.authority}/${connectedTenant}/v2.0 ${organization}`]
+}
+
+const azureDevOpsIssuer = (organization: string) => `https://vstoken.dev.azure.com/${organization}`
 
 /** A token says by `iss` whose it is: two issuers that answer to it would be one too many. */
 function checkTaken(
@@ -113,12 +146,11 @@ function checkAudience(part: YamlPart, seen: SeenIssuer): void {
   const { audience, acceptSharedAudience } = seen
   if (audience === undefined || acceptSharedAudience !== false) return
   if (!isSharedAudience(audience, urlOf(seen))) return
-  part
-    .at('audience')
-    .report(
-      'shared-audience',
-      `\`${part.name}.audience\` is in tokens for other services too: leave it out and ask for tokens for \`publicUrl\`, or set acceptSharedAudience: true.`,
-    )
+  const message =
+    seen.kind === 'azure-devops'
+      ? `\`${part.name}\` has tokens for ${audience} alone, which other services take too: set acceptSharedAudience: true, and name its service connections exactly.`
+      : `\`${part.name}.audience\` is in tokens for other services too: leave it out and ask for tokens for \`publicUrl\`, or set acceptSharedAudience: true.`
+  part.at('audience').report('shared-audience', message)
 }
 
 function checkRequire(part: YamlPart, seen: SeenIssuer): void {

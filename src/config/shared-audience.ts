@@ -36,6 +36,9 @@ const shared: readonly RegExp[] = [
   /^e406a681-f3d4-42a8-90b6-c2b029497af1$/i,
 ]
 
+/** What tokens of service connections are for, always. */
+export const azureDevOpsAudience = 'api://AzureADTokenExchange'
+
 /** @param issuer Its own URL as audience is the default of clusters and GitLab instances. */
 export function isSharedAudience(audience: string, issuer?: string): boolean {
   if (shared.some((form) => form.test(audience))) return true

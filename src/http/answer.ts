@@ -25,16 +25,17 @@ export function writeAnswer(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   const unread = hasUnreadBody(response.req)
+  const bodyBytes = Buffer.byteLength(answer.body)
   response.writeHead(answer.status, {
     'content-type': answer.contentType,
-    'content-length': Buffer.byteLength(answer.body),
+    'content-length': bodyBytes,
     'cache-control': 'no-store',
     ...(unread ? { connection: 'close' } : {}),
     ...headers,
     ...answer.headers,
   })
-  // As text, not bytes: Node then writes head and body with one call.
-  if (!unread) response.end(answer.body)
+  // As text, not bytes: Node then writes head and body with one call. What is ASCII needs no encoding.
+  if (!unread) response.end(answer.body, bodyBytes === answer.body.length ? 'latin1' : 'utf8')
   else {
     response.write(answer.body)
     endUnread(response.req, response)

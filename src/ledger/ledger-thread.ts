@@ -38,12 +38,17 @@ function opened(worker: Worker): Promise<void> {
   })
 }
 
+/** Some hundred entries. */
+const memoryMinBytes = 128 * 1024
+
 /** The thread that owns the file of a ledger until its first failure: one commit at a time. */
 export class LedgerThread implements OpenStore {
   readonly #worker: Worker
   readonly #commitTimeoutMs: number
   readonly #events: StoreEvents
   readonly #exited: Promise<void>
+  /** What the thread reads entries from. */
+  #memory: Buffer = Buffer.alloc(0)
   #deadline: NodeJS.Timeout | undefined
   #isOver = false
 
@@ -67,7 +72,9 @@ export class LedgerThread implements OpenStore {
   }
 
   commit(canonicalEntries: readonly string[]): void {
-    this.#post({ commit: canonicalEntries.join('\n') })
+    const lines = canonicalEntries.join('\n')
+    this.#makeRoomFor(Buffer.byteLength(lines))
+    this.#post({ commitBytes: this.#memory.write(lines) })
     this.#deadline = setTimeout(() => {
       this.#fail(new Error(`a commit took longer than ${this.#commitTimeoutMs} ms`))
     }, this.#commitTimeoutMs)
@@ -80,6 +87,14 @@ export class LedgerThread implements OpenStore {
     if (await settlesWithin(this.#exited, this.#commitTimeoutMs)) return
     void this.#worker.terminate()
     this.#worker.unref()
+  }
+
+  /** Twice as much as is needed, so that it grows a few times in the life of a process. */
+  #makeRoomFor(bytes: number): void {
+    if (bytes <= this.#memory.length) return
+    const memory = new SharedArrayBuffer(Math.max(memoryMinBytes, 2 * bytes))
+    this.#memory = Buffer.from(memory)
+    this.#post({ memory })
   }
 
   #committed(): void {

@@ -19,7 +19,7 @@ import {
  */
 export interface LedgerWriter {
   /** Chains and stores the canonical entries in one commit, synced to the disk when this returns. */
-  append(canonicalEntries: readonly string[]): void
+  append(canonicalEntries: readonly Uint8Array[]): void
   close(): void
 }
 
@@ -147,11 +147,13 @@ function writerFrom(
   path: string,
 ): LedgerWriter {
   const identity = fileIdentityOf(path)
-  const insert = db.prepare('INSERT INTO entry (sequence, hash, canonical) VALUES (?, ?, ?)')
+  const insert = db.prepare(
+    'INSERT INTO entry (sequence, hash, canonical) VALUES (?, ?, CAST(? AS TEXT))',
+  )
   let tip = openedAt
 
-  const insertAfter = ({ sequence, hash }: Link, canonical: string): Link => {
-    const next = { sequence: sequence + 1, hash: chainHash(hash, Buffer.from(canonical)) }
+  const insertAfter = ({ sequence, hash }: Link, canonical: Uint8Array): Link => {
+    const next = { sequence: sequence + 1, hash: chainHash(hash, canonical) }
     insert.run(next.sequence, next.hash, canonical)
     return next
   }

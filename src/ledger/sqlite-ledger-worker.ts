@@ -19,10 +19,12 @@ export interface WorkerInput {
 }
 
 /**
- * One commit, or the end. The entries are one text, a line each (canonical JSON has no line feed of its
- * own): a list is copied to the thread string by string, which costs more than writing them.
+ * Where the entries of commits are from now on, one commit to how many bytes of it, or the end. Messages
+ * are copied, memory is not; so entries lie there as UTF-8, a line each (canonical JSON has no line feed
+ * of its own), from when a commit is told until it is reported.
  */
-export type ToWorker = { readonly commit: string } | 'close'
+export type ToWorker =
+  { readonly memory: SharedArrayBuffer } | { readonly commitBytes: number } | 'close'
 
 export type FromWorker =
   | { readonly kind: 'opened' }
@@ -56,13 +58,18 @@ function openOrRefuse(input: WorkerInput): LedgerWriter | undefined {
 
 function serve(writer: LedgerWriter): void {
   report({ kind: 'opened' })
+  let memory: Buffer = Buffer.alloc(0)
   port.on('message', (message: ToWorker) => {
     if (message === 'close') {
       end()
       return
     }
+    if ('memory' in message) {
+      memory = Buffer.from(message.memory)
+      return
+    }
     try {
-      writer.append(message.commit.split('\n'))
+      writer.append(linesIn(memory.subarray(0, message.commitBytes)))
       report({ kind: 'committed' })
     } catch (cause) {
       report({ kind: 'failed', cause })
@@ -74,4 +81,16 @@ function serve(writer: LedgerWriter): void {
     port.close()
     writer.close()
   }
+}
+
+const lineFeed = 0x0a
+
+function linesIn(bytes: Buffer): readonly Uint8Array[] {
+  const lines: Uint8Array[] = []
+  let from = 0
+  for (let to = bytes.indexOf(lineFeed); to !== -1; to = bytes.indexOf(lineFeed, from)) {
+    lines.push(bytes.subarray(from, to))
+    from = to + 1
+  }
+  return [...lines, bytes.subarray(from)]
 }

@@ -1,5 +1,6 @@
 import { adviseOnClaims } from '../yaml/claim-advice.ts'
-import { scopeForm } from '../yaml/forms.ts'
+import { matchedClaimsForm, scopeForm } from '../yaml/forms.ts'
+import { isPattern } from '../base/claim-rules.ts'
 import type { Scope, TenantId } from '../base/ids.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
 import { anyListed, grantForm, permissionForm } from './grant-form.ts'
@@ -88,7 +89,13 @@ function checkCaller(part: YamlPart, { issuerKinds }: Known): void {
     part.at('issuer').report('unknown-issuer', message)
   }
   const kind = issuer === undefined ? undefined : issuerKinds.get(issuer)
-  adviseOnClaims(part.at('claims'), kind)
+  const claims = part.at('claims')
+  adviseOnClaims(claims, kind)
+  const named = claims.sound(matchedClaimsForm)
+  if (named !== undefined && Object.values(named).every((anyOf) => anyOf.some(isPattern))) {
+    const message = `\`${claims.name}\` names nothing exactly: name who it is by a claim that nobody else has, such as an id, and use \`like\` for what it does.`
+    claims.report('patterns-alone', message, 'warning')
+  }
 }
 
 function checkPermission(part: YamlPart, { applications, ourselves }: Known): void {

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { isoTimeFrom, parseIsoTime } from '../base/clock.ts'
 import {
-  claimsForm,
   flag,
   listOf,
+  matchedClaimsForm,
   nameOf,
   parsed,
   scopeForm,
@@ -45,8 +45,8 @@ export const grantForm = z.strictObject({
   caller: z
     .strictObject({
       issuer: nameOf('an issuer', parseIssuerName).describe('Who vouches for the caller.'),
-      claims: claimsForm.describe(
-        'What its token must say: exactly these values, of these types. A list: one of them.',
+      claims: matchedClaimsForm.describe(
+        'What its token must say: exactly these values, of these types, or { like: … }. A list: one of them.',
       ),
     })
     .describe('Who may.'),

@@ -1,4 +1,10 @@
-import { ownClaim, claimsMatch, type ClaimRule, type ClaimValue } from '../base/claim-rules.ts'
+import {
+  claimsMatch,
+  type ClaimRule,
+  type ClaimValue,
+  isPattern,
+  ownClaim,
+} from '../base/claim-rules.ts'
 import type { IssuerName } from '../base/ids.ts'
 import type { Grant } from './grant.ts'
 import type { CallerFacts } from './decision.ts'
@@ -9,44 +15,56 @@ import type { CallerFacts } from './decision.ts'
  * Each grant is filed under its issuer and the values of one of its claims, the one that fewest other
  * grants of that issuer share: `repository_id` rather than `ref`. A caller has one value of each
  * claim, so what is looked at is what is filed under its own values, however many grants there are.
+ * Grants that name no claim exactly are all looked at; `check` advises against them.
  */
 export interface GrantIndex {
   /** Grants whose every rule holds of this caller, by name. */
   naming(caller: CallerFacts): readonly Grant[]
 }
 
-/** By claim, then by value; a Map keeps `"1"` and `1` apart. */
-type Drawers = Map<string, Map<ClaimValue, Grant[]>>
+/** The grants of one issuer. */
+interface Cabinet {
+  /** By claim, then by value; a Map keeps `"1"` and `1` apart. */
+  readonly drawers: Map<string, Map<ClaimValue, Grant[]>>
+  /** Those that no value leads to. */
+  readonly open: readonly Grant[]
+}
 
 /** @param grants Sorted by name; the answers keep that order. */
 export function createGrantIndex(grants: readonly Grant[]): GrantIndex {
-  const drawersByIssuer = new Map<IssuerName, Drawers>()
+  const cabinets = new Map<IssuerName, Cabinet>()
   for (const [issuer, ofIssuer] of Map.groupBy(grants, (grant) => grant.issuer)) {
-    drawersByIssuer.set(issuer, file(ofIssuer))
+    cabinets.set(issuer, file(ofIssuer))
   }
   const rank = new Map(grants.map((grant, index) => [grant, index]))
   const byRank = (a: Grant, b: Grant) => (rank.get(a) ?? 0) - (rank.get(b) ?? 0)
 
   return {
     naming: ({ issuer, claims }) => {
-      const found: Grant[] = []
-      for (const [claim, byValue] of drawersByIssuer.get(issuer) ?? []) {
+      const cabinet = cabinets.get(issuer)
+      if (cabinet === undefined) return []
+      const names = (grant: Grant) => claimsMatch(grant.rules, claims)
+      const found = cabinet.open.filter(names)
+      for (const [claim, byValue] of cabinet.drawers) {
         const value = ownClaim(claims, claim)
         if (value === undefined) continue
-        for (const grant of byValue.get(value) ?? []) {
-          if (claimsMatch(grant.rules, claims)) found.push(grant)
-        }
+        for (const grant of byValue.get(value) ?? []) if (names(grant)) found.push(grant)
       }
       return found.sort(byRank)
     },
   }
 }
 
-function file(grants: readonly Grant[]): Drawers {
+function file(grants: readonly Grant[]): Cabinet {
   const crowd = crowds(grants)
-  const drawers: Drawers = new Map()
+  const drawers: Cabinet['drawers'] = new Map()
+  const open: Grant[] = []
   for (const grant of grants) {
-    const rule = leastShared(grant.rules, crowd)
+    const rule = leastShared(grant.rules.flatMap(exactly), crowd)
+    if (rule === undefined) {
+      open.push(grant)
+      continue
+    }
     const byValue = drawers.get(rule.claim) ?? new Map<ClaimValue, Grant[]>()
     drawers.set(rule.claim, byValue)
     for (const value of new Set(rule.anyOf)) {
@@ -55,7 +73,18 @@ function file(grants: readonly Grant[]): Drawers {
       drawer.push(grant)
     }
   }
-  return drawers
+  return { drawers, open }
+}
+
+/** A rule that names values alone. */
+interface ExactRule {
+  readonly claim: string
+  readonly anyOf: readonly ClaimValue[]
+}
+
+function exactly({ claim, anyOf }: ClaimRule): readonly ExactRule[] {
+  const values = anyOf.filter((one): one is ClaimValue => !isPattern(one))
+  return values.length === anyOf.length ? [{ claim, anyOf: values }] : []
 }
 
 type Crowd = ReadonlyMap<string, ReadonlyMap<ClaimValue, number>>
@@ -63,7 +92,7 @@ type Crowd = ReadonlyMap<string, ReadonlyMap<ClaimValue, number>>
 /** How many grants name each value of each claim. */
 function crowds(grants: readonly Grant[]): Crowd {
   const counts = new Map<string, Map<ClaimValue, number>>()
-  for (const { claim, anyOf } of grants.flatMap((grant) => grant.rules)) {
+  for (const { claim, anyOf } of grants.flatMap(({ rules }) => rules.flatMap(exactly))) {
     const byValue = counts.get(claim) ?? new Map<ClaimValue, number>()
     counts.set(claim, byValue)
     for (const value of anyOf) byValue.set(value, (byValue.get(value) ?? 0) + 1)
@@ -71,10 +100,8 @@ function crowds(grants: readonly Grant[]): Crowd {
   return counts
 }
 
-function leastShared(rules: readonly ClaimRule[], crowd: Crowd): ClaimRule {
-  const shareOf = ({ claim, anyOf }: ClaimRule) =>
+function leastShared(rules: readonly ExactRule[], crowd: Crowd): ExactRule | undefined {
+  const shareOf = ({ claim, anyOf }: ExactRule) =>
     Math.max(...anyOf.map((value) => crowd.get(claim)?.get(value) ?? 0))
-  const [first, ...others] = rules
-  if (first === undefined) throw new RangeError('a grant without claims names everybody')
-  return others.reduce((least, rule) => (shareOf(rule) < shareOf(least) ? rule : least), first)
+  return rules.toSorted((a, b) => shareOf(a) - shareOf(b))[0]
 }

@@ -86,6 +86,16 @@ export function offerOf(grant: Grant, ask: Ask): Offer | undefined {
   return { grant, lifetimeSeconds: Math.max(...terms.map((term) => term.lifetimeSeconds ?? 0)) }
 }
 
+/** What of an ask a grant does not reach that makes no offer: the first of application, scope and tenant. */
+export function missingIn({ permissions }: Grant, ask: Ask): 'application' | 'scope' | 'tenant' {
+  if (permissions.has(keyOf(ask))) return 'tenant'
+  const { application } = ask
+  const isOfApplication = (key: string) => key.startsWith(`token ${application} `)
+  return ask.want === 'token' && [...permissions.keys()].some(isOfApplication)
+    ? 'scope'
+    : 'application'
+}
+
 /** Names hold no spaces and a scope is visible ASCII, so a space keeps the parts apart. */
 const tokenKey = (application: ApplicationName, scope: Scope) => `token ${application} ${scope}`
 const assertionKey = (application: ApplicationName) => `assertion ${application}`

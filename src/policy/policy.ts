@@ -72,7 +72,7 @@ export function stillGiven(
   return offerOf(grant, ask) === undefined ? undefined : termsOf(grant)
 }
 
-const isInForce = ({ untilSeconds }: Grant, nowSeconds: number) =>
+export const isInForce = ({ untilSeconds }: Grant, nowSeconds: number) =>
   untilSeconds === undefined || nowSeconds < untilSeconds
 
 const refused = (refusal: PolicyRefusal): Decision => ({ ok: false, refusal })

@@ -1,4 +1,5 @@
-import { claimForm } from './forms.ts'
+import { isPattern } from '../base/claim-rules.ts'
+import { matchedClaimForm } from './forms.ts'
 import type { YamlPart } from './yaml-part.ts'
 
 /**
@@ -50,7 +51,7 @@ export function adviseOnClaims(claims: YamlPart, issuerKind: string | undefined)
 
 /** Whatever is no claim at all has been reported as that. */
 const isText = (part: YamlPart) =>
-  part.sound(claimForm)?.every((value) => typeof value === 'string') ?? true
+  part.sound(matchedClaimForm)?.every((one) => typeof one === 'string' || isPattern(one)) ?? true
 
 function reportList(part: YamlPart): void {
   const message = `\`${part.name}\` is a list or a map in tokens, and those never match: name another claim.`

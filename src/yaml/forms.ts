@@ -8,6 +8,7 @@ import {
   type Scope,
   type TenantId,
 } from '../base/ids.ts'
+import { type ClaimPattern, parseClaimPattern } from '../base/claim-pattern.ts'
 import type { ClaimRule, ClaimValue } from '../base/claim-rules.ts'
 
 /**
@@ -92,7 +93,9 @@ export function entriesOf<Name extends string, Entry>(
   return Object.entries(map) as [Name, Entry][]
 }
 
-const guidPattern = '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
+/** For editors; whoever reads it parses it. */
+export const guidPattern =
+  '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
 
 export const tenantIdForm: z.ZodType<TenantId, string> = parsed(
   'the GUID of a tenant',
@@ -130,10 +133,11 @@ export const scopeForm: z.ZodType<Scope, string> = parsed(
 const valueExpects = 'a text (in quotes if it looks like a number), a whole number, true or false'
 
 /** Numbers that JSON carries exactly: a larger one would match its neighbours too. */
-const claimValueForm: z.ZodType<ClaimValue, ClaimValue> = z.union(
-  [z.string(), z.int({ error: valueExpects }), z.boolean()],
-  { error: valueExpects },
-)
+const claimValues = [z.string(), z.int({ error: valueExpects }), z.boolean()] as const
+
+const claimValueForm: z.ZodType<ClaimValue, ClaimValue> = z.union(claimValues, {
+  error: valueExpects,
+})
 
 const claimExpects = `${valueExpects}, or a list of which one must hold`
 
@@ -142,14 +146,46 @@ export const claimForm: z.ZodType<readonly ClaimValue[], ClaimValue | ClaimValue
   .union([claimValueForm, listOf(claimValueForm, claimExpects)], { error: claimExpects })
   .transform((written) => (Array.isArray(written) ? written : [written]))
 
+const likeExpects =
+  'a text with a *, which stands for one or more characters other than / : @ | and %, and not two in a row'
+
+const claimPatternForm = z
+  .strictObject({
+    like: parsed(likeExpects, parseClaimPattern, '^[^*]*([*][^*]+)*[*]?$').describe(
+      'A form: * stands for one or more characters, none of / : @ | and %.',
+    ),
+  })
+  .transform(({ like }) => like)
+
+const matcherExpects = `${valueExpects}, a form such as { like: "refs/heads/release/*" }, or a list of which one must hold`
+
+/** One level, so that a map is known to be meant as a form, and its own problems are told. */
+const matchers = [...claimValues, claimPatternForm] as const
+
+/** The same with forms of texts. */
+export const matchedClaimForm: z.ZodType<readonly (ClaimValue | ClaimPattern)[]> = z
+  .union([...matchers, listOf(z.union(matchers, { error: matcherExpects }), matcherExpects)], {
+    error: matcherExpects,
+  })
+  .transform((written) => (Array.isArray(written) ? written : [written]))
+
 const claimsExpects = 'a map with at least one claim, because no claims would name everybody'
 
-/** Claims that must all hold. */
-export const claimsForm = z
-  .record(z.string(), claimForm, { error: claimsExpects })
-  .refine((claims) => Object.keys(claims).length > 0, { error: claimsExpects })
-  .meta({ minProperties: 1 })
+/** Claims that must all hold, each exactly. */
+export const claimsForm = claimsOf(claimForm)
 
-export function claimRulesFrom(claims: z.output<typeof claimsForm>): readonly ClaimRule[] {
+/** Claims that must all hold, some of them by their form. */
+export const matchedClaimsForm = claimsOf(matchedClaimForm)
+
+function claimsOf<Claim extends z.ZodType>(claim: Claim) {
+  return z
+    .record(z.string(), claim, { error: claimsExpects })
+    .refine((claims) => Object.keys(claims).length > 0, { error: claimsExpects })
+    .meta({ minProperties: 1 })
+}
+
+export function claimRulesFrom(
+  claims: z.output<typeof claimsForm> | z.output<typeof matchedClaimsForm>,
+): readonly ClaimRule[] {
   return Object.entries(claims).map(([claim, anyOf]) => ({ claim, anyOf }))
 }

@@ -9,6 +9,7 @@ import { mintOrderSchema, type WrongToken } from '../../src/emulator/issuers/min
 import { issuerName } from '../support/caller-issuer.ts'
 import { defaultWorld } from '../support/emulated-entra.ts'
 import { startTestEmulator, type TestEmulator } from '../support/emulator.ts'
+import { required } from '../support/required.ts'
 import { worldClock } from '../support/world-clock.ts'
 
 /** Caller tokens minted by code that shares nothing with ours, fetched and proven over TLS. */
@@ -16,9 +17,14 @@ import { worldClock } from '../support/world-clock.ts'
 const audience = 'https://countersign.contoso.example'
 const fabrikam = parseTenantId('fab00000-0000-4000-8000-000000000002') as TenantId
 const events = parseClientId('11111111-0000-4000-8000-000000000001') as ClientId
-const kinds = ['github', 'gitlab', 'kubernetes'] as const
+const kinds = ['github', 'gitlab', 'kubernetes', 'azure-devops'] as const
 type Kind = (typeof kinds)[number]
-const namesInWorld = { github: 'github', gitlab: 'gitlab', kubernetes: 'cluster' } as const
+const namesInWorld = {
+  github: 'github',
+  gitlab: 'gitlab',
+  kubernetes: 'cluster',
+  'azure-devops': 'devops',
+} as const
 
 let emulator: TestEmulator
 let fetcher: JsonFetcher
@@ -51,7 +57,15 @@ function settings(): readonly IssuerSettings[] {
     tenants: [fabrikam],
     maxTokenSeconds: 90_000,
   } as const
-  return [...openId, entra]
+  const mesh = {
+    ...pinned,
+    kind: 'spiffe',
+    name: issuerName('mesh'),
+    trustDomain: 'fabrikam.example',
+    bundleUrl: `${required(emulator.issuers.find('mesh')).url}/bundle`,
+    maxTokenSeconds: 3600,
+  } as const
+  return [...openId, entra, mesh]
 }
 
 function issuerOf(kind: Kind) {
@@ -86,11 +100,30 @@ describe('callers of the emulated issuers', () => {
     ['github', 'repo:fabrikam/billing:environment:production'],
     ['gitlab', 'project_path:fabrikam/billing:ref_type:branch:ref:main'],
     ['kubernetes', 'system:serviceaccount:billing:export'],
+    ['azure-devops', 'sc://fabrikam/billing/countersign'],
   ] as const)('are proven by the tokens of %s', async (kind, subject) => {
     expect(await identify(await mint(kind))).toMatchObject({
       ok: true,
       caller: { issuer: namesInWorld[kind], subject },
     })
+  })
+
+  it('are proven by JWT-SVIDs, with the keys of their trust domain and without an issuer', async () => {
+    const mesh = required(emulator.issuers.find('mesh'))
+    const svid = (order: object) => mesh.mint(mintOrderSchema.parse({ audience, ...order }))
+    expect(await identify(await svid({}))).toMatchObject({
+      ok: true,
+      caller: { issuer: 'mesh', subject: 'spiffe://fabrikam.example/billing/export' },
+    })
+    const claims = { sub: 'spiffe://northwind.example/billing/export' }
+    expect(reasonOf(await identify(await svid({ claims })))).toBe('caller_issuer_unknown')
+    for (const [wrong, reason] of [
+      ['signature', 'caller_signature_wrong'],
+      ['unknown-key', 'caller_key_unknown'],
+      ['audience', 'caller_audience_wrong'],
+    ]) {
+      expect(reasonOf(await identify(await svid({ wrong })))).toBe(reason)
+    }
   })
 
   it('keep the types of their claims', async () => {

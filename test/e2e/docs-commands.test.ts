@@ -43,11 +43,14 @@ afterAll(async () => {
   await service.stop()
 })
 
+/** Guides whose first command stands before the first heading. */
+const beginsWithCommands = ['docs/audit.md', 'docs/configuration.md']
+
 /** Sections with a command, by heading: sections that show text only have nothing to run. */
 function commandsOf(page: string): readonly [heading: string, command: string][] {
   return readFileSync(page, 'utf8')
     .split(/^## /m)
-    .slice(page.endsWith('audit.md') ? 0 : 1)
+    .slice(beginsWithCommands.includes(page) ? 0 : 1)
     .flatMap((section): [string, string][] => {
       const heading = section.split('\n')[0] ?? ''
       return [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, command = '']) => [
@@ -60,8 +63,10 @@ function commandsOf(page: string): readonly [heading: string, command: string][]
 async function run(
   command: string,
   more: Readonly<Record<string, string>> = {},
+  folder = '.',
 ): Promise<{ code: unknown; stdout: string; stderr: string }> {
   const child = spawn('bash', ['-euo', 'pipefail', '-c', command], {
+    cwd: folder,
     env: { ...environment, ...more },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -92,6 +97,24 @@ describe('docs/clients.md', () => {
   test.each(commandsOf('docs/clients.md'))('%s', async (heading, command) => {
     const { code, stdout, stderr } = await run(command)
     expect(code, stderr).toBe(0)
+    expect(stdout).toMatch(expected[heading] ?? /never/)
+  })
+})
+
+describe('docs/configuration.md', () => {
+  const commands = commandsOf('docs/configuration.md')
+  const expected: Readonly<Record<string, RegExp>> = {
+    '# Configuration': /^The configuration is sound\.$/m,
+    Grants: /^GRANTED: by grant: fabrikam-orders$/m,
+  }
+
+  test('has the commands that are known here', () => {
+    expect(commands.map(([heading]) => heading)).toEqual(Object.keys(expected))
+  })
+
+  test.each(commands)('%s', async (heading, command) => {
+    const { code, stdout, stderr } = await run(command, {}, service.folder)
+    expect(code, stdout + stderr).toBe(0)
     expect(stdout).toMatch(expected[heading] ?? /never/)
   })
 })

@@ -5,6 +5,7 @@ import { createMemoryGrantBudget } from '../../src/policy/grant-budget.ts'
 import type { GrantSurroundings } from '../../src/policy/grant-checks.ts'
 import type { GrantFile } from '../../src/policy/grant-folder.ts'
 import type { Ask, CallerFacts } from '../../src/policy/decision.ts'
+import { explain } from '../../src/policy/explain.ts'
 import { decide, type Policy } from '../../src/policy/policy.ts'
 import { fixedClock } from '../support/fixed-clock.ts'
 import {
@@ -66,7 +67,18 @@ const item: fc.Arbitrary<Item> = fc
   )
   .map(([[application, tenant], want]) => ({ application, tenant, ...want }))
 
-const rule = fc.oneof(fc.constantFrom(...claimValues), subset(claimValues))
+/** What some of the values are like, `main` and `api` of both kinds. */
+const patterns = [{ like: 'ma*' }, { like: '*i' }, { like: '*a*' }] as const
+const matchers = [...claimValues, ...patterns]
+
+const rule = fc.oneof(fc.constantFrom(...matchers), subset(matchers))
+
+/** By a regular expression, which the product does not use. */
+const holdsOf = (matcher: unknown, value: unknown): boolean =>
+  typeof matcher === 'object' && matcher !== null && 'like' in matcher
+    ? typeof value === 'string' &&
+      new RegExp(`^${String(matcher.like).replaceAll('*', '[^/:@|%]+')}$`, 'u').test(value)
+    : matcher === value
 
 const written = (grant: string): fc.Arbitrary<Written> =>
   fc.record({
@@ -94,7 +106,7 @@ const matching = (grant: Written): CallerFacts => ({
   claims: Object.fromEntries(
     Object.entries(grant.caller.claims).map(([claim, value]) => [
       claim,
-      Array.isArray(value) ? (value[0] as unknown) : value,
+      claimValues.find((one) => holdsOf(Array.isArray(value) ? value[0] : value, one)),
     ]),
   ),
 })
@@ -240,6 +252,43 @@ describe('order', () => {
   })
 })
 
+describe('an explanation', () => {
+  test('never says anything else than what is decided', () => {
+    const said = { granted: 0, missing: 0, tooLong: 0, stranger: 0 }
+    fc.assert(
+      fc.property(
+        grants.chain((all) => fc.tuple(fc.constant(all), callers(all), ask)),
+        ([all, from, want]) => {
+          const policy = policyOf(all)
+          const decided = decision(policy, from, want)
+          const findings = explain(policy, from, want, now)
+          const kinds = findings.map(({ finding }) => finding.kind)
+          const nearest = kinds[0]
+          if (decided.ok) {
+            said.granted += 1
+            const giving = findings.filter(({ finding }) => finding.kind === 'gives')
+            expect(giving.map((one) => one.grant)[0]).toBe(decided.grant)
+            return
+          }
+          expect(kinds).not.toContain('gives')
+          if (decided.refusal.reason === 'lifetime_too_long') {
+            said.tooLong += 1
+            expect(nearest).toBe('lifetime')
+          } else if (decided.refusal.reason === 'grant_missing') {
+            said.missing += 1
+            expect(['application', 'scope', 'tenant']).toContain(nearest)
+          } else {
+            said.stranger += 1
+            expect(kinds.filter((kind) => kind !== 'claim')).toEqual([])
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    )
+    expect(Math.min(...Object.values(said))).toBeGreaterThan(5)
+  })
+})
+
 describe('the index', () => {
   test('finds exactly the grants that looking at each of them would find', () => {
     fc.assert(
@@ -250,7 +299,10 @@ describe('the index', () => {
           const byHand = all.filter(({ caller: { issuer, claims } }) => {
             const holds = Object.entries(claims).every(([claim, value]) => {
               const values: readonly unknown[] = Array.isArray(value) ? value : [value]
-              return Object.hasOwn(from.claims, claim) && values.includes(from.claims[claim])
+              return (
+                Object.hasOwn(from.claims, claim) &&
+                values.some((one) => holdsOf(one, from.claims[claim]))
+              )
             })
             return issuer === from.issuer && holds
           })

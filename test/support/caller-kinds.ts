@@ -120,6 +120,88 @@ const kubernetes: CallerKind = {
   }),
 }
 
+const organization = '0f0f0f0f-0000-4000-8000-000000000001'
+
+const azureDevOps: CallerKind = {
+  name: 'azure-devops',
+  settings: (issuer) => ({
+    ...pinned,
+    kind: 'azure-devops',
+    name: issuerName('devops'),
+    issuer,
+    require: [{ claim: 'prj_id', anyOf: ['a7b4a8a1-0000-4000-8000-000000000007'] }],
+    maxTokenSeconds: 3600,
+  }),
+  claims: (iss, now) => ({
+    iss,
+    sub: 'sc://contoso/billing/countersign',
+    aud: audience,
+    org_id: organization,
+    prj_id: 'a7b4a8a1-0000-4000-8000-000000000007',
+    def_id: '12',
+    rpo_id: 'b1f0c9d8-e7a6-4b5c-8d4e-3f2a1b0c9d8e',
+    rpo_ref: 'refs/heads/main',
+    run_id: '4711',
+    nbf: now - 300,
+    iat: now,
+    exp: now + 600,
+  }),
+}
+
+const connection = '9d9d9d9d-0000-4000-8000-000000000001'
+const eid1 = `/eid1/c/pub/t/u7u7uwAAAECAAAAAAAAAAQ/a/SZrd0gEBAUCAAQIDBAUGBw`
+
+/** The subject that Entra gives to a service connection of an organisation. */
+export const connectionSubject = (ofOrganization: string = organization) =>
+  `${eid1}/sc/${ofOrganization}/${connection}`
+
+/** What else these tokens say nobody outside of Microsoft has written down. */
+export const azureDevOpsInEntra: CallerKind = {
+  name: 'azure-devops, issued by Entra',
+  settings: (authority) => ({
+    ...pinned,
+    kind: 'azure-devops-in-entra',
+    name: issuerName('devops'),
+    authority,
+    tenant: tenantId,
+    organization,
+    require: [{ claim: 'ver', anyOf: ['2.0'] }],
+    maxTokenSeconds: 3600,
+  }),
+  claims: (authority, now) => ({
+    iss: `${authority}/${tenantId}/v2.0`,
+    sub: connectionSubject(),
+    aud: audience,
+    ver: '2.0',
+    nbf: now,
+    iat: now,
+    exp: now + 600,
+  }),
+}
+
+/** Where a trust domain shows its bundle. */
+export const bundlePath = '/bundle'
+
+export const spiffe: CallerKind = {
+  name: 'spiffe',
+  settings: (url) => ({
+    ...pinned,
+    kind: 'spiffe',
+    name: issuerName('mesh'),
+    trustDomain: 'contoso.example',
+    bundleUrl: `${url}${bundlePath}`,
+    require: [{ claim: 'team', anyOf: ['billing'] }],
+    maxTokenSeconds: 3600,
+  }),
+  claims: (_, now) => ({
+    sub: 'spiffe://contoso.example/billing/export',
+    aud: [audience],
+    iat: now,
+    exp: now + 300,
+    team: 'billing',
+  }),
+}
+
 const entraSettings = (authority: string): IssuerSettings => ({
   ...pinned,
   kind: 'entra',
@@ -169,7 +251,16 @@ const entraV2: CallerKind = {
 }
 
 export const entraKinds = [entraV1, entraV2]
-export const callerKinds = [oidc, github, gitlab, kubernetes, ...entraKinds]
+export const callerKinds = [
+  oidc,
+  github,
+  gitlab,
+  kubernetes,
+  azureDevOps,
+  azureDevOpsInEntra,
+  spiffe,
+  ...entraKinds,
+]
 
 /** Entra's tenant-independent keys, and the template that its keys carry. */
 export const entraKeysPath = '/common/discovery/v2.0/keys'

@@ -101,7 +101,12 @@ const metadataReply = ({ url, kind }: CallerIssuer) =>
     id_token_signing_alg_values_supported: ['RS256'],
   })
 
-const keysReply = ({ keys }: CallerIssuer) =>
-  jsonReply(200, { keys: keys.published().map(({ jwk }) => ({ alg: 'RS256', ...jwk })) })
+function keysReply({ keys, kind }: CallerIssuer): EmulatedReply {
+  const { keyUse } = issuerKinds[kind]
+  const use = keyUse === undefined ? {} : { use: keyUse }
+  return jsonReply(200, {
+    keys: keys.published().map(({ jwk }) => ({ alg: 'RS256', ...jwk, ...use })),
+  })
+}
 
 const notFound: EmulatedReply = { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) }

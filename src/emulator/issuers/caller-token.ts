@@ -20,7 +20,7 @@ export function callerTokenClaims(
   })
   const audience = order.audience ?? profile.defaultAudience(issuer, own)
   const claims = {
-    iss: issuer,
+    ...(profile.keyUse === undefined ? { iss: issuer } : {}),
     sub: profile.subject(own, order.subject),
     aud: profile.audienceAsArray ? [audience].flat() : audience,
     iat: nowSeconds,

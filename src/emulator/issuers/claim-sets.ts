@@ -6,8 +6,10 @@ import type { WorldIssuer } from '../world.ts'
 export interface IssuerKind {
   /** Of the JWKS, below the issuer's URL. */
   readonly jwksPath: string
-  /** Whether the header says `typ: JWT`. */
-  readonly typ: 'JWT' | undefined
+  /** `typ` in the header. */
+  readonly typ: 'JWT' | 'JOSE' | undefined
+  /** `use` of its keys where it is not `sig`, and no `iss` is said then. */
+  readonly keyUse?: 'jwt-svid'
   readonly lifetimeSeconds: number
   /** How long before `iat` a token is already valid. */
   readonly backdatedSeconds: number
@@ -141,10 +143,48 @@ const kubernetes: IssuerKind = {
   },
 }
 
+const azureDevOps: IssuerKind = {
+  jwksPath: '/.well-known/jwks',
+  typ: 'JWT',
+  lifetimeSeconds: 600,
+  backdatedSeconds: 300,
+  audienceAsArray: false,
+  defaultAudience: () => 'api://AzureADTokenExchange',
+  defaultClaims: () => ({
+    jti: randomUUID(),
+    org_id: '0f0f0f0f-0000-4000-8000-000000000001',
+    prj_id: 'a7b4a8a1-3f52-4f0e-9c61-0d9b8e7f6a5c',
+    def_id: '12',
+    rpo_id: 'b1f0c9d8-e7a6-4b5c-8d4e-3f2a1b0c9d8e',
+    rpo_uri: 'https://dev.azure.com/fabrikam/billing/_git/billing',
+    rpo_ver: sha,
+    rpo_ref: 'refs/heads/main',
+    run_id: '4711',
+    sub: 'sc://fabrikam/billing/countersign',
+  }),
+  // By the names of a service connection, which no other claim has.
+  subject: (claims) => textOf(claims, 'sub'),
+}
+
+const spiffe: IssuerKind = {
+  jwksPath: '/bundle',
+  typ: 'JOSE',
+  keyUse: 'jwt-svid',
+  lifetimeSeconds: 300,
+  backdatedSeconds: 0,
+  audienceAsArray: true,
+  defaultAudience: () => 'spiffe://fabrikam.example/api',
+  defaultClaims: () => ({ sub: 'spiffe://fabrikam.example/billing/export' }),
+  // By the selectors of a registration entry, which no claim has.
+  subject: (claims) => textOf(claims, 'sub'),
+}
+
 export const issuerKinds: Readonly<Record<WorldIssuer['kind'], IssuerKind>> = {
   github,
   gitlab,
   kubernetes,
+  'azure-devops': azureDevOps,
+  spiffe,
 }
 
 function textOf(claims: JWTPayload, name: string): string {

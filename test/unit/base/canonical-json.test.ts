@@ -37,6 +37,14 @@ describe('canonical JSON', () => {
     )
   })
 
+  it('sorts many members, and those that come in the wrong order, as it sorts few', () => {
+    for (const count of [2, 31, 32, 33, 1500]) {
+      const names = Array.from({ length: count }, (_, index) => `n${count - index}`)
+      const value = Object.fromEntries(names.map((name, index) => [name, index]))
+      expect(canonicalJson(value)).toBe(canonicalize(value))
+    }
+  })
+
   it('leaves an absent member out and keeps a null one', () => {
     expect(canonicalJson({ a: undefined, b: null })).toBe('{"b":null}')
   })

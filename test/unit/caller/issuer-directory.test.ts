@@ -103,6 +103,13 @@ describe('createIssuerDirectory', () => {
     expect(directory.find({ iss, tid: listed })).toEqual({ found: 'nothing' })
   })
 
+  it('knows nobody as a service connection of a tenant whose applications it knows', () => {
+    const iss = `https://login.microsoftonline.com/${listed}/v2.0`
+    const sub = '/eid1/c/pub/t/x/a/y/sc/0f0f0f0f-0000-4000-8000-000000000001/z'
+    expect(directory.find({ iss, sub, tid: listed })).toEqual({ found: 'nothing' })
+    expect(directory.find({ iss, sub: '/eid1/', tid: listed })).toEqual({ found: 'nothing' })
+  })
+
   it('refuses two issuers that could have made the same token', () => {
     const twin = { ...cluster, name: issuerName('twin') }
     expect(() => createIssuerDirectory([cluster, twin])).toThrow(RangeError)

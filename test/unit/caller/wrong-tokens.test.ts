@@ -14,12 +14,16 @@ import {
 } from '../../support/caller-issuer.ts'
 import {
   audience,
+  azureDevOpsInEntra,
+  bundlePath,
   callerKinds,
+  connectionSubject,
   entraKeyIssuer,
   entraKeysPath,
   entraKinds,
   otherTenantId,
   ownClientId,
+  spiffe,
   tenantId,
   type CallerKind,
 } from '../../support/caller-kinds.ts'
@@ -40,6 +44,7 @@ const fetcher = createJsonFetcher()
 const key = createIssuerKey('current')
 const keyOfOtherTenant = createIssuerKey('of-other-tenant')
 const keyOfNobody = createIssuerKey('of-nobody')
+const keyOfX509 = createIssuerKey('of-x509')
 const unpublished = createIssuerKey('current')
 const ellipticKey = createIssuerKey('elliptic', 'ES256')
 const encryptionKey = createIssuerKey('encryption')
@@ -58,6 +63,15 @@ beforeAll(async () => {
     keyOfNobody.jwk,
   ]
   issuer.answer(entraKeysPath, { json: { keys } })
+  const svid = { use: 'jwt-svid' }
+  const bundle = [
+    { ...key.jwk, ...svid },
+    { ...ellipticKey.jwk, ...svid },
+    encryption,
+    { ...keyOfX509.jwk, use: 'x509-svid' },
+    keyOfNobody.jwk,
+  ]
+  issuer.answer(bundlePath, { json: { keys: bundle } })
 })
 afterAll(async () => {
   await issuer.close()
@@ -117,7 +131,7 @@ const faults: readonly Fault[] = [
     'with a claim changed after it was signed',
     'caller_signature_wrong',
     'RS256',
-    (good) => rewritten(good, 1, (json) => json.replace('"iss"', '"admin":true,"iss"')),
+    (good) => rewritten(good, 1, (json) => json.replace('"aud"', '"admin":true,"aud"')),
   ],
   [
     'with a header changed after it was signed',
@@ -371,6 +385,16 @@ const faults: readonly Fault[] = [
   ],
 ]
 
+/** Whose token it is, is told by `sub` in some: without it, nobody's. */
+function faultsOf(kind: CallerKind): readonly Fault[] {
+  if (kind !== azureDevOpsInEntra && kind !== spiffe) return faults
+  // And what a trust domain says in `iss` is nobody's business.
+  const about = faults.filter(([, reason]) => kind !== spiffe || reason !== 'caller_issuer_unknown')
+  return about.map(([name, reason, detail, mint]) =>
+    detail === 'sub' ? [name, 'caller_issuer_unknown', '', mint] : [name, reason, detail, mint],
+  )
+}
+
 describe.each(callerKinds)('an identifier for $name', (kind) => {
   it('proves the caller of a good token', async () => {
     const identification = await identifierFor(kind).identify(new Secret(await goodOf(kind).sign()))
@@ -405,7 +429,7 @@ describe.each(callerKinds)('an identifier for $name', (kind) => {
     })
   })
 
-  it.each(faults)('refuses a token %s: %s', async (_, reason, detail, mint) => {
+  it.each(faultsOf(kind))('refuses a token %s: %s', async (_, reason, detail, mint) => {
     await expectRefusal(kind, mint, reason, detail)
   })
 
@@ -505,6 +529,133 @@ describe.each(entraKinds)('an identifier for $name', (kind) => {
     const before = issuer.asked.length
     await identifierFor(kind).identify(new Secret(await goodOf(kind).sign()))
     expect(issuer.asked.slice(before)).toEqual([entraKeysPath])
+  })
+})
+
+describe('an identifier for service connections that Entra vouches for', () => {
+  const connectionFaults: readonly Fault[] = [
+    [
+      'of another organisation that is connected to the same tenant',
+      'caller_issuer_unknown',
+      '',
+      ({ sign }) => sign({ sub: connectionSubject('0f0f0f0f-0000-4000-8000-000000000002') }),
+    ],
+    [
+      'of an application of the tenant',
+      'caller_issuer_unknown',
+      '',
+      ({ sign }) => sign({ sub: 'eeeeeeee-0000-4000-8000-000000000001' }),
+    ],
+    [
+      'whose subject goes on',
+      'caller_issuer_unknown',
+      '',
+      ({ sign }) => sign({ sub: `${connectionSubject()}/x` }),
+    ],
+    [
+      'of an application of the tenant that calls itself one',
+      'caller_issuer_unknown',
+      '',
+      ({ sign }) => sign({ sub: `x${connectionSubject()}` }),
+    ],
+    [
+      'signed with a key of another tenant',
+      'caller_key_unknown',
+      'kid of-other-tenant',
+      (good) => good.sign({}, {}, keyOfOtherTenant),
+    ],
+  ]
+  it.each(connectionFaults)('refuses a token %s: %s', async (_, reason, detail, mint) => {
+    await expectRefusal(azureDevOpsInEntra, mint, reason, detail)
+  })
+
+  it('knows the organisation whatever the case of its GUID', async () => {
+    const sub = connectionSubject('0F0F0F0F-0000-4000-8000-000000000001')
+    const token = await goodOf(azureDevOpsInEntra).sign({ sub })
+    expect(await identifierFor(azureDevOpsInEntra).identify(new Secret(token))).toMatchObject({
+      ok: true,
+      caller: { subject: sub },
+    })
+  })
+
+  it('lives beside one for the applications of that tenant, and neither takes what is the other’s', async () => {
+    const [, entra] = entraKinds
+    if (entra === undefined) throw new TypeError('there is a kind for version 2')
+    const identifier = createJwtCallerIdentifier({
+      issuers: [azureDevOpsInEntra, entra].map(({ settings }) => settings(issuer.url)),
+      ownClientIds: [ownClientId],
+      clock,
+      fetchJson: fetcher.fetchJson,
+      onIssuerAway: (failure) => {
+        throw failure
+      },
+    })
+    for (const [kind, name] of [
+      [azureDevOpsInEntra, 'devops'],
+      [entra, 'entra'],
+    ] as const) {
+      const token = new Secret(await goodOf(kind).sign())
+      expect(await identifier.identify(token)).toMatchObject({ ok: true, caller: { issuer: name } })
+    }
+  })
+})
+
+describe('an identifier for workloads of a trust domain', () => {
+  const workloadFaults: readonly Fault[] = [
+    ...[
+      'spiffe://other.example/billing/export',
+      'spiffe://contoso.example.other.example/billing/export',
+      'spiffe://CONTOSO.example/billing/export',
+      'SPIFFE://contoso.example/billing/export',
+      'spiffe://contoso.example/billing/../export',
+      'spiffe://contoso.example/./export',
+      'spiffe://contoso.example//export',
+      'spiffe://contoso.example/export/',
+      'spiffe://contoso.example/',
+      'spiffe://contoso.example/ex%70ort',
+      'spiffe://user@contoso.example/export',
+      'spiffe://contoso.example:8443/export',
+      'spiffe://contoso.example/export?x',
+      'https://contoso.example/export',
+      'contoso.example/export',
+      `spiffe://contoso.example/${'x'.repeat(2048)}`,
+    ].map((sub): Fault => [
+      `of ${sub.slice(0, 60)}`,
+      'caller_issuer_unknown',
+      '',
+      ({ sign }) => sign({ sub }),
+    ]),
+    [
+      'signed with a key for X.509',
+      'caller_key_unknown',
+      'kid of-x509',
+      (good) => good.sign({}, {}, keyOfX509),
+    ],
+    [
+      'signed with a key that does not say that it is for these',
+      'caller_key_unknown',
+      'kid of-nobody',
+      (good) => good.sign({}, {}, keyOfNobody),
+    ],
+  ]
+  it.each(workloadFaults)('refuses a token %s: %s', async (_, reason, detail, mint) => {
+    await expectRefusal(spiffe, mint, reason, detail)
+  })
+
+  it.each<[string, Claims, Claims]>([
+    ['whatever its iss', { iss: 'https://anything.example' }, {}],
+    ['of the type JOSE', {}, { typ: 'JOSE' }],
+    ['of the domain itself', { sub: 'spiffe://contoso.example' }, {}],
+    ['with dots in its path', { sub: 'spiffe://contoso.example/a.b/..c/v1.2' }, {}],
+  ])('proves a workload %s', async (_, changes, header) => {
+    const token = new Secret(await goodOf(spiffe).sign(changes, header))
+    expect(await identifierFor(spiffe).identify(token)).toMatchObject({ ok: true })
+  })
+
+  it('asks for its bundle alone', async () => {
+    const before = issuer.asked.length
+    await identifierFor(spiffe).identify(new Secret(await goodOf(spiffe).sign()))
+    expect(issuer.asked.slice(before)).toEqual([bundlePath])
   })
 })
 

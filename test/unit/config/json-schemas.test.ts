@@ -57,7 +57,7 @@ describe('the JSON Schemas that editors use', () => {
   test.for([
     'a-grant-gives-scopes-and-assertion',
     'a-grant-has-no-claims',
-    'a-claim-has-a-pattern',
+    'a-pattern-has-no-star',
     'an-assertion-lives-too-long',
     'a-scope-is-a-permission',
   ])('refuse the grant of %s', (name) => {

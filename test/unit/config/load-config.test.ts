@@ -156,6 +156,12 @@ describe('a configuration that says everything', () => {
       require: [{ claim: 'repository_owner_id', anyOf: ['987', '988'] }],
       maxTokenSeconds: 900,
     })
+    expect(issuers.find(({ name }) => name === 'devops')).toMatchObject({
+      kind: 'azure-devops',
+      organization: '0f0f0f0f-0000-4000-8000-000000000001',
+      issuer: 'https://vstoken.dev.azure.com/0f0f0f0f-0000-4000-8000-000000000001',
+      audience: 'api://AzureADTokenExchange',
+    })
     expect(issuers.find(({ name }) => name === 'cluster')).toMatchObject({
       acceptSharedAudience: true,
       jwksUri: 'https://10.0.0.1/openid/v1/jwks',
@@ -176,7 +182,14 @@ describe('a configuration that says everything', () => {
   test('is sorted by name, so that the order in the file decides nothing', async () => {
     const { applications, issuers } = await configOf('every-setting')
     expect(applications.map(({ name }) => name)).toEqual(['events', 'legacy'])
-    expect(issuers.map(({ name }) => name)).toEqual(['cluster', 'github', 'platform', 'spire'])
+    expect(issuers.map(({ name }) => name)).toEqual([
+      'cluster',
+      'devops',
+      'github',
+      'mesh',
+      'platform',
+      'spire',
+    ])
   })
 
   test('is frozen to its leaves', async () => {

@@ -13,7 +13,7 @@ afterAll(() => emulator.stop())
 
 test('the endpoints say where issuers, identities and the sample resource are', () => {
   const { issuers, managedIdentities, sampleResource } = emulator.endpoints
-  expect(Object.keys(issuers)).toEqual(['github', 'gitlab', 'cluster'])
+  expect(Object.keys(issuers)).toEqual(['github', 'gitlab', 'cluster', 'devops', 'mesh'])
   expect(Object.keys(managedIdentities)).toContain('fabrikam-orders')
   expect(sampleResource).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/orders$/)
 })
