@@ -4,11 +4,11 @@ import { type BackgroundTask, startBackgroundTask } from './base/background-task
 import type { Clock } from './base/clock.ts'
 import { trustAlso } from './base/trusted-roots.ts'
 import { settlesWithin, withDeadline } from './base/deadline.ts'
+import { isTransient } from './base/transient.ts'
 import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
-import { isTransient } from './issuance/credentials.ts'
 import { createService, type Service } from './wiring.ts'
 
 /** Everything that `countersign serve` has found out before it begins. */
@@ -34,14 +34,19 @@ const clockEveryMs = 5000
 const dropsEveryMs = 1000
 const tidyEveryMs = 60_000
 const provingEveryMs = 30_000
-/** Waits between attempts to prove the certificates: doubles up to this. */
-const provingWaitMaxMs = 30_000
+/** Between attempts at what the start waits for; it doubles up to the longest. */
+const firstPauseMs = 500
+/** Each one asks a vault several times. */
+const longestProvingPauseMs = 30_000
+/** As while it serves: a database that is there again is found within seconds. */
+const longestOpeningPauseMs = 3000
 
 /**
  * Serves until the process is told to stop (SIGTERM, SIGINT), then drains.
  *
- * Listens at once, but is ready only when every certificate, or its standby, is proven: an answer that is
- * wrong ends the start, no answer leaves it waiting.
+ * Listens at once, but is ready only when its ledger is open and every certificate, or its standby, is
+ * proven: an answer that is wrong ends the start, no answer leaves it waiting. Meanwhile it serves what
+ * needs no signature, as soon as it can write it down.
  *
  * @throws when it cannot start, or when a certificate is not what the configuration demands.
  */
@@ -51,9 +56,13 @@ export async function serve(options: ServeOptions): Promise<void> {
   const stop = stopSignal()
   const service = await createService({ ...options, policy: options.policy.policy })
   try {
-    await announce(service, options)
+    const begun = begin(service, options, stop)
+    // Whoever waits for it is told; the listeners may fail before.
+    begun.catch(() => undefined)
+    // What is kept in a file is here, and its entries come first.
+    if (options.config.ledger.kind === 'sqlite') await begun
     const listeners = await openListeners(service, options)
-    await serveUntil(stop, service, listeners, options)
+    await serveUntil(stop, service, listeners, begun, options)
   } finally {
     await service.ledger.close()
     await service.close()
@@ -99,19 +108,29 @@ async function serveUntil(
   stop: AbortSignal,
   service: Service,
   listeners: Listeners,
+  begun: Promise<Begun>,
   options: ServeOptions,
 ): Promise<void> {
+  const { logger } = options
+  const tasks: BackgroundTask[] = []
   try {
+    if ((await begun) === 'stopped') {
+      await leave(service, listeners, logger)
+      return
+    }
+    // Before all is proven: what is shared is served by then, and whoever drops some of it must be heard.
+    tasks.push(...startTasks(service, logger))
     await Promise.all([
-      proveCertificates(service, options.logger, stop),
+      proveCertificates(service, logger, stop),
       Promise.race([service.sharing?.prove(), aborted(stop)]),
     ])
-    if (!stop.aborted) options.logger.info({ grants: options.policy.policy.grants.length }, 'ready')
-    const tasks = startTasks(service, options.logger)
+    if (!stop.aborted) logger.info({ grants: options.policy.policy.grants.length }, 'ready')
+    tasks.push(startProving(service, logger))
     if (!stop.aborted) await aborted(stop)
     await drain(service, listeners, tasks, options)
   } catch (error) {
     await Promise.all([listeners.callers.drain(0), listeners.machines?.drain(0)])
+    await Promise.all(tasks.map((task) => task.stop()))
     throw error
   }
 }
@@ -161,9 +180,24 @@ const aborted = (signal: AbortSignal) =>
     })
   })
 
+/** Whether the run has begun, or was told to stop before it could. */
+type Begun = 'begun' | 'stopped'
+
+async function begin(service: Service, options: ServeOptions, stop: AbortSignal): Promise<Begun> {
+  const isDone = await untilAnswered(
+    () => announce(service, options),
+    longestOpeningPauseMs,
+    (err, retryInMs) => {
+      options.logger.warn({ err, retryInMs }, 'the ledger is not open yet')
+    },
+    stop,
+  )
+  return isDone ? 'begun' : 'stopped'
+}
+
 /** The first entries of a run: whatever follows was decided by this policy. */
-function announce({ ledger }: Service, { clock, policy, version }: ServeOptions): Promise<void> {
-  return ledger.append([
+function announce(service: Service, { clock, policy, version }: ServeOptions): Promise<void> {
+  return service.begin([
     { kind: 'service.started', atMs: clock.nowMs(), version },
     {
       kind: 'policy.loaded',
@@ -180,17 +214,39 @@ async function proveCertificates(
   logger: Logger,
   stop: AbortSignal,
 ): Promise<void> {
-  for (let waitMs = 500; !stop.aborted; waitMs = Math.min(waitMs * 2, provingWaitMaxMs)) {
+  await untilAnswered(
+    () => proveAll(service, logger),
+    longestProvingPauseMs,
+    (err, retryInMs) => {
+      logger.warn({ err, retryInMs }, 'certificates are not proven yet')
+    },
+    stop,
+  )
+}
+
+/**
+ * Tries until it works, with pauses that grow while there is no answer. What is tried waits for others,
+ * and a stop waits for neither.
+ *
+ * @returns false when it was told to stop before.
+ * @throws what is wrong and will not become right.
+ */
+async function untilAnswered(
+  act: () => Promise<void>,
+  longestPauseMs: number,
+  onNoAnswer: (error: unknown, retryInMs: number) => void,
+  stop: AbortSignal,
+): Promise<boolean> {
+  for (let pauseMs = firstPauseMs; !stop.aborted; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
-      // Proving waits for others, and a stop does not wait for it.
-      await Promise.race([proveAll(service, logger), aborted(stop)])
-      return
+      return await Promise.race([act().then(() => true), aborted(stop).then(() => false)])
     } catch (error) {
       if (!isTransient(error)) throw error
-      logger.warn({ err: error, retryInMs: waitMs }, 'certificates are not proven yet')
+      onNoAnswer(error, pauseMs)
     }
-    await waitOrStop(waitMs, stop)
+    await waitOrStop(pauseMs, stop)
   }
+  return false
 }
 
 /** What the other one of a pair makes up for is tried again and again, beside the requests. */
@@ -211,11 +267,21 @@ function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
   })
 }
 
+const reportFor = (task: string, logger: Logger) => (error: unknown) => {
+  logger.error({ err: error, task }, 'a background task failed; it will run again')
+}
+
+/** What is not proven because the other one of its pair is. */
+const startProving = (service: Service, logger: Logger): BackgroundTask =>
+  startBackgroundTask(
+    provingEveryMs,
+    () => proveAll(service, logger),
+    reportFor('certificates', logger),
+  )
+
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
   const { proofs, turnedAway, clockWatch, refresher, sharing } = service
-  const report = (task: string) => (error: unknown) => {
-    logger.error({ err: error, task }, 'a background task failed; it will run again')
-  }
+  const report = (task: string) => reportFor(task, logger)
   return [
     startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
     startBackgroundTask(
@@ -246,8 +312,16 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
           startBackgroundTask(dropsEveryMs, () => sharing.lookForDrops(), report('drops')),
           startBackgroundTask(tidyEveryMs, () => sharing.tidy(), report('tidy')),
         ]),
-    startBackgroundTask(provingEveryMs, () => proveAll(service, logger), report('certificates')),
   ]
+}
+
+/** Nothing has begun, so nothing is under way, and there is nowhere to write that it ends. */
+async function leave(service: Service, listeners: Listeners, logger: Logger): Promise<void> {
+  logger.info('stopping')
+  service.stopping()
+  await listeners.callers.drain(drainDeadlineMs)
+  await listeners.machines?.drain(machinesDrainDeadlineMs)
+  logger.info('stopped')
 }
 
 /**

@@ -24,11 +24,12 @@ import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-to
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { toldFailures } from './issuance/told-failures.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
+import type { Entry } from './ledger/entry.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
-import { decide, type Policy, stillGiven } from './policy/policy.ts'
+import { decide, foresee, type Policy, stillGiven } from './policy/policy.ts'
 import { createDataKeys } from './sealing/data-keys.ts'
 import { createKeyVaultWrappingKey } from './sealing/key-vault-wrapping-key.ts'
 import { createPostgresDataKeyStore } from './sealing/postgres-data-key-store.ts'
@@ -56,6 +57,13 @@ export interface Service {
   readonly machinesApp: ReturnType<typeof createMachinesApp>
   readonly credentials: Credentials
   readonly ledger: Ledger
+  /**
+   * Opens the ledger, where that is not done yet, and writes the first entries of this run before any
+   * other. May be tried again when it fails.
+   *
+   * @throws LedgerDatabaseError | LedgerError
+   */
+  begin(first: readonly Entry[]): Promise<void>
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
   readonly refresher: TokenRefresher
@@ -118,7 +126,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     },
   })
 
-  const ledger = await createLedger(config.ledger)
+  const { ledger, begin } = await createLedger(config.ledger)
   const memory = createMemoryTokenCache({
     clock,
     ...config.tokenCache,
@@ -175,6 +183,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     cloud: cloudOf(config),
     callers: callerProof.callers,
     decide: (caller, ask) => decide(policy, caller, ask, clock.nowSeconds(), budget),
+    foresee: (caller, ask) => foresee(policy, caller, ask, clock.nowSeconds()),
     stillGiven: (grant, ask) => stillGiven(policy, grant, ask, clock.nowSeconds()),
     applications: new Map(applications.map((application) => [application.name, application])),
     sharedAudienceIssuers: new Set(
@@ -213,6 +222,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     machinesApp: createMachinesApp(told),
     credentials,
     ledger,
+    begin,
     proofs,
     turnedAway,
     refresher: createTokenRefresher(issuance),
@@ -255,10 +265,10 @@ interface SharingDeps {
   readonly metrics: Metrics
 }
 
-/** Callers wait for 25 s, and a replica that was killed must leave them enough of it to be served. */
-const leaseMs = 8000
+/** Whoever needs what a replica was at that was killed is served within 5 s all the same. */
+const leaseMs = 4000
 /** One that is late, or lost, does not end the lease. */
-const renewEveryMs = 2000
+const renewEveryMs = 1000
 const lookEveryMs = 500
 const channel = 'countersign_shared'
 
@@ -341,11 +351,16 @@ async function createSharing(deps: SharingDeps): Promise<Sharing | undefined> {
 /** For what others are told last; without it they wait until a lease ends. */
 const sharingEndMs = 2000
 
-async function createLedger(config: LedgerConfig): Promise<Ledger> {
-  if (config.kind === 'sqlite') return createSqliteLedger({ file: config.file })
+/** A file is opened here: it is there or it is not. A database may be away, and is opened when it begins. */
+async function createLedger(config: LedgerConfig): Promise<Pick<Service, 'ledger' | 'begin'>> {
+  if (config.kind === 'sqlite') {
+    const ledger = await createSqliteLedger({ file: config.file })
+    return { ledger, begin: (first) => ledger.append(first) }
+  }
   // Most ledgers are files: whoever has one does not wait at the start for the driver of a database.
   const { createPostgresLedger } = await import('./ledger/postgres-ledger.ts')
-  return createPostgresLedger({ locate: () => locateLedger(config) })
+  const ledger = createPostgresLedger({ locate: () => locateLedger(config) })
+  return { ledger, begin: (first) => ledger.open(first) }
 }
 
 function locationsOf(certificate: Config['certificates'][number]): readonly PlacedLocation[] {

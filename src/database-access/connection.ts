@@ -1,3 +1,4 @@
+import { TLSSocket } from 'node:tls'
 import { Client } from 'pg'
 import { settlesWithin } from '../base/deadline.ts'
 import type { PostgresDatabase } from '../base/postgres-url.ts'
@@ -24,6 +25,11 @@ export class PasswordMissing extends Error {
   override readonly name = 'PasswordMissing'
 }
 
+/** TLS is asked for, and the server has none, or a certificate that does not verify. */
+export class ServerNotTrusted extends Error {
+  override readonly name = 'ServerNotTrusted'
+}
+
 /** Peers that vanish without a word are noticed, although nothing is asked. */
 const keepAliveAfterMs = 10_000
 
@@ -31,7 +37,7 @@ const keepAliveAfterMs = 10_000
  * A connection that resolves every name in the schema and in no other, and is told of warnings, whatever the
  * role or the database is set to.
  *
- * @throws PasswordMissing, or whatever the driver throws
+ * @throws PasswordMissing | ServerNotTrusted, or whatever the driver throws
  */
 export async function connect(
   { database: at, schema }: DatabasePlace,
@@ -62,14 +68,28 @@ export async function connect(
   for (const question of passwordQuestions) {
     client.connection.once(question, () => asked.add(question))
   }
+  const firstWords = new Set<string>()
+  if (transport === 'tls') {
+    client.connection.stream.once('data', (words: Buffer) => firstWords.add(words.toString()))
+  }
   try {
     await client.connect()
     return client
   } catch (cause) {
     cut(client)
+    if (firstWords.has(noTls) || isRefusedCertificate(client.connection.stream)) {
+      throw new ServerNotTrusted('the server is not trusted', { cause })
+    }
     throw asked.size > 0 && !client.password ? new PasswordMissing('no password', { cause }) : cause
   }
 }
+
+/** What the server says to whoever asks for TLS when it has none (PostgreSQL, message formats, SSLRequest). */
+const noTls = 'N'
+
+/** Its type leaves out that there is no error unless verification has failed. */
+const isRefusedCertificate = (stream: unknown) =>
+  stream instanceof TLSSocket && Boolean(stream.authorizationError)
 
 /** What the server sends when the role has to prove itself, in the driver's words. */
 const passwordQuestions = [

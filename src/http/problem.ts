@@ -1,5 +1,6 @@
 import { CallerError } from '../caller/caller.ts'
 import { RememberedRefusal } from '../issuance/entra-refusals.ts'
+import { NothingProven } from '../issuance/nothing-proven.ts'
 import type { Refusal } from '../issuance/refusal.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import { GovernorError, type GovernorErrorCode } from '../signer/governor.ts'
@@ -106,14 +107,16 @@ export function problemFromRefusal(refusal: Refusal): Problem {
         retryAfterSeconds: refusal.retryAfterSeconds,
       }
     case 'not_ready':
-      return {
-        code: 'not_ready',
-        status: 503,
-        title: 'The service is not ready',
-        detail: 'It has not proven its key yet. Try again later.',
-        retryAfterSeconds: 5,
-      }
+      return notReady
   }
+}
+
+const notReady: Problem = {
+  code: 'not_ready',
+  status: 503,
+  title: 'The service is not ready',
+  detail: 'It has not proven its key yet. Try again later.',
+  retryAfterSeconds: 5,
 }
 
 const callerNotProven: Problem = {
@@ -140,6 +143,7 @@ export function problemFromFailure(error: unknown): Problem {
   if (error instanceof RequestProblem) return problemFromRequest(error)
   if (error instanceof CallerError) return issuerUnavailable(error)
   if (error instanceof LedgerError) return ledgerUnavailable
+  if (error instanceof NothingProven) return notReady
   if (error instanceof GovernorError) return governorProblem(error)
   if (error instanceof SignerError) return signerProblems[error.code]
   if (error instanceof TokenCacheError) return tokenUnavailable

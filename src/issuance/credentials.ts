@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { DependencyWatch } from '../base/dependency-watch.ts'
 import type { ApplicationName, CertificateName } from '../base/ids.ts'
 import type { SigningKey } from '../base/signing-key.ts'
+import { isTransient } from '../base/transient.ts'
 import {
   type Certificate,
   CertificateError,
@@ -12,7 +13,7 @@ import {
 import type { CertificateLoaded, CertificatePlace } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Governor } from '../signer/governor.ts'
-import { type Signer, SignerError } from '../signer/signer.ts'
+import type { Signer } from '../signer/signer.ts'
 import type { Application } from './application.ts'
 
 /** What an application can sign with: a key version, and the header that names its certificate. */
@@ -134,12 +135,6 @@ function gravestOf(failures: readonly Failure[]): unknown {
   })
   const transient = failures.find(({ error }) => isTransient(error))
   return decisive[0] ?? transient?.error
-}
-
-/** Whether the vault or the credential gave no answer, so that asking again is the right thing to do. */
-export function isTransient(error: unknown): boolean {
-  if (error instanceof CertificateError) return error.transient
-  return error instanceof SignerError && error.transient
 }
 
 const isDisqualifying = (error: unknown) => error instanceof CertificateError && error.disqualifying

@@ -5,6 +5,7 @@ import { timeLeftMs } from './attempt-deadline.ts'
 import type { SigningCredential } from './credentials.ts'
 import { RememberedRefusal } from './entra-refusals.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { NothingProven } from './nothing-proven.ts'
 
 /** One try of an attempt, with one of the application's certificates. */
 export interface CertificateTry {
@@ -25,7 +26,7 @@ const notProven = 'CERTIFICATE_NOT_PROVEN'
  * the only place where anything is tried again. Once, while the attempt has time, and only when it is
  * certain that nothing came of the first try: a vault that may have signed is not asked to sign again.
  *
- * @throws whatever `act` throws; of two refusals, the one that ends sooner
+ * @throws NothingProven; whatever `act` throws; of two refusals, the one that ends sooner
  */
 export async function withEitherCertificate<T>(
   admitted: AdmittedAttempt,
@@ -34,7 +35,7 @@ export async function withEitherCertificate<T>(
 ): Promise<T> {
   const { application, credentials } = admitted
   const [first, second] = deps.duty.inOrder(application.name, credentials)
-  if (first === undefined) throw new TypeError('an attempt is admitted when it can be signed for')
+  if (first === undefined) throw new NothingProven()
   if (second === undefined) return act(onlyTry(first))
   try {
     return await act({ credential: first, whilePaused: 'refuse' })
@@ -47,14 +48,13 @@ export async function withEitherCertificate<T>(
   }
 }
 
-/** The key version that an attempt sets out with. */
+/** The key version that an attempt sets out with; undefined while none is proven. */
 export function firstKeyId(
   { application, credentials }: AdmittedAttempt,
   deps: IssuanceDeps,
-): string {
+): string | undefined {
   const [first] = deps.duty.inOrder(application.name, credentials)
-  if (first === undefined) throw new TypeError('an attempt is admitted when it can be signed for')
-  return first.key.keyId
+  return first?.key.keyId
 }
 
 const onlyTry = (credential: SigningCredential): CertificateTry => ({

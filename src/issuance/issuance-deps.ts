@@ -33,6 +33,8 @@ export interface IssuanceDeps {
   readonly callers: CallerIdentifier
   /** The policy in force, its budgets charged. */
   readonly decide: (caller: CallerFacts, ask: Ask) => Decision
+  /** The same while every grant has budget left, and nothing is charged. */
+  readonly foresee: (caller: CallerFacts, ask: Ask) => Decision
   /** On what terms a grant still gives a token; undefined: not any more. Nothing is charged. */
   readonly stillGiven: (grant: GrantName, ask: TokenAsk) => TokenTerms | undefined
   readonly applications: ReadonlyMap<ApplicationName, Application>
@@ -62,7 +64,7 @@ export interface AdmittedAttempt {
   readonly issuer: IssuerName | undefined
   readonly application: Application
   readonly tenant: TenantId
-  /** At least one. */
+  /** None while none is proven: then it can only be served what is there. */
   readonly credentials: readonly SigningCredential[]
   readonly onRecord: DecisionOnRecord
   readonly beginning: Beginning

@@ -22,6 +22,7 @@ import { attemptLastsMs } from './attempt-deadline.ts'
 import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
 import { RememberedRefusal } from './entra-refusals.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { NothingProven } from './nothing-proven.ts'
 import { obtainToken } from './obtain-token.ts'
 import { recordFailure } from './record-failure.ts'
 import { recordSuccess } from './record-success.ts'
@@ -86,17 +87,14 @@ const waitMs = 25_000
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | GovernorError | LedgerError | RememberedRefusal | SignerError |
+ * @throws CallerError | GovernorError | LedgerError | NothingProven | RememberedRefusal | SignerError |
  *   TokenCacheError | TokenEndpointError
  */
 export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
-  const admission = await admit(request, deps)
+  const admission = await admit(request, deps, (caller) => isThere(caller, request, deps))
   if (!admission.ok) return admission
-  const { decision } = admission
-  const { isCapable, ...after } = request.claims
-  const key = tokenKeyFor(deps.cloud, request.ask, decision, isCapable)
-  const admitted = withLife(admission.admitted, key.life)
-  const wish = { key, grant: decision.grant, ...after }
+  const wish = wishFor(request, admission.decision, deps)
+  const admitted = withLife(admission.admitted, wish.key.life)
 
   const cached = deps.cache.get(wish)
   deps.events.cacheAsked(cached === undefined ? 'miss' : 'hit')
@@ -116,6 +114,43 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
   ])
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
   return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
+}
+
+function wishFor(
+  { ask, claims: { isCapable, ...after } }: TokenRequest,
+  granted: GrantedDecision,
+  deps: IssuanceDeps,
+): TokenWish {
+  const key = tokenKeyFor(deps.cloud, ask, granted, isCapable)
+  return { key, grant: granted.grant, ...after }
+}
+
+type GrantedDecision = Extract<Decision, { ok: true }>
+
+/**
+ * Whether it can be served although nothing can be signed for it: this replica has the token, or takes
+ * it from another one now. Also when the decision says no, which needs no token. Nothing is charged.
+ */
+async function isThere(
+  caller: Caller,
+  request: TokenRequest,
+  deps: IssuanceDeps,
+): Promise<boolean> {
+  // What there is could not be given either.
+  if (!deps.ledger.healthy()) return false
+  const decision = deps.foresee(caller, request.ask)
+  if (!decision.ok) return true
+  const wish = wishFor(request, decision, deps)
+  if (deps.cache.get(wish) !== undefined) return true
+  const cannot = () => Promise.reject(new NothingProven())
+  const patience = { timeoutMs: waitMs, gone: request.gone() }
+  try {
+    await deps.cache.obtain(wish, undefined, cannot, patience)
+    return true
+  } catch (error) {
+    if (failureCode(error) === unexpected) throw error
+    return false
+  }
 }
 
 function obtain(
@@ -164,7 +199,7 @@ export async function issueAssertion(
   request: AssertionRequest,
   deps: IssuanceDeps,
 ): Promise<AssertionOutcome> {
-  const admission = await admit(request, deps)
+  const admission = await admit(request, deps, () => Promise.resolve(false))
   if (!admission.ok) return admission
   const { decision } = admission
   const admitted = { ...admission.admitted, gone: request.gone() }
@@ -202,12 +237,20 @@ type Admission =
   | {
       readonly ok: true
       readonly admitted: AdmittedAttempt
-      readonly decision: Extract<Decision, { ok: true }>
+      readonly decision: GrantedDecision
     }
   | Refused
 
-/** Proves the caller, decides, and sees to it that a refusal is known to those who must know. */
-async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admission> {
+/**
+ * Proves the caller, decides, and sees to it that a refusal is known to those who must know.
+ *
+ * @param isThere Whether the caller can be served without a signature; asked while nothing is proven.
+ */
+async function admit(
+  request: IssuanceRequest,
+  deps: IssuanceDeps,
+  isThere: (caller: Caller) => Promise<boolean>,
+): Promise<Admission> {
   const { attempt, callerToken, ask } = request
   if (callerToken === undefined) {
     return turnAway({ reason: 'caller_token_missing' }, attempt, deps)
@@ -219,7 +262,7 @@ async function admit(request: IssuanceRequest, deps: IssuanceDeps): Promise<Admi
   const application = deps.applications.get(ask.application)
   const credentials = deps.credentials.current(ask.application)
   // Before the decision: what cannot be done now must not cost the grant one of its uses.
-  if (application !== undefined && credentials.length === 0) {
+  if (application !== undefined && credentials.length === 0 && !(await isThere(caller))) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
   const decision = deps.decide(caller, ask)
@@ -366,10 +409,13 @@ export function failureCode(error: unknown): string {
   const known =
     error instanceof GovernorError ||
     error instanceof RememberedRefusal ||
+    error instanceof NothingProven ||
     error instanceof SignerError ||
     error instanceof TokenEndpointError ||
     error instanceof CallerError ||
     error instanceof TokenCacheError ||
     error instanceof LedgerError
-  return known ? error.code : 'UNEXPECTED'
+  return known ? error.code : unexpected
 }
+
+const unexpected = 'UNEXPECTED'

@@ -3,7 +3,7 @@ import { settlesWithin } from '../base/deadline.ts'
 import { canonicalEntry } from './chain.ts'
 import type { Entry } from './entry.ts'
 import { LedgerError } from './ledger.ts'
-import type { Ledger, LedgerErrorCode } from './ledger.ts'
+import type { LedgerErrorCode, OpenableLedger } from './ledger.ts'
 
 /** What becomes of the commits of a store. */
 export interface StoreEvents {
@@ -21,7 +21,7 @@ export interface OpenStore {
 }
 
 export interface GroupCommitOptions {
-  /** Opens the store and verifies its tip: at first, and again after each failure. */
+  /** Opens the store and verifies its tip: when it is told to, and then again after each failure. */
   readonly openStore: (events: StoreEvents) => Promise<OpenStore>
   /** Entries that may wait for their commit. */
   readonly waitingEntriesMax: number
@@ -30,8 +30,8 @@ export interface GroupCommitOptions {
 }
 
 const reopenDelayMinMs = 1000
-/** A store that was mended is found so within half a minute. */
-const reopenDelayMaxMs = 30_000
+/** With what an opening takes, who asks is served within 5 s of a store being mended. */
+const reopenDelayMaxMs = 3000
 
 /** A store that was open for so long was mended, whatever ends it now. */
 const mendedAfterMs = 60_000
@@ -47,7 +47,7 @@ interface Append {
 }
 
 /** A ledger whose entries that are appended while a commit runs share the next one. */
-export class GroupCommitLedger implements Ledger {
+export class GroupCommitLedger implements OpenableLedger {
   readonly #options: GroupCommitOptions
   readonly #events: StoreEvents
   /** The latest; of no use while there is a refusal. */
@@ -61,12 +61,19 @@ export class GroupCommitLedger implements Ledger {
   #unsettledEntries = 0
   #lastAccepted: Promise<undefined> = Promise.resolve(undefined)
   /** What every append is told meanwhile; undefined while the ledger works. */
-  #refusal: { readonly code: LedgerErrorCode; readonly cause?: unknown } | undefined
+  #refusal: { readonly code: LedgerErrorCode; readonly cause?: unknown } | undefined = {
+    code: 'LEDGER_UNAVAILABLE',
+  }
+  /** Whether it was ever open: from then on it opens its store again by itself. */
+  #isBegun = false
+  /** Before that, why the store that was just opened is of no use. */
+  #lost: { readonly cause: unknown } | undefined
   /** Commits and openings that failed since a commit worked or the store was open for long. */
   #failures = 0
   /** The latest store, by the monotonic clock; undefined until it is. */
   #openedAtMs: number | undefined
   #reopenTimer: NodeJS.Timeout | undefined
+  /** The latest opening, which closing waits for; it never rejects. */
   #reopening: Promise<void> = Promise.resolve()
   #isClosing = false
   #closed: Promise<void> | undefined
@@ -83,13 +90,51 @@ export class GroupCommitLedger implements Ledger {
     }
   }
 
-  /** Once, before anything else; what it throws is the store's. */
-  async open(): Promise<void> {
-    this.#use(await this.#options.openStore(this.#events))
+  open(first: readonly Entry[] = []): Promise<void> {
+    const opening = this.#begin(first)
+    this.#reopening = opening.catch(() => undefined)
+    return opening
+  }
+
+  async #begin(first: readonly Entry[]): Promise<void> {
+    this.#lost = undefined
+    const store = await this.#options.openStore(this.#events)
+    if (this.#isClosing) {
+      await store.end()
+      throw new LedgerError('LEDGER_CLOSED')
+    }
+    this.#use(store)
+    await this.#writeFirst(first)
+    this.#isBegun = true
+    this.#accept()
+  }
+
+  #accept(): void {
+    if (!this.#isClosing) this.#refusal = undefined
+  }
+
+  /** While every other append is still refused. */
+  async #writeFirst(first: readonly Entry[]): Promise<void> {
+    this.#assertNotLost()
+    if (first.length === 0) return
+    try {
+      await this.#enqueue(first)
+    } catch (error) {
+      this.#assertNotLost()
+      throw error
+    }
+  }
+
+  #assertNotLost(): void {
+    if (this.#lost !== undefined) throw this.#lost.cause
   }
 
   async append(entries: readonly Entry[]): Promise<void> {
     this.#assertRoomFor(entries.length)
+    await this.#enqueue(entries)
+  }
+
+  async #enqueue(entries: readonly Entry[]): Promise<void> {
     const canonicalEntries = entries.map(canonicalEntry)
     const { promise, resolve, reject } = Promise.withResolvers<undefined>()
     this.#waiting.push({ canonicalEntries, resolve, reject })
@@ -165,7 +210,8 @@ export class GroupCommitLedger implements Ledger {
     this.#committing = []
     this.#waiting = []
     this.#unsettledEntries = 0
-    this.#refuseAndReopenAfter(this.#pauseAfterLossMs(isInDoubt), cause)
+    if (this.#isBegun) this.#refuseAndReopenAfter(this.#pauseAfterLossMs(isInDoubt), cause)
+    else this.#lost = { cause }
     for (const { reject } of failed) reject(new LedgerError('LEDGER_UNAVAILABLE', { cause }))
   }
 

@@ -2,6 +2,7 @@
 export type LedgerDatabaseErrorCode =
   | 'LEDGER_NOT_LOCATED' // the file that should hold its URL does not
   | 'LEDGER_UNREACHABLE' // no connection, or one that was lost
+  | 'LEDGER_NOT_TRUSTED' // its TLS certificate is not to be trusted, or it has none
   | 'LEDGER_FORBIDDEN' // the role's password, or what it was granted
   | 'LEDGER_MISSING' // nothing is to be read: no such database, or nothing in its schema
   | 'LEDGER_NOT_PREPARED' // the role may not make or extend the tables, and somebody has to
@@ -25,5 +26,10 @@ export class LedgerDatabaseError extends Error {
   constructor(code: LedgerDatabaseErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
+  }
+
+  /** Whether the database gave no answer, so that asking again is the right thing to do. */
+  get transient(): boolean {
+    return this.code === 'LEDGER_UNREACHABLE'
   }
 }

@@ -1,6 +1,6 @@
 import { type Client, DatabaseError } from 'pg'
 import { postgresName } from '../base/postgres-url.ts'
-import { connect, PasswordMissing } from '../database-access/connection.ts'
+import { connect, PasswordMissing, ServerNotTrusted } from '../database-access/connection.ts'
 import type { DatabasePlace, Waits } from '../database-access/connection.ts'
 import { LedgerDatabaseError } from './ledger-database-error.ts'
 import type { LedgerDatabaseErrorCode } from './ledger-database-error.ts'
@@ -23,11 +23,18 @@ export async function connectToLedger(ledger: LedgerDatabase, waits: Waits): Pro
   try {
     return await connect(ledger, waits)
   } catch (error) {
-    throw error instanceof PasswordMissing
-      ? passwordMissing(ledger, error.cause)
-      : asLedgerDatabaseError(ledger, error)
+    if (error instanceof PasswordMissing) throw passwordMissing(ledger, error.cause)
+    if (error instanceof ServerNotTrusted) throw notTrusted(ledger, error.cause)
+    throw asLedgerDatabaseError(ledger, error)
   }
 }
+
+const notTrusted = (ledger: LedgerDatabase, cause: unknown) =>
+  new LedgerDatabaseError(
+    'LEDGER_NOT_TRUSTED',
+    `${nameOfLedger(ledger)} is not to be trusted: ${reasonOf(cause)}`,
+    { cause },
+  )
 
 const passwordMissing = (ledger: LedgerDatabase, cause: unknown) =>
   new LedgerDatabaseError(

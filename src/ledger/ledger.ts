@@ -31,8 +31,21 @@ export interface Ledger {
   close(): Promise<void>
 }
 
+/** A ledger that refuses appends until it was opened. */
+export interface OpenableLedger extends Ledger {
+  /**
+   * Opens the store and verifies its tip; nothing is opened by itself before that has worked once.
+   * After a failure it may be called again.
+   *
+   * @param first Durable before any other entry is taken. When opening fails after they were sent, they
+   *   may be there all the same, and are there again after the next try.
+   * @throws What its store throws.
+   */
+  open(first?: readonly Entry[]): Promise<void>
+}
+
 export type LedgerErrorCode =
-  | 'LEDGER_UNAVAILABLE' // a commit failed, or the store is not open again after one that did
+  | 'LEDGER_UNAVAILABLE' // a commit failed, or the store is not open: not yet, or not again after one that did
   | 'LEDGER_OVERLOADED' // more is waiting than may wait
   | 'LEDGER_CLOSED' // the service is stopping
 

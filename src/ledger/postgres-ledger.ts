@@ -7,7 +7,7 @@ import type { OpenStore, StoreEvents } from './group-commit.ts'
 import { LedgerDatabaseError } from './ledger-database-error.ts'
 import { asLedgerDatabaseError, askingLedger, nameOfLedger } from './ledger-database.ts'
 import type { LedgerDatabase } from './ledger-database.ts'
-import type { Ledger } from './ledger.ts'
+import type { OpenableLedger } from './ledger.ts'
 import { beginAtTip, connectToWrite, insertBehind, isSameHash } from './postgres-writer.ts'
 
 export interface PostgresLedgerOptions {
@@ -25,27 +25,24 @@ export interface PostgresLedgerOptions {
 }
 
 /**
- * Opens a ledger that any number of processes share: each commit locks the tip, chains behind it
- * whoever wrote it, and moves it, in one transaction. The tip is never remembered, so that after a
- * commit whose outcome nobody knows the next one follows what is durable.
+ * A ledger that any number of processes share: each commit locks the tip, chains behind it whoever
+ * wrote it, and moves it, in one transaction. The tip is never remembered, so that after a commit whose
+ * outcome nobody knows the next one follows what is durable.
  *
- * Makes its tables where there are none and the role may.
- *
- * @throws LedgerDatabaseError when the database cannot be reached, does not sync to its disk, holds
- *   something else, or its tip does not verify.
+ * Opening makes its tables where there are none and the role may, and throws a LedgerDatabaseError when
+ * the database cannot be reached, does not sync to its disk, holds something else, or its tip does not
+ * verify.
  */
-export async function createPostgresLedger(options: PostgresLedgerOptions): Promise<Ledger> {
+export function createPostgresLedger(options: PostgresLedgerOptions): OpenableLedger {
   const { locate, waitingEntriesMax = 50_000 } = options
   const { commitTimeoutMs = 10_000, connectTimeoutMs = 5000 } = options
   const limits: Limits = { commitTimeoutMs, connectTimeoutMs }
   const durable: Durable = { end: undefined }
-  const ledger = new GroupCommitLedger({
+  return new GroupCommitLedger({
     openStore: async (events) => openStore(await locate(), limits, durable, events),
     waitingEntriesMax,
     openTimeoutMs: openingSteps * connectTimeoutMs,
   })
-  await ledger.open()
-  return ledger
 }
 
 type Limits = Required<Pick<PostgresLedgerOptions, 'commitTimeoutMs' | 'connectTimeoutMs'>>

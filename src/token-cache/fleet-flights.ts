@@ -15,6 +15,8 @@ export interface Wanted {
   readonly forced: boolean
   /** Whether a token that another replica obtained will do, of those that last. */
   readonly accepts: (shared: SharedToken, ageMs: number) => boolean
+  /** Nothing can be signed here, so it takes what others have, or obtain, and leads nothing. Absent: it may. */
+  readonly onlyFinds?: true
 }
 
 /** How failures are told to replicas that wait: by their codes alone. */
@@ -117,13 +119,16 @@ export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
     }
   }
 
+  const isUnderWay = async (text: TokenKeyText) => (await store.flight(text))?.state === 'under-way'
+
   const turnOf = async (wanted: Wanted, text: TokenKeyText): Promise<Turn> => {
     const untilMs = clock.monotonicMs() + waitMaxMs
     for (let isFirst = true; ; isFirst = false) {
       const token = await found(wanted, text)
       if (token !== undefined) return { kind: 'found', token }
       if (isFirst) events.sharedMiss()
-      const lease = await store.lead(text)
+      if (wanted.onlyFinds === true && !(await isUnderWay(text))) return { kind: 'alone' }
+      const lease = wanted.onlyFinds === true ? undefined : await store.lead(text)
       if (lease !== undefined) return await takeOff(wanted, lease)
       if (isFirst) events.joined()
       const error = await landing(text, untilMs)

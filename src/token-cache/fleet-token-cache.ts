@@ -18,9 +18,13 @@ const forcedEveryMs = 30_000
 export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCache {
   const { memory, flights, drops, clock } = options
 
-  const missed = ({ key, grant, obtainedAfterSeconds }: TokenWish): Wanted => ({
+  const missed = (
+    { key, grant, obtainedAfterSeconds }: TokenWish,
+    keyId: string | undefined,
+  ): Wanted => ({
     key,
     grant,
+    ...(keyId === undefined ? { onlyFinds: true } : {}),
     forced: obtainedAfterSeconds !== undefined,
     accepts: ({ token, forced }, ageMs) =>
       obtainedAfterSeconds === undefined ||
@@ -39,7 +43,7 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
   return {
     get: (wish) => memory.get(wish),
     obtain: (wish, keyId, fetch, patience) =>
-      memory.obtain(wish, keyId, () => flights.obtain(missed(wish), fetch), patience),
+      memory.obtain(wish, keyId, () => flights.obtain(missed(wish, keyId), fetch), patience),
     drop: (matches) => drops.drop(matches),
     takeDue: () => memory.takeDue(),
     refresh: (token, keyId, fetch) =>

@@ -124,7 +124,7 @@ class MemoryTokenCache implements TokenCache {
 
   obtain(
     { key, grant, obtainedAfterSeconds }: TokenWish,
-    keyId: string,
+    keyId: string | undefined,
     fetch: () => Promise<CachedToken>,
     patience: Patience,
   ): Promise<CachedToken> {
@@ -168,7 +168,7 @@ class MemoryTokenCache implements TokenCache {
 
   async refresh(
     { key, grant }: DueToken,
-    keyId: string,
+    keyId: string | undefined,
     fetch: () => Promise<CachedToken>,
   ): Promise<CachedToken> {
     const text = tokenKeyText(key)

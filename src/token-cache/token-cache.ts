@@ -35,8 +35,11 @@ export interface HeldToken {
   readonly key: TokenKey
   /** That used it last. */
   readonly grant: GrantName
-  /** The key version whose signature obtained it, or will. */
-  readonly keyId: string
+  /**
+   * The key version whose signature obtained it, or will. Undefined of a flight that can sign nothing,
+   * and may only find what other replicas have.
+   */
+  readonly keyId: string | undefined
 }
 
 /** How long somebody waits for others. */
@@ -63,12 +66,12 @@ export interface TokenCache {
    * A wish for a token younger than what there is forces such a flight; what it brings contents all
    * of them for 30 s.
    *
-   * @param keyId The key version that `fetch` sets out with.
+   * @param keyId The key version that `fetch` sets out with; undefined when it has none.
    * @throws TokenCacheError when patience ends first; whatever `fetch` throws.
    */
   obtain(
     wish: TokenWish,
-    keyId: string,
+    keyId: string | undefined,
     fetch: () => Promise<CachedToken>,
     patience: Patience,
   ): Promise<CachedToken>
@@ -87,7 +90,11 @@ export interface TokenCache {
    * token that lasts. When it fails, or brings one that ends sooner, the old one stays and is due
    * again after a pause that grows, a few times.
    */
-  refresh(due: DueToken, keyId: string, fetch: () => Promise<CachedToken>): Promise<CachedToken>
+  refresh(
+    due: DueToken,
+    keyId: string | undefined,
+    fetch: () => Promise<CachedToken>,
+  ): Promise<CachedToken>
   /** Bytes that count against the bound. */
   readonly bytes: number
   readonly entries: number

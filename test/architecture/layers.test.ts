@@ -62,7 +62,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'token-endpoint',
     'vault-access',
   ],
-  'main.ts': ['base', 'config', 'http', 'issuance', 'policy', 'wiring.ts'],
+  'main.ts': ['base', 'config', 'http', 'policy', 'wiring.ts'],
   cli: [
     'base',
     'caller',

@@ -1,8 +1,10 @@
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { VaultRecord } from '../../src/emulator/vault-log/record.ts'
 import type { Entry } from '../../src/ledger/entry.ts'
 import { createSqliteStore, changeFile } from '../support/ledger-store.ts'
 import { startedEntry } from '../support/entries.ts'
+import { query, startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { openLedgerAt } from '../support/postgres-store.ts'
 import { reportViolations } from '../support/torture/auditor.ts'
 import { clientIds, rogueObjectId } from '../support/torture/cast.ts'
 import type { Heard, Outcome } from '../support/torture/clients.ts'
@@ -10,7 +12,7 @@ import { required } from '../support/required.ts'
 import { entriesOf, type EntryOf, type Evidence } from '../support/torture/evidence.ts'
 import { violationsIn } from '../support/torture/judge.ts'
 import { owedAfterStop } from '../support/torture/judge-signatures.ts'
-import { lostSince, readLedger } from '../support/torture/ledger-evidence.ts'
+import { lostSince, readLedger, readLedgerAt } from '../support/torture/ledger-evidence.ts'
 import {
   beganAtMs,
   elsewhere,
@@ -126,6 +128,11 @@ describe('finds', () => {
       /another assertion/,
     ],
     ['a token that nobody obtained', without('exchange.succeeded'), /no exchange obtained/],
+    [
+      'a mistake of the service',
+      { heard: [...sound.heard, declined(500, 'internal', 'attempt-9')] },
+      /attempt-9 .*made a mistake/,
+    ],
     [
       'a token that was asked for without a grant',
       { heard: [{ ...heardToken, caller: job }] },
@@ -326,5 +333,36 @@ describe('of a ledger file', () => {
     const cut = await evidenceAfter('DELETE FROM entry WHERE sequence = 3')
     expect(cut.faults).toEqual([])
     expect(lostSince(await evidenceAfter(), cut)).toEqual(['entry 3 was durable and is gone'])
+  })
+})
+
+describe('of a ledger in a database', () => {
+  let server: TestPostgres
+  beforeAll(async () => {
+    server = await startPostgres()
+  })
+  afterAll(() => server.stop())
+
+  const evidenceAfter = async (sql?: string) => {
+    const url = await server.createDatabase()
+    const ledger = await openLedgerAt(url)
+    for (const version of ['1', '2', '3']) await ledger.append([startedEntry(version)])
+    await ledger.close()
+    if (sql !== undefined) await query(url, sql)
+    return readLedgerAt(url)
+  }
+
+  test('takes what replicas have written', async () => {
+    const evidence = await evidenceAfter()
+    expect(evidence.faults).toEqual([])
+    expect(evidence.entries).toEqual(['1', '2', '3'].map(startedEntry))
+  })
+
+  test.each([
+    ['a changed entry', `UPDATE countersign.entry SET canonical = replace(canonical, '2', '7')`],
+    ['an entry that was taken out', 'DELETE FROM countersign.entry WHERE sequence = 2'],
+    ['a tip that is not its end', "UPDATE countersign.tip SET hash = '\\x00'"],
+  ])('finds %s', async (_, sql) => {
+    expect((await evidenceAfter(sql)).faults).not.toEqual([])
   })
 })

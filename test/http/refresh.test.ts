@@ -269,6 +269,31 @@ describe('a refresh that fails', () => {
     )
   })
 
+  test('because vault and Entra are both away is noticed by no caller while its token lives', async () => {
+    const old = await ask()
+    await untilDue(() => ask())
+    await Promise.all(emulator.vaults.map((vault) => vault.leave()))
+    strike(emulator, { ...exchanging, kind: 'drop-before', times: 1000 })
+    try {
+      const asked = 20
+      const leftSeconds = Math.floor((await ask()).expires_in)
+      for (let time = 1; time < asked; time += 1) {
+        later((leftSeconds - 310) / asked)
+        await refreshDue()
+        expect((await ask()).access_token).toBe(old.access_token)
+      }
+    } finally {
+      await Promise.all(emulator.vaults.map((vault) => vault.comeBack()))
+    }
+    const entries = service.newEntries()
+    expect(only(entries, 'token.issued')).toHaveLength(20)
+    expect(only(entries, 'request.failed').length).toBeGreaterThan(0)
+    expect(only(entries, 'signature.made')).toEqual([])
+    emulator.faults.clear()
+    later(330)
+    expect((await ask()).access_token).not.toBe(old.access_token)
+  })
+
   test('is told to those who find no token that lasts while it is under way', async () => {
     await ask()
     await untilDue(() => ask())

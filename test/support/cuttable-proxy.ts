@@ -4,6 +4,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 /** A wire between clients and a server on loopback that a test can cut. */
 export interface CuttableProxy {
   readonly port: number
+  /** That clients have made so far. */
+  readonly connections: number
   /** Cuts every connection that there is now; new ones are made. */
   cut(): void
   /**
@@ -14,6 +16,11 @@ export interface CuttableProxy {
    * - `hang`: the server never gets it, and neither side is told; the connection stays as it is.
    */
   at(text: string, what: 'cut-before' | 'cut-after' | 'hang'): void
+  /**
+   * From now on nothing passes, until the function that is returned is called: `cut` ends every
+   * connection and makes none, `stall` keeps them, and what is sent meanwhile arrives late.
+   */
+  interrupt(how: 'cut' | 'stall'): () => void
   /** From now on the server says the second text where it says the first, which is as long. */
   translate(said: string, translated: string): void
   close(): Promise<void>
@@ -24,7 +31,15 @@ export async function startCuttableProxy(serverPort: number): Promise<CuttablePr
   let translation: readonly [said: string, translated: string] = ['', '']
   let trap: { readonly text: string; readonly what: Parameters<CuttableProxy['at']>[1] } | undefined
 
+  let interruption: 'cut' | 'stall' | undefined
+  let connections = 0
+
   const proxy = createServer((client) => {
+    connections += 1
+    if (interruption === 'cut') {
+      client.destroy()
+      return
+    }
     const server = connect(serverPort, '127.0.0.1')
     const both = [client, server]
     const cut = () => {
@@ -52,6 +67,7 @@ export async function startCuttableProxy(serverPort: number): Promise<CuttablePr
       if (what === 'cut-after') answersPass = false
       if (what === undefined || what === 'cut-after') server.write(chunk)
     })
+    if (interruption === 'stall') for (const socket of both) socket.pause()
   }).listen(0, '127.0.0.1')
   await once(proxy, 'listening')
 
@@ -60,9 +76,21 @@ export async function startCuttableProxy(serverPort: number): Promise<CuttablePr
   }
   return {
     port: (proxy.address() as AddressInfo).port,
+    get connections() {
+      return connections
+    },
     cut: cutAll,
     at: (text, what) => {
       trap = { text, what }
+    },
+    interrupt: (how) => {
+      interruption = how
+      if (how === 'cut') cutAll()
+      else for (const socket of sockets) socket.pause()
+      return () => {
+        interruption = undefined
+        for (const socket of sockets) socket.resume()
+      }
     },
     translate: (...pair) => {
       translation = pair

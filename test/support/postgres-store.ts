@@ -20,8 +20,13 @@ export const ledgerAt = (url: string, schema = defaultSchema): LedgerDatabase =>
 export const openLedgerAt = (
   url: string,
   options: Omit<PostgresLedgerOptions, 'locate'> = {},
-): Promise<Ledger> =>
-  createPostgresLedger({ locate: () => Promise.resolve(ledgerAt(url)), ...options })
+): Promise<Ledger> => openLedger({ locate: () => Promise.resolve(ledgerAt(url)), ...options })
+
+export async function openLedger(options: PostgresLedgerOptions): Promise<Ledger> {
+  const ledger = createPostgresLedger(options)
+  await ledger.open()
+  return ledger
+}
 
 /** Every entry of a ledger whose chain verifies, and whose tip is its last entry. */
 export async function verifiedEntriesAt(url: string): Promise<readonly Entry[]> {

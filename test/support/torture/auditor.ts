@@ -1,15 +1,14 @@
 import type { VaultRecord } from '../../../src/emulator/vault-log/record.ts'
 import type { Entry } from '../../../src/ledger/entry.ts'
-import { readRows } from '../../../src/ledger/read.ts'
-import { verifyChain } from '../../../src/ledger/verify.ts'
+import { verifyPages } from '../../../src/ledger/verify.ts'
 import type { Cloud } from './cloud.ts'
 import { expectedFindings } from './judge-signatures.ts'
-import type { Configuration } from './service.ts'
+import type { LedgerHome } from './ledger-home.ts'
 import type { Workshop } from './workshop.ts'
 
 /** Whether the product itself finds its ledger sound. */
-export function verifyViolations(ledgerFile: string): readonly string[] {
-  const verification = verifyChain(readRows(ledgerFile))
+export async function verifyViolations({ source }: LedgerHome): Promise<readonly string[]> {
+  const verification = await verifyPages(source.pages())
   return verification.ok ? [] : [`verify finds ${JSON.stringify(verification.fault)}`]
 }
 
@@ -28,10 +27,10 @@ export interface Report {
 export async function reconcile(
   workshop: Workshop,
   cloud: Cloud,
-  { ledgerFile }: Configuration,
+  ledger: LedgerHome,
 ): Promise<Report> {
   const { code, stdout, stderr } = await workshop.run([
-    ...['reconcile', '--ledger', ledgerFile, '--vault-log', cloud.endpoints.vaultLogFolder],
+    ...['reconcile', '--ledger', ledger.named, '--vault-log', cloud.endpoints.vaultLogFolder],
     ...['--grace-minutes', '0', '--json'],
   ])
   if (stdout === '') throw new Error(`reconcile could not decide (${code}):\n${stderr}`)

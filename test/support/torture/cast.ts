@@ -11,6 +11,9 @@ export const serviceObjectId = '51000000-0000-4000-8000-000000000001'
 /** Somebody with a role on the key, who should never use it. */
 export const rogueObjectId = '51000000-0000-4000-8000-000000000002'
 
+/** What replicas seal tokens with that they share. */
+export const wrappingKeyName = 'token-wrapping'
+
 /** A tenant with a workload of its own, and a CI system of its own. */
 export interface Place {
   readonly name: string
@@ -228,10 +231,16 @@ export function worldFor(
       {
         name: 'contoso-hsm',
         certificates: applicationNames.map((name) => ({ name: `${name}-signing` })),
+        keys: [{ name: wrappingKeyName, keyOps: ['wrapKey', 'unwrapKey'] }],
         roleAssignments: [
           {
             principal: 'countersign',
             actions: ['keys/sign/action', 'keys/read', 'certificates/read'],
+          },
+          {
+            principal: 'countersign',
+            actions: ['keys/read', 'keys/wrap/action', 'keys/unwrap/action'],
+            scope: `keys/${wrappingKeyName}`,
           },
           { principal: 'build-agent', actions: ['keys/sign/action'] },
         ],

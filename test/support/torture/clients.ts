@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { decodeJwt, type JWTPayload } from 'jose'
 import { Agent, type Dispatcher } from 'undici'
+import { settlesWithin } from '../../../src/base/deadline.ts'
 import type { SeededRandom } from '../../../src/emulator/random.ts'
 import { contractFaults } from '../contract.ts'
 import { required } from '../required.ts'
@@ -46,12 +48,18 @@ export interface Client {
 
 /** Clients that ask and ask; disposing of it stops them too. */
 export interface Load extends AsyncDisposable {
-  /** No more asks from now on. Resolves, when the last one has its answer, with all that was heard. */
-  stop(): Promise<readonly Heard[]>
+  /** Resolves when something is issued that is asked for from now on. */
+  issuedAgain(): Promise<void>
+  /**
+   * No more asks from now on. Resolves, when the last one has its answer, with all that was heard.
+   *
+   * @param patienceMs Clients that have no answer by then hang up; absent: none does.
+   */
+  stop(patienceMs?: number): Promise<readonly Heard[]>
 }
 
-/** Clients that ask at once. */
-const concurrency = 10
+/** Clients that ask at once, unless it is said. */
+const usualConcurrency = 10
 const strangerShare = 0.1
 const wrongShare = 0.1
 /** More than a load asks for in its time; the bound is for a service that answers faster than any. */
@@ -64,22 +72,30 @@ const answerDeadlineMs = 30_000
 /**
  * Asks a service without end. Now and then a client without any grant asks, and now and then one asks
  * for what its grant does not have.
+ *
+ * @param origin Of the service as it is at that moment; undefined when there will be none any more.
  */
 export function startLoad(
-  origin: Promise<string | undefined>,
+  origin: () => Promise<string | undefined>,
   clients: () => readonly Client[],
   random: SeededRandom,
+  concurrency = usualConcurrency,
 ): Load {
   const heard: Heard[] = []
+  const issued = new EventEmitter()
+  let asks = 0
   const agent = new Agent({ pipelining: 1, connect: { timeout: 2_000 } })
   let stopped = false
 
   const work = async () => {
-    const found = await origin
-    while (found !== undefined && !stopped && heard.length < asksMax) {
+    for (;;) {
+      const found = await origin()
+      if (found === undefined || stopped || heard.length >= asksMax) return
       const client = drawClient(clients(), random)
       const ask = askOf(client.caller, random)
+      const asked = (asks += 1)
       const outcome = await outcomeOf(agent, found, client, ask)
+      if (outcome.kind === 'issued') issued.emit('issued', asked)
       const callerTokenSha256 = hash('sha256', client.token, 'base64url')
       heard.push({ caller: client.caller, callerTokenSha256, ask, outcome })
       if (isAway(outcome)) await delay(pauseMs)
@@ -87,13 +103,23 @@ export function startLoad(
   }
   const working = Promise.all(Array.from({ length: concurrency }, work))
 
-  const stop = async () => {
+  const stop = async (patienceMs?: number) => {
     stopped = true
+    if (patienceMs !== undefined && !(await settlesWithin(working, patienceMs))) {
+      await agent.destroy()
+    }
     await working
     await agent.destroy()
     return heard
   }
   return {
+    issuedAgain: async () => {
+      const before = asks
+      for (;;) {
+        const [asked] = (await once(issued, 'issued')) as [number]
+        if (asked > before) return
+      }
+    },
     stop,
     [Symbol.asyncDispose]: async () => {
       await stop()

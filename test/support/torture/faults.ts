@@ -112,7 +112,11 @@ async function liveThrough(
   const clientsAt = (index: number) =>
     scene.clients.filter(({ caller }) => caller.place === scene.places[index])
   let clients = clientsAt(0)
-  await using load = startLoad(service.origin, () => clients, random)
+  await using load = startLoad(
+    () => service.origin,
+    () => clients,
+    random,
+  )
   await delay(calmMs)
   const struck: (readonly FaultName[])[] = [struckAtStart]
   for (const [index, { onTheWay, identity }] of rounds.entries()) {

@@ -171,6 +171,7 @@ function declinedViolations(
     !countedCodes.includes(code)
   const isRefusal = caller.grant !== undefined && status === 403
   return broken([
+    [code !== 'internal', 'the service made a mistake'],
     [![401, 403].includes(status) || !mayHave(caller, ask), `it was refused (${code}) its right`],
     [!isFailure || ledger.attemptsFailed.has(attempt), `its failure (${code}) has no entry`],
     [!isRefusal || ledger.attemptsRefused.has(attempt), `its refusal (${code}) has no entry`],

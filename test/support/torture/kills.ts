@@ -36,7 +36,7 @@ export async function surviveKills(options: KillOptions): Promise<Tally> {
 }
 
 /** Nothing worse than answers that take their time, so that kills meet them under way. */
-async function slowDown({ cloud }: Scene): Promise<void> {
+export async function slowDown({ cloud }: Pick<Scene, 'cloud'>): Promise<void> {
   await cloud.disarm()
   const often = { kind: 'delay', probability: 0.3, times: 1_000_000 } as const
   await cloud.arm({ at: 'vault', match: '/sign', delayMs: 60, ...often })
@@ -78,12 +78,16 @@ const describeDeath = ({ after, ms, faults, heldMs }: Death) =>
 async function killAt(scene: Scene, death: Death, asks: SeededRandom): Promise<void> {
   await slowDown(scene)
   const service = scene.startService()
-  await using load = startLoad(service.origin, () => scene.clients, asks)
+  await using load = startLoad(
+    () => service.origin,
+    () => scene.clients,
+    asks,
+  )
   if (death.after === 'ready') await service.ready
   for (const fault of death.faults) await scene.cloud.arm(fault)
   await delay(death.ms)
   using held = new DisposableStack()
-  if (death.heldMs > 0) held.use(holdLedger(scene.ledgerFile))
+  if (death.heldMs > 0) held.use(holdLedger(scene.ledger.named))
   await delay(death.heldMs)
   const { code, signal } = await service.program.end('SIGKILL')
   scene.heard.push(...(await load.stop()))
@@ -99,7 +103,11 @@ const stoppingMs = 50
 async function liveInOrder(scene: Scene, asks: SeededRandom): Promise<Tally> {
   await slowDown(scene)
   const service = scene.startService()
-  await using load = startLoad(service.origin, () => scene.clients, asks)
+  await using load = startLoad(
+    () => service.origin,
+    () => scene.clients,
+    asks,
+  )
   await service.ready
   await delay(lifeMs)
   const ended = service.program.end('SIGTERM')

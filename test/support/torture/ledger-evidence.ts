@@ -3,9 +3,10 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Entry } from '../../../src/ledger/entry.ts'
+import { query } from '../postgres.ts'
 
 /**
- * A ledger file as a stranger reads it, who knows the design and none of the code: the entries are the
+ * A ledger as a stranger reads it, who knows the design and none of the code: the entries are the
  * canonical texts in order, each with SHA-256 over the hash before it and its own bytes.
  */
 export interface LedgerEvidence {
@@ -23,8 +24,28 @@ interface StoredEntry {
 }
 
 /** Nothing where there is no file yet, or a process died before it had made the table. */
-export function readLedger(file: string): LedgerEvidence {
-  const rows = storedEntries(file)
+export const readLedger = (file: string): LedgerEvidence => evidenceFrom(storedEntries(file))
+
+/** Of a ledger in PostgreSQL, whose tip has to be its last entry besides. */
+export async function readLedgerAt(url: string): Promise<LedgerEvidence> {
+  // One statement, so one moment.
+  const rows: unknown = await query(
+    url,
+    `SELECT sequence::float8 AS sequence, hash, convert_to(canonical, 'UTF8') AS canonical,
+            (SELECT hash FROM countersign.tip) AS tip
+     FROM countersign.entry ORDER BY sequence`,
+  )
+  return evidenceToTip(rows as readonly (StoredEntry & { readonly tip: Uint8Array })[])
+}
+
+function evidenceToTip(rows: readonly (StoredEntry & { readonly tip: Uint8Array })[]) {
+  const evidence = evidenceFrom(rows)
+  const last = rows.at(-1)
+  if (last === undefined || hexOf(last.tip) === hexOf(last.hash)) return evidence
+  return { ...evidence, faults: [...evidence.faults, 'the tip is not the last entry'] }
+}
+
+function evidenceFrom(rows: readonly StoredEntry[]): LedgerEvidence {
   const faults: string[] = []
   let previous: Uint8Array = new Uint8Array(32)
   for (const [index, row] of rows.entries()) {

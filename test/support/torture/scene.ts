@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ExchangeRecord } from '../../../src/emulator/entra/exchange-log.ts'
 import type { VaultRecord } from '../../../src/emulator/vault-log/record.ts'
 import { reconcile, reportViolations, verifyViolations } from './auditor.ts'
 import { callersAt, type Place, placesOf, worldFor, type WorldOptions } from './cast.ts'
@@ -7,13 +9,16 @@ import { entriesOf } from './evidence.ts'
 import { violationsIn } from './judge.ts'
 import { refreshesIn } from './judge-refreshes.ts'
 import { expectedFindings, owedAfterStop } from './judge-signatures.ts'
-import { type LedgerEvidence, lostSince, readLedger } from './ledger-evidence.ts'
-import { type Configuration, configure, type Service, startService } from './service.ts'
-import { openWorkshop, type Workshop } from './workshop.ts'
+import { type LedgerEvidence, lostSince } from './ledger-evidence.ts'
+import { homeInFolder, type LedgerHome } from './ledger-home.ts'
+import { configure, type Service, startService } from './service.ts'
+import { openWorkshop, type Variables, type Workshop } from './workshop.ts'
 
 export interface SceneOptions extends WorldOptions {
   readonly seed: number
   readonly places: number
+  /** Absent: a file in the folder of the scene. */
+  readonly ledger?: LedgerHome
 }
 
 /** One cloud and one ledger, the clients, and everything that they have heard so far. */
@@ -22,15 +27,16 @@ export interface Scene extends AsyncDisposable {
   readonly places: readonly Place[]
   readonly clients: readonly Client[]
   readonly heard: Heard[]
-  readonly ledgerFile: string
-  startService(): Service
+  readonly ledger: LedgerHome
+  /** @param variables Of its environment, besides those that the platform sets. */
+  startService(variables?: Variables): Service
   /**
-   * Holds everything so far against everything else, while no service runs. One that stopped in order
-   * owes more than one that was killed.
+   * Holds everything so far against everything else. One that stopped in order owes more than one that
+   * was killed; while replicas still serve, nothing may be asked of them.
    *
    * @throws Violated
    */
-  judge(end: 'killed' | 'stopped'): Promise<Judgement>
+  judge(end: 'killed' | 'stopped' | 'serving'): Promise<Judgement>
 }
 
 export interface Judgement {
@@ -73,7 +79,8 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   const places = placesOf(options.places)
   const world = worldFor(places, options)
   const cloud = opening.use(await startCloud(workshop, { world, randomSeed: options.seed }))
-  const configuration = configure(workshop, cloud, places)
+  const ledger = options.ledger ?? homeInFolder(workshop.folder)
+  const configurationFile = configure(workshop, cloud, places, ledger)
   const clients = await clientsFor(places.flatMap(callersAt), (caller) => cloud.callerToken(caller))
   const heard: Heard[] = []
   let before: LedgerEvidence = { entries: [], hashes: [], faults: [] }
@@ -84,12 +91,12 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     places,
     clients,
     heard,
-    ledgerFile: configuration.ledgerFile,
-    startService: () => startService(workshop, cloud, configuration),
+    ledger,
+    startService: (variables) => startService(workshop, cloud, configurationFile, variables),
     judge: async (end) => {
-      const now = readLedger(configuration.ledgerFile)
-      const records = await cloud.vaultRecords()
-      const exchanges = await cloud.exchanges()
+      const premises = { workshop, cloud, ledger }
+      const said = await (end === 'serving' ? atRest(premises) : testimony(premises))
+      const { now, records, exchanges, audited } = said
       const { entries } = now
       const { authority } = cloud.endpoints
       const violations = [
@@ -97,7 +104,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
         ...lostSince(before, now),
         ...(end === 'stopped' ? owedAfterStop(entries) : []),
         ...violationsIn({ places, authority, entries, heard, records, exchanges }),
-        ...(await audit({ workshop, cloud, configuration }, now, records)),
+        ...audited,
       ]
       before = now
       if (violations.length > 0) throw new Violated(violations)
@@ -113,21 +120,54 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
 interface Premises {
   readonly workshop: Workshop
   readonly cloud: Cloud
-  readonly configuration: Configuration
+  readonly ledger: LedgerHome
+}
+
+/** What everybody says, one after the other. */
+interface Testimony {
+  readonly now: LedgerEvidence
+  readonly records: readonly VaultRecord[]
+  readonly exchanges: readonly ExchangeRecord[]
+  /** What the product's own verdicts are wrong about. */
+  readonly audited: readonly string[]
+}
+
+async function testimony(premises: Premises): Promise<Testimony> {
+  const { cloud, ledger } = premises
+  const now = await ledger.read()
+  const records = await cloud.vaultRecords()
+  const exchanges = await cloud.exchanges()
+  return { now, records, exchanges, audited: await audit(premises, now, records) }
+}
+
+/** Replicas refresh and count by themselves, a few times in a minute; a flight lasts for seconds. */
+const hearingsMax = 30
+/** What a signature and an exchange take, with the delays that are ordered. */
+const underWayMs = 150
+
+/** Until nothing was added while everybody was heard: then all of it is about one moment. */
+async function atRest(premises: Premises): Promise<Testimony> {
+  const { cloud, ledger } = premises
+  await delay(underWayMs)
+  for (let hearings = 0; hearings < hearingsMax; hearings += 1) {
+    const said = await testimony(premises)
+    const [later, records] = [await ledger.read(), await cloud.vaultRecords()]
+    const isSame =
+      later.hashes.length === said.now.hashes.length && records.length === said.records.length
+    if (isSame) return said
+  }
+  throw new Violated(['the replicas do not come to rest, although nobody asks'])
 }
 
 /** The product's own two opinions. A service that never got so far as a key has nothing to reconcile. */
 async function audit(
-  { workshop, cloud, configuration }: Premises,
+  { workshop, cloud, ledger }: Premises,
   { entries }: LedgerEvidence,
   records: readonly VaultRecord[],
 ): Promise<readonly string[]> {
   if (entriesOf(entries, 'certificate.loaded').length === 0) return []
-  const report = await reconcile(workshop, cloud, configuration)
-  return [
-    ...verifyViolations(configuration.ledgerFile),
-    ...reportViolations(report, entries, records),
-  ]
+  const report = await reconcile(workshop, cloud, ledger)
+  return [...(await verifyViolations(ledger)), ...reportViolations(report, entries, records)]
 }
 
 function tallyOf(

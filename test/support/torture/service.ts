@@ -11,35 +11,36 @@ import {
   minRemainingSeconds,
   type Place,
   publicUrl,
+  wrappingKeyName,
 } from './cast.ts'
 import type { Cloud } from './cloud.ts'
-import type { Program, Workshop } from './workshop.ts'
+import type { LedgerHome } from './ledger-home.ts'
+import type { Program, Variables, Workshop } from './workshop.ts'
 
-/** Files of the service; one ledger for all the processes that serve from them. */
-export interface Configuration {
-  readonly file: string
-  readonly ledgerFile: string
-}
-
-/** Writes `countersign.yaml` and its grants. */
+/** Writes `countersign.yaml` and its grants, for all the processes that serve from them, and returns its path. */
 export function configure(
   workshop: Workshop,
   cloud: Cloud,
   places: readonly Place[],
-): Configuration {
+  ledger: LedgerHome,
+): string {
   const file = join(workshop.folder, 'countersign.yaml')
   const grants = join(workshop.folder, 'grants')
   mkdirSync(grants)
-  writeFileSync(file, stringify(configurationFor(cloud, places)))
+  writeFileSync(file, stringify(configurationFor(cloud, places, ledger)))
   for (const grant of grantFilesFor(places)) {
     writeFileSync(join(grants, `${grant.grant}.yaml`), stringify(grant))
   }
-  return { file, ledgerFile: join(workshop.folder, 'countersign.db') }
+  return file
 }
 
 type ConfigurationFile = z.input<typeof configForm>
 
-function configurationFor(cloud: Cloud, places: readonly Place[]): ConfigurationFile {
+function configurationFor(
+  cloud: Cloud,
+  places: readonly Place[],
+  ledger: LedgerHome,
+): ConfigurationFile {
   const { endpoints } = cloud
   const vault = required(endpoints.vaults['contoso-hsm'])
   return {
@@ -63,9 +64,13 @@ function configurationFor(cloud: Cloud, places: readonly Place[]): Configuration
       ]),
     ),
     issuers: Object.fromEntries(places.flatMap((place) => issuersAt(place, cloud))),
-    ledger: { sqlite: './countersign.db' },
+    ledger: ledger.section,
     // So short that a life of the service sees both: a signature that is used again, and the next one.
-    tokenCache: { minRemainingSeconds, assertionReuseSeconds: 1 },
+    tokenCache: {
+      minRemainingSeconds,
+      assertionReuseSeconds: 1,
+      ...('postgres' in ledger.section ? { wrappingKey: { vault, name: wrappingKeyName } } : {}),
+    },
     // Clients are there to meet faults, and not to wait for a budget.
     governor: { headroom: 1000 },
   }
@@ -91,10 +96,12 @@ export interface Service {
 export function startService(
   workshop: Workshop,
   cloud: Cloud,
-  configuration: Configuration,
+  configurationFile: string,
+  variables: Variables = {},
 ): Service {
   const { endpoint, header } = required(cloud.endpoints.managedIdentities['countersign'])
-  const program = workshop.start(['serve', '--config', configuration.file], {
+  const program = workshop.start(['serve', '--config', configurationFile], {
+    ...variables,
     IDENTITY_ENDPOINT: endpoint,
     IDENTITY_HEADER: header,
   })

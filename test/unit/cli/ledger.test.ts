@@ -5,13 +5,17 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createPostgresLedger } from '../../../src/ledger/postgres-ledger.ts'
 import { readRows } from '../../../src/ledger/read.ts'
 import { readPages } from '../../../src/ledger/postgres-reader.ts'
 import { startedEntry } from '../../support/entries.ts'
 import { changeFile, createSqliteStore, type SqliteStore } from '../../support/ledger-store.ts'
 import { query, startPostgres, urlWith, type TestPostgres } from '../../support/postgres.ts'
-import { ledgerAt, openLedgerAt, verifiedEntriesAt } from '../../support/postgres-store.ts'
+import {
+  ledgerAt,
+  openLedger,
+  openLedgerAt,
+  verifiedEntriesAt,
+} from '../../support/postgres-store.ts'
 import { required } from '../../support/required.ts'
 import { begun, lastRecordLine, loaded, made, recordLine } from '../../support/signed-traffic.ts'
 
@@ -245,7 +249,7 @@ describe('countersign ledger verify', () => {
   })
 
   it('takes a URL, a file that holds one, and what a configuration names', async () => {
-    const ledger = await createPostgresLedger({
+    const ledger = await openLedger({
       locate: () => Promise.resolve(ledgerAt(url, 'partner_ledger')),
     })
     await ledger.append(entries)
@@ -309,7 +313,7 @@ describe('countersign reconcile on a ledger in PostgreSQL', () => {
     return ['--vault-log', file, '--now', '2026-11-23T04:00:00Z']
   }
   const begin = async (schema = 'countersign') => {
-    const ledger = await createPostgresLedger({
+    const ledger = await openLedger({
       locate: () => Promise.resolve(ledgerAt(url, schema)),
     })
     await ledger.append([loaded, begun(0), made(0)])

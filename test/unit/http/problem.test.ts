@@ -10,6 +10,7 @@ import {
 } from '../../../src/http/problem.ts'
 import { RequestProblem, type RequestProblemCode } from '../../../src/http/request-problem.ts'
 import { RememberedRefusal } from '../../../src/issuance/entra-refusals.ts'
+import { NothingProven } from '../../../src/issuance/nothing-proven.ts'
 import type { Refusal } from '../../../src/issuance/refusal.ts'
 import { LedgerError, type LedgerErrorCode } from '../../../src/ledger/ledger.ts'
 import { GovernorError, type GovernorErrorCode } from '../../../src/signer/governor.ts'
@@ -179,6 +180,7 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
     new CallerError('ISSUER_BUDGET_SPENT', issuer, { retryAfterSeconds: 9 }),
     [503, 'issuer_unavailable', 9],
   ],
+  ['nothing to sign with', new NothingProven(), [503, 'not_ready', 5]],
   ['a mistake of ours', new TypeError('eve-was-here'), [500, 'internal']],
   ['what is no error at all', 'eve-was-here', [500, 'internal']],
 ]

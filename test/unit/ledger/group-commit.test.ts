@@ -32,6 +32,96 @@ it('opens a store again that has failed by the time it is opened', async () => {
   await ledger.close()
 })
 
+describe('a ledger that is not open', () => {
+  type Opening = 'away' | 'lost-at-once' | 'lost-in-commit' | 'well'
+
+  /** Each opening goes as the next of these says. */
+  function ledgerThatOpens(...openings: Opening[]) {
+    const committed: string[] = []
+    const ledger = new GroupCommitLedger({
+      openStore: async (events) => {
+        const opening = openings.shift() ?? 'well'
+        await nextTurn()
+        if (opening === 'away') throw new Error('away')
+        if (opening === 'lost-at-once') events.failed(new Error('lost at once'))
+        return {
+          commit: (canonicalEntries) => {
+            if (opening === 'lost-in-commit') events.failed(new Error('lost in commit'))
+            else {
+              committed.push(...canonicalEntries)
+              events.committed()
+            }
+          },
+          end: () => Promise.resolve(),
+        }
+      },
+      waitingEntriesMax: 10,
+      openTimeoutMs: 1000,
+    })
+    return { ledger, committed, left: openings }
+  }
+
+  it('takes nothing, and says so', async () => {
+    const { ledger } = ledgerThatOpens()
+    expect(ledger.healthy()).toBe(false)
+    await expect(ledger.append([startedEntry('1')])).rejects.toThrow('LEDGER_UNAVAILABLE')
+  })
+
+  it('is opened again only when it is told to, however its opening failed', async () => {
+    const { ledger, committed } = ledgerThatOpens('away', 'lost-at-once', 'lost-in-commit', 'well')
+    for (const reason of ['away', 'lost at once', 'lost in commit']) {
+      await expect(ledger.open([startedEntry('1')])).rejects.toThrow(reason)
+      expect(ledger.healthy()).toBe(false)
+    }
+    expect(committed).toEqual([])
+    await ledger.open([startedEntry('1')])
+    expect(ledger.healthy()).toBe(true)
+    expect(committed).toHaveLength(1)
+    await ledger.close()
+  })
+
+  it('takes no other entry before its first ones are durable', async () => {
+    const { ledger, committed } = ledgerThatOpens()
+    const opening = ledger.open([startedEntry('1')])
+    const isTaken = () =>
+      ledger.append([startedEntry('2')]).then(
+        () => true,
+        () => false,
+      )
+    let tries = 1
+    for (; !(await isTaken()); tries += 1) await nextTurn()
+    await opening
+    expect(tries).toBeGreaterThan(1)
+    expect(committed.map((text) => (JSON.parse(text) as { version: string }).version)).toEqual([
+      '1',
+      '2',
+    ])
+    await ledger.close()
+  })
+
+  it('leaves nothing open when it is closed meanwhile', async () => {
+    let ends = 0
+    const ledger = new GroupCommitLedger({
+      openStore: async () => {
+        await nextTurn()
+        return {
+          commit: () => undefined,
+          end: () => {
+            ends += 1
+            return Promise.resolve()
+          },
+        }
+      },
+      waitingEntriesMax: 10,
+      openTimeoutMs: 1000,
+    })
+    const opening = expect(ledger.open([startedEntry('1')])).rejects.toThrow('LEDGER_CLOSED')
+    await ledger.close()
+    await opening
+    expect([ends, ledger.healthy()]).toEqual([1, false])
+  })
+})
+
 describe('a store that is lost', () => {
   beforeEach(() => {
     // Every clock that the ledger reads, so that both tell the same time.
@@ -110,7 +200,7 @@ describe('a store that is lost', () => {
       await store.loseCommit()
       pauses.push(await store.secondsUntilHealthy())
     }
-    expect(pauses).toEqual([1, 2, 4, 1, 2])
+    expect(pauses).toEqual([1, 2, 3, 1, 2])
     await store.close()
   })
 

@@ -35,7 +35,8 @@ describe('TLS to the database', () => {
   it('is refused where nobody vouches for the certificate, whatever weaker mode is asked for', async () => {
     for (const search of ['sslmode=verify-full', 'sslmode=require', 'sslmode=verify-ca']) {
       await expect(openLedgerAt(urlWith(url, { search })), search).rejects.toMatchObject({
-        code: 'LEDGER_UNREACHABLE',
+        code: 'LEDGER_NOT_TRUSTED',
+        transient: false,
         cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' },
       })
     }
@@ -44,7 +45,7 @@ describe('TLS to the database', () => {
   it('is refused where the certificate is for another name', async () => {
     trust(certificate.cert)
     await expect(openLedgerAt(urlWith(url, { hostname: 'localhost' }))).rejects.toMatchObject({
-      code: 'LEDGER_UNREACHABLE',
+      code: 'LEDGER_NOT_TRUSTED',
       cause: { code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
     })
   })
@@ -53,7 +54,7 @@ describe('TLS to the database', () => {
     trust(certificate.cert)
     await server.configure({ ssl: 'off' })
     await expect(openLedgerAt(url)).rejects.toMatchObject({
-      code: 'LEDGER_UNREACHABLE',
+      code: 'LEDGER_NOT_TRUSTED',
       message: expect.stringContaining('does not support SSL') as unknown,
     })
   })

@@ -3,12 +3,16 @@ import { setTimeout } from 'node:timers/promises'
 import { DatabaseError } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
-import { createPostgresLedger } from '../../../src/ledger/postgres-ledger.ts'
 import { healthyAgain } from '../../contract/ledger.contract.ts'
 import { startCuttableProxy, type CuttableProxy } from '../../support/cuttable-proxy.ts'
 import { startedEntry } from '../../support/entries.ts'
 import { query, startPostgres, urlWith, type TestPostgres } from '../../support/postgres.ts'
-import { ledgerAt, openLedgerAt, verifiedEntriesAt } from '../../support/postgres-store.ts'
+import {
+  ledgerAt,
+  openLedger,
+  openLedgerAt,
+  verifiedEntriesAt,
+} from '../../support/postgres-store.ts'
 import { required } from '../../support/required.ts'
 
 let server: TestPostgres
@@ -153,7 +157,7 @@ describe('a connection that is cut', () => {
 
   it('while nobody appends is noticed, and made again', async () => {
     let openings = 0
-    const ledger = await createPostgresLedger({
+    const ledger = await openLedger({
       locate: () => {
         openings += 1
         return Promise.resolve(ledgerAt(wiredUrl))
@@ -550,7 +554,7 @@ describe('the password', () => {
   it('may change while the service runs: it is asked for at each opening', async () => {
     let current = password
     let openings = 0
-    const ledger = await createPostgresLedger({
+    const ledger = await openLedger({
       locate: () => {
         openings += 1
         return Promise.resolve(

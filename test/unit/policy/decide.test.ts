@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createMemoryGrantBudget } from '../../../src/policy/grant-budget.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
 import type { Ask, TokenAsk } from '../../../src/policy/decision.ts'
-import { createPolicy, decide, stillGiven } from '../../../src/policy/policy.ts'
+import { createPolicy, decide, foresee, stillGiven } from '../../../src/policy/policy.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import {
   deploy,
@@ -183,6 +183,24 @@ describe('on what terms', () => {
       grant: 'ship',
       lifetimeSeconds: 300,
     })
+  })
+})
+
+describe('what is foreseen', () => {
+  const policy = createPolicy([grant('orders', { perMinute: 1, isolate: true })])
+
+  test('is what is decided while there is budget left, and charges nothing', () => {
+    const budget = freshBudget()
+    const foreseen = Array.from({ length: 3 }, () => foresee(policy, api, token, now))
+    expect(foreseen).toEqual(Array(3).fill({ ok: true, grant: 'orders', isolate: true }))
+    expect(decide(policy, api, token, now, budget)).toEqual(foreseen[0])
+    expect(decide(policy, api, token, now, budget).ok).toBe(false)
+  })
+
+  test('is a refusal where it would be refused', () => {
+    expect(foresee(policy, api, { ...token, tenant: northwind }, now)).toEqual(
+      decide(policy, api, { ...token, tenant: northwind }, now, freshBudget()),
+    )
   })
 })
 

@@ -88,6 +88,42 @@ describe('replicas that miss the same token', () => {
   })
 })
 
+describe('a replica that can sign nothing', () => {
+  const found: Wanted = { ...wanted, onlyFinds: true }
+  const cannot = () => Promise.reject(new Error('nothing to sign with'))
+
+  test('has what another one has obtained', async () => {
+    const fleet = createFleet()
+    const first = fleet.replica()
+    const token = await first.flights.obtain(wanted, () => Promise.resolve(fleet.obtained(key)))
+    await first.flights.settled()
+    const taken = await fleet.replica().flights.obtain(found, never)
+    expect(taken.value.reveal()).toBe(token.value.reveal())
+  })
+
+  test('waits for what another one is obtaining', async () => {
+    const fleet = createFleet()
+    const endpoint = slowEndpoint(fleet)
+    void fleet.replica().flights.obtain(wanted, endpoint.fetch)
+    await until(() => endpoint.asked.length === 1)
+    const waiting = fleet.replica().flights.obtain(found, never)
+    await delay(50)
+    const token = endpoint.answer()
+    expect((await waiting).value.reveal()).toBe(token.value.reveal())
+  })
+
+  test('leads nothing where nobody is, and is not in the way of one that can', async () => {
+    const fleet = createFleet()
+    const unable = fleet.replica()
+    await expect(unable.flights.obtain(found, cannot)).rejects.toThrow('nothing to sign with')
+    expect(unable.seen).toEqual(['miss'])
+    expect(await fleet.store.flight(text)).toBeUndefined()
+    const lease = required(await fleet.store.lead(text))
+    await fleet.store.giveUp(lease, 'ENTRA_REFUSED')
+    await expect(unable.flights.obtain(found, cannot)).rejects.toThrow('nothing to sign with')
+  })
+})
+
 describe('a flight that fails', () => {
   test('is told to those who wait, by its code, and is over for whoever comes later', async () => {
     const fleet = createFleet()
