@@ -7,10 +7,10 @@ import { isInForce, type Policy } from './policy.ts'
 /** How one grant stands to a caller and what it asks for. */
 export interface GrantFinding {
   readonly grant: GrantName
-  readonly finding: Finding
+  readonly finding: GrantStanding
 }
 
-export type Finding =
+export type GrantStanding =
   | { readonly kind: 'gives' }
   /** The first claim, as the file has them, that is not as the grant says. */
   | { readonly kind: 'claim'; readonly rule: ClaimRule; readonly has: ClaimFound }
@@ -54,7 +54,7 @@ export function explain(
     .map(({ grant, finding }) => ({ grant: grant.name, finding }))
 }
 
-function findingOf(grant: Grant, caller: CallerFacts, ask: Ask, nowSeconds: number): Finding {
+function findingOf(grant: Grant, caller: CallerFacts, ask: Ask, nowSeconds: number): GrantStanding {
   const rule = grant.rules.find((one) => !claimsMatch([one], caller.claims))
   if (rule !== undefined) return { kind: 'claim', rule, has: foundIn(caller.claims, rule.claim) }
   if (!isInForce(grant, nowSeconds)) return { kind: 'ended' }
@@ -71,7 +71,7 @@ function foundIn(claims: CallerFacts['claims'], claim: string): ClaimFound {
   return value === undefined ? { is: 'no plain value' } : { is: 'value', value }
 }
 
-const steps: readonly Finding['kind'][] = [
+const steps: readonly GrantStanding['kind'][] = [
   'claim',
   'ended',
   'application',
@@ -82,5 +82,10 @@ const steps: readonly Finding['kind'][] = [
 ]
 
 /** Whoever names the caller is nearer than whoever does not; of those, whoever misses by the least. */
-const nearness = ({ finding, matched }: { readonly finding: Finding; readonly matched: number }) =>
-  finding.kind === 'claim' ? matched - 1_000_000 : steps.indexOf(finding.kind)
+const nearness = ({
+  finding,
+  matched,
+}: {
+  readonly finding: GrantStanding
+  readonly matched: number
+}) => (finding.kind === 'claim' ? matched - 1_000_000 : steps.indexOf(finding.kind))

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { explain, type Finding } from '../../../src/policy/explain.ts'
+import { explain, type GrantStanding } from '../../../src/policy/explain.ts'
 import type { Ask, CallerFacts } from '../../../src/policy/decision.ts'
 import { createPolicy } from '../../../src/policy/policy.ts'
 import {
@@ -30,7 +30,7 @@ const findings = (
   caller: CallerFacts = api,
 ) => explain(createPolicy(grants), caller, ask, now)
 
-const only = (one: ReturnType<typeof grant>, ask: Ask = eventHubsAsk): Finding | undefined =>
+const only = (one: ReturnType<typeof grant>, ask: Ask = eventHubsAsk): GrantStanding | undefined =>
   findings([one], ask)[0]?.finding
 
 describe('a grant', () => {
