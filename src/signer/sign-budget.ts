@@ -16,9 +16,9 @@ export interface SignBudget {
   /**
    * Takes them all or none. What was taken counts until {@link asked} or {@link giveBack}.
    *
-   * @param unitsWaiting Of all who wait for units, these included: so many are worth fetching at once.
+   * @param unitsWaiting Of all who wait, these included: so many are worth fetching. Absent: these alone.
    */
-  take(units: number, nowMs: number, unitsWaiting: number): UnitsAnswer
+  take(units: number, nowMs: number, unitsWaiting?: number): UnitsAnswer
   /** What was taken has reached the vault by now, or never will: its 10 s begin. */
   asked(units: number, nowMs: number): void
   /** The vault was not asked, and will not be. */

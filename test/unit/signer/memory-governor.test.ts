@@ -66,6 +66,7 @@ function lendingBudget(arriveAfterMs: number): SignBudget {
   let fetching = false
   return {
     unitsMax: 100,
+    isAway: false,
     take: (wanted) => {
       if (units >= wanted) {
         units -= wanted
