@@ -104,7 +104,8 @@ async function serveUntil(
   try {
     await Promise.all([
       proveCertificates(service, options.logger, stop),
-      Promise.race([service.sharing?.prove(), aborted(stop)]),
+      Promise.race([service.budgets.prove(), aborted(stop)]),
+      Promise.race([service.tokenSharing?.prove(), aborted(stop)]),
     ])
     if (!stop.aborted) options.logger.info({ grants: options.policy.policy.grants.length }, 'ready')
     const tasks = startTasks(service, options.logger)
@@ -212,7 +213,7 @@ function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
 }
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher, sharing } = service
+  const { proofs, turnedAway, clockWatch, refresher, tokenSharing } = service
   const report = (task: string) => (error: unknown) => {
     logger.error({ err: error, task }, 'a background task failed; it will run again')
   }
@@ -240,11 +241,11 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       },
       report('clock'),
     ),
-    ...(sharing === undefined
+    ...(tokenSharing === undefined
       ? []
       : [
-          startBackgroundTask(dropsEveryMs, () => sharing.lookForDrops(), report('drops')),
-          startBackgroundTask(tidyEveryMs, () => sharing.tidy(), report('tidy')),
+          startBackgroundTask(dropsEveryMs, () => tokenSharing.lookForDrops(), report('drops')),
+          startBackgroundTask(tidyEveryMs, () => tokenSharing.tidy(), report('tidy')),
         ]),
     startBackgroundTask(provingEveryMs, () => proveAll(service, logger), report('certificates')),
   ]

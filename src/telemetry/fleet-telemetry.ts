@@ -9,6 +9,24 @@ export interface FleetTelemetry extends FleetEvents {
   rowRefused(reason: RowRefusal, key: TokenKey): void
 }
 
+/** Whether units of the vaults' budgets can be leased: told when it changes. */
+export function createBudgetTelemetry(logger: Logger): {
+  traded(outcome: 'answered' | Error): void
+} {
+  let isAway = false
+  return {
+    traded: (outcome) => {
+      if (outcome === 'answered') {
+        if (isAway) logger.info('the budgets of vaults can be leased from again')
+        isAway = false
+        return
+      }
+      if (!isAway) logger.error({ err: outcome }, 'the budgets of vaults cannot be leased from')
+      isAway = true
+    },
+  }
+}
+
 /** Between lines of the log about one thing that goes wrong again and again. */
 const quietMs = 60_000
 
