@@ -11,8 +11,9 @@ import { createPostgresDataKeyStore } from './sealing/postgres-data-key-store.ts
 import { createSealer } from './sealing/sealer.ts'
 import { SealingError } from './sealing/wrapping-key.ts'
 import { createFleetBudgets } from './signer/fleet-budgets.ts'
+import type { Governor } from './signer/governor.ts'
 import { type BudgetOf, localVaultBudget } from './signer/memory-governor.ts'
-import { createPostgresUnitLender, proveUnitLender } from './signer/postgres-unit-lender.ts'
+import { createPostgresUnitLender } from './signer/postgres-unit-lender.ts'
 import { createBudgetTelemetry, createFleetTelemetry } from './telemetry/fleet-telemetry.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import { createFleetDrops } from './token-cache/fleet-drops.ts'
@@ -73,7 +74,7 @@ export async function createVaultBudgets(deps: {
     budgetOf: budgets.budgetOf,
     prove: async () => {
       try {
-        await proveUnitLender(session)
+        await budgets.prove()
       } catch (error) {
         if (!(error instanceof DatabaseAccessError) || !error.transient) throw error
         events.traded(error)
@@ -107,6 +108,8 @@ interface TokenSharingDeps {
   readonly config: Config
   readonly memory: TokenCache
   readonly access: VaultAccess
+  /** Told what the vault of the wrapping key is asked for. */
+  readonly governor: Pick<Governor, 'charge'>
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
@@ -123,7 +126,7 @@ const channel = 'countersign_shared'
 export async function createTokenSharing(
   deps: TokenSharingDeps,
 ): Promise<TokenSharing | undefined> {
-  const { config, memory, access, clock, logger, metrics } = deps
+  const { config, memory, access, governor, clock, logger, metrics } = deps
   const { ledger: place, tokenCache } = config
   const { wrappingKey: key } = tokenCache
   if (place.kind !== 'postgres') return undefined
@@ -143,6 +146,9 @@ export async function createTokenSharing(
       { vaultUrl: key.vault, vaultKeyName: key.nameInVault, requireHsm: key.requireHsm },
       access,
       clock,
+      (asked, requests) => {
+        governor.charge(asked, requests)
+      },
     ),
     clock,
     onUnusable: (generation, err) => {

@@ -162,7 +162,15 @@ export async function createService(options: WiringOptions): Promise<Service> {
       credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
-  const tokenSharing = await createTokenSharing({ config, memory, access, clock, logger, metrics })
+  const tokenSharing = await createTokenSharing({
+    config,
+    memory,
+    access,
+    governor,
+    clock,
+    logger,
+    metrics,
+  })
   const clockWatch = createClockWatch(clock, (jumpMs) => {
     metrics.clockJumps.inc()
     logger.error({ jumpMs }, 'the clock of the machine was set, or the machine slept')

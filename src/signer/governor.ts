@@ -1,6 +1,9 @@
 import type { SigningKey } from '../base/signing-key.ts'
 import type { SignerError, SignerErrorCode } from './signer.ts'
 
+/** Any key that a vault counts requests for. */
+export type VaultKey = Pick<SigningKey, 'keyId' | 'heldBy' | 'publicKey'>
+
 /** What leave to sign is asked with. */
 export interface PermitRequest {
   readonly key: SigningKey
@@ -81,8 +84,8 @@ export interface Governor {
    * @throws GovernorError
    */
   permit(request: PermitRequest): Promise<Permit>
-  /** Counts requests that were made without a permit: reads of the key. */
-  charge(key: SigningKey, requests: number): void
+  /** Counts requests that were made without a permit: reads of the key, or of another one in a vault. */
+  charge(key: VaultKey, requests: number): void
   standing(key: SigningKey): VaultStanding
 }
 

@@ -5,6 +5,7 @@ import {
   GovernorError,
   type Permit,
   type PermitRequest,
+  type VaultKey,
 } from './governor.ts'
 import { documentedUnits, unitsOf } from './key-units.ts'
 import { createWindowBudget, type SignBudget } from './sign-budget.ts'
@@ -69,7 +70,7 @@ const waitingPerLineMax = 500
 export function createMemoryGovernor(options: MemoryGovernorOptions): Governor {
   const { nowMs, budgetOf } = options
   const vaults = new Map<string, GovernedVault>()
-  const vaultOf = ({ keyId, heldBy }: SigningKey): GovernedVault => {
+  const vaultOf = ({ keyId, heldBy }: VaultKey): GovernedVault => {
     const vaultUrl = new URL(keyId).origin
     const name = `${heldBy} ${vaultUrl}`
     const known = vaults.get(name)
