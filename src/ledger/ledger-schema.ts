@@ -106,7 +106,7 @@ export const schemaSteps: readonly SchemaStep[] = [
         id uuid PRIMARY KEY,
         budget text NOT NULL,
         units integer NOT NULL CHECK (units >= 0),
-        -- When they should be free, and when they surely are.
+        -- When they should be free, if the vault is asked at once; and when they surely are.
         returns_at timestamptz NOT NULL,
         counts_until timestamptz NOT NULL
       );
@@ -126,7 +126,7 @@ export const schemaSteps: readonly SchemaStep[] = [
         in_needed integer, in_wanted integer, in_waiting integer, in_lease uuid,
         in_reported uuid[], in_reported_units integer[], in_reported_over boolean[],
         in_charged integer,
-        in_usable_ms integer, in_counts_ms integer, in_window_ms integer, in_place_ms integer,
+        in_counts_ms integer, in_window_ms integer, in_place_ms integer,
         OUT granted integer, OUT free integer, OUT kept integer,
         OUT returns_in_ms integer[], OUT returns_units integer[], OUT others integer[]
       ) LANGUAGE plpgsql AS $body$
@@ -170,7 +170,7 @@ export const schemaSteps: readonly SchemaStep[] = [
           waits_since := NULL;
           INSERT INTO unit_lease (id, budget, units, returns_at, counts_until)
           VALUES (in_lease, in_budget, granted,
-                  moment + (in_usable_ms + in_window_ms) * ms, moment + in_counts_ms * ms);
+                  moment + in_window_ms * ms, moment + in_counts_ms * ms);
         END IF;
 
         unserved := in_waiting - granted;

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import type { DatabaseAccessError } from '../database-access/database-access-error.ts'
 import { createLeasedBudget, type LeasedBudget } from './leased-budget.ts'
@@ -16,6 +17,12 @@ export interface FleetBudgetsOptions {
 
 export interface FleetBudgets {
   readonly budgetOf: BudgetOf
+  /**
+   * That this replica may do whatever leasing takes, in a budget that is nobody's.
+   *
+   * @throws DatabaseAccessError
+   */
+  prove(): Promise<void>
   /** Gives back what is not used. */
   close(): Promise<void>
 }
@@ -38,6 +45,14 @@ export function createFleetBudgets(options: FleetBudgetsOptions): FleetBudgets {
         whole: lease(name, allowed.whole, whenChanged),
         handOuts: lease(`${name} hand-outs`, allowed.handOuts, whenChanged),
       }
+    },
+    prove: async () => {
+      const lender = lenderOf('proof', 1, terms)
+      const leaseId = randomUUID()
+      const lease = { needed: 1, wanted: 1, waiting: 1, leaseId, reports: [], charged: 0 }
+      await lender.trade(lease)
+      const reports = [{ leaseId, units: 0, isOver: true }]
+      await lender.trade({ ...lease, needed: 0, wanted: 0, waiting: 0, reports })
     },
     close: async () => {
       await Promise.all(leased.map((budget) => budget.close()))

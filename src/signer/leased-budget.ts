@@ -190,7 +190,7 @@ class Leasing implements LeasedBudget {
         if (this.#hasNews || this.#demand !== undefined) void this.#trade()
         else this.#plan()
       },
-      Math.max(nextMs, this.#awayUntilMs - nowMs),
+      Math.max(0, nextMs, this.#awayUntilMs - nowMs),
     )
     // Nobody waits for it alone.
     this.#timer.unref()

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSession } from '../database-access/database-session.ts'
-import { lendingTerms, type LendingTerms, type UnitLender } from './unit-lender.ts'
+import type { LendingTerms, UnitLender } from './unit-lender.ts'
 
 interface TradedRow {
   readonly granted: number
@@ -30,7 +30,7 @@ export function createPostgresUnitLender(
         reports.map((report) => report.leaseId),
         reports.map(({ units }) => units),
         reports.map(({ isOver }) => isOver),
-        ...[charged, terms.usableMs, countsMs, terms.windowMs, terms.placeMs],
+        ...[charged, countsMs, terms.windowMs, terms.placeMs],
       ])
       if (row === undefined) throw new TypeError('a function returns one row')
       const { granted, free, kept, returnsInMs, returnsUnits, others } = row
@@ -40,23 +40,7 @@ export function createPostgresUnitLender(
   }
 }
 
-/**
- * That the session may trade, in a budget that nothing is leased of.
- *
- * @throws DatabaseAccessError
- */
-export async function proveUnitLender(session: DatabaseSession): Promise<void> {
-  const lender = createPostgresUnitLender(session, 'proof', 1, lendingTerms)
-  const lease = { leaseId: randomUUID(), reports: [], charged: 0 }
-  await lender.trade({ needed: 1, wanted: 1, waiting: 1, ...lease })
-  await lender.trade({
-    ...{ needed: 0, wanted: 0, waiting: 0 },
-    ...{ leaseId: randomUUID(), charged: 0 },
-    reports: [{ leaseId: lease.leaseId, units: 0, isOver: true }],
-  })
-}
-
 const tradeSql = `
   SELECT granted, free, kept, returns_in_ms AS "returnsInMs", returns_units AS "returnsUnits", others
   FROM trade_units($1, $2, $3, $4, $5, $6, $7, $8::uuid[], $9::integer[], $10::boolean[],
-                   $11, $12, $13, $14, $15)`
+                   $11, $12, $13, $14)`

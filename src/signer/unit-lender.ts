@@ -32,7 +32,7 @@ export interface UnitsTraded {
   readonly free: number
   /** Of the free ones, kept for replicas that have waited longer. */
   readonly kept: number
-  /** When those that count are expected to be free, in order. */
+  /** When those that count should be free, in order; those that are lent out, if the vault is asked at once. */
   readonly returns: readonly { readonly inMs: number; readonly units: number }[]
   /** Units that wait at each of the other replicas. */
   readonly others: readonly number[]

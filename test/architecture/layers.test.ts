@@ -16,7 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   policy: ['base', 'yaml'],
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
-  signer: ['base', 'vault-access'],
+  signer: ['base', 'database-access', 'vault-access'],
   sealing: ['base', 'database-access', 'vault-access'],
   'token-endpoint': ['base'],
   'token-cache': ['base', 'database-access'],
@@ -44,17 +44,29 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'token-cache',
     'token-endpoint',
   ],
+  // A part of the wiring, for the wiring alone: what replicas share.
+  'sharing.ts': [
+    'base',
+    'config',
+    'database-access',
+    'issuance',
+    'ledger',
+    'sealing',
+    'signer',
+    'telemetry',
+    'token-cache',
+    'vault-access',
+  ],
   'wiring.ts': [
     'base',
     'caller',
     'certificate',
     'config',
-    'database-access',
     'http',
     'issuance',
     'ledger',
     'policy',
-    'sealing',
+    'sharing.ts',
     'signer',
     'telemetry',
     'token-cache',
@@ -221,13 +233,13 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createPostgresUnitLender|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')
         .some((line) => adapters.test(line) && !/^export (async )?function/.test(line)),
     )
-    expect(callers.map(({ path }) => path)).toEqual(['src/wiring.ts'])
+    expect(callers.map(({ path }) => path)).toEqual(['src/sharing.ts', 'src/wiring.ts'])
   })
 
   test('nothing outside the emulator can hold a private key', () => {

@@ -34,8 +34,8 @@ export const anAsking: Asking = {
 
 /** A replica in this process: a governor on leased budgets, without whatever else a replica is. */
 export interface LeasingReplica {
-  /** Resolves when the vault has answered, or leave to ask it was refused: with the code. */
-  ask(asking?: Partial<Asking>): Promise<'signed' | string>
+  /** Resolves with `signed` when the vault has answered, or with the code why it was not asked. */
+  ask(asking?: Partial<Asking>): Promise<string>
   readonly unitsUsed: number
   /** Ends it as a kill would: what it has sent arrives, and nobody is told anything any more. */
   kill(): void
@@ -68,6 +68,7 @@ export function createLeasingReplica(options: {
 }): LeasingReplica {
   const { unitsMax, terms, clock, vaultLog, lenderOf } = options
   let isAlive = true
+  const isKilled = () => !isAlive
   const never = new Promise<never>(() => undefined)
   const budgets = createFleetBudgets({
     headroom: headroomFor(unitsMax),
@@ -76,7 +77,7 @@ export function createLeasingReplica(options: {
     onTrade: () => undefined,
     lenderOf: (name, ofIt) => {
       const lender = lenderOf(name, ofIt)
-      return { trade: (trade) => (isAlive ? lender.trade(trade) : never) }
+      return { trade: (trade) => (isKilled() ? never : lender.trade(trade)) }
     },
   })
   const governor = createMemoryGovernor({
@@ -103,10 +104,10 @@ export function createLeasingReplica(options: {
           if (error instanceof GovernorError) return error.code
           throw error
         })
-      if (!isAlive) return never
+      if (isKilled()) return never
       if (typeof permit === 'string') return permit
       await delay(way.beforeMs)
-      if (!isAlive) return never
+      if (isKilled()) return never
       const leftMs = permit.leftMs()
       if (leftMs <= 0) {
         permit.settle('not-asked')
@@ -115,7 +116,7 @@ export function createLeasingReplica(options: {
       await delay(Math.min(way.toVaultMs, leftMs))
       vaultLog.push({ atMs: clock.monotonicMs(), units, purpose })
       await delay(way.fromVaultMs)
-      if (!isAlive) return never
+      if (isKilled()) return never
       permit.settle('signed')
       return 'signed'
     },

@@ -29,7 +29,7 @@ export function createMemoryUnits(options: {
   readonly clock: Pick<Clock, 'nowMs'>
 }): MemoryUnits {
   const { unitsMax, clock } = options
-  const { usableMs, askedWithinMs, windowMs, placeMs } = options.terms
+  const { askedWithinMs, windowMs, placeMs } = options.terms
   const leases = new Map<string, Lease>()
   const wishes = new Map<string, Wish>()
   let lastPlace = 0
@@ -71,7 +71,7 @@ export function createMemoryUnits(options: {
           if (isServed) {
             leases.set(leaseId, {
               units: granted,
-              returnsAtMs: nowMs + usableMs + windowMs,
+              returnsAtMs: nowMs + windowMs,
               countsUntilMs: nowMs + askedWithinMs + windowMs,
             })
           }
