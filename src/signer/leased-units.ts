@@ -45,9 +45,13 @@ export class LeasedUnits {
    * @returns Until when the vault must have been asked.
    */
   take(units: number): Instant {
-    const [oldest] = move(this.#usable(), units, 'free', 'taken')
-    if (oldest === undefined) throw new TypeError('only what is free can be taken')
-    return oldest.lease.askUntil
+    const usable = this.#usable()
+    const [oldest] = usable
+    if (oldest === undefined || units > this.free()) {
+      throw new TypeError('only what is free can be taken')
+    }
+    move(usable, units, 'free', 'taken')
+    return oldest.askUntil
   }
 
   /** @returns How many of them took so long that nobody counts on them any more. */
