@@ -137,11 +137,12 @@ export class FairQueue<W extends Waiting> {
     return (share === own.share ? line : longest).waiters.at(-1)?.waiter ?? newcomer
   }
 
-  /** Whom the others would miss least: the youngest of the longest line of the application that has most waiting. */
+  /** About the last who will be served: the youngest of those lines that have most waiting. */
   get last(): W | undefined {
-    const largest = greatest(this.#shares.values(), ({ waiters }) => waiters)
-    const longest = greatest(largest?.lines.values() ?? [], ({ waiters }) => waiters.length)
-    return longest?.waiters.at(-1)?.waiter
+    const youngestFirst = [...this.#shares.values()].reverse()
+    const share = greatest(youngestFirst, ({ waiters }) => waiters)
+    const lines = [...(share?.lines.values() ?? [])].reverse()
+    return greatest(lines, ({ waiters }) => waiters.length)?.waiters.at(-1)?.waiter
   }
 
   /**
