@@ -61,14 +61,12 @@ export async function createVaultBudgets(deps: {
   const { createDatabaseSession } = await import('./database-access/database-session.ts')
   // Of its own: a signature does not wait for tokens that are looked up.
   const session = createDatabaseSession({ locate: () => locateLedger(place), clock })
-  const events = createBudgetTelemetry(logger)
+  const events = createBudgetTelemetry(logger, () => clock.monotonicMs())
   const budgets = createFleetBudgets({
     lenderOf: (name, unitsMax, terms) => createPostgresUnitLender(session, name, unitsMax, terms),
     headroom,
     clock,
-    onTrade: (outcome) => {
-      events.traded(outcome)
-    },
+    onTrade: events.traded,
   })
   return {
     budgetOf: budgets.budgetOf,

@@ -9,24 +9,6 @@ export interface FleetTelemetry extends FleetEvents {
   rowRefused(reason: RowRefusal, key: TokenKey): void
 }
 
-/** Whether units of the vaults' budgets can be leased: told when it changes. */
-export function createBudgetTelemetry(logger: Logger): {
-  traded(outcome: 'answered' | Error): void
-} {
-  let isAway = false
-  return {
-    traded: (outcome) => {
-      if (outcome === 'answered') {
-        if (isAway) logger.info('the budgets of vaults can be leased from again')
-        isAway = false
-        return
-      }
-      if (!isAway) logger.error({ err: outcome }, 'the budgets of vaults cannot be leased from')
-      isAway = true
-    },
-  }
-}
-
 /** Between lines of the log about one thing that goes wrong again and again. */
 const quietMs = 60_000
 
@@ -60,6 +42,29 @@ export function createFleetTelemetry(deps: {
       if (refusedOnce.has(reason)) return
       refusedOnce.add(reason)
       logger.error({ reason, application, tenant, scope }, 'a shared token was not taken')
+    },
+  }
+}
+
+/** Whether units of the vaults' budgets can be leased. */
+export interface BudgetTelemetry {
+  readonly traded: (outcome: 'answered' | Error) => void
+}
+
+/** Says when it begins to fail, which may be again and again, and when that is over. */
+export function createBudgetTelemetry(logger: Logger, monotonicMs: () => number): BudgetTelemetry {
+  let isAway = false
+  let saidAtMs = Number.NEGATIVE_INFINITY
+  return {
+    traded: (outcome) => {
+      if (outcome === 'answered') {
+        if (isAway) logger.info('units of the budgets of vaults are leased again')
+        isAway = false
+      } else if (monotonicMs() - saidAtMs >= quietMs) {
+        saidAtMs = monotonicMs()
+        isAway = true
+        logger.error({ err: outcome }, 'no units of the budgets of vaults can be leased now')
+      }
     },
   }
 }
