@@ -122,7 +122,8 @@ async function serveUntil(
     tasks.push(...startTasks(service, logger))
     await Promise.all([
       proveCertificates(service, logger, stop),
-      Promise.race([service.sharing?.prove(), aborted(stop)]),
+      Promise.race([service.budgets.prove(), aborted(stop)]),
+      Promise.race([service.tokenSharing?.prove(), aborted(stop)]),
     ])
     if (!stop.aborted) logger.info({ grants: options.policy.policy.grants.length }, 'ready')
     tasks.push(startProving(service, logger))
@@ -280,7 +281,7 @@ const startProving = (service: Service, logger: Logger): BackgroundTask =>
   )
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher, sharing } = service
+  const { proofs, turnedAway, clockWatch, refresher, tokenSharing } = service
   const report = (task: string) => reportFor(task, logger)
   return [
     startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
@@ -306,11 +307,11 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       },
       report('clock'),
     ),
-    ...(sharing === undefined
+    ...(tokenSharing === undefined
       ? []
       : [
-          startBackgroundTask(dropsEveryMs, () => sharing.lookForDrops(), report('drops')),
-          startBackgroundTask(tidyEveryMs, () => sharing.tidy(), report('tidy')),
+          startBackgroundTask(dropsEveryMs, () => tokenSharing.lookForDrops(), report('drops')),
+          startBackgroundTask(tidyEveryMs, () => tokenSharing.tidy(), report('tidy')),
         ]),
   ]
 }

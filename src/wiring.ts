@@ -3,13 +3,11 @@ import { Agent } from 'undici'
 import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
 import { type ClockWatch, createClockWatch } from './base/clock-watch.ts'
-import { settlesWithin } from './base/deadline.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
 import { type Cloud, parseCloud } from './base/ids.ts'
 import { createUnderWay, type UnderWay } from './base/under-way.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
 import type { Config, LedgerConfig } from './config/config.ts'
-import { DatabaseAccessError } from './database-access/database-access-error.ts'
 import { createApp, createMachinesApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import { createCallerProof } from './caller-proof.ts'
@@ -22,7 +20,6 @@ import { createInternalAssertions } from './issuance/internal-assertions.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
 import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-tokens.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
-import { toldFailures } from './issuance/told-failures.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
 import type { Entry } from './ledger/entry.ts'
 import type { Ledger } from './ledger/ledger.ts'
@@ -30,25 +27,19 @@ import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
 import { decide, foresee, type Policy, stillGiven } from './policy/policy.ts'
-import { createDataKeys } from './sealing/data-keys.ts'
-import { createKeyVaultWrappingKey } from './sealing/key-vault-wrapping-key.ts'
-import { createPostgresDataKeyStore } from './sealing/postgres-data-key-store.ts'
-import { createSealer } from './sealing/sealer.ts'
-import { SealingError } from './sealing/wrapping-key.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
-import { createMemoryGovernor, localVaultBudget } from './signer/memory-governor.ts'
-import { createFleetTelemetry } from './telemetry/fleet-telemetry.ts'
+import {
+  createTokenSharing,
+  createVaultBudgets,
+  type TokenSharing,
+  type VaultBudgets,
+} from './sharing.ts'
+import { createMemoryGovernor } from './signer/memory-governor.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
-import { createMetrics, type Metrics } from './telemetry/metrics.ts'
-import { createFleetDrops } from './token-cache/fleet-drops.ts'
-import { createFleetFlights } from './token-cache/fleet-flights.ts'
-import { createFleetTokenCache } from './token-cache/fleet-token-cache.ts'
+import { createMetrics } from './telemetry/metrics.ts'
 import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
-import { createPostgresSharedTokens } from './token-cache/postgres-shared-tokens.ts'
-import { createSealedTokens } from './token-cache/sealed-tokens.ts'
-import type { TokenCache } from './token-cache/token-cache.ts'
 import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
-import { createVaultAccess, type VaultAccess } from './vault-access/vault-access.ts'
+import { createVaultAccess } from './vault-access/vault-access.ts'
 
 /** The parts that the life of the process is about; everything else is inside them. */
 export interface Service {
@@ -69,8 +60,9 @@ export interface Service {
   readonly refresher: TokenRefresher
   readonly underWay: UnderWay
   readonly clockWatch: ClockWatch
-  /** Undefined where nothing is shared. */
-  readonly sharing: Sharing | undefined
+  readonly budgets: VaultBudgets
+  /** Undefined where replicas share none. */
+  readonly tokenSharing: TokenSharing | undefined
   /** From now on `/readyz` says no. */
   stopping(): void
   /** Closes connections to the world; after the ledger. */
@@ -110,12 +102,13 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
   // Whole milliseconds, as budgets count them.
   const pacing = { nowMs: () => Math.floor(clock.monotonicMs()), random: Math.random }
+  const budgets = await createVaultBudgets({ config, clock, logger })
   const governor = createMemoryGovernor({
     ...pacing,
     onCircuit: (change) => {
       events.circuitChanged(change)
     },
-    budgetOf: (_vaultUrl, heldBy) => localVaultBudget(heldBy, config.governor.headroom),
+    budgetOf: budgets.budgetOf,
   })
   const entraRefusals = createEntraRefusals(pacing)
   const tokenEndpoint = createEntraTokenEndpoint(config.cloud.authority, entraAgent)
@@ -171,7 +164,15 @@ export async function createService(options: WiringOptions): Promise<Service> {
       credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
-  const sharing = await createSharing({ config, memory, access, clock, logger, metrics })
+  const tokenSharing = await createTokenSharing({
+    config,
+    memory,
+    access,
+    governor,
+    clock,
+    logger,
+    metrics,
+  })
   const clockWatch = createClockWatch(clock, (jumpMs) => {
     metrics.clockJumps.inc()
     logger.error({ jumpMs }, 'the clock of the machine was set, or the machine slept')
@@ -195,7 +196,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     signer,
     tokenEndpoint,
     entraRefusals,
-    cache: sharing?.cache ?? memory,
+    cache: tokenSharing?.cache ?? memory,
     assertions: createInternalAssertions({
       clock,
       youngSeconds: config.tokenCache.assertionReuseSeconds,
@@ -228,128 +229,17 @@ export async function createService(options: WiringOptions): Promise<Service> {
     refresher: createTokenRefresher(issuance),
     underWay: issuance.underWay,
     clockWatch,
-    sharing,
+    budgets,
+    tokenSharing,
     stopping: () => {
       isStopping = true
     },
     close: async () => {
-      await sharing?.close()
+      await Promise.all([budgets.close(), tokenSharing?.close()])
       await Promise.all([access.close(), entraAgent.close(), callerProof.close()])
     },
   }
 }
-
-/** What replicas share beside the ledger. */
-export interface Sharing {
-  readonly cache: TokenCache
-  /**
-   * That this replica can share. When that takes others who do not answer now, it is only logged: to
-   * share is worth signatures, and not an outage.
-   *
-   * @throws SealingError | DatabaseAccessError when an answer is wrong, which waiting would not change.
-   */
-  prove(): Promise<void>
-  /** Drops what other replicas have dropped, and tells them what was dropped here. */
-  lookForDrops(): Promise<void>
-  /** Removes what is of no use to any replica any more. */
-  tidy(): Promise<void>
-  close(): Promise<void>
-}
-
-interface SharingDeps {
-  readonly config: Config
-  readonly memory: TokenCache
-  readonly access: VaultAccess
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly metrics: Metrics
-}
-
-/** Whoever needs what a replica was at that was killed is served within 5 s all the same. */
-const leaseMs = 4000
-/** One that is late, or lost, does not end the lease. */
-const renewEveryMs = 1000
-const lookEveryMs = 500
-const channel = 'countersign_shared'
-
-/** Undefined where nothing is shared: one process alone, or no key to wrap what tokens are sealed with. */
-async function createSharing(deps: SharingDeps): Promise<Sharing | undefined> {
-  const { config, memory, access, clock, logger, metrics } = deps
-  const { ledger: place, tokenCache } = config
-  const { wrappingKey: key } = tokenCache
-  if (place.kind !== 'postgres') return undefined
-  if (key === undefined) {
-    logger.info('replicas do not share tokens: there is no tokenCache.wrappingKey')
-    return undefined
-  }
-  const [{ createDatabaseSession }, { createPostgresExchanges }] = await Promise.all([
-    import('./database-access/database-session.ts'),
-    import('./ledger/postgres-exchanges.ts'),
-  ])
-  const session = createDatabaseSession({ locate: () => locateLedger(place), clock, channel })
-  const events = createFleetTelemetry({ logger, metrics, monotonicMs: () => clock.monotonicMs() })
-  const dataKeys = createDataKeys({
-    store: createPostgresDataKeyStore(session),
-    wrappingKey: createKeyVaultWrappingKey(
-      { vaultUrl: key.vault, vaultKeyName: key.nameInVault, requireHsm: key.requireHsm },
-      access,
-      clock,
-    ),
-    clock,
-    onUnusable: (generation, err) => {
-      logger.error(
-        { generation, code: err.code, err },
-        'a data key is of no use: a new one is made',
-      )
-    },
-  })
-  const store = createPostgresSharedTokens({ session, channel, leaseMs })
-  const tokens = createSealedTokens({
-    sealer: createSealer(dataKeys),
-    exchangesOf: createPostgresExchanges(session),
-    clock,
-    minRemainingSeconds: tokenCache.minRemainingSeconds,
-    onRefused: (reason, refused) => {
-      events.rowRefused(reason, refused)
-    },
-  })
-  const drops = createFleetDrops(memory, store, (error) => {
-    events.notShared(error)
-  })
-  const flights = createFleetFlights({
-    store,
-    drops,
-    tokens,
-    failures: toldFailures,
-    events,
-    clock,
-    renewEveryMs,
-    lookEveryMs,
-  })
-  return {
-    cache: createFleetTokenCache({ memory, flights, drops, clock, ...tokenCache }),
-    prove: async () => {
-      try {
-        await store.prove()
-        await drops.look()
-        await dataKeys.forSealing()
-      } catch (error) {
-        const known = error instanceof SealingError || error instanceof DatabaseAccessError
-        if (!known || !error.transient) throw error
-        events.notShared(error)
-      }
-    },
-    lookForDrops: () => drops.look(),
-    tidy: () => store.tidy(),
-    close: async () => {
-      await settlesWithin(flights.settled(), sharingEndMs)
-      await session.close()
-    },
-  }
-}
-
-/** For what others are told last; without it they wait until a lease ends. */
-const sharingEndMs = 2000
 
 /** A file is opened here: it is there or it is not. A database may be away, and is opened when it begins. */
 async function createLedger(config: LedgerConfig): Promise<Pick<Service, 'ledger' | 'begin'>> {

@@ -12,7 +12,7 @@ export const governorForm = z
     headroom: numberBetween(headroomMin, headroomMax)
       .default(0.8)
       .describe(
-        "Share of each vault's documented budget that the service allows itself; more than 1 in a cloud of your own alone.",
+        "Share of each vault's documented budget that the service allows itself, all replicas on one database together; more than 1 in a cloud of your own alone.",
       ),
   })
   .prefault({})

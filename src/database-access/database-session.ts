@@ -26,8 +26,8 @@ export interface DatabaseSessionOptions {
   /** Asked for at each connecting, so that a password may change while the service runs. */
   readonly locate: () => Promise<DatabasePlace>
   readonly clock: Clock
-  /** What {@link DatabaseSession.listen} hears, a plain name. */
-  readonly channel: string
+  /** What {@link DatabaseSession.listen} hears, a plain name; absent: nothing. */
+  readonly channel?: string
   /** For connecting, and for each answer; 2 s unless said. */
   readonly timeoutMs?: number
 }
@@ -52,7 +52,7 @@ export function createDatabaseSession(options: DatabaseSessionOptions): Database
       for (const listener of listeners) listener(payload)
     })
     try {
-      await client.query(`LISTEN ${channel}`)
+      if (channel !== undefined) await client.query(`LISTEN ${channel}`)
     } catch (error) {
       cut(client)
       throw error

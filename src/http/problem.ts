@@ -196,6 +196,7 @@ const signingPaused: Problem = {
 
 const governorProblems: Record<GovernorErrorCode, Problem> = {
   GOVERNOR_BUDGET_SPENT: signingBusy,
+  GOVERNOR_BUDGET_AWAY: signingBusy,
   GOVERNOR_QUEUE_FULL: signingBusy,
   GOVERNOR_CALLER_QUEUE_FULL: tooManyWaiting,
   GOVERNOR_VAULT_PAUSED: signingPaused,
@@ -245,6 +246,7 @@ const signerProblems: Record<SignerErrorCode, Problem> = {
   SIGNER_THROTTLED: signingThrottled,
   SIGNER_UNAVAILABLE: signingUnavailable,
   SIGNER_TIMEOUT: signingUnavailable,
+  SIGNER_TOO_LATE: signingUnavailable,
   SIGNER_CREDENTIAL: signingUnavailable,
   SIGNER_FORBIDDEN: signingBroken,
   SIGNER_KEY_DISABLED: signingBroken,

@@ -99,6 +99,8 @@ function isOfItsVault({ code }: GovernorError, { priority }: AdmittedAttempt): b
     case 'GOVERNOR_BUDGET_SPENT':
     case 'GOVERNOR_QUEUE_FULL':
       return priority === 'caller'
+    // The standby's budget is in the same database.
+    case 'GOVERNOR_BUDGET_AWAY':
     case 'GOVERNOR_CALLER_QUEUE_FULL':
     case 'GOVERNOR_ABANDONED':
       return false

@@ -14,7 +14,7 @@ import type {
   SignatureFailed,
   SignatureMade,
 } from '../ledger/entry.ts'
-import { GovernorError, type Permit } from '../signer/governor.ts'
+import { GovernorError, type Permit, type PermitOutcome } from '../signer/governor.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import { timeLeftMs } from './attempt-deadline.ts'
 import type { DutyChange } from './certificate-duty.ts'
@@ -78,7 +78,7 @@ export async function signAssertion(
       signingInput,
       signatureId,
       nonce,
-      timeoutMs: Math.max(signTimeoutMinMs, timeLeftMs(admitted, signTimeoutMs, deps.clock)),
+      timeoutMs: timeToSignMs(admitted, permit, deps),
     }),
   )
   deps.events.signatureMade(order.purpose, deps.clock.monotonicMs() - startedMs)
@@ -92,6 +92,18 @@ export async function signAssertion(
     expiry,
     made: madeEntry(signatureId, signature, deps.clock.nowMs()),
   }
+}
+
+/** @throws SignerError when others do not count on this permit any more: this process stood still. */
+function timeToSignMs(
+  admitted: AdmittedAttempt,
+  permit: Permit,
+  { clock }: Pick<IssuanceDeps, 'clock'>,
+): number {
+  const permittedMs = permit.leftMs()
+  if (permittedMs <= 0) throw new SignerError('SIGNER_TOO_LATE', 'no')
+  const leftMs = Math.max(signTimeoutMinMs, timeLeftMs(admitted, signTimeoutMs, clock))
+  return Math.min(permittedMs, leftMs)
 }
 
 async function permitFor(
@@ -230,7 +242,7 @@ async function settling(
     permit.settle('signed')
     return signature
   } catch (error) {
-    permit.settle(error instanceof SignerError ? error : 'unknown')
+    permit.settle(outcomeOf(error))
     if (!(error instanceof SignerError)) throw error
     const { code, applied, vaultRequestId } = error
     deps.events.signatureFailed(code)
@@ -244,6 +256,11 @@ async function settling(
     }
     return recordFailure(error, entry, attempt, deps)
   }
+}
+
+function outcomeOf(error: unknown): PermitOutcome {
+  if (!(error instanceof SignerError)) return 'unknown'
+  return error.code === 'SIGNER_TOO_LATE' ? 'not-asked' : error
 }
 
 const madeEntry = (

@@ -36,6 +36,7 @@ const signerCodes: Readonly<Record<SignerErrorCode, true>> = {
   SIGNER_REJECTED: true,
   SIGNER_UNAVAILABLE: true,
   SIGNER_TIMEOUT: true,
+  SIGNER_TOO_LATE: true,
   SIGNER_WRONG_SIGNATURE: true,
   SIGNER_UNACCOUNTABLE: true,
   SIGNER_UNRECOGNISED: true,

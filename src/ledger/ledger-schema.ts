@@ -34,6 +34,9 @@ export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeede
  * Step 2 is for what replicas share beside the chain, of which this file knows no more than where it is
  * kept. Tokens and flights may be lost with the server's memory, and are never in its log: unlogged. The
  * epochs of what was dropped stand in one row, so that none is seen before the ones below it.
+ *
+ * Step 3 is the budget of each vault, which replicas lease units of. Leases are as durable as entries:
+ * what forgot them would let a vault be asked for more than it allows. Who waits may be forgotten.
  */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -89,6 +92,110 @@ export const schemaSteps: readonly SchemaStep[] = [
         dropped_at timestamptz NOT NULL,
         PRIMARY KEY (epoch, key)
       );
+    `,
+  },
+  {
+    version: 3,
+    usableFrom: 1,
+    sql: `
+      CREATE TABLE unit_budget (
+        name text PRIMARY KEY,
+        traded_at timestamptz NOT NULL
+      );
+      CREATE TABLE unit_lease (
+        id uuid PRIMARY KEY,
+        budget text NOT NULL,
+        units integer NOT NULL CHECK (units >= 0),
+        -- When they should be free, if the vault is asked at once; and when they surely are.
+        returns_at timestamptz NOT NULL,
+        counts_until timestamptz NOT NULL
+      );
+      CREATE INDEX unit_lease_of_budget ON unit_lease (budget);
+      CREATE UNLOGGED TABLE unit_wish (
+        budget text NOT NULL,
+        replica uuid NOT NULL,
+        needed integer NOT NULL,
+        waiting integer NOT NULL,
+        since timestamptz NOT NULL,
+        ends_at timestamptz NOT NULL,
+        PRIMARY KEY (budget, replica)
+      );
+
+      CREATE FUNCTION trade_units(
+        in_budget text, in_units_max integer, in_replica uuid,
+        in_needed integer, in_wanted integer, in_waiting integer, in_lease uuid,
+        in_reported uuid[], in_reported_units integer[], in_reported_over boolean[],
+        in_charged integer,
+        in_counts_ms integer, in_window_ms integer, in_place_ms integer,
+        OUT granted integer, OUT free integer, OUT kept integer,
+        OUT returns_in_ms integer[], OUT returns_units integer[], OUT others integer[]
+      ) LANGUAGE plpgsql AS $body$
+      DECLARE
+        ms CONSTANT interval := interval '1 millisecond';
+        moment timestamptz;
+        waits_since timestamptz;
+        unserved integer;
+      BEGIN
+        -- One trade follows another. What comes next sees all that was done before this lock was had,
+        -- because each statement of a function looks anew; where the isolation forbids that, this fails.
+        INSERT INTO unit_budget (name, traded_at) VALUES (in_budget, clock_timestamp())
+        ON CONFLICT (name) DO UPDATE SET traded_at = excluded.traded_at;
+        moment := clock_timestamp();
+
+        UPDATE unit_lease AS lease
+        SET units = report.units,
+            returns_at = CASE WHEN report.over THEN moment + in_window_ms * ms ELSE lease.returns_at END,
+            counts_until = CASE WHEN report.over THEN moment + in_window_ms * ms ELSE lease.counts_until END
+        FROM unnest(in_reported, in_reported_units, in_reported_over) AS report (id, units, over)
+        WHERE lease.id = report.id AND lease.budget = in_budget;
+        IF in_charged > 0 THEN
+          INSERT INTO unit_lease (id, budget, units, returns_at, counts_until)
+          VALUES (gen_random_uuid(), in_budget, in_charged, moment + in_window_ms * ms, moment + in_window_ms * ms);
+        END IF;
+        DELETE FROM unit_lease WHERE budget = in_budget AND (units = 0 OR counts_until < moment);
+        -- Nothing counts for that long: the clock of the server was set back.
+        UPDATE unit_lease SET returns_at = moment + interval '1 minute', counts_until = moment + interval '1 minute'
+        WHERE budget = in_budget AND counts_until > moment + interval '1 minute';
+        DELETE FROM unit_wish WHERE budget = in_budget AND (ends_at < moment OR since > moment);
+
+        SELECT in_units_max - coalesce(sum(units), 0) INTO free FROM unit_lease WHERE budget = in_budget;
+        SELECT since INTO waits_since FROM unit_wish WHERE budget = in_budget AND replica = in_replica;
+        SELECT coalesce(sum(needed), 0) INTO kept FROM unit_wish
+        WHERE budget = in_budget AND replica <> in_replica AND since < coalesce(waits_since, moment);
+
+        granted := 0;
+        IF in_needed > 0 AND free - kept >= in_needed THEN
+          granted := least(in_wanted, free - kept);
+          free := free - granted;
+          waits_since := NULL;
+          INSERT INTO unit_lease (id, budget, units, returns_at, counts_until)
+          VALUES (in_lease, in_budget, granted,
+                  moment + in_window_ms * ms, moment + in_counts_ms * ms);
+        END IF;
+
+        unserved := in_waiting - granted;
+        IF unserved > 0 THEN
+          INSERT INTO unit_wish (budget, replica, needed, waiting, since, ends_at)
+          VALUES (in_budget, in_replica, least(in_needed, unserved), unserved,
+                  coalesce(waits_since, moment), moment + in_place_ms * ms)
+          ON CONFLICT (budget, replica) DO UPDATE
+          SET needed = excluded.needed, waiting = excluded.waiting,
+              since = excluded.since, ends_at = excluded.ends_at;
+        ELSE
+          DELETE FROM unit_wish WHERE budget = in_budget AND replica = in_replica;
+        END IF;
+
+        SELECT coalesce(array_agg(in_ms ORDER BY in_ms), '{}'), coalesce(array_agg(units ORDER BY in_ms), '{}')
+        INTO returns_in_ms, returns_units
+        FROM (
+          SELECT greatest(1, ceil(extract(epoch FROM returns_at - moment) * 20)::integer) * 50 AS in_ms,
+                 sum(lease.units)::integer AS units
+          FROM unit_lease AS lease WHERE budget = in_budget GROUP BY 1
+        ) AS returning_units;
+        SELECT coalesce(array_agg(waiting), '{}') INTO others
+        FROM unit_wish WHERE budget = in_budget AND replica <> in_replica;
+      END
+      $body$;
     `,
   },
 ]

@@ -1,7 +1,8 @@
-import { createSecretKey, type KeyObject } from 'node:crypto'
+import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
 import { type CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
 import type { Clock } from '../base/clock.ts'
 import { withDeadline } from '../base/deadline.ts'
+import type { SigningKey } from '../base/signing-key.ts'
 import type { VaultAccess } from '../vault-access/vault-access.ts'
 import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
 import { dataKeyBytes } from './data-key.ts'
@@ -15,11 +16,19 @@ import {
 /** The SDK leaves this one to the vault, where RSA-OAEP would be done here: each wrapping has a record in the vault's log. */
 const algorithm = 'RSA-OAEP-256'
 
-/** A key of Azure Key Vault that wraps data keys. */
+/** What a vault counts a request for. */
+export type AskedKey = Pick<SigningKey, 'keyId' | 'heldBy' | 'publicKey'>
+
+/**
+ * A key of Azure Key Vault that wraps data keys.
+ *
+ * @param onAsked Told of the requests that the vault has had for the key, when it has answered.
+ */
 export function createKeyVaultWrappingKey(
   location: WrappingKeyLocation,
   access: VaultAccess,
   clock: Clock,
+  onAsked: (key: AskedKey, requests: number) => void,
 ): WrappingKey {
   const client = new KeyClient(location.vaultUrl, access.credential, access.clientOptions)
   const { readTimeoutMs: timeoutMs } = access
@@ -31,10 +40,19 @@ export function createKeyVaultWrappingKey(
     if (keyVersion === undefined || keyVersion !== (version ?? keyVersion)) {
       throw new SealingError('SEALING_UNRECOGNISED')
     }
+    const keyId = keyIdOf(location, keyVersion)
+    const asked = askedKeyFrom(keyId, key)
+    if (asked !== undefined) onAsked(asked, 1)
     const objection = objectionTo(key, location.requireHsm, clock.nowSeconds())
     if (objection !== undefined) throw new SealingError(objection)
+    // The SDK reads the key before the first operation of a client.
+    let readsLeft = 1
     return {
-      keyId: keyIdOf(location, keyVersion),
+      keyId,
+      onAsked: () => {
+        if (asked !== undefined) onAsked(asked, 1 + readsLeft)
+        readsLeft = 0
+      },
       client: client.getCryptographyClient(location.vaultKeyName, { keyVersion }),
       timeoutMs,
     }
@@ -58,6 +76,8 @@ export function createKeyVaultWrappingKey(
 
 interface ProvenVersion {
   readonly keyId: string
+  /** To be called when the vault has been asked, whatever it has said. */
+  readonly onAsked: () => void
   readonly client: CryptographyClient
   readonly timeoutMs: number
 }
@@ -87,6 +107,19 @@ async function readVersion(
     )
   } catch (error) {
     throw new SealingError(codeFrom(vaultFailureFrom(error)), { cause: error })
+  }
+}
+
+/** Undefined for what is no RSA key: it is refused, and not asked again. */
+function askedKeyFrom(keyId: string, { keyType, key }: KeyVaultKey): AskedKey | undefined {
+  if (key?.n === undefined || key.e === undefined) return undefined
+  const n = Buffer.from(key.n).toString('base64url')
+  const e = Buffer.from(key.e).toString('base64url')
+  try {
+    const publicKey = createPublicKey({ key: { kty: 'RSA', n, e }, format: 'jwk' })
+    return { keyId, heldBy: keyType === 'RSA-HSM' ? 'hsm' : 'software', publicKey }
+  } catch {
+    return undefined
   }
 }
 
@@ -145,7 +178,7 @@ async function unwrapWith(
 }
 
 async function operate(
-  { timeoutMs }: ProvenVersion,
+  { timeoutMs, onAsked }: ProvenVersion,
   whenRejected: SealingErrorCode,
   act: (abortSignal: AbortSignal) => Promise<{ readonly result: unknown }>,
 ): Promise<Uint8Array> {
@@ -159,6 +192,8 @@ async function operate(
     throw new SealingError(isRejected ? whenRejected : codeFrom(failure), {
       cause: new Error(factsOf(failure)),
     })
+  } finally {
+    onAsked()
   }
   if (result instanceof Uint8Array) return result
   throw new SealingError('SEALING_UNRECOGNISED')

@@ -45,9 +45,15 @@ export class FairQueue<W extends Waiting> {
   #round = 0
   #arrivals = 0
   #size = 0
+  #units = 0
 
   get size(): number {
     return this.#size
+  }
+
+  /** Of all who wait. */
+  get units(): number {
+    return this.#units
   }
 
   /** All who wait, in no order. */
@@ -131,6 +137,14 @@ export class FairQueue<W extends Waiting> {
     return (share === own.share ? line : longest).waiters.at(-1)?.waiter ?? newcomer
   }
 
+  /** About the last who will be served: the youngest of those lines that have most waiting. */
+  get last(): W | undefined {
+    const youngestFirst = [...this.#shares.values()].reverse()
+    const share = greatest(youngestFirst, ({ waiters }) => waiters)
+    const lines = [...(share?.lines.values() ?? [])].reverse()
+    return greatest(lines, ({ waiters }) => waiters.length)?.waiters.at(-1)?.waiter
+  }
+
   /**
    * Units that are served until somebody who came now has been, itself included, if nobody came after
    * it: what waits before it in its own line, and of all others as much as their turns are.
@@ -161,6 +175,7 @@ export class FairQueue<W extends Waiting> {
     line.units += units
     share.waiters += waiters
     this.#size += waiters
+    this.#units += units
   }
 }
 

@@ -1,6 +1,9 @@
 import type { SigningKey } from '../base/signing-key.ts'
 import type { SignerError, SignerErrorCode } from './signer.ts'
 
+/** Any key that a vault counts requests for. */
+export type VaultKey = Pick<SigningKey, 'keyId' | 'heldBy' | 'publicKey'>
+
 /** What leave to sign is asked with. */
 export interface PermitRequest {
   readonly key: SigningKey
@@ -32,13 +35,20 @@ export type PermitOutcome =
 export interface Permit {
   /** It asks alone, to find out for all whether vault and key are well again. */
   readonly probes: boolean
+  /**
+   * The vault must be asked within so many milliseconds, and its answer not be waited for any longer:
+   * others count on it. Infinity where nobody does; 0 when it is too late, and must not be asked.
+   */
+  leftMs(): number
   /** Once, and whatever happens: a permit that is never settled is budget that is never free again. */
   settle(outcome: PermitOutcome): void
 }
 
 /** How things stand with the vault of a key. Units are Key Vault's own. */
 export interface VaultStanding {
+  /** By this process. */
   readonly unitsUsed: number
+  /** By all together who share the budget. */
   readonly unitsMax: number
   /** Requests that wait for a permit. */
   readonly waiting: number
@@ -74,14 +84,15 @@ export interface Governor {
    * @throws GovernorError
    */
   permit(request: PermitRequest): Promise<Permit>
-  /** Counts requests that were made without a permit: reads of the key. */
-  charge(key: SigningKey, requests: number): void
+  /** Counts requests that were made without a permit: reads of the key, or of another one in a vault. */
+  charge(key: VaultKey, requests: number): void
   standing(key: SigningKey): VaultStanding
 }
 
 /** One code for each thing that somebody would do differently. */
 export type GovernorErrorCode =
   | 'GOVERNOR_BUDGET_SPENT' // the vault may not be asked in time: ask less, or wait
+  | 'GOVERNOR_BUDGET_AWAY' // the database that the budget is leased from does not answer
   | 'GOVERNOR_QUEUE_FULL' // more wait than may wait
   | 'GOVERNOR_CALLER_QUEUE_FULL' // more of one caller wait than may wait
   | 'GOVERNOR_VAULT_PAUSED' // the vault has failed and is left alone for a while

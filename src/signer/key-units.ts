@@ -18,7 +18,7 @@ export const documentedUnits: Readonly<Record<SigningKey['heldBy'], number>> = {
  * What one operation on the key spends, a read of the key included: 2,000 against 500 against 250 in
  * 10 s. Sizes in between, of which the vault has none, count like the next larger one.
  */
-export function unitsOf({ publicKey }: SigningKey): number {
+export function unitsOf({ publicKey }: Pick<SigningKey, 'publicKey'>): number {
   const bits = publicKey.asymmetricKeyDetails?.modulusLength ?? Infinity
   if (bits <= 2048) return 1
   return bits <= 3072 ? 4 : 8

@@ -5,6 +5,7 @@ import {
   GovernorError,
   type Permit,
   type PermitRequest,
+  type VaultKey,
 } from './governor.ts'
 import { documentedUnits, unitsOf } from './key-units.ts'
 import { createWindowBudget, type SignBudget } from './sign-budget.ts'
@@ -19,17 +20,20 @@ export interface VaultBudget {
 }
 
 /**
- * A budget of this process alone: the documented one times `headroom`, a quarter of it to give away,
- * but one signature with the largest key at least.
+ * What the service allows itself of a vault: the documented budget times `headroom`, a quarter of it to
+ * give away, but one signature with the largest key at least.
  *
  * @param headroom 0.01 at least.
  */
+export function allowedUnits(heldBy: SigningKey['heldBy'], headroom: number) {
+  const whole = Math.floor(documentedUnits[heldBy] * headroom)
+  return { whole, handOuts: Math.max(8, Math.floor(whole / 4)) }
+}
+
+/** A budget of this process alone. */
 export function localVaultBudget(heldBy: SigningKey['heldBy'], headroom: number): VaultBudget {
-  const unitsMax = Math.floor(documentedUnits[heldBy] * headroom)
-  return {
-    whole: createWindowBudget(unitsMax),
-    handOuts: createWindowBudget(Math.max(8, Math.floor(unitsMax / 4))),
-  }
+  const { whole, handOuts } = allowedUnits(heldBy, headroom)
+  return { whole: createWindowBudget(whole), handOuts: createWindowBudget(handOuts) }
 }
 
 export interface MemoryGovernorOptions {
@@ -38,9 +42,19 @@ export interface MemoryGovernorOptions {
   /** From 0 to 1: spreads the ends of pauses. */
   readonly random: () => number
   readonly onCircuit: (change: CircuitChange) => void
-  /** Asked once for each vault and kind of key. */
-  readonly budgetOf: (vaultUrl: string, heldBy: SigningKey['heldBy']) => VaultBudget
+  readonly budgetOf: BudgetOf
 }
+
+/**
+ * Asked once for each vault and kind of key.
+ *
+ * @param whenChanged To be called when there may be more, or less, than was said; never at once.
+ */
+export type BudgetOf = (
+  vaultUrl: string,
+  heldBy: SigningKey['heldBy'],
+  whenChanged: () => void,
+) => VaultBudget
 
 /**
  * As many as the adapter has connections: whoever is permitted is asked for at once, so that no second
@@ -56,12 +70,15 @@ const waitingPerLineMax = 500
 export function createMemoryGovernor(options: MemoryGovernorOptions): Governor {
   const { nowMs, budgetOf } = options
   const vaults = new Map<string, GovernedVault>()
-  const vaultOf = ({ keyId, heldBy }: SigningKey): GovernedVault => {
+  const vaultOf = ({ keyId, heldBy }: VaultKey): GovernedVault => {
     const vaultUrl = new URL(keyId).origin
     const name = `${heldBy} ${vaultUrl}`
     const known = vaults.get(name)
     if (known !== undefined) return known
-    const vault = new GovernedVault(budgetOf(vaultUrl, heldBy), options)
+    const vault = new GovernedVault(
+      (whenChanged) => budgetOf(vaultUrl, heldBy, whenChanged),
+      options,
+    )
     vaults.set(name, vault)
     return vault
   }
@@ -84,8 +101,10 @@ export function createMemoryGovernor(options: MemoryGovernorOptions): Governor {
   }
 }
 
+type Leave = Pick<Permit, 'probes' | 'leftMs'>
+
 interface Asking extends LaneWaiter {
-  readonly grant: (probes: boolean) => void
+  readonly grant: (leave: Leave) => void
   readonly refuse: (error: GovernorError) => void
 }
 
@@ -99,9 +118,12 @@ class GovernedVault {
   #timer: NodeJS.Timeout | undefined
 
   constructor(
-    budget: VaultBudget,
+    budgetFor: (whenChanged: () => void) => VaultBudget,
     { nowMs, random, onCircuit }: Pick<MemoryGovernorOptions, 'nowMs' | 'random' | 'onCircuit'>,
   ) {
+    const budget = budgetFor(() => {
+      this.#review()
+    })
     this.budget = budget
     this.circuits = new VaultCircuits(random)
     this.#nowMs = nowMs
@@ -119,7 +141,7 @@ class GovernedVault {
 
   async permit(request: PermitRequest): Promise<Permit> {
     const { key, application, caller, purpose, priority, whilePaused, signal } = request
-    const { promise, resolve, reject } = Promise.withResolvers<boolean>()
+    const { promise, resolve, reject } = Promise.withResolvers<Leave>()
     // One moment for all that follows at once: who has no patience left is served if it can be now.
     const nowMs = this.#nowMs()
     const asking: Asking = {
@@ -143,11 +165,11 @@ class GovernedVault {
     if (signal?.aborted === true) throw new GovernorError('GOVERNOR_ABANDONED', 0)
     signal?.addEventListener('abort', abandon, { once: true })
     this.#enter(asking, nowMs)
-    const probes = await promise.finally(() => {
+    const leave = await promise.finally(() => {
       signal?.removeEventListener('abort', abandon)
     })
     return {
-      probes,
+      ...leave,
       settle: (outcome) => {
         for (const change of this.#lane.settle(asking, outcome, this.#nowMs())) {
           this.#onCircuit(change)
@@ -164,13 +186,25 @@ class GovernedVault {
     if (refusal?.waiter !== asking) this.#run(nowMs)
   }
 
+  #review(): void {
+    const nowMs = this.#nowMs()
+    for (;;) {
+      const refusal = this.#lane.review(nowMs)
+      if (refusal === undefined) break
+      refuse(refusal)
+    }
+    this.#run(nowMs)
+  }
+
   /** Lets everybody go who may, and comes back when the next one can. */
   #run(nowMs = this.#nowMs()): void {
     clearTimeout(this.#timer)
     for (;;) {
       const turn = this.#lane.turn(nowMs)
-      if (turn.kind === 'granted') turn.waiter.grant(turn.probes)
-      else if (turn.kind === 'refused') refuse(turn)
+      if (turn.kind === 'granted') {
+        const { waiter, probes, leftMs = () => Infinity } = turn
+        waiter.grant({ probes, leftMs })
+      } else if (turn.kind === 'refused') refuse(turn)
       else {
         if (turn.forMs < Infinity) {
           this.#timer = setTimeout(() => {

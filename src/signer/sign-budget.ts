@@ -1,4 +1,5 @@
 import { budgetWindowMs } from './key-units.ts'
+import { UnitsWindow } from './units-window.ts'
 
 /**
  * Where a governor has its units from. Everything is immediate and told the time, which never goes
@@ -8,24 +9,41 @@ import { budgetWindowMs } from './key-units.ts'
  * is asked again then.
  */
 export interface SignBudget {
-  /** More than this is never taken in 10 s. */
+  /** More than this is never taken in 10 s, by all together who share it. */
   readonly unitsMax: number
-  /** Takes them all or none. What was taken counts until {@link asked} or {@link giveBack}. */
-  take(units: number, nowMs: number): UnitsAnswer
+  /** Whoever lends the units does not answer: nobody knows when there will be more. */
+  readonly isAway: boolean
+  /**
+   * Takes them all or none. What was taken counts until {@link asked} or {@link giveBack}.
+   *
+   * @param unitsWaiting Of all who wait, these included: so many are worth fetching. Absent: these alone.
+   */
+  take(units: number, nowMs: number, unitsWaiting?: number): UnitsAnswer
   /** What was taken has reached the vault by now, or never will: its 10 s begin. */
   asked(units: number, nowMs: number): void
   /** The vault was not asked, and will not be. */
   giveBack(units: number): void
   /** Counts what the vault has been asked without leave; it may be more than there was. */
   charge(units: number, nowMs: number): void
-  /** About how long until so many could have been taken, if nobody else took any; of a time to come too. */
+  /**
+   * About how long until so many could have been taken, if nobody else came here; of a time to come too.
+   * Others who share the budget and wait already have their turns in it.
+   */
   waitMs(units: number, nowMs: number): number
-  /** What counts now. */
+  /** What counts now, of what this process has asked for. */
   used(nowMs: number): number
 }
 
 export type UnitsAnswer =
-  { readonly granted: true } | { readonly granted: false; readonly waitMs: number }
+  | {
+      readonly granted: true
+      /**
+       * The vault must have been asked so soon, or not at all with these units: others count on it.
+       * Absent: there is nobody else, and it may be asked whenever.
+       */
+      readonly leftMs?: () => number
+    }
+  | { readonly granted: false; readonly waitMs: number }
 
 /**
  * A budget of this process alone. Units count from when they are taken until 10 s after the vault has
@@ -33,7 +51,7 @@ export type UnitsAnswer =
  * begin and however long requests are under way, see more than `unitsMax`.
  */
 export function createWindowBudget(unitsMax: number): SignBudget {
-  const window = new Window()
+  const window = new UnitsWindow()
   const free = (nowMs: number) => unitsMax - window.used(nowMs)
 
   const waitMs = (units: number, nowMs: number) => {
@@ -45,6 +63,7 @@ export function createWindowBudget(unitsMax: number): SignBudget {
 
   return {
     unitsMax,
+    isAway: false,
     take: (units, nowMs) => {
       if (units > unitsMax) throw new RangeError('so many units can never be taken')
       if (units > free(nowMs)) return { granted: false, waitMs: waitMs(units, nowMs) }
@@ -65,47 +84,3 @@ export function createWindowBudget(unitsMax: number): SignBudget {
     used: (nowMs) => window.used(nowMs),
   }
 }
-
-/** Units that count: those under way, and by millisecond those whose 10 s have begun. */
-class Window {
-  taken = 0
-  readonly #asked: { readonly untilMs: number; units: number }[] = []
-  #askedUnits = 0
-
-  add(units: number, nowMs: number): void {
-    this.#forget(nowMs)
-    const untilMs = nowMs + budgetWindowMs
-    const last = this.#asked.at(-1)
-    if (last?.untilMs === untilMs) last.units += units
-    else this.#asked.push({ untilMs, units })
-    this.#askedUnits += units
-  }
-
-  used(nowMs: number): number {
-    return this.taken + this.#askedUnits - sumOf(this.#asked.slice(0, this.#over(nowMs)))
-  }
-
-  /** Until so many that count now do so no more. Those under way have 10 s before them, at least. */
-  waitMs(units: number, nowMs: number): number {
-    if (units <= 0) return 0
-    let left = units
-    for (const asked of this.#asked.slice(this.#over(nowMs))) {
-      left -= asked.units
-      if (left <= 0) return asked.untilMs - nowMs + 1
-    }
-    return budgetWindowMs + 1
-  }
-
-  /** How many do not count any more. Clocks show whole milliseconds, so the last one still counts. */
-  #over(nowMs: number): number {
-    const first = this.#asked.findIndex(({ untilMs }) => untilMs >= nowMs)
-    return first === -1 ? this.#asked.length : first
-  }
-
-  #forget(nowMs: number): void {
-    this.#askedUnits -= sumOf(this.#asked.splice(0, this.#over(nowMs)))
-  }
-}
-
-const sumOf = (asked: readonly { readonly units: number }[]) =>
-  asked.reduce((total, { units }) => total + units, 0)

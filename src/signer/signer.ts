@@ -54,6 +54,7 @@ export type SignerErrorCode =
   | 'SIGNER_REJECTED' // another 4xx: our request was wrong
   | 'SIGNER_UNAVAILABLE' // 5xx, no connection, connection lost
   | 'SIGNER_TIMEOUT'
+  | 'SIGNER_TOO_LATE' // this process stood still between its leave to ask and asking
   | 'SIGNER_WRONG_SIGNATURE' // 200, and the signature does not verify
   | 'SIGNER_UNACCOUNTABLE' // 200 without the request id that the audit record would be found by
   | 'SIGNER_UNRECOGNISED' // something that this table does not know
@@ -87,5 +88,6 @@ const transientCodes = new Set<SignerErrorCode>([
   'SIGNER_THROTTLED',
   'SIGNER_UNAVAILABLE',
   'SIGNER_TIMEOUT',
+  'SIGNER_TOO_LATE',
   'SIGNER_CREDENTIAL',
 ])

@@ -33,6 +33,8 @@ const troubles: Readonly<Record<SignerErrorCode, Trouble>> = {
   SIGNER_THROTTLED: throttled,
   SIGNER_UNAVAILABLE: away,
   SIGNER_TIMEOUT: away,
+  // Never told here: nothing was asked.
+  SIGNER_TOO_LATE: away,
   SIGNER_CREDENTIAL: away,
   SIGNER_FORBIDDEN: refused,
   SIGNER_KEY_DISABLED: refused,

@@ -1,6 +1,6 @@
 import { FairQueue, type Waiting } from './fair-queue.ts'
 import type { CircuitChange, GovernorErrorCode, PermitOutcome, PermitRequest } from './governor.ts'
-import type { SignBudget } from './sign-budget.ts'
+import type { SignBudget, UnitsAnswer } from './sign-budget.ts'
 import type { SignerErrorCode } from './signer.ts'
 import type { CircuitTicket, VaultCircuits } from './vault-circuits.ts'
 
@@ -29,6 +29,8 @@ interface Granted<W> {
   readonly waiter: W
   /** Alone, to find out for all. */
   readonly probes: boolean
+  /** The vault may be asked for so long; absent: whenever. */
+  readonly leftMs?: (() => number) | undefined
 }
 
 /** What comes next in a lane. */
@@ -88,7 +90,7 @@ export class VaultLane<W extends LaneWaiter> {
     if (queue.sizeOfLine(waiter) >= this.#bounds.waitingPerLineMax) {
       return this.#refusal(waiter, 'GOVERNOR_CALLER_QUEUE_FULL', nowMs)
     }
-    const refusal = this.#refusal(waiter, 'GOVERNOR_BUDGET_SPENT', nowMs)
+    const refusal = this.#refusal(waiter, this.#spent, nowMs)
     if (nowMs + refusal.retryAfterMs > waiter.deadlineMs) return refusal
     queue.push(waiter)
     this.#deadlineMs = Math.min(this.#deadlineMs, waiter.deadlineMs)
@@ -96,7 +98,21 @@ export class VaultLane<W extends LaneWaiter> {
     const isFull = this.waiting > this.#bounds.waitingMax
     if (!isFull && (yielding === waiter || this.#isInTime(yielding, nowMs))) return undefined
     this.leave(yielding)
-    return this.#refusal(yielding, isFull ? 'GOVERNOR_QUEUE_FULL' : 'GOVERNOR_BUDGET_SPENT', nowMs)
+    return this.#refusal(yielding, isFull ? 'GOVERNOR_QUEUE_FULL' : this.#spent, nowMs)
+  }
+
+  /**
+   * For a budget that others take from: whoever would be served last ends waiting now, when that will not
+   * be in time any more. Call it until it says that there is nobody.
+   */
+  review(nowMs: number): LaneRefusal<W> | undefined {
+    for (const queue of [this.#ahead, this.#callers]) {
+      const { last } = queue
+      if (last === undefined || this.#isInTime(last, nowMs - outlookErrsByMs)) continue
+      this.leave(last)
+      return this.#refusal(last, this.#spent, nowMs)
+    }
+    return undefined
   }
 
   /** Waits no more. */
@@ -108,7 +124,7 @@ export class VaultLane<W extends LaneWaiter> {
   turn(nowMs: number): LaneTurn<W> {
     const late = this.#late(nowMs)
     if (late !== undefined) {
-      const spent = this.#refusal(late, 'GOVERNOR_BUDGET_SPENT', nowMs)
+      const spent = this.#refusal(late, this.#spent, nowMs)
       return this.#endWaiting(this.#vaultPaused(late, nowMs) ?? spent)
     }
     const forMs = this.#deadlineMs + 1 - nowMs
@@ -163,18 +179,33 @@ export class VaultLane<W extends LaneWaiter> {
   ): Granted<W> | RefusedWaiter<W> | { readonly kind: 'held' | 'nobody'; readonly forMs: number } {
     const first = queue.next(() => true)
     if (first === undefined) return { kind: 'nobody', forMs: Infinity }
-    const cappedMs = isHandOut(first) ? this.#handOuts.waitMs(first.units, nowMs) : 0
-    const waiter = cappedMs === 0 ? first : queue.next((one) => !isHandOut(one))
-    if (waiter === undefined) return { kind: 'nobody', forMs: cappedMs }
+    const share: UnitsAnswer = isHandOut(first)
+      ? this.#handOuts.take(first.units, nowMs, queue.units)
+      : { granted: true }
+    const waiter = share.granted ? first : queue.next((one) => !isHandOut(one))
+    if (waiter === undefined) return { kind: 'nobody', forMs: share.granted ? 0 : share.waitMs }
+    const served = this.#serveOne(waiter, queue, nowMs)
+    if (!isHandOut(waiter) || !share.granted) return served
+    if (served.kind !== 'granted') {
+      this.#handOuts.giveBack(waiter.units)
+      return served
+    }
+    return { ...served, leftMs: soonerOf(served.leftMs, share.leftMs) }
+  }
+
+  #serveOne(
+    waiter: W,
+    queue: FairQueue<W>,
+    nowMs: number,
+  ): Granted<W> | RefusedWaiter<W> | { readonly kind: 'held'; readonly forMs: number } {
     const paused = this.#keyPaused(waiter, nowMs)
     if (paused !== undefined) return this.#endWaiting(paused)
-    const answer = this.#budget.take(waiter.units, nowMs)
+    const answer = this.#budget.take(waiter.units, nowMs, queue.units)
     if (!answer.granted) return { kind: 'held', forMs: answer.waitMs }
-    if (isHandOut(waiter)) this.#handOuts.take(waiter.units, nowMs)
     queue.serve(waiter)
     const ticket = this.#circuits.enter(waiter.keyId)
     this.#underWay.set(waiter, ticket)
-    return { kind: 'granted', waiter, probes: ticket.probes }
+    return { kind: 'granted', waiter, probes: ticket.probes, leftMs: answer.leftMs }
   }
 
   #endWaiting(refusal: LaneRefusal<W>): RefusedWaiter<W> {
@@ -200,6 +231,10 @@ export class VaultLane<W extends LaneWaiter> {
     return { waiter, code: 'GOVERNOR_VAULT_PAUSED', retryAfterMs, remembered }
   }
 
+  get #spent(): GovernorErrorCode {
+    return this.#budget.isAway ? 'GOVERNOR_BUDGET_AWAY' : 'GOVERNOR_BUDGET_SPENT'
+  }
+
   #refusal(waiter: W, code: GovernorErrorCode, nowMs: number): LaneRefusal<W> {
     return { waiter, code, retryAfterMs: this.#estimateMs(waiter, nowMs) }
   }
@@ -212,7 +247,7 @@ export class VaultLane<W extends LaneWaiter> {
   /** How long a newcomer would wait if nobody came after it. */
   #estimateMs(newcomer: W, nowMs: number): number {
     const queue = this.#queueOf(newcomer)
-    const before = queue === this.#ahead ? unitsIn(this.#callers) : 0
+    const before = queue === this.#ahead ? this.#callers.units : 0
     const units = before + queue.unitsUntilServed(newcomer)
     const vault = this.#circuits.vaultPassage(nowMs)
     const pausedMs = vault.kind === 'paused' ? vault.forMs : 0
@@ -256,10 +291,15 @@ export class VaultLane<W extends LaneWaiter> {
 /** About as long as a vault takes to answer the one that finds out for all. */
 const probeTakesMs = 1_000
 
+/** Others come and go, so that who is nearly in time may be in time. */
+const outlookErrsByMs = 1_000
+
 const isHandOut = ({ purpose }: LaneWaiter) => purpose === 'hand-out'
 
-function unitsIn(queue: Iterable<Waiting>): number {
-  let all = 0
-  for (const { units } of queue) all += units
-  return all
+function soonerOf(
+  one: (() => number) | undefined,
+  other: (() => number) | undefined,
+): (() => number) | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return () => Math.min(one(), other())
 }

@@ -45,3 +45,26 @@ export function createFleetTelemetry(deps: {
     },
   }
 }
+
+/** Whether units of the vaults' budgets can be leased. */
+export interface BudgetTelemetry {
+  readonly traded: (outcome: 'answered' | Error) => void
+}
+
+/** Says when it begins to fail, which may be again and again, and when that is over. */
+export function createBudgetTelemetry(logger: Logger, monotonicMs: () => number): BudgetTelemetry {
+  let isAway = false
+  let saidAtMs = Number.NEGATIVE_INFINITY
+  return {
+    traded: (outcome) => {
+      if (outcome === 'answered') {
+        if (isAway) logger.info('units of the budgets of vaults are leased again')
+        isAway = false
+      } else if (monotonicMs() - saidAtMs >= quietMs) {
+        saidAtMs = monotonicMs()
+        isAway = true
+        logger.error({ err: outcome }, 'no units of the budgets of vaults can be leased now')
+      }
+    },
+  }
+}

@@ -31,7 +31,7 @@ export interface CertificateGauge {
   readonly certificate: string
   readonly place: 'primary' | 'standby'
   readonly notAfterSeconds: number
-  /** In ten seconds, in Key Vault's weighted units; certificates of one vault share them. */
+  /** By this process in ten seconds, in Key Vault's weighted units; certificates of one vault share them. */
   readonly unitsUsed: number
   readonly unitsMax: number
   readonly waiting: number
@@ -98,12 +98,12 @@ export function createMetrics(gauges: {
   )
   ofCertificates(
     'countersign_vault_units_used',
-    "Units of the vault's budget that the last ten seconds used.",
+    "Units of the vault's budget that this replica used in the last ten seconds.",
     ({ unitsUsed }) => unitsUsed,
   )
   ofCertificates(
     'countersign_vault_units_max',
-    "Units of the vault's budget that the service allows itself in ten seconds.",
+    "Units of the vault's budget that all replicas allow themselves in ten seconds.",
     ({ unitsMax }) => unitsMax,
   )
   ofCertificates(

@@ -16,7 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   policy: ['base', 'yaml'],
   assertion: ['base'],
   certificate: ['base', 'vault-access'],
-  signer: ['base', 'vault-access'],
+  signer: ['base', 'database-access', 'vault-access'],
   sealing: ['base', 'database-access', 'vault-access'],
   'token-endpoint': ['base'],
   'token-cache': ['base', 'database-access'],
@@ -45,17 +45,29 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'token-endpoint',
   ],
   'caller-proof.ts': ['base', 'caller', 'config'],
+  // A part of the wiring, for the wiring alone: what replicas share.
+  'sharing.ts': [
+    'base',
+    'config',
+    'database-access',
+    'issuance',
+    'ledger',
+    'sealing',
+    'signer',
+    'telemetry',
+    'token-cache',
+    'vault-access',
+  ],
   'wiring.ts': [
     'base',
     'certificate',
     'config',
-    'database-access',
     'http',
     'caller-proof.ts',
     'issuance',
     'ledger',
     'policy',
-    'sealing',
+    'sharing.ts',
     'signer',
     'telemetry',
     'token-cache',
@@ -233,13 +245,14 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createPostgresUnitLender|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')
         .some((line) => adapters.test(line) && !/^export (async )?function/.test(line)),
     )
-    expect(callers.map(({ path }) => path)).toEqual(['src/caller-proof.ts', 'src/wiring.ts'])
+    const wirings = ['src/caller-proof.ts', 'src/sharing.ts', 'src/wiring.ts']
+    expect(callers.map(({ path }) => path)).toEqual(wirings)
   })
 
   test('nothing outside the emulator can hold a private key', () => {

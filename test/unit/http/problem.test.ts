@@ -75,6 +75,7 @@ const signerFailures: Record<SignerErrorCode, Wire> = {
   SIGNER_THROTTLED: [503, 'signing_throttled', 10],
   SIGNER_UNAVAILABLE: unavailable,
   SIGNER_TIMEOUT: unavailable,
+  SIGNER_TOO_LATE: unavailable,
   SIGNER_CREDENTIAL: unavailable,
   SIGNER_FORBIDDEN: broken,
   SIGNER_KEY_DISABLED: broken,
@@ -91,6 +92,7 @@ const busy: Wire = [503, 'signing_busy', 17]
 /** All of them with the time that the governor says. */
 const governorFailures: Record<GovernorErrorCode, Wire> = {
   GOVERNOR_BUDGET_SPENT: busy,
+  GOVERNOR_BUDGET_AWAY: busy,
   GOVERNOR_QUEUE_FULL: busy,
   GOVERNOR_CALLER_QUEUE_FULL: [429, 'too_many_waiting', 17],
   GOVERNOR_VAULT_PAUSED: [503, 'signing_paused', 17],

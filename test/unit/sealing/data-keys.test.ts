@@ -63,6 +63,7 @@ const replica = (vaultKeyName = 'wrapping', as = access): DataKeys =>
       { vaultUrl: emulator.vaultUrl('hsm'), vaultKeyName, requireHsm: true },
       as,
       systemClock,
+      () => undefined,
     ),
     clock,
     onUnusable: (generation, { code }) => unusable.push(`${generation} ${code}`),

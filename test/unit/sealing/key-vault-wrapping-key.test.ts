@@ -5,7 +5,10 @@ import { systemClock } from '../../../src/base/clock.ts'
 import type { Fault } from '../../../src/emulator/faults.ts'
 import type { VaultRecord } from '../../../src/emulator/vault-log/record.ts'
 import type { WrappedSecret } from '../../../src/sealing/data-key.ts'
-import { createKeyVaultWrappingKey } from '../../../src/sealing/key-vault-wrapping-key.ts'
+import {
+  type AskedKey,
+  createKeyVaultWrappingKey,
+} from '../../../src/sealing/key-vault-wrapping-key.ts'
 import { SealingError, type WrappingKey } from '../../../src/sealing/wrapping-key.ts'
 import type { VaultAccess } from '../../../src/vault-access/vault-access.ts'
 import { startTestEmulator, type TestEmulator } from '../../support/emulator.ts'
@@ -68,12 +71,19 @@ afterAll(async () => {
 
 const wrappingKey = (
   vaultKeyName: string,
-  { requireHsm = true, clock = systemClock, as = access, vault = 'hsm' } = {},
+  {
+    requireHsm = true,
+    clock = systemClock,
+    as = access,
+    vault = 'hsm',
+    onAsked = (_key: AskedKey, _requests: number): void => undefined,
+  } = {},
 ): WrappingKey =>
   createKeyVaultWrappingKey(
     { vaultUrl: emulator.vaultUrl(vault), vaultKeyName, requireHsm },
     as,
     clock,
+    onAsked,
   )
 
 const secret = createSecretKey(randomBytes(32))
@@ -120,6 +130,24 @@ describe('a wrapping key of Key Vault', () => {
       'KeyUnwrap',
     ])
     expect(done.at(-1)?.properties['algorithm']).toBe('RSA-OAEP-256')
+  })
+
+  test('tells of every request that the vault counts for it, done or refused', async () => {
+    const asked: string[] = []
+    const key = wrappingKey('large', {
+      onAsked: ({ keyId, heldBy, publicKey }, requests) => {
+        expect(keyId).toContain('/keys/large/')
+        const bits = publicKey.asymmetricKeyDetails?.modulusLength
+        asked.push(...Array<string>(requests).fill(`${heldBy} ${String(bits)}`))
+      },
+    })
+    const records = await emulator.recordsOf(async () => {
+      const { keyId } = await key.wrap(secret)
+      await failureOf(() => key.unwrap({ keyId, wrapped: randomBytes(512) }))
+    })
+    const counted = records.filter(({ properties }) => properties.httpStatusCode !== 401)
+    expect(counted).toHaveLength(7)
+    expect(asked).toEqual(Array(7).fill('hsm 4096'))
   })
 
   test('unwraps several at once on a client that was never used', async () => {

@@ -36,7 +36,7 @@ async function unwrappingAt(change: Change): Promise<unknown> {
   })
   try {
     const location = { vaultUrl: vault.url, vaultKeyName: 'k', requireHsm: true }
-    const key = createKeyVaultWrappingKey(location, vault.access, systemClock)
+    const key = createKeyVaultWrappingKey(location, vault.access, systemClock, () => undefined)
     const keyId = `${vault.url}/keys/k/${version}`
     return await key.unwrap({ keyId, wrapped: randomBytes(256) })
   } catch (error) {

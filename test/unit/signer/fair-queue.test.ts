@@ -35,6 +35,23 @@ function serve(queue: FairQueue<Named>, turns: number): readonly string[] {
 const countsOf = (names: readonly string[]) =>
   Object.groupBy(names, (name) => name.split(' ')[0] ?? '')
 
+describe('those who wait', () => {
+  test('are counted in units, until they have had their turn or gone', () => {
+    const [large, gone] = [named('a/x 0', 8), named('b/y 0', 4)]
+    const queue = queueOf(large, gone, named('b/y 1'))
+    expect(queue.units).toBe(13)
+    queue.serve(large)
+    queue.remove(gone)
+    expect(queue.units).toBe(1)
+  })
+
+  test('have a last one: the youngest of the longest line, or of lines that are as long', () => {
+    expect(queueOf(...several('a/x', 3), named('a/y 0'), named('b/z 0')).last?.name).toBe('a/x 2')
+    expect(queueOf(named('a/x 0'), named('a/y 0'), named('a/z 0')).last?.name).toBe('a/z 0')
+    expect(queueOf().last).toBeUndefined()
+  })
+})
+
 describe('turns', () => {
   test('within a line go by arrival', () => {
     expect(serve(queueOf(...several('a/x', 3)), 4)).toEqual(['a/x 0', 'a/x 1', 'a/x 2', 'nobody'])

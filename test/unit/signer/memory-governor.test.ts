@@ -66,6 +66,7 @@ function lendingBudget(arriveAfterMs: number): SignBudget {
   let fetching = false
   return {
     unitsMax: 100,
+    isAway: false,
     take: (wanted) => {
       if (units >= wanted) {
         units -= wanted
@@ -173,6 +174,104 @@ describe('a permit', () => {
     expect(() => {
       permit.settle('signed')
     }).toThrow(TypeError)
+  })
+})
+
+describe('a budget that others take from', () => {
+  /** Has nothing; whoever comes is to wait as long as the test says. */
+  function sharedBudget() {
+    const said = { waitMs: 1_000, isAway: false, whenChanged: (): void => undefined }
+    const budget: SignBudget = {
+      unitsMax: 100,
+      get isAway() {
+        return said.isAway
+      },
+      take: () => ({ granted: false, waitMs: 60_000 }),
+      waitMs: () => said.waitMs,
+      asked: () => undefined,
+      giveBack: () => undefined,
+      charge: () => undefined,
+      used: () => 0,
+    }
+    const governor = governorOf(0, {
+      nowMs: () => Math.floor(systemClock.monotonicMs()),
+      budgetOf: (_vaultUrl, _heldBy, whenChanged) => {
+        said.whenChanged = whenChanged
+        return { whole: budget, handOuts: createWindowBudget(100) }
+      },
+    })
+    return { governor, said }
+  }
+
+  test('ends the waiting of whoever will not be served in time any more, and of nobody else', async () => {
+    const { governor, said } = sharedBudget()
+    const patient = failureOf(governor.permit(asking({ caller: 'patient', patienceMs: 30_000 })))
+    const other = failureOf(governor.permit(asking({ caller: 'other', patienceMs: 5_000 })))
+    said.waitMs = 10_000
+    said.whenChanged()
+
+    expect(governor.standing(key).waiting).toBe(1)
+    expect(await other).toMatchObject({ code: 'GOVERNOR_BUDGET_SPENT', retryAfterSeconds: 10 })
+    said.waitMs = 40_000
+    said.whenChanged()
+    expect(governor.standing(key).waiting).toBe(0)
+    expect(await patient).toMatchObject({ code: 'GOVERNOR_BUDGET_SPENT', retryAfterSeconds: 40 })
+  })
+
+  test('is not believed to the second: whoever is nearly in time goes on waiting', async () => {
+    const { governor, said } = sharedBudget()
+    const controller = new AbortController()
+    const gone = failureOf(governor.permit(asking({ signal: controller.signal })))
+    said.waitMs = 5_900
+    said.whenChanged()
+
+    expect(governor.standing(key).waiting).toBe(1)
+    controller.abort()
+    await gone
+  })
+
+  test('has a code of its own while nobody says how much there is', async () => {
+    const { governor, said } = sharedBudget()
+    said.isAway = true
+
+    expect(await failureOf(governor.permit(asking({ patienceMs: 1_010 })))).toMatchObject({
+      code: 'GOVERNOR_BUDGET_AWAY',
+      retryAfterSeconds: 1,
+    })
+  })
+
+  test('says for how long a permit is counted on: both of its shares, and for ever where it is alone', async () => {
+    const leased = (leftMs: number): SignBudget => ({
+      ...createWindowBudget(100),
+      take: () => ({ granted: true, leftMs: () => leftMs }),
+    })
+    const governor = governorOf(0, {
+      budgetOf: () => ({ whole: leased(9_000), handOuts: leased(4_000) }),
+    })
+    const permits = [
+      await governor.permit(asking()),
+      await governor.permit(asking({ purpose: 'hand-out' })),
+      await governorOf(1).permit(asking()),
+    ]
+    expect(permits.map((permit) => permit.leftMs())).toEqual([9_000, 4_000, Infinity])
+  })
+
+  test('has back the share of a hand-out that it has no units for', async () => {
+    const handOuts = createWindowBudget(100)
+    const governor = governorOf(0, {
+      budgetOf: () => ({ whole: createWindowBudget(1), handOuts }),
+    })
+    await governor.permit(asking({ purpose: 'hand-out' }))
+    const controller = new AbortController()
+    const waiting = asking({
+      purpose: 'hand-out',
+      patienceMs: 20_000,
+      signal: controller.signal,
+    })
+    const gone = failureOf(governor.permit(waiting))
+    expect(handOuts.used(1_000_000)).toBe(1)
+    controller.abort()
+    await gone
   })
 })
 

@@ -3,7 +3,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newAttemptId } from '../../../src/base/ids.ts'
 import { createPostgresExchanges } from '../../../src/ledger/postgres-exchanges.ts'
 import { prepareLedger } from '../../../src/ledger/prepare-ledger.ts'
+import { systemClock } from '../../../src/base/clock.ts'
 import { createPostgresDataKeyStore } from '../../../src/sealing/postgres-data-key-store.ts'
+import { createFleetBudgets } from '../../../src/signer/fleet-budgets.ts'
+import { createPostgresUnitLender } from '../../../src/signer/postgres-unit-lender.ts'
 import { createPostgresSharedTokens } from '../../../src/token-cache/postgres-shared-tokens.ts'
 import { tokenKeyText } from '../../../src/token-cache/token-key.ts'
 import { keyId, tokenKey } from '../../support/cached-tokens.ts'
@@ -33,12 +36,18 @@ afterAll(() => server.stop())
 const openAs = (role: string) => {
   const session = sessionAt(urlWith(url, { username: role, password: 'secret' }))
   const store = createPostgresSharedTokens({ session, channel: testChannel, leaseMs: 8000 })
-  return { session, store }
+  const budgets = createFleetBudgets({
+    lenderOf: (name, unitsMax, terms) => createPostgresUnitLender(session, name, unitsMax, terms),
+    headroom: 0.8,
+    clock: systemClock,
+    onTrade: () => undefined,
+  })
+  return { session, store, budgets }
 }
 
 test('the service may do with the shared tables all that it does', async () => {
   await query(url, grants)
-  const { session, store } = openAs('countersign_service')
+  const { session, store, budgets } = openAs('countersign_service')
   const key = tokenKeyText(tokenKey())
   await store.prove()
   const failed = required(await store.lead(key))
@@ -57,6 +66,7 @@ test('the service may do with the shared tables all that it does', async () => {
     generation: 1,
   })
   expect(await createPostgresExchanges(session)(newAttemptId())).toEqual([])
+  await budgets.prove()
   await session.close()
 })
 
@@ -67,11 +77,10 @@ test('a role that was granted less is refused at the start, and not when it matt
      GRANT SELECT, INSERT ON countersign.entry TO before_sharing`,
   )
   for (const role of ['before_sharing', 'countersign_auditor']) {
-    const { session, store } = openAs(role)
-    await expect(store.prove()).rejects.toMatchObject({
-      code: 'DATABASE_FORBIDDEN',
-      transient: false,
-    })
+    const { session, store, budgets } = openAs(role)
+    for (const proof of [store.prove(), budgets.prove()]) {
+      await expect(proof).rejects.toMatchObject({ code: 'DATABASE_FORBIDDEN', transient: false })
+    }
     await session.close()
   }
 })
