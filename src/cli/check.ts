@@ -8,6 +8,7 @@ import { loadConfig } from '../config/load-config.ts'
 import { compileGrants, type CompiledGrants } from '../policy/compile-grants.ts'
 import type { GrantSurroundings } from '../policy/grant-checks.ts'
 import { readGrantFolder } from '../policy/grant-folder.ts'
+import type { Policy } from '../policy/policy.ts'
 import { sharedPowers } from '../policy/shared-powers.ts'
 
 const example = `
@@ -92,7 +93,7 @@ function summaryOf(config: Config, { policy }: CompiledGrants): readonly string[
       counted(applications.length, 'application'),
       counted(tenants.size, 'tenant'),
       counted(issuers.length, 'issuer'),
-      counted(policy.grants.length, 'grant'),
+      grantsIn(policy),
     ].join(', '),
     ...applications.filter(({ handOut }) => handOut).map(handOutNote),
     ...sharingNotes(config),
@@ -102,6 +103,12 @@ function summaryOf(config: Config, { policy }: CompiledGrants): readonly string[
     ),
     'The configuration is sound.',
   ]
+}
+
+function grantsIn({ grants }: Policy): string {
+  const tried = grants.filter(({ mode }) => mode === 'dry-run').length
+  const all = counted(grants.length, 'grant')
+  return tried === 0 ? all : `${all} (${tried} in dry-run)`
 }
 
 const handOutNote = ({ name, tenants }: ApplicationConfig) =>

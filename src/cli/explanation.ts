@@ -45,6 +45,8 @@ function missedBy({ finding }: GrantFinding, ask: Ask): string {
       return 'names this caller and gives this, in other tenants'
     case 'lifetime':
       return `names this caller, and gives assertions of ${finding.maxSeconds} s at most`
+    case 'dry-run':
+      return 'would give this, and is in dry-run'
     case 'gives':
       return 'gives this'
   }

@@ -266,11 +266,14 @@ async function admit(
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
   const decision = deps.decide(caller, ask)
-  if (!decision.ok) return refuse(decision.refusal, caller, request, deps)
+  if (!decision.ok) return refuse(decision, caller, request, deps)
   if (application === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
-  const onRecord = decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask)
+  const onRecord = {
+    ...decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask),
+    ...dryRunOnRecord(decision),
+  }
   return {
     ok: true,
     admitted: {
@@ -319,6 +322,9 @@ export const decisionOnRecord = (
   ...(ask.want === 'token' ? { scope: ask.scope } : {}),
 })
 
+/** What would be otherwise if grants that are only tried were enforced. */
+const dryRunOnRecord = ({ dryRun }: Decision) => (dryRun === undefined ? {} : { dryRun })
+
 /** Counted and not written down, so that strangers cannot fill the ledger. */
 function turnAway(
   refusal: Exclude<Refusal, PolicyRefusal>,
@@ -337,11 +343,12 @@ function turnAway(
  * could ask for ever, so they are counted.
  */
 async function refuse(
-  refusal: PolicyRefusal,
+  decision: Extract<Decision, { ok: false }>,
   caller: Caller,
   request: IssuanceRequest,
   deps: IssuanceDeps,
 ): Promise<Refused> {
+  const { refusal } = decision
   const { attempt, ask } = request
   const { reason } = refusal
   if (reason === 'caller_not_named' || reason === 'limit_reached') {
@@ -359,6 +366,7 @@ async function refuse(
       application: ask.application,
       tenant: ask.tenant,
       ...(ask.want === 'token' ? { scope: ask.scope } : {}),
+      ...dryRunOnRecord(decision),
     },
   ])
   deps.events.refused(attempt, reason)

@@ -57,12 +57,14 @@ export interface DecisionOnRecord {
   readonly scope?: string
   /** A token of a day was asked for, which nobody can recall; absent: an ordinary one. */
   readonly longLived?: true
+  /** Grants in dry-run that would have allowed it too; absent: none. */
+  readonly dryRun?: readonly string[]
 }
 
 /** The attempt that will act: written with the first act, in one commit. */
 export interface RequestGranted extends EntryOf<'request.granted'>, DecisionOnRecord {}
 
-/** A proven caller that some grant names asked for what none of them allows. */
+/** A proven caller that some grant names asked for what none that is enforced allows. */
 export interface RequestRefused extends EntryOf<'request.refused'> {
   readonly attempt: string
   readonly caller: CallerOnRecord
@@ -70,6 +72,8 @@ export interface RequestRefused extends EntryOf<'request.refused'> {
   readonly application: string
   readonly tenant: string
   readonly scope?: string
+  /** Grants in dry-run that would have allowed it; absent: none. */
+  readonly dryRun?: readonly string[]
 }
 
 /** The end of an attempt that was granted and got nothing. */

@@ -87,7 +87,7 @@ const isSound = (reading: GrantReading): reading is GrantReading & { readonly fo
   reading.form !== undefined && reading.problems.every(({ severity }) => severity === 'warning')
 
 function grantFrom(form: GrantForm, known: Known): Grant {
-  const { grant, caller, may, limits, until, isolate, longLived } = form
+  const { grant, caller, may, limits, until, isolate, longLived, mode } = form
   return Object.freeze({
     name: grant,
     issuer: caller.issuer,
@@ -95,6 +95,7 @@ function grantFrom(form: GrantForm, known: Known): Grant {
     permissions: permissionsFrom(may.flatMap((item) => permissionFrom(item, known))),
     ...(limits === undefined ? {} : { perMinute: limits.perMinute }),
     ...(until === undefined ? {} : { untilSeconds: until }),
+    ...(mode === 'enforced' ? {} : { mode }),
     ...(isolate ? { isolate } : {}),
     ...(longLived ? { longLived } : {}),
   })

@@ -35,7 +35,7 @@ export interface TokenTerms {
 export type PolicyRefusal =
   /** No grant names this caller: a stranger, counted and not written down one by one. */
   | { readonly reason: 'caller_not_named' }
-  /** Grants name it, and none of them allows this. */
+  /** Grants name it, in dry-run alone perhaps, and none that is enforced allows this. */
   | { readonly reason: 'grant_missing'; readonly namedBy: readonly GrantName[] }
   | { readonly reason: 'lifetime_too_long'; readonly grant: GrantName; readonly maxSeconds: number }
   | {
@@ -44,7 +44,7 @@ export type PolicyRefusal =
       readonly retryAfterSeconds: number
     }
 
-export type Decision =
+export type Decision = (
   | ({
       readonly ok: true
       readonly grant: GrantName
@@ -52,3 +52,7 @@ export type Decision =
       readonly lifetimeSeconds?: number
     } & TokenTerms)
   | { readonly ok: false; readonly refusal: PolicyRefusal }
+) & {
+  /** Grants in `mode: dry-run` that would have allowed it, limits aside, and decide nothing; absent: none. */
+  readonly dryRun?: readonly GrantName[]
+}

@@ -12,6 +12,8 @@ export interface GrantFinding {
 
 export type GrantStanding =
   | { readonly kind: 'gives' }
+  /** Would give it, and is only tried. */
+  | { readonly kind: 'dry-run' }
   /** The first claim, as the file has them, that is not as the grant says. */
   | { readonly kind: 'claim'; readonly rule: ClaimRule; readonly has: ClaimFound }
   /** Names the caller, and its `until` has come. */
@@ -62,7 +64,8 @@ function findingOf(grant: Grant, caller: CallerFacts, ask: Ask, nowSeconds: numb
   if (offer === undefined) return { kind: missingIn(grant, ask) }
   const maxSeconds = offer.lifetimeSeconds ?? 0
   const isTooLong = ask.want === 'assertion' && (ask.lifetimeSeconds ?? 0) > maxSeconds
-  return isTooLong ? { kind: 'lifetime', maxSeconds } : { kind: 'gives' }
+  if (isTooLong) return { kind: 'lifetime', maxSeconds }
+  return { kind: grant.mode ?? 'gives' }
 }
 
 function foundIn(claims: CallerFacts['claims'], claim: string): ClaimFound {
@@ -78,6 +81,7 @@ const steps: readonly GrantStanding['kind'][] = [
   'scope',
   'tenant',
   'lifetime',
+  'dry-run',
   'gives',
 ]
 

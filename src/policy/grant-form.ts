@@ -5,6 +5,7 @@ import {
   listOf,
   matchedClaimsForm,
   nameOf,
+  oneOf,
   parsed,
   scopeForm,
   tenantIdForm,
@@ -65,6 +66,9 @@ export const grantForm = z.strictObject({
     .describe(
       'Lets callers that can handle claims challenges have tokens of a day, which cannot be recalled.',
     ),
+  mode: oneOf(['enforced', 'dry-run'])
+    .default('enforced')
+    .describe('dry-run: what it would have allowed is recorded, and it allows nothing.'),
   until: parsed(
     'a date such as 2027-03-01, or a time with its zone such as 2027-03-01T12:00:00Z',
     parseUntil,

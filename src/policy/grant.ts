@@ -11,6 +11,8 @@ export interface Grant extends TokenTerms {
   readonly permissions: Permissions
   /** Of tokens and assertions together. Absent: the defaults of {@link perMinuteFor}. */
   readonly perMinute?: number
+  /** Absent: it allows what it says. */
+  readonly mode?: 'dry-run'
   /** First second at which it allows nothing; absent: it has no end. */
   readonly untilSeconds?: number
 }

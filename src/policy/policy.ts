@@ -35,8 +35,16 @@ export function decide(
 ): Decision {
   const naming = policy.index.naming(caller).filter((grant) => isInForce(grant, nowSeconds))
   if (naming.length === 0) return refused({ reason: 'caller_not_named' })
+  const enforced = naming.filter(({ mode }) => mode === undefined)
+  const decision = enforcedDecision(enforced, ask, budget)
+  if (enforced.length === naming.length) return decision
+  const tried = offersOf(naming, ask).filter(({ grant }) => grant.mode === 'dry-run')
+  const dryRun = tried.filter((offer) => lives(offer, ask)).map(({ grant }) => grant.name)
+  return dryRun.length === 0 ? decision : { ...decision, dryRun }
+}
 
-  const offers = naming.map((grant) => offerOf(grant, ask)).filter((offer) => offer !== undefined)
+function enforcedDecision(naming: readonly Grant[], ask: Ask, budget: GrantBudget): Decision {
+  const offers = offersOf(naming, ask)
   const [first, ...others] = offers
   if (first === undefined) {
     return refused({ reason: 'grant_missing', namedBy: naming.map(({ name }) => name) })
@@ -57,6 +65,9 @@ export const foresee = (
 
 const boundless: GrantBudget = { take: () => ({ ok: true }) }
 
+const offersOf = (grants: readonly Grant[], ask: Ask): readonly Offer[] =>
+  grants.map((grant) => offerOf(grant, ask)).filter((offer) => offer !== undefined)
+
 /**
  * On what terms a grant still gives a token, to whom it gave it before: undefined when it does not any
  * more. Nothing is charged.
@@ -68,7 +79,9 @@ export function stillGiven(
   nowSeconds: number,
 ): TokenTerms | undefined {
   const grant = policy.named.get(name)
-  if (grant === undefined || !isInForce(grant, nowSeconds)) return undefined
+  if (grant === undefined || grant.mode === 'dry-run' || !isInForce(grant, nowSeconds)) {
+    return undefined
+  }
   return offerOf(grant, ask) === undefined ? undefined : termsOf(grant)
 }
 

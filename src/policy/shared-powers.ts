@@ -31,7 +31,8 @@ type Reaches = Map<ReadonlySet<TenantId>, Set<IssuerName>>
 /** By power. */
 function issuersByReach(grants: readonly Grant[]): ReadonlyMap<string, Reaches> {
   const byPower = new Map<string, Reaches>()
-  for (const { issuer, permissions } of grants) {
+  for (const { issuer, permissions, mode } of grants) {
+    if (mode === 'dry-run') continue
     for (const [power, terms] of permissions) {
       const reaches = byPower.get(power) ?? new Map<ReadonlySet<TenantId>, Set<IssuerName>>()
       byPower.set(power, reaches)

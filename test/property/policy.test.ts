@@ -46,6 +46,7 @@ interface Written {
   readonly grant: string
   readonly caller: { readonly issuer: string; readonly claims: Record<string, unknown> }
   readonly may: readonly Item[]
+  readonly mode?: 'enforced' | 'dry-run'
 }
 
 const subset = <Value>(values: readonly Value[]) =>
@@ -88,6 +89,7 @@ const written = (grant: string): fc.Arbitrary<Written> =>
       claims: fc.dictionary(fc.constantFrom(...claimNames), rule, { minKeys: 1, maxKeys: 3 }),
     }),
     may: fc.array(item, { minLength: 1, maxLength: 3 }),
+    mode: fc.constantFrom('enforced', 'enforced', 'enforced', 'dry-run'),
   })
 
 /** Up to six grants, each with a name of its own. */
@@ -221,6 +223,31 @@ describe('widening', () => {
   })
 })
 
+describe('dry-run', () => {
+  test('decides as if its grants were not there, and names those that would have decided otherwise', () => {
+    let tried = 0
+    fc.assert(
+      fc.property(
+        grants.chain((all) => fc.tuple(fc.constant(all), callers(all), ask)),
+        ([all, from, want]) => {
+          const { dryRun = [], ...decided } = decision(policyOf(all), from, want)
+          const enforced = all.filter(({ mode }) => mode === 'enforced')
+          expect(decided.ok).toBe(decision(policyOf(enforced), from, want).ok)
+          if (decided.ok) expect(decided).toEqual(decision(policyOf(enforced), from, want))
+          for (const one of all.filter(({ mode }) => mode === 'dry-run')) {
+            const alone = policyOf([{ ...one, mode: 'enforced' }])
+            const would = decision(alone, from, want).ok
+            tried += would ? 1 : 0
+            expect((dryRun as readonly string[]).includes(one.grant)).toBe(would)
+          }
+        },
+      ),
+      { numRuns: 500 },
+    )
+    expect(tried).toBeGreaterThan(5)
+  })
+})
+
 describe('order', () => {
   test('of files, items, claims and values decides nothing', () => {
     fc.assert(
@@ -273,10 +300,10 @@ describe('an explanation', () => {
           expect(kinds).not.toContain('gives')
           if (decided.refusal.reason === 'lifetime_too_long') {
             said.tooLong += 1
-            expect(nearest).toBe('lifetime')
+            expect(kinds.filter((kind) => kind !== 'dry-run')[0]).toBe('lifetime')
           } else if (decided.refusal.reason === 'grant_missing') {
             said.missing += 1
-            expect(['application', 'scope', 'tenant']).toContain(nearest)
+            expect(['application', 'scope', 'tenant', 'lifetime', 'dry-run']).toContain(nearest)
           } else {
             said.stranger += 1
             expect(kinds.filter((kind) => kind !== 'claim')).toEqual([])

@@ -61,6 +61,7 @@ export function grant(
     readonly untilSeconds?: number
     readonly longLived?: true
     readonly isolate?: true
+    readonly mode?: 'dry-run'
   } = {},
 ): Grant {
   return {

@@ -310,3 +310,47 @@ describe('what a decision costs', () => {
     expect(looks()).toBe(50)
   })
 })
+
+describe('a grant in dry-run', () => {
+  const tried = grant('tried', { mode: 'dry-run' })
+
+  test('allows nothing, and is named as what would have', () => {
+    expect(decideBy([tried], api, token)).toEqual({
+      ok: false,
+      refusal: { reason: 'grant_missing', namedBy: [] },
+      dryRun: ['tried'],
+    })
+  })
+
+  test('takes nothing away, charges nothing, and is named beside the one that allows it', () => {
+    const policy = createPolicy([tried, grant('orders', { perMinute: 1 })])
+    const budget = freshBudget()
+    const decided = { ok: true, grant: 'orders', dryRun: ['tried'] }
+    expect(decide(policy, api, token, now, budget)).toEqual(decided)
+    expect(decide(policy, api, token, now, budget)).toMatchObject({
+      refusal: { reason: 'limit_reached', grant: 'orders' },
+      dryRun: ['tried'],
+    })
+  })
+
+  test('is not named for what it would not have allowed', () => {
+    const missing = { ok: false, refusal: { reason: 'grant_missing', namedBy: [] } }
+    expect(decideBy([tried], api, { ...token, scope: graph })).toEqual(missing)
+    expect(decideBy([tried], api, assertion)).toEqual(missing)
+    const short = grant('short', { mode: 'dry-run', may: [deployAssertion(60)] })
+    expect(decideBy([short], api, { ...assertion, lifetimeSeconds: 61 })).toEqual(missing)
+    expect(decideBy([short], api, { ...assertion, lifetimeSeconds: 60 })).toMatchObject({
+      dryRun: ['short'],
+    })
+  })
+
+  test('that has ended, or names somebody else, is not looked at', () => {
+    const ended = grant('ended', { mode: 'dry-run', untilSeconds: now })
+    const other = grant('other', { mode: 'dry-run', claims: { sub: 'web' } })
+    expect(decideBy([ended, other], api, token)).toEqual(stranger)
+  })
+
+  test('gives no token again that it gave while it was enforced', () => {
+    expect(stillGiven(createPolicy([tried]), grantName('tried'), token, now)).toBeUndefined()
+  })
+})

@@ -64,6 +64,12 @@ describe('a grant', () => {
     expect(only(grant('orders', { untilSeconds: now + 1 }))).toEqual({ kind: 'gives' })
   })
 
+  test('that is only tried says that it would give it, and where it would not, why', () => {
+    const tried = grant('tried', { mode: 'dry-run' })
+    expect(only(tried)).toEqual({ kind: 'dry-run' })
+    expect(only(tried, { ...eventHubsAsk, scope: graph })).toEqual({ kind: 'scope' })
+  })
+
   test('says what of the ask it lacks: application, scope, tenant or lifetime', () => {
     const orders = grant('orders')
     expect(only(orders, { ...eventHubsAsk, application: deploy })).toEqual({ kind: 'application' })
