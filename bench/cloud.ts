@@ -73,8 +73,11 @@ export interface BenchCloud {
   readonly endpoints: EmulatorEndpoints
   /** Asks the control interface of the emulator: `POST /faults`. */
   control(order: string, body?: object): Promise<unknown>
-  /** @param subject Who it is of those whom the grant names; absent: always the same one. */
-  callerToken(subject?: string): Promise<string>
+  /**
+   * @param subject Who it is of those whom the grant names; absent: always the same one.
+   * @param wrong What is wrong with it; absent: nothing.
+   */
+  callerToken(subject?: string, wrong?: 'signature'): Promise<string>
   /** Signatures and exchanges that the emulated services have seen so far. */
   seen(): Promise<{ readonly signatures: number; readonly exchanges: number }>
   startService(options?: ServiceOptions): Promise<Service>
@@ -166,9 +169,10 @@ export async function startCloud(options: CloudOptions): Promise<BenchCloud> {
   return {
     endpoints,
     control,
-    callerToken: async (subject) => {
+    callerToken: async (subject, wrong) => {
       const order = {
         audience,
+        ...(wrong === undefined ? {} : { wrong }),
         lifetimeSeconds: 3600,
         claims: {
           repository_owner_id: '9870',
