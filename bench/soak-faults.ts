@@ -1,11 +1,13 @@
 import type { BenchCloud } from './cloud.ts'
 
-/** What a vault can do wrong to a signature; half of them after it has signed. */
+/**
+ * What a vault can do wrong to a signature. Nothing that is blamed on the key: that is left alone for 30 s,
+ * which is longer than a token of two minutes can wait for its refresh.
+ */
 const kinds = [
   'throttle',
   'server-error',
   'drop-after',
-  'malformed',
   'drop-before',
   'server-error-after',
 ] as const

@@ -1,3 +1,5 @@
+import { median } from './table.ts'
+
 /** What was seen of the service at one moment; latencies are those since the moment before. */
 export interface Sample {
   readonly second: number
@@ -43,40 +45,79 @@ export interface Verdict {
   readonly words: string
 }
 
-/** What counts as flat over the second half of a run. */
+/** What must not have grown from the second third of a run to its last. */
 interface FlatBound {
   readonly name: string
   readonly of: (sample: Sample) => number
+  /**
+   * Of a third: `peak` for what rises until it is collected and falls then, so that a line through it says
+   * more about where the run ended; `usual` for what another program may disturb.
+   */
+  readonly by: 'peak' | 'usual'
   readonly unit: string
-  /** Of its mean. */
+  /** Of what it was. */
   readonly share: number
   /** Less than this is noise, however little there is of it. */
   readonly floor: number
 }
 
-/** Between collections a heap grows, and a machine has other things to do: hence the floors. */
 const flatBounds: readonly FlatBound[] = [
   {
     name: 'memory',
     of: ({ residentMegabytes }) => residentMegabytes,
+    by: 'peak',
     unit: 'MB',
     share: 0.05,
     floor: 10,
   },
-  { name: 'heap', of: ({ heapMegabytes }) => heapMegabytes, unit: 'MB', share: 0.15, floor: 15 },
-  { name: 'cache', of: ({ cacheMegabytes }) => cacheMegabytes, unit: 'MB', share: 0.05, floor: 1 },
-  { name: 'open files', of: ({ handles }) => handles, unit: '', share: 0.05, floor: 10 },
-  { name: 'p50', of: ({ p50Ms }) => p50Ms, unit: 'ms', share: 0.5, floor: 2 },
-  { name: 'p99', of: ({ p99Ms }) => p99Ms, unit: 'ms', share: 0.5, floor: 10 },
+  {
+    name: 'heap',
+    of: ({ heapMegabytes }) => heapMegabytes,
+    by: 'peak',
+    unit: 'MB',
+    share: 0.1,
+    floor: 10,
+  },
+  {
+    name: 'cache',
+    of: ({ cacheMegabytes }) => cacheMegabytes,
+    by: 'peak',
+    unit: 'MB',
+    share: 0.05,
+    floor: 1,
+  },
+  {
+    name: 'open files',
+    of: ({ handles }) => handles,
+    by: 'peak',
+    unit: '',
+    share: 0.1,
+    floor: 20,
+  },
+  {
+    name: 'p50',
+    of: ({ p50Ms }) => p50Ms,
+    by: 'usual',
+    unit: 'ms',
+    share: 0.5,
+    floor: 2,
+  },
+  {
+    name: 'p99',
+    of: ({ p99Ms }) => p99Ms,
+    by: 'usual',
+    unit: 'ms',
+    share: 0.5,
+    floor: 10,
+  },
 ]
 
 /** Every promise that a soak holds the service to, kept or not. */
 export function judgeSoak(record: SoakRecord): readonly Verdict[] {
-  const half = record.samples.slice(Math.floor(record.samples.length / 2))
   const unexcused = record.failures.filter(({ isExcused }) => !isExcused)
   const [first] = unexcused
   return [
-    ...flatBounds.map((bound) => flatness(bound, half)),
+    ...flatBounds.map((bound) => flatness(bound, record.samples)),
     {
       ok: unexcused.length === 0,
       words:
@@ -92,16 +133,23 @@ export function judgeSoak(record: SoakRecord): readonly Verdict[] {
   ]
 }
 
-function flatness({ name, of, unit, share, floor }: FlatBound, half: readonly Sample[]): Verdict {
-  const values = half.map(of)
-  const growth = growthOf(values)
-  const bound = Math.max(share * meanOf(values), floor)
-  const said = `${name} changed by ${growth.toFixed(1)} ${unit}`.trimEnd()
+function flatness(
+  { name, of, by, unit, share, floor }: FlatBound,
+  samples: readonly Sample[],
+): Verdict {
+  const third = Math.floor(samples.length / 3)
+  const statistic = by === 'peak' ? peak : median
+  const before = statistic(samples.slice(third, -third).map(of))
+  const last = statistic(samples.slice(-third).map(of))
+  const bound = Math.max(share * before, floor)
+  const inUnit = (value: number) => `${value.toFixed(1)} ${unit}`.trimEnd()
   return {
-    ok: growth <= bound,
-    words: `${said} over the second half, at most ${bound.toFixed(1)} ${unit}`.trimEnd(),
+    ok: last - before <= bound,
+    words: `${name}: ${by} ${inUnit(before)} in the second third and ${inUnit(last)} in the last, at most ${inUnit(bound)} more`,
   }
 }
+
+const peak = (values: readonly number[]) => Math.max(...values)
 
 /** A signature whose answer was lost can only be assumed to be ours, and no other may be. */
 function accounting({ reconciled, lostAnswersMax }: SoakRecord): Verdict {
@@ -117,23 +165,3 @@ function accounting({ reconciled, lostAnswersMax }: SoakRecord): Verdict {
     ].join(', ')}`,
   }
 }
-
-/**
- * How much evenly spaced values rise from the first to the last, along the line that fits them best (least
- * squares); negative when they fall, 0 for fewer than two.
- */
-export function growthOf(values: readonly number[]): number {
-  if (values.length < 2) return 0
-  const middle = (values.length - 1) / 2
-  const mean = meanOf(values)
-  let covariance = 0
-  let variance = 0
-  for (const [index, value] of values.entries()) {
-    covariance += (index - middle) * (value - mean)
-    variance += (index - middle) ** 2
-  }
-  return (covariance / variance) * (values.length - 1)
-}
-
-const meanOf = (values: readonly number[]) =>
-  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)

@@ -9,7 +9,7 @@ test('a fault is played once a minute, for ten seconds, and each kind has its tu
   expect(played).toHaveLength(100)
   expect(played[0]).toBe(30)
   const kinds = played.map((second) => faultSchema.parse(faultAt(second)).kind)
-  expect(new Set(kinds).size).toBe(6)
+  expect(new Set(kinds).size).toBe(5)
 })
 
 test('what is played is an excuse meanwhile and for a while after, and at no other time', () => {
