@@ -94,11 +94,15 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const vault = createDependencyWatch(clock)
   const entra = createDependencyWatch(clock)
 
-  const access = await createVaultAccess({
-    kind: config.credential,
-    clientId: options.identityClientId,
-    loopbackVaults: config.cloud.loopbackVaults,
-  })
+  // Together: a thread opens the ledger while this one loads an SDK, which is the slowest of the start.
+  const [access, ledger] = await Promise.all([
+    createVaultAccess({
+      kind: config.credential,
+      clientId: options.identityClientId,
+      loopbackVaults: config.cloud.loopbackVaults,
+    }),
+    createLedger(config.ledger),
+  ])
   const fetcher = createJsonFetcher()
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
@@ -124,7 +128,6 @@ export async function createService(options: WiringOptions): Promise<Service> {
     },
   })
 
-  const ledger = await createLedger(config.ledger)
   const memory = createMemoryTokenCache({
     clock,
     ...config.tokenCache,
