@@ -39,7 +39,7 @@ function loadedBy(...args: readonly string[]): Loaded {
   }
 }
 
-test.each([
+const frugal = [
   { args: ['--help'], packages: ['commander'] },
   { args: ['--version'], packages: ['commander'] },
   {
@@ -52,12 +52,17 @@ test.each([
   { args: ['ledger', 'verify', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['emulate', '--help'], packages: ['commander'] },
   { args: ['demo', '--help'], packages: ['commander', 'zod'] },
-])('countersign $args loads what it uses, and nothing else', ({ args, packages }) => {
-  const loaded = loadedBy(...args)
-  expect(loaded.status).toBe(0)
-  expect([...loaded.packages].sort()).toEqual(packages)
-  expect(loaded.rooms).not.toContain('emulator')
-})
+] as const
+
+test.each(frugal)(
+  'countersign $args loads what it uses, and nothing else',
+  ({ args, packages }) => {
+    const loaded = loadedBy(...args)
+    expect(loaded.status).toBe(0)
+    expect([...loaded.packages].sort()).toEqual(packages)
+    expect(loaded.rooms).not.toContain('emulator')
+  },
+)
 
 test('what is loaded is seen: the service loads its SDKs, and a client loads none of it', () => {
   const service = loadedBy('serve', '--help')
@@ -75,4 +80,14 @@ test('what is loaded is seen: the service loads its SDKs, and a client loads non
     'config',
     'telemetry',
   ])
+})
+
+test('every verb is asked', () => {
+  const help = spawnSync(process.execPath, ['src/cli/countersign.ts', '--help'], {
+    encoding: 'utf8',
+  })
+  const commands = /^Commands:\n(.*)/ms.exec(help.stdout)?.[1] ?? ''
+  const verbs = [...commands.matchAll(/^ {2}([a-z]+)/gm)].map(([, verb = '']) => verb)
+  const asked = frugal.map(({ args: [verb] }) => verb).filter((verb) => !verb.startsWith('-'))
+  expect(verbs.toSorted()).toEqual([...asked, 'help', 'serve'].toSorted())
 })
