@@ -47,7 +47,7 @@ const measures: Readonly<Record<PartName, Measure>> = {
 /** Many points: each of them may be measured with less care. */
 const curvesPlanFrom = ({ rounds, durationMs, tenants, curveTokens }: BenchPlan) => ({
   rounds: Math.min(rounds, 3),
-  durationMs: Math.min(durationMs, 1500),
+  durationMs: Math.min(durationMs, 1000),
   tenants,
   tokens: curveTokens,
 })
