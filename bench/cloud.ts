@@ -1,11 +1,19 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { parse, stringify } from 'yaml'
+import { stringify } from 'yaml'
 import { z } from 'zod'
 import type { EmulatorEndpoints } from '../src/emulator/emulator.ts'
 import { createClientCertificate } from '../test/support/client-certificate.ts'
@@ -29,18 +37,50 @@ export const tenantAt = (index: number) =>
 export interface Server {
   readonly port: number
   readonly pid: number
+  /** From its start until it said that it is ready. */
+  readonly readyMs: number
   stop(): Promise<void>
+}
+
+export interface CloudOptions {
+  readonly tenants: number
+  /** How many each tenant has. */
+  readonly scopes: number
+  /** Life of the tokens that the emulated Entra gives. */
+  readonly tokenSeconds?: number
+  /** Multiplies the documented budget of the vault; so large when absent that it never shows. */
+  readonly throttleScale?: number
+}
+
+export interface ServiceOptions {
+  /** URL of what it shares with others: ledger and tokens. Absent: it is alone. */
+  readonly database?: string
+  readonly program?: 'built' | 'source'
+  /** How many there are: the first for tokens, the second for assertions, all others of other callers. */
+  readonly grants?: number
+  /** Put over the configuration, section by section. */
+  readonly sections?: object
+}
+
+/** A service, and the files that it works with. */
+export interface Service extends Server {
+  readonly configFile: string
+  readonly ledgerFile: string
 }
 
 /** The emulator, and everything that is measured, each in a process of its own. */
 export interface BenchCloud {
   readonly endpoints: EmulatorEndpoints
-  /** @param subject Who it is of those whom the grant names; absent: always the same one. */
-  callerToken(subject?: string): Promise<string>
+  /** Asks the control interface of the emulator: `POST /faults`. */
+  control(order: string, body?: object): Promise<unknown>
+  /**
+   * @param subject Who it is of those whom the grant names; absent: always the same one.
+   * @param wrong What is wrong with it; absent: nothing.
+   */
+  callerToken(subject?: string, wrong?: 'signature'): Promise<string>
   /** Signatures and exchanges that the emulated services have seen so far. */
   seen(): Promise<{ readonly signatures: number; readonly exchanges: number }>
-  /** @param database URL of what it shares with others: ledger and tokens. Absent: it is alone. */
-  startService(database?: string): Promise<Server>
+  startService(options?: ServiceOptions): Promise<Service>
   startPeer(): Promise<Server>
   startBare(tokenBytes: number): Promise<Server>
   /** Passes each request on to the vault, and no more. */
@@ -50,11 +90,17 @@ export interface BenchCloud {
 
 const processes = new Set<() => Promise<void>>()
 
+interface Started extends Omit<Server, 'port'> {
+  /** That said that it is ready. */
+  readonly line: string
+}
+
 async function start(
   args: readonly string[],
   isReady: (line: string) => boolean,
   variables: Readonly<Record<string, string>> = {},
-): Promise<{ readonly line: string; readonly pid: number; stop(): Promise<void> }> {
+): Promise<Started> {
+  const startedMs = performance.now()
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, NODE_ENV: 'production', ...variables },
@@ -69,7 +115,7 @@ async function start(
   for await (const line of createInterface({ input: child.stdout })) {
     if (!isReady(line)) continue
     child.stdout.resume()
-    return { line, pid: child.pid ?? 0, stop }
+    return { line, pid: child.pid ?? 0, readyMs: performance.now() - startedMs, stop }
   }
   throw new Error(`${args.join(' ')} ended before it was ready`)
 }
@@ -78,39 +124,57 @@ export async function stopEverything(): Promise<void> {
   await Promise.all([...processes].map((stop) => stop()))
 }
 
-const cli = new URL('../dist/cli/countersign.js', import.meta.url).pathname
+/** As an installed package has it: the launcher beside the build, and no source. */
+function installedIn(folder: string): string {
+  const launcher = join(folder, 'bin', 'countersign.js')
+  mkdirSync(join(folder, 'bin'))
+  copyFileSync(new URL('../bin/countersign.js', import.meta.url), launcher)
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  symlinkSync(new URL('../dist', import.meta.url).pathname, join(folder, 'dist'))
+  return launcher
+}
 
-/** @param scopes How many each tenant has. */
-export async function startCloud(tenants: number, scopes: number): Promise<BenchCloud> {
+export async function startCloud(options: CloudOptions): Promise<BenchCloud> {
+  const { tenants, scopes, throttleScale = 1000 } = options
   const folder = mkdtempSync(join(tmpdir(), 'countersign-bench-'))
+  const programs = {
+    built: installedIn(folder),
+    source: new URL('../bin/countersign.js', import.meta.url).pathname,
+  } as const
   const state = join(folder, 'cloud')
   const worldFile = join(folder, 'world.yaml')
-  writeFileSync(worldFile, JSON.stringify(worldOf(tenants, scopes)))
+  writeFileSync(worldFile, JSON.stringify(worldOf(options)))
   const emulator = await start(
-    [cli, 'emulate', '--world', worldFile, '--state', state, '--throttle-scale', '1000'],
+    [
+      ...[programs.built, 'emulate', '--world', worldFile, '--state', state],
+      ...['--throttle-scale', String(throttleScale)],
+    ],
     (line) => line === 'ready',
   )
   const endpoints = JSON.parse(
     readFileSync(join(state, 'emulator.json'), 'utf8'),
   ) as EmulatorEndpoints
 
-  const control = async (method: string, path: string, body?: object): Promise<unknown> => {
+  const control = async (order: string, body?: object): Promise<unknown> => {
+    const [method = '', path = ''] = order.split(' ')
     const response = await fetch(endpoints.control.origin + path, {
       method,
       headers: { authorization: `Bearer ${endpoints.control.token}` },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await response.text()
-    if (!response.ok) throw new Error(`${path}: ${text}`)
+    if (!response.ok) throw new Error(`${order}: ${text}`)
     return text === '' ? undefined : (JSON.parse(text) as unknown)
   }
 
   let services = 0
   return {
     endpoints,
-    callerToken: async (subject) => {
+    control,
+    callerToken: async (subject, wrong) => {
       const order = {
         audience,
+        ...(wrong === undefined ? {} : { wrong }),
         lifetimeSeconds: 3600,
         claims: {
           repository_owner_id: '9870',
@@ -118,39 +182,44 @@ export async function startCloud(tenants: number, scopes: number): Promise<Bench
           ...(subject === undefined ? {} : { sub: subject }),
         },
       }
-      const answer = await control('POST', '/issuers/github/token', order)
+      const answer = await control('POST /issuers/github/token', order)
       return z.object({ token: z.string() }).parse(answer).token
     },
     seen: async () => {
-      const log = recordsSchema.parse(await control('GET', '/vault-log'))
-      const exchanges = exchangesSchema.parse(await control('GET', '/exchanges'))
+      const log = recordsSchema.parse(await control('GET /vault-log'))
+      const exchanges = exchangesSchema.parse(await control('GET /exchanges'))
       const signed = log.records.filter(
         (record) => record.operationName === 'KeySign' && record.properties.httpStatusCode === 200,
       )
       return { signatures: signed.length, exchanges: exchanges.length }
     },
-    startService: async (database) => {
+    startService: async ({ database, program = 'built', grants = 2, sections = {} } = {}) => {
       services += 1
       const home = join(folder, `service-${services}`)
       const port = await freePort()
-      writeConfiguration(home, endpoints, port, tenants, scopes)
-      if (database !== undefined) shareThrough(database, home, endpoints)
+      const configFile = join(home, 'countersign.yaml')
+      const sharing = database === undefined ? {} : sharedThrough(database, endpoints)
+      const configuration = { ...configurationOf(endpoints, port), ...sharing, ...sections }
+      mkdirSync(join(home, 'grants'), { recursive: true })
+      writeFileSync(configFile, stringify(configuration))
+      writeTenants(home, tenants)
+      writeGrants(home, scopes, grants)
       const identity = endpoints.managedIdentities['countersign']
       const service = await start(
-        [cli, 'serve', '--config', join(home, 'countersign.yaml')],
+        [programs[program], 'serve', '--config', configFile],
         (line) => line.includes('"msg":"ready"'),
         {
           IDENTITY_ENDPOINT: identity?.endpoint ?? '',
           IDENTITY_HEADER: identity?.header ?? '',
         },
       )
-      return { port, pid: service.pid, stop: () => service.stop() }
+      return { ...service, port, configFile, ledgerFile: join(home, 'countersign.db') }
     },
     startPeer: async () => {
       const certificate = await createClientCertificate()
       const privateKeyFile = join(folder, 'peer-key.pem')
       writeFileSync(privateKeyFile, certificate.privateKeyPem, { mode: 0o600 })
-      await control('POST', '/applications/events/certificates', {
+      await control('POST /applications/events/certificates', {
         cer: certificate.der.toString('base64'),
       })
       const settings = {
@@ -186,7 +255,7 @@ async function startServer(
   const path = new URL(file, import.meta.url).pathname
   const server = await start([path, argument], (line) => line.startsWith('{'), variables)
   const { port } = z.object({ port: z.int() }).parse(JSON.parse(server.line))
-  return { port, pid: server.pid, stop: () => server.stop() }
+  return { ...server, port }
 }
 
 const recordsSchema = z.object({
@@ -199,7 +268,7 @@ const recordsSchema = z.object({
 })
 const exchangesSchema = z.array(z.unknown())
 
-function worldOf(tenants: number, scopes: number) {
+function worldOf({ tenants, scopes, tokenSeconds = 3599 }: CloudOptions) {
   const names = Array.from({ length: tenants }, (_, index) => `tenant-${index}`)
   return {
     tenants: [
@@ -232,6 +301,7 @@ function worldOf(tenants: number, scopes: number) {
         uris: [resourceAt(index)],
         clientId: `33333333-0000-4000-8000-${String(index).padStart(12, '0')}`,
         tenants: names,
+        tokenSeconds,
       })),
       {
         uris: ['https://vault.azure.net'],
@@ -261,78 +331,75 @@ function worldOf(tenants: number, scopes: number) {
   }
 }
 
-function writeConfiguration(
-  home: string,
-  endpoints: EmulatorEndpoints,
-  port: number,
-  tenants: number,
-  scopes: number,
-): void {
-  mkdirSync(join(home, 'grants'), { recursive: true })
+const configurationOf = (endpoints: EmulatorEndpoints, port: number) => ({
+  publicUrl: audience,
+  listen: { host: '127.0.0.1', port },
+  cloud: { authority: endpoints.authority, vaultSuffix: '127.0.0.1' },
+  credential: 'managed-identity',
+  trust: { caFiles: [endpoints.caFile] },
+  certificates: { signing: { vault: endpoints.vaults['bench-hsm'], name: 'signing' } },
+  applications: {
+    events: {
+      clientId: eventsClientId,
+      certificate: 'signing',
+      profile: 'entra',
+      tenantsFile: './tenants.txt',
+      handOut: true,
+    },
+  },
+  issuers: {
+    github: {
+      kind: 'github',
+      issuer: endpoints.issuers['github'],
+      require: { repository_owner_id: '9870' },
+    },
+  },
+  grants: './grants',
+  ledger: { sqlite: './countersign.db' },
+  // As far as the emulated vault goes: what is measured is not how well the service waits.
+  governor: { headroom: 1000 },
+})
+
+/** Sections of the configuration: ledger and tokens are in a database. */
+const sharedThrough = (database: string, endpoints: EmulatorEndpoints) => ({
+  ledger: { postgres: database },
+  tokenCache: {
+    wrappingKey: { vault: endpoints.vaults['bench-hsm'], name: 'token-wrapping' },
+  },
+})
+
+function writeTenants(home: string, tenants: number): void {
   const tenantIds = Array.from({ length: tenants }, (_, index) => tenantAt(index))
   writeFileSync(join(home, 'tenants.txt'), tenantIds.join('\n'))
-  const configuration = {
-    publicUrl: audience,
-    listen: { host: '127.0.0.1', port },
-    cloud: { authority: endpoints.authority, vaultSuffix: '127.0.0.1' },
-    credential: 'managed-identity',
-    trust: { caFiles: [endpoints.caFile] },
-    certificates: { signing: { vault: endpoints.vaults['bench-hsm'], name: 'signing' } },
-    applications: {
-      events: {
-        clientId: eventsClientId,
-        certificate: 'signing',
-        profile: 'entra',
-        tenantsFile: './tenants.txt',
-        handOut: true,
-      },
-    },
-    issuers: {
-      github: {
-        kind: 'github',
-        issuer: endpoints.issuers['github'],
-        require: { repository_owner_id: '9870' },
-      },
-    },
-    grants: './grants',
-    ledger: { sqlite: './countersign.db' },
-    // As far as the emulated vault goes: what is measured is not how well the service waits.
-    governor: { headroom: 1000 },
-  }
-  writeFileSync(join(home, 'countersign.yaml'), stringify(configuration))
+}
+
+/** @param count Of grants. */
+function writeGrants(home: string, scopes: number, count: number): void {
   const caller = { issuer: 'github', claims: { repository_id: repositoryId } }
   const everywhere = { application: 'events', tenant: 'any-listed' }
-  const grants = {
-    tokens: {
+  const grants = [
+    {
       grant: 'tokens',
       caller,
       may: [
         { ...everywhere, scopes: Array.from({ length: scopes }, (_, index) => scopeAt(index)) },
       ],
     },
-    assertions: {
+    {
       grant: 'assertions',
       caller,
       may: [{ ...everywhere, assertion: { lifetimeSeconds: 300 } }],
       limits: { perMinute: 60_000 },
     },
+    ...Array.from({ length: Math.max(0, count - 2) }, (_, index) => ({
+      grant: `other-${index}`,
+      caller: { issuer: 'github', claims: { repository_id: `other-${index}` } },
+      may: [{ ...everywhere, scopes: [scope] }],
+    })),
+  ]
+  for (const grant of grants.slice(0, count)) {
+    writeFileSync(join(home, 'grants', `${grant.grant}.yaml`), stringify(grant))
   }
-  for (const [name, grant] of Object.entries(grants)) {
-    writeFileSync(join(home, 'grants', `${name}.yaml`), stringify(grant))
-  }
-}
-
-/** Of a configuration that is written: its ledger is in a database, and tokens too. */
-function shareThrough(database: string, home: string, endpoints: EmulatorEndpoints): void {
-  const file = join(home, 'countersign.yaml')
-  const written = parse(readFileSync(file, 'utf8')) as object
-  const sharing = {
-    ledger: { postgres: database },
-    tokenCache: {
-      wrappingKey: { vault: endpoints.vaults['bench-hsm'], name: 'token-wrapping' },
-    },
-  }
-  writeFileSync(file, stringify({ ...written, ...sharing }))
 }
 
 function freePort(): Promise<number> {

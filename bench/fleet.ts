@@ -38,7 +38,7 @@ async function burst(
   tenants: number,
 ): Promise<readonly Row[]> {
   const services = await Promise.all(
-    Array.from({ length: replicas }, () => cloud.startService(database)),
+    Array.from({ length: replicas }, () => cloud.startService({ database })),
   )
   const callerTokens = await Promise.all(
     Array.from({ length: subjects }, (_, index) => cloud.callerToken(`repo:contoso/job-${index}`)),
@@ -68,7 +68,7 @@ async function burst(
 }
 
 /** Each is one connection with one request. How many were given a token. */
-async function askAll(
+export async function askAll(
   services: readonly Server[],
   callerTokens: readonly string[],
   callers: number,

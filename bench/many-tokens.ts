@@ -56,8 +56,8 @@ export async function manyTokens(cloud: BenchCloud, plan: ManyTokensPlan): Promi
   return rowsFrom(plan, { fillSeconds, signatures, megabytes, rates, ratios })
 }
 
-/** Asks once for each. */
-async function fill(service: Server, requests: readonly Buffer[]): Promise<number> {
+/** Asks once for each, so that all are cached; resolves with the seconds that it took. */
+export async function fill(service: Server, requests: readonly Buffer[]): Promise<number> {
   const startedMs = performance.now()
   const { answered, refused } = await runLoad({
     host: '127.0.0.1',
@@ -85,7 +85,7 @@ async function load(service: Server, requests: readonly Buffer[], durationMs: nu
   return perSecond
 }
 
-function shuffled<T>(items: readonly T[]): readonly T[] {
+export function shuffled<T>(items: readonly T[]): readonly T[] {
   const random = createSeededRandom(1)
   return items
     .map((item) => ({ item, rank: random.next() }))

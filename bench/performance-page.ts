@@ -1,3 +1,4 @@
+import { type Curve, readable } from './curve.ts'
 import { formatted, type Row } from './table.ts'
 
 export interface BenchResults {
@@ -8,10 +9,14 @@ export interface BenchResults {
     readonly model?: string | undefined
   }
   readonly rows: readonly Row[]
+  readonly curves: readonly Curve[]
 }
 
+/** Beside the page. */
+export const chartFile = ({ name }: Curve) => `performance-${name}.svg`
+
 /** `docs/performance.md`, written by the run whose figures it shows. */
-export function performancePage({ version, machine, rows }: BenchResults): string {
+export function performancePage({ version, machine, rows, curves }: BenchResults): string {
   const table = rows.map(
     ({ measure, bar = '', met, ...row }) =>
       `| ${measure} | ${formatted(row)} | ${bar} | ${met === undefined ? '' : met ? 'met' : '**missed**'} |`,
@@ -31,6 +36,9 @@ so what counts are the ratios.
   the same pool and at the same rate: what is asked seldom costs more, because processors fall asleep between.
 - Tokens of many tenants and scopes are asked for in no order, with every other round on one of them; memory is
   the most that the kernel counted (\`VmHWM\`), filling the cache included.
+- Start to ready is from the start of the process, with the emulator at hand and code compiled by an earlier start.
+- While the vault is throttled, clients that are refused come back when they are told to, and count as served when they
+  are within a minute.
 - Ledger entries are appended one at a time by 256 concurrent requests and counted when they are synced to the
   disk; PostgreSQL is the real server on loopback, with its own settings.
 
@@ -39,5 +47,34 @@ Version ${version}, Node ${machine.node}, ${machine.cpus} × ${machine.model ?? 
 | Measure | Value | Bar | |
 | --- | --- | --- | --- |
 ${table.join('\n')}
+
+## How it changes with how many there are
+
+Warm tokens under full load, on the same two processors. The processor time is that of the service alone, by the
+kernel's count, and says more than rates do where others share the machine. What more replicas of one machine cost
+each other, machines of their own do not.
+
+${curves.map(sectionOf).join('\n')}
+## Run it
+
+\`npm run bench\` writes this page and its pictures. \`npm run bench -- --only warm,curves --rounds 1\` prints some of
+it and writes nothing; \`--help\` names the parts and options. \`npm run soak -- --minutes 10\` loads the service with
+short-lived tokens and faults for a while, and says whether anything grows.
+`
+}
+
+function sectionOf(curve: Curve): string {
+  const { title, xTitle, xs, series } = curve
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  const lines = xs.map((x, index) =>
+    line([x, ...series.map(({ values }) => values[index] ?? Number.NaN)].map(readable)),
+  )
+  return `### ${title}
+
+![${title}: ${series.map((one) => one.title).join('; ')}](${chartFile(curve)})
+
+${line([xTitle, ...series.map((one) => one.title)])}
+${line([xTitle, ...series].map(() => '---:'))}
+${lines.join('\n')}
 `
 }

@@ -1,3 +1,5 @@
+import { type Curve, readable } from './curve.ts'
+
 /** One measured thing. */
 export interface Row {
   readonly measure: string
@@ -15,10 +17,26 @@ export function printTable(rows: readonly Row[]): void {
     bar,
     met === undefined ? '' : met ? 'met' : 'MISSED',
   ])
-  const widths = [0, 1, 2, 3].map((column) =>
-    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
-  )
   console.log('')
+  printCells(cells)
+}
+
+export function printCurves(curves: readonly Curve[]): void {
+  for (const { title, xTitle, xs, series } of curves) {
+    console.log(`\n${title}`)
+    printCells([
+      [xTitle, ...series.map((one) => one.title)],
+      ...xs.map((x, index) =>
+        [x, ...series.map(({ values }) => values[index] ?? Number.NaN)].map(readable),
+      ),
+    ])
+  }
+}
+
+/** In columns. */
+export function printCells(cells: readonly (readonly string[])[]): void {
+  const columns = [...(cells[0] ?? []).keys()]
+  const widths = columns.map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
   for (const row of cells) {
     console.log(
       row

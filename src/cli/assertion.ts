@@ -28,7 +28,6 @@ Example, in a CI job:
 
 export function assertionCommand(): Command {
   return requestOptions(new Command('assertion'))
-    .summary('ask the service for a fresh client assertion')
     .description('Asks the service for a fresh client assertion, with the identity of this CI job.')
     .option('--lifetime-seconds <n>', 'shorter than the grant allows', wholeSeconds)
     .addOption(

@@ -21,7 +21,6 @@ Exits with 1 when there is an error; warnings alone exit with 0.
 
 export function checkCommand(): Command {
   return new Command('check')
-    .summary('report every problem of the configuration and its grants')
     .description(
       'Reports every problem of countersign.yaml and its grants, with file, line and rule. Reaches nothing but these files.',
     )

@@ -2,17 +2,50 @@ import { Command } from 'commander'
 import { EnvironmentError } from '../config/environment.ts'
 import { productVersion } from './product.ts'
 
+interface Verb {
+  /** Here, so that the list of verbs costs none of them. */
+  readonly summary: string
+  readonly load: () => Promise<Command>
+}
+
 /** Verbs and where they are; only the one that is asked for is loaded. */
-const verbs: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import('./serve.ts')).serveCommand(),
-  check: async () => (await import('./check.ts')).checkCommand(),
-  explain: async () => (await import('./explain.ts')).explainCommand(),
-  token: async () => (await import('./token.ts')).tokenCommand(),
-  assertion: async () => (await import('./assertion.ts')).assertionCommand(),
-  reconcile: async () => (await import('./reconcile.ts')).reconcileCommand(),
-  ledger: async () => (await import('./ledger.ts')).ledgerCommand(),
-  emulate: async () => (await import('./emulate.ts')).emulateCommand(),
-  demo: async () => (await import('./demo.ts')).demoCommand(),
+const verbs: Readonly<Record<string, Verb>> = {
+  serve: {
+    summary: 'run the service',
+    load: async () => (await import('./serve.ts')).serveCommand(),
+  },
+  check: {
+    summary: 'report every problem of the configuration and its grants',
+    load: async () => (await import('./check.ts')).checkCommand(),
+  },
+  explain: {
+    summary: 'say why a caller may have something, or why not',
+    load: async () => (await import('./explain.ts')).explainCommand(),
+  },
+  token: {
+    summary: 'ask the service for an access token',
+    load: async () => (await import('./token.ts')).tokenCommand(),
+  },
+  assertion: {
+    summary: 'ask the service for a fresh client assertion',
+    load: async () => (await import('./assertion.ts')).assertionCommand(),
+  },
+  reconcile: {
+    summary: "account for every signature in the vault's log",
+    load: async () => (await import('./reconcile.ts')).reconcileCommand(),
+  },
+  ledger: {
+    summary: 'prepare a ledger in PostgreSQL, move one there, or verify its chain',
+    load: async () => (await import('./ledger.ts')).ledgerCommand(),
+  },
+  emulate: {
+    summary: 'start a small Azure on loopback: Key Vault, Entra ID, issuers, managed identity',
+    load: async () => (await import('./emulate.ts')).emulateCommand(),
+  },
+  demo: {
+    summary: 'show the three users what they get, on loopback',
+    load: async () => (await import('./demo.ts')).demoCommand(),
+  },
 }
 
 const program = new Command('countersign')
@@ -22,9 +55,11 @@ const program = new Command('countersign')
   .version(productVersion())
   .showHelpAfterError('Run "countersign --help" to see what there is.')
 
-const asked = verbs[process.argv[2] ?? '']
-for (const load of asked === undefined ? Object.values(verbs) : [asked]) {
-  program.addCommand(await load())
+const [first, second] = process.argv.slice(2)
+const asked = first === 'help' ? second : first
+for (const [name, { summary, load }] of Object.entries(verbs)) {
+  const verb = name === asked ? await load() : new Command(name)
+  program.addCommand(verb.summary(summary))
 }
 try {
   await program.parseAsync()

@@ -22,7 +22,6 @@ act really happened.
 
 export function demoCommand(): Command {
   return new Command('demo')
-    .summary('show the three users what they get, on loopback')
     .description('Starts a small cloud and the service on loopback, and plays what each user gets.')
     .option('--keep', 'leave it running, and print what each user would paste', false)
     .addHelpText('after', example)

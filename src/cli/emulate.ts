@@ -26,7 +26,6 @@ STATE/emulator.json says where everything is and holds the token of the control 
 
 export function emulateCommand(): Command {
   return new Command('emulate')
-    .summary('start a small Azure on loopback: Key Vault, Entra ID, issuers, managed identity')
     .description(
       'Starts a small Azure on loopback, with real cryptography and the audit log that Azure would write. ' +
         'Keys are made at start and kept nowhere. Ends on Ctrl-C.',

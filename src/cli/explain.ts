@@ -53,7 +53,6 @@ Exits with
 
 export function explainCommand(): Command {
   return new Command('explain')
-    .summary('say why a caller may have something, or why not')
     .description(
       'Says what the service would answer to a caller, and why: the grant that gives it, or the nearest grants and what of each is missed.',
     )

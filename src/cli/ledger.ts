@@ -22,7 +22,6 @@ The chain is verified on the way, and all of it arrives or nothing. Keep the fil
 
 export function ledgerCommand(): Command {
   return new Command('ledger')
-    .summary('prepare a ledger in PostgreSQL, move one there, or verify its chain')
     .description(
       'Prepares a ledger in PostgreSQL, moves one there from a file, or verifies its chain.',
     )

@@ -43,7 +43,6 @@ Exits with
 
 export function reconcileCommand(): Command {
   const command = new Command('reconcile')
-    .summary("account for every signature in the vault's log")
     .description(
       "Joins the ledger to the vault's audit log, and names every signature that only one of them knows.",
     )

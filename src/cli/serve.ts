@@ -21,7 +21,6 @@ The log goes to standard output, one JSON object a line. SIGTERM drains.
 
 export function serveCommand(): Command {
   return new Command('serve')
-    .summary('run the service')
     .description(
       'Runs the service. Refuses to start on a configuration with problems, and names all of them.',
     )

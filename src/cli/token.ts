@@ -26,7 +26,6 @@ Example:
 
 export function tokenCommand(): Command {
   return requestOptions(new Command('token'))
-    .summary('ask the service for an access token')
     .description('Asks the service for an access token, with the identity that this process has.')
     .requiredOption('--scope <scope>', 'one resource and /.default')
     .addOption(

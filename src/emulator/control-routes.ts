@@ -101,9 +101,21 @@ export const vaultLogRoutes = (log: VaultLog): readonly ControlRoute[] => [
   },
 ]
 
+const scaleSchema = z.strictObject({ scale: z.number().min(0) })
+
+const throttleRoute = (vaults: readonly RunningVault[]): ControlRoute => ({
+  method: 'POST',
+  path: '/vaults/{vault}/throttle',
+  summary: 'multiplies the documented request budgets by another number: {"scale": 0.1}',
+  handle: (request) => {
+    vaultIn(vaults, request).throttle.scaleTo(parsed(scaleSchema, request.body).scale)
+  },
+})
+
 const versionSchema = z.strictObject({ version: z.string().optional() }).default({})
 
 export const vaultRoutes = (vaults: readonly RunningVault[]): readonly ControlRoute[] => [
+  throttleRoute(vaults),
   ...shelfRoutes('certificates', vaults, ({ store }) => store, certificateState),
   ...shelfRoutes('keys', vaults, ({ store }) => store.keys, keyState),
 ]

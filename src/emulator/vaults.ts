@@ -5,7 +5,7 @@ import type { FaultList } from './faults.ts'
 import { listenHttps } from './listener.ts'
 import type { VaultLog } from './vault-log/vault-log.ts'
 import { roleAssignmentsFrom } from './vault/authorization.ts'
-import { createThrottle } from './vault/throttle.ts'
+import { createThrottle, type Throttle } from './vault/throttle.ts'
 import type { Unconfirmed } from './vault/unconfirmed.ts'
 import { createVaultStore, type VaultStore } from './vault/vault-store.ts'
 import { createVault } from './vault/vault.ts'
@@ -16,6 +16,7 @@ export interface RunningVault {
   /** Where its REST interface is, as `https://127.0.0.1:41234`. */
   readonly url: string
   readonly store: VaultStore
+  readonly throttle: Pick<Throttle, 'scaleTo'>
   /** Refuses connections until it comes back, as it was. */
   leave(): Promise<void>
   comeBack(): Promise<void>
@@ -62,6 +63,11 @@ async function startVault(
     await listenHttps({ tls: deps.tls, port: definition.port }),
     (part) => part.close(),
   )
+  const throttle = createThrottle({
+    clock,
+    scale: deps.throttleScale,
+    refused: unconfirmed.throttledRequests,
+  })
   listener.serve(
     createVault({
       definition,
@@ -71,11 +77,7 @@ async function startVault(
       store,
       roleAssignments,
       accessTokens: deps.accessTokens,
-      throttle: createThrottle({
-        clock,
-        scale: deps.throttleScale,
-        refused: unconfirmed.throttledRequests,
-      }),
+      throttle,
       clock,
       faults: deps.faults,
       unconfirmed,
@@ -88,6 +90,7 @@ async function startVault(
     name: definition.name,
     url: listener.origin,
     store,
+    throttle,
     leave: () => listener.leave(),
     comeBack: () => listener.comeBack(),
   }

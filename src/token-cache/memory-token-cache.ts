@@ -45,13 +45,13 @@ const forcedEveryMs = 30_000
 const lookedMax = 10_000
 
 /** About what map slots, objects and small texts take, beside the token and the text of its key. */
-const entryOverheadBytes = 400
+const overheadBytes = 400
 
 /**
  * What is held of a token, which lies at the place. Flat, and of whole numbers, because there are very
  * many. Milliseconds are of the clock that nobody can set.
  */
-interface Entry extends Place, Omit<CachedToken, 'value' | 'expiry' | 'refreshInSeconds'> {
+interface Kept extends Place, Omit<CachedToken, 'value' | 'expiry' | 'refreshInSeconds'> {
   readonly endsAtMs: number
   grant: GrantName
   /** Absent until it is asked for again. */
@@ -80,7 +80,7 @@ interface Flight {
 class MemoryTokenCache implements TokenCache {
   readonly #options: MemoryTokenCacheOptions
   readonly #clock: Clock
-  readonly #entries: LRUCache<TokenKeyText, Entry>
+  readonly #entries: LRUCache<TokenKeyText, Kept>
   readonly #bytes = createTokenBytes()
   readonly #flights = new Map<TokenKeyText, Flight>()
   readonly #wakeUps: WakeUps<TokenKeyText>
@@ -92,10 +92,10 @@ class MemoryTokenCache implements TokenCache {
     this.#wakeUps = createWakeUps(options.clock.monotonicMs())
     this.#entries = new LRUCache({
       maxSize: options.bytesMax,
-      sizeCalculation: ({ length }, text) => bytesOfEntry(text, length),
-      dispose: (entry, text, reason) => {
-        this.#bytes.erase(entry)
-        this.#wakeUps.remove(text, entry.wakeUpSlot)
+      sizeCalculation: ({ length }, text) => bytesKeptFor(text, length),
+      dispose: (kept, text, reason) => {
+        this.#bytes.erase(kept)
+        this.#wakeUps.remove(text, kept.wakeUpSlot)
         if (reason === 'evict') options.onEvicted()
       },
     })
@@ -111,15 +111,15 @@ class MemoryTokenCache implements TokenCache {
 
   get(wish: TokenWish): CachedToken | undefined {
     const text = tokenKeyText(wish.key)
-    const entry = this.#ifLasting(text, this.#entries.get(text))
-    if (entry === undefined || !this.#grants(wish, text, entry)) return undefined
+    const kept = this.#ifLasting(text, this.#entries.get(text))
+    if (kept === undefined || !this.#grants(wish, text, kept)) return undefined
     const nowMs = this.#nowMs()
-    entry.usedAtMs = nowMs
-    entry.grant = wish.grant
-    if (entry.rests && isDue(entry, nowMs) && !this.#flights.has(text)) {
-      this.#wakeAt(text, entry, nowMs)
+    kept.usedAtMs = nowMs
+    kept.grant = wish.grant
+    if (kept.rests && isDue(kept, nowMs) && !this.#flights.has(text)) {
+      this.#wakeAt(text, kept, nowMs)
     }
-    return this.#tokenOf(entry)
+    return this.#tokenOf(kept)
   }
 
   obtain(
@@ -156,11 +156,11 @@ class MemoryTokenCache implements TokenCache {
     for (let looked = 0; looked < lookedMax; looked += 1) {
       const text = this.#wakeUps.take(nowMs)
       if (text === undefined) return undefined
-      const entry = this.#ifLasting(text, this.#entries.peek(text))
-      if (entry === undefined) continue
-      this.#rest(text, entry)
-      if (isInUse(entry, nowMs) && isDue(entry, nowMs) && !this.#flights.has(text)) {
-        return { key: tokenKeyFrom(text), grant: entry.grant }
+      const kept = this.#ifLasting(text, this.#entries.peek(text))
+      if (kept === undefined) continue
+      this.#rest(text, kept)
+      if (isInUse(kept, nowMs) && isDue(kept, nowMs) && !this.#flights.has(text)) {
+        return { key: tokenKeyFrom(text), grant: kept.grant }
       }
     }
     return undefined
@@ -172,21 +172,21 @@ class MemoryTokenCache implements TokenCache {
     fetch: () => Promise<CachedToken>,
   ): Promise<CachedToken> {
     const text = tokenKeyText(key)
-    const entry = this.#entries.peek(text)
+    const kept = this.#entries.peek(text)
     const flight =
       this.#flights.get(text) ?? this.#start(text, { key, grant, keyId }, 'refresh', fetch)
     try {
       return await flight.landing
     } finally {
       // It is there yet, so nothing better has come.
-      if (entry !== undefined && this.#entries.peek(text) === entry) this.#pause(text, entry)
+      if (kept !== undefined && this.#entries.peek(text) === kept) this.#pause(text, kept)
     }
   }
 
-  #tokenOf(entry: Entry): CachedToken {
-    const { expiresAtSeconds, lifetimeSeconds, sha256, obtainedBy, keyId } = entry
-    const value = new Secret(this.#bytes.read(entry))
-    const expiry = expiryOf(entry)
+  #tokenOf(kept: Kept): CachedToken {
+    const { expiresAtSeconds, lifetimeSeconds, sha256, obtainedBy, keyId } = kept
+    const value = new Secret(this.#bytes.read(kept))
+    const expiry = expiryOf(kept)
     return { value, expiresAtSeconds, expiry, lifetimeSeconds, sha256, obtainedBy, keyId }
   }
 
@@ -249,26 +249,26 @@ class MemoryTokenCache implements TokenCache {
   }
 
   #hasRoomFor(text: TokenKeyText, { value }: CachedToken): boolean {
-    return bytesOfEntry(text, Buffer.byteLength(value.reveal())) <= this.#options.bytesMax
+    return bytesKeptFor(text, Buffer.byteLength(value.reveal())) <= this.#options.bytesMax
   }
 
   /** Nothing that was obtained earlier; nor what ends sooner, unless the other one is not good any more. */
-  #isBetter(token: CachedToken, flight: Flight, before: Entry): boolean {
+  #isBetter(token: CachedToken, flight: Flight, before: Kept): boolean {
     if (obtainedAtMs(token) < obtainedAtMs({ ...before, expiry: expiryOf(before) })) return false
     if (flight.why === 'challenge') return true
     return this.#remainingMs(token.expiry) > this.#remainingMs(expiryOf(before))
   }
 
   /** Whether it may be given: a challenge is content with a younger one, or with what one has just brought. */
-  #grants({ obtainedAfterSeconds }: TokenWish, text: TokenKeyText, entry: Entry): boolean {
+  #grants({ obtainedAfterSeconds }: TokenWish, text: TokenKeyText, kept: Kept): boolean {
     if (obtainedAfterSeconds === undefined) return true
-    if (entry.expiresAtSeconds - entry.lifetimeSeconds > obtainedAfterSeconds) return true
-    if (this.#flights.get(text)?.why === 'challenge' || entry.forcedAtMs === undefined) return false
-    return this.#nowMs() - entry.forcedAtMs < forcedEveryMs
+    if (kept.expiresAtSeconds - kept.lifetimeSeconds > obtainedAfterSeconds) return true
+    if (this.#flights.get(text)?.why === 'challenge' || kept.forcedAtMs === undefined) return false
+    return this.#nowMs() - kept.forcedAtMs < forcedEveryMs
   }
 
-  #ifLasting(text: TokenKeyText, entry: Entry | undefined): Entry | undefined {
-    if (entry === undefined || this.#lasts(expiryOf(entry))) return entry
+  #ifLasting(text: TokenKeyText, kept: Kept | undefined): Kept | undefined {
+    if (kept === undefined || this.#lasts(expiryOf(kept))) return kept
     this.#entries.delete(text)
     return undefined
   }
@@ -281,22 +281,22 @@ class MemoryTokenCache implements TokenCache {
     return atLeastMsUntil(expiry, this.#clock)
   }
 
-  #pause(text: TokenKeyText, entry: Entry): void {
-    entry.failures += 1
-    const pauseMs = pauseAfterMs(entry.failures)
-    entry.refreshAtMs = pauseMs === undefined ? undefined : this.#nowMs() + pauseMs
-    if (entry.refreshAtMs !== undefined) this.#wakeAt(text, entry, entry.refreshAtMs)
+  #pause(text: TokenKeyText, kept: Kept): void {
+    kept.failures += 1
+    const pauseMs = pauseAfterMs(kept.failures)
+    kept.refreshAtMs = pauseMs === undefined ? undefined : this.#nowMs() + pauseMs
+    if (kept.refreshAtMs !== undefined) this.#wakeAt(text, kept, kept.refreshAtMs)
   }
 
-  #rest(text: TokenKeyText, entry: Entry): void {
-    this.#wakeAt(text, entry, servedUntilMs({ expiry: expiryOf(entry) }, this.#options) + 1)
-    entry.rests = true
+  #rest(text: TokenKeyText, kept: Kept): void {
+    this.#wakeAt(text, kept, servedUntilMs({ expiry: expiryOf(kept) }, this.#options) + 1)
+    kept.rests = true
   }
 
-  #wakeAt(text: TokenKeyText, entry: Entry, atMs: number): void {
-    this.#wakeUps.remove(text, entry.wakeUpSlot)
-    entry.wakeUpSlot = this.#wakeUps.add(text, atMs)
-    entry.rests = false
+  #wakeAt(text: TokenKeyText, kept: Kept, atMs: number): void {
+    this.#wakeUps.remove(text, kept.wakeUpSlot)
+    kept.wakeUpSlot = this.#wakeUps.add(text, atMs)
+    kept.rests = false
   }
 
   #nowMs(): number {
@@ -304,18 +304,18 @@ class MemoryTokenCache implements TokenCache {
   }
 }
 
-const bytesOfEntry = (text: TokenKeyText, tokenBytes: number) =>
-  text.length + blockBytesFor(tokenBytes) + entryOverheadBytes
+const bytesKeptFor = (text: TokenKeyText, tokenBytes: number) =>
+  text.length + blockBytesFor(tokenBytes) + overheadBytes
 
-const expiryOf = ({ expiresAtSeconds, endsAtMs }: Entry): Instant => ({
+const expiryOf = ({ expiresAtSeconds, endsAtMs }: Kept): Instant => ({
   ms: expiresAtSeconds * 1000,
   monotonicMs: endsAtMs,
 })
 
-const isInUse = ({ usedAtMs }: Entry, nowMs: number) =>
+const isInUse = ({ usedAtMs }: Kept, nowMs: number) =>
   usedAtMs !== undefined && nowMs - usedAtMs < recentlyMs
 
-const isDue = ({ refreshAtMs: atMs }: Entry, nowMs: number) => atMs !== undefined && nowMs >= atMs
+const isDue = ({ refreshAtMs: atMs }: Kept, nowMs: number) => atMs !== undefined && nowMs >= atMs
 
 /** A challenge is met by what is asked of Entra after it; and the flight of one serves all others. */
 const serves = (flight: Flight, obtainedAfterSeconds: number | undefined) =>

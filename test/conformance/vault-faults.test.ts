@@ -108,6 +108,29 @@ describe('throttling', () => {
   })
 })
 
+describe('a scale set while it runs', () => {
+  afterEach(() => emulator.control('POST /vaults/first/throttle', { scale: 0.01 }))
+
+  test('throttles that vault, and no other', async () => {
+    const first = await warmClient('first')
+    const second = await warmClient('second')
+    await emulator.control('POST /vaults/first/throttle', { scale: 0 })
+    expect((await failureOf(first.sign('RS256', digest))).statusCode).toBe(429)
+    expect((await second.sign('RS256', digest)).result).toHaveLength(256)
+    await emulator.control('POST /vaults/first/throttle', { scale: 1 })
+    expect((await first.sign('RS256', digest)).result).toHaveLength(256)
+  })
+
+  test('is no less than nothing, and of a vault that exists', async () => {
+    await expect(emulator.control('POST /vaults/first/throttle', { scale: -1 })).rejects.toThrow(
+      '400',
+    )
+    await expect(emulator.control('POST /vaults/third/throttle', { scale: 1 })).rejects.toThrow(
+      "no vault 'third': there is first, second",
+    )
+  })
+})
+
 describe('a fault', () => {
   const add = (kind: string, more: object = {}) =>
     emulator.control('POST /faults', { at: 'vault', kind, match: 'POST /keys/assert/', ...more })

@@ -13,6 +13,8 @@ export type ThrottleCost =
 export interface Throttle {
   /** Spends the cost in the current window; false when that is more than the window has left. */
   admit(cost: ThrottleCost): boolean
+  /** Multiplies every budget by another number from now on; what the window has spent stays spent. */
+  scaleTo(scale: number): void
 }
 
 const windowMs = 10_000
@@ -31,7 +33,8 @@ export interface ThrottleOptions {
   readonly refused: 'counted' | 'not-counted'
 }
 
-export function createThrottle({ clock, scale, refused }: ThrottleOptions): Throttle {
+export function createThrottle({ clock, refused, ...initial }: ThrottleOptions): Throttle {
+  let { scale } = initial
   let window = 0
   let spent = new Map<keyof typeof budgets, number>()
   return {
@@ -47,6 +50,9 @@ export function createThrottle({ clock, scale, refused }: ThrottleOptions): Thro
       const admitted = total <= budgets[budget] * scale
       if (admitted || refused === 'counted') spent.set(budget, total)
       return admitted
+    },
+    scaleTo: (next) => {
+      scale = next
     },
   }
 }

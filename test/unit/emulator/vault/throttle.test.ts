@@ -77,3 +77,14 @@ test('lets refused requests spend budget, or not, as told', () => {
   }
   expect([left('counted'), left('not-counted')]).toEqual([false, true])
 })
+
+test('can be scaled while it runs, and forgets nothing of what was spent', () => {
+  const { throttle, clock } = throttleWith({ scale: 0.01 })
+  expect(admitted(throttle, hsm(2048))).toBe(20)
+  throttle.scaleTo(0.1)
+  // One more was asked for and refused, and it counts.
+  expect(admitted(throttle, hsm(2048))).toBe(200 - 21)
+  clock.shift(10)
+  throttle.scaleTo(0)
+  expect(admitted(throttle, hsm(2048))).toBe(0)
+})
