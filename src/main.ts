@@ -59,8 +59,9 @@ export async function serve(options: ServeOptions): Promise<void> {
   trustAlso(options.config.trust.caFiles)
   const stop = stopSignal()
   const service = await createService(options)
+  const ending = new AbortController()
+  const begun = begin(service, options, AbortSignal.any([stop, ending.signal]))
   try {
-    const begun = begin(service, options, stop)
     // Whoever waits for it is told; the listeners may fail before.
     begun.catch(() => undefined)
     // What is kept in a file is here, and its entries come first.
@@ -68,6 +69,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     const listeners = await openListeners(service, options)
     await serveUntil(stop, service, listeners, begun, options)
   } finally {
+    // Nothing is opened any more while it is closed.
+    ending.abort()
+    await begun.catch(() => undefined)
     await service.ledger.close()
     await service.close()
   }

@@ -101,7 +101,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const entra = createDependencyWatch(clock)
 
   // Together: a thread opens the ledger while this one loads an SDK, which is the slowest of the start.
-  const [access, { ledger, begin }] = await Promise.all([
+  const [accessing, opening] = await Promise.allSettled([
     createVaultAccess({
       kind: config.credential,
       clientId: options.identityClientId,
@@ -109,6 +109,13 @@ export async function createService(options: WiringOptions): Promise<Service> {
     }),
     createLedger(config.ledger),
   ])
+  if (opening.status === 'rejected') throw opening.reason
+  const { ledger, begin } = opening.value
+  if (accessing.status === 'rejected') {
+    await ledger.close()
+    throw accessing.reason
+  }
+  const access = accessing.value
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
