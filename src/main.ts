@@ -9,6 +9,8 @@ import type { Config } from './config/config.ts'
 import { listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
+import { watchFolder } from './reload/folder-watch.ts'
+import { policyLoaded } from './reload/policy-loaded.ts'
 import { createService, type Service } from './wiring.ts'
 
 /** Everything that `countersign serve` has found out before it begins. */
@@ -34,6 +36,8 @@ const clockEveryMs = 5000
 const dropsEveryMs = 1000
 const tidyEveryMs = 60_000
 const provingEveryMs = 30_000
+/** What no hint has told of, on a network file system for one, is in force by then. */
+const grantsEveryMs = 15_000
 /** Between attempts at what the start waits for; it doubles up to the longest. */
 const firstPauseMs = 500
 /** Each one asks a vault several times. */
@@ -54,9 +58,10 @@ export async function serve(options: ServeOptions): Promise<void> {
   collectGarbageEarly()
   trustAlso(options.config.trust.caFiles)
   const stop = stopSignal()
-  const service = await createService({ ...options, policy: options.policy.policy })
+  const service = await createService(options)
+  const ending = new AbortController()
+  const begun = begin(service, options, AbortSignal.any([stop, ending.signal]))
   try {
-    const begun = begin(service, options, stop)
     // Whoever waits for it is told; the listeners may fail before.
     begun.catch(() => undefined)
     // What is kept in a file is here, and its entries come first.
@@ -64,6 +69,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     const listeners = await openListeners(service, options)
     await serveUntil(stop, service, listeners, begun, options)
   } finally {
+    // Nothing is opened any more while it is closed.
+    ending.abort()
+    await begun.catch(() => undefined)
     await service.ledger.close()
     await service.close()
   }
@@ -119,7 +127,7 @@ async function serveUntil(
       return
     }
     // Before all is proven: what is shared is served by then, and whoever drops some of it must be heard.
-    tasks.push(...startTasks(service, logger))
+    tasks.push(...startTasks(service, logger), startReloading(service, options))
     await Promise.all([
       proveCertificates(service, logger, stop),
       Promise.race([service.budgets.prove(), aborted(stop)]),
@@ -200,13 +208,7 @@ async function begin(service: Service, options: ServeOptions, stop: AbortSignal)
 function announce(service: Service, { clock, policy, version }: ServeOptions): Promise<void> {
   return service.begin([
     { kind: 'service.started', atMs: clock.nowMs(), version },
-    {
-      kind: 'policy.loaded',
-      atMs: clock.nowMs(),
-      sha256: policy.sha256,
-      grants: policy.policy.grants.length,
-      broken: policy.broken,
-    },
+    policyLoaded(policy, clock.nowMs()),
   ])
 }
 
@@ -279,6 +281,25 @@ const startProving = (service: Service, logger: Logger): BackgroundTask =>
     () => proveAll(service, logger),
     reportFor('certificates', logger),
   )
+
+/** By the clock, soon after the folder changed, and on SIGHUP. */
+function startReloading(
+  { grantsReload }: Service,
+  { config, logger }: ServeOptions,
+): BackgroundTask {
+  const report = reportFor('grants', logger)
+  const look = () => void grantsReload.look().catch(report)
+  const task = startBackgroundTask(grantsEveryMs, () => grantsReload.look(), report)
+  const watch = watchFolder(config.grants.folder, look)
+  process.on('SIGHUP', look)
+  return {
+    stop: async () => {
+      process.off('SIGHUP', look)
+      watch.close()
+      await task.stop()
+    },
+  }
+}
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
   const { proofs, turnedAway, clockWatch, refresher, tokenSharing } = service

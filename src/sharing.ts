@@ -1,3 +1,4 @@
+// What replicas share beside the ledger, as one more part of the wiring: each in the ledger's database.
 import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
 import { settlesWithin } from './base/deadline.ts'
@@ -23,8 +24,6 @@ import { createPostgresSharedTokens } from './token-cache/postgres-shared-tokens
 import { createSealedTokens } from './token-cache/sealed-tokens.ts'
 import type { TokenCache } from './token-cache/token-cache.ts'
 import type { VaultAccess } from './vault-access/vault-access.ts'
-
-/** What replicas share beside the ledger, as one more part of the wiring: each in the ledger's database. */
 
 /** For what others are told last; without it they wait until a lease ends. */
 const sharingEndMs = 2000

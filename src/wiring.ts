@@ -26,7 +26,10 @@ import type { Ledger } from './ledger/ledger.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
-import { decide, foresee, type Policy, stillGiven } from './policy/policy.ts'
+import type { CompiledGrants } from './policy/compile-grants.ts'
+import { decide, foresee, stillGiven } from './policy/policy.ts'
+import { createPolicyInForce } from './policy/policy-in-force.ts'
+import { createGrantsReload, type GrantsReload } from './reload/grants-reload.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import {
   createTokenSharing,
@@ -36,6 +39,7 @@ import {
 } from './sharing.ts'
 import { createMemoryGovernor } from './signer/memory-governor.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
+import { createReloadTelemetry } from './telemetry/reload-telemetry.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
 import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
@@ -60,6 +64,7 @@ export interface Service {
   readonly refresher: TokenRefresher
   readonly underWay: UnderWay
   readonly clockWatch: ClockWatch
+  readonly grantsReload: GrantsReload
   readonly budgets: VaultBudgets
   /** Undefined where replicas share none. */
   readonly tokenSharing: TokenSharing | undefined
@@ -71,7 +76,8 @@ export interface Service {
 
 export interface WiringOptions {
   readonly config: Config
-  readonly policy: Policy
+  /** In force from the start, until the grants change. */
+  readonly policy: CompiledGrants
   /** SDKs read the client id of a user-assigned identity from the environment; absent for the other kind. */
   readonly identityClientId: string | undefined
   readonly clock: Clock
@@ -86,14 +92,16 @@ const entraConnectionsMax = 64
 
 /** Constructs every part of the service, once. */
 export async function createService(options: WiringOptions): Promise<Service> {
-  const { config, policy, clock, logger } = options
+  const { config, clock, logger } = options
+  const inForce = createPolicyInForce(options.policy)
+  const policy = () => inForce.current().policy
 
   const contract = readFileSync(options.contractFile, 'utf8')
   const vault = createDependencyWatch(clock)
   const entra = createDependencyWatch(clock)
 
   // Together: a thread opens the ledger while this one loads an SDK, which is the slowest of the start.
-  const [access, { ledger, begin }] = await Promise.all([
+  const [accessing, opening] = await Promise.allSettled([
     createVaultAccess({
       kind: config.credential,
       clientId: options.identityClientId,
@@ -101,6 +109,13 @@ export async function createService(options: WiringOptions): Promise<Service> {
     }),
     createLedger(config.ledger),
   ])
+  if (opening.status === 'rejected') throw opening.reason
+  const { ledger, begin } = opening.value
+  if (accessing.status === 'rejected') {
+    await ledger.close()
+    throw accessing.reason
+  }
+  const access = accessing.value
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
@@ -152,6 +167,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     report: () => ({
       certificates: certificatesProven() ? 'proven' : 'proving',
       ledger: ledger.healthy() ? 'ok' : 'failing',
+      grants: inForce.current().broken === 0 ? 'ok' : 'degraded',
       stopping: isStopping,
       vault: vault.state,
       entra: entra.state,
@@ -162,6 +178,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     cacheEntries: () => memory.entries,
     unprovedSignatures: () => proofs.unproved,
     ready: () => readiness.ready(),
+    brokenGrants: () => inForce.current().broken,
     rememberedRefusals: () => entraRefusals.size,
     certificates: () =>
       credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
@@ -186,9 +203,9 @@ export async function createService(options: WiringOptions): Promise<Service> {
     clock,
     cloud: cloudOf(config),
     callers: callerProof.callers,
-    decide: (caller, ask) => decide(policy, caller, ask, clock.nowSeconds(), budget),
-    foresee: (caller, ask) => foresee(policy, caller, ask, clock.nowSeconds()),
-    stillGiven: (grant, ask) => stillGiven(policy, grant, ask, clock.nowSeconds()),
+    decide: (caller, ask) => decide(policy(), caller, ask, clock.nowSeconds(), budget),
+    foresee: (caller, ask) => foresee(policy(), caller, ask, clock.nowSeconds()),
+    stillGiven: (grant, ask) => stillGiven(policy(), grant, ask, clock.nowSeconds()),
     applications: new Map(applications.map((application) => [application.name, application])),
     sharedAudienceIssuers: new Set(
       config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
@@ -232,6 +249,14 @@ export async function createService(options: WiringOptions): Promise<Service> {
     refresher: createTokenRefresher(issuance),
     underWay: issuance.underWay,
     clockWatch,
+    grantsReload: createGrantsReload({
+      folder: config.grants.folder,
+      surroundings: config,
+      inForce,
+      ledger,
+      clock,
+      onLoaded: createReloadTelemetry({ logger, metrics }),
+    }),
     budgets,
     tokenSharing,
     stopping: () => {

@@ -39,26 +39,30 @@ export interface IssuerDirectory {
 
 /** @throws RangeError when two issuers could have made one token: nobody could say which vouches. */
 export function createIssuerDirectory(issuers: readonly IssuerSettings[]): IssuerDirectory {
-  const byName = new Map<string, NamedIssuer>()
-  for (const settings of issuers) {
-    assertIssuerSettings(settings)
-    for (const [name, issuer] of namesOf(settings)) {
-      if (byName.has(name)) throw new RangeError(`issuer ${settings.name}: ${name} is another's`)
-      byName.set(name, issuer)
-    }
-  }
+  for (const settings of issuers) assertIssuerSettings(settings)
+  const byIss = mapOf(issuers, namesOf)
+  const byOrganization = mapOf(issuers, organizationNamesOf)
+  const byTrustDomain = mapOf(issuers, trustDomainNamesOf)
   const entra = issuers.filter((settings) => settings.kind === 'entra')
+
+  const issuerFrom = (iss: string, sub: unknown): NamedIssuer | undefined => {
+    const issuer = byIss.get(iss)
+    const organization = organizationIn(sub)
+    // Only Entra has service connections beside what else it issues, whose subjects never look so.
+    const isOthers = issuer !== undefined && issuer.settings.kind !== 'entra'
+    if (organization === undefined || isOthers) return issuer
+    return byOrganization.get(`${iss} ${organization}`)
+  }
   return {
     find: ({ iss, sub, tid }) => {
-      if (typeof iss !== 'string' || !byName.has(iss)) {
-        const trustDomain = byName.get(trustDomainIn(sub) ?? '')
-        if (trustDomain !== undefined) return { found: 'issuer', issuer: trustDomain }
-      }
-      if (typeof iss !== 'string') return { found: 'nothing' }
-      const organization = organizationIn(sub)
-      const issuer = byName.get(organization === undefined ? iss : `${iss} ${organization}`)
+      const issuer = typeof iss === 'string' ? issuerFrom(iss, sub) : undefined
       if (issuer === undefined) {
-        return organization === undefined ? strangerFrom(iss, entra) : { found: 'nothing' }
+        const trustDomain = byTrustDomain.get(trustDomainIn(sub) ?? '')
+        if (trustDomain !== undefined) return { found: 'issuer', issuer: trustDomain }
+        const isConnection = organizationIn(sub) !== undefined
+        return typeof iss !== 'string' || isConnection
+          ? { found: 'nothing' }
+          : strangerFrom(iss, entra)
       }
       const { settings, tenant } = issuer
       if (settings.kind === 'entra' && tid !== tenant?.tenantId) {
@@ -69,6 +73,22 @@ export function createIssuerDirectory(issuers: readonly IssuerSettings[]): Issue
   }
 }
 
+type Named = readonly (readonly [name: string, issuer: NamedIssuer])[]
+
+function mapOf(
+  issuers: readonly IssuerSettings[],
+  namesIn: (settings: IssuerSettings) => Named,
+): ReadonlyMap<string, NamedIssuer> {
+  const byName = new Map<string, NamedIssuer>()
+  for (const settings of issuers) {
+    for (const [name, issuer] of namesIn(settings)) {
+      if (byName.has(name)) throw new RangeError(`issuer ${settings.name}: ${name} is another's`)
+      byName.set(name, issuer)
+    }
+  }
+  return byName
+}
+
 /** Where the keys of an issuer are asked for: hosts that the operator named, and no others. */
 export function keyLocationOf(settings: IssuerSettings): KeyLocation {
   if (settings.jwksUri !== undefined) return { jwksUri: new URL(settings.jwksUri) }
@@ -77,17 +97,9 @@ export function keyLocationOf(settings: IssuerSettings): KeyLocation {
   return { jwksUri: new URL('/common/discovery/v2.0/keys', settings.authority) }
 }
 
-/**
- * `iss` is the name of most. Of one tenant Entra issues tokens to its applications and to service
- * connections of Azure DevOps alike: the latter say whose they are in `sub` alone.
- */
-function namesOf(settings: IssuerSettings): readonly (readonly [string, NamedIssuer])[] {
-  if (settings.kind === 'azure-devops-in-entra') {
-    const { tenant: tenantId, organization } = settings
-    const keyIssuer = issV2(settings, tenantId)
-    return [[`${keyIssuer} ${organization}`, { settings, tenant: { tenantId, keyIssuer } }]]
-  }
-  if (settings.kind === 'spiffe') return [[`spiffe://${settings.trustDomain}`, { settings }]]
+/** Every `iss` that is theirs alone. */
+function namesOf(settings: IssuerSettings): Named {
+  if (settings.kind === 'azure-devops-in-entra' || settings.kind === 'spiffe') return []
   if (settings.kind !== 'entra') return [[settings.issuer, { settings }]]
   return settings.tenants.flatMap((tenantId) => {
     const keyIssuer = issV2(settings, tenantId)
@@ -99,6 +111,20 @@ function namesOf(settings: IssuerSettings): readonly (readonly [string, NamedIss
     ] as const
   })
 }
+
+/**
+ * Of one tenant Entra issues tokens to its applications and to service connections of Azure DevOps
+ * alike: the latter say whose they are in `sub` alone.
+ */
+function organizationNamesOf(settings: IssuerSettings): Named {
+  if (settings.kind !== 'azure-devops-in-entra') return []
+  const { tenant: tenantId, organization } = settings
+  const keyIssuer = issV2(settings, tenantId)
+  return [[`${keyIssuer} ${organization}`, { settings, tenant: { tenantId, keyIssuer } }]]
+}
+
+const trustDomainNamesOf = (settings: IssuerSettings): Named =>
+  settings.kind === 'spiffe' ? [[`spiffe://${settings.trustDomain}`, { settings }]] : []
 
 const issV1 = ({ authorityV1 }: EntraIssuerSettings, tenant: string) => `${authorityV1}/${tenant}/`
 const issV2 = ({ authority }: EntraIssuerSettings | AzureDevOpsInEntraSettings, tenant: string) =>

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { z } from 'zod'
+import { claimsMatch } from '../base/claim-rules.ts'
 import { systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
 import {
@@ -10,6 +11,7 @@ import {
   parseScope,
   parseTenantId,
 } from '../base/ids.ts'
+import { printable } from '../base/printable.ts'
 import { Secret } from '../base/secret.ts'
 import type { Config } from '../config/config.ts'
 import { readEnvironment } from '../config/environment.ts'
@@ -87,8 +89,7 @@ async function explained(options: ExplainOptions): Promise<Explained> {
   const ask = askFrom(options)
   const { config, policy } = await configured(options.config)
   const proof = await callerFrom(options, config)
-  if (!proof.ok)
-    return { lines: [`REFUSED: the token proves nobody. ${proof.why}`], granted: false }
+  if (!proof.ok) return { lines: [`REFUSED: nobody is proven. ${proof.why}`], granted: false }
   const { caller } = proof
   const findings = explain(policy, caller, ask, systemClock.nowSeconds())
   return explanationLines(caller, ask, findings)
@@ -143,13 +144,13 @@ function callerFrom(options: ExplainOptions, config: Config): Promise<Proof> | P
     return proven(token, config)
   }
   if (token === undefined && issuer !== undefined && claims !== undefined) {
-    return { ok: true, caller: claimed(issuer, claims, config) }
+    return claimed(issuer, claims, config)
   }
   throw new CommandError('give either --token FILE, or --issuer NAME and --claims FILE')
 }
 
 async function proven(tokenFile: string, config: Config): Promise<Proof> {
-  const text = textOf(tokenFile === '-' ? 0 : tokenFile, 'the token').trim()
+  const text = tokenIn(tokenFile)
   // Most of what proves callers is not needed to look at claims.
   const [{ createCallerProof }, { trustAlso }, { CallerError }] = await Promise.all([
     import('../caller-proof.ts'),
@@ -178,14 +179,20 @@ async function proven(tokenFile: string, config: Config): Promise<Proof> {
 
 const claimsSchema = z.record(z.string(), z.unknown())
 
-function claimed(issuerText: string, file: string, { issuers }: Config): CallerFacts {
-  const issuer = parseIssuerName(issuerText)
-  if (issuer === undefined || !issuers.some(({ name }) => name === issuer)) {
-    throw new CommandError(`--issuer must be one of ${issuers.map(({ name }) => name).join(', ')}`)
+function claimed(issuerText: string, file: string, { issuers }: Config): Proof {
+  const name = parseIssuerName(issuerText)
+  const issuer = issuers.find((one) => one.name === name)
+  if (issuer === undefined) {
+    const names = issuers.map((one) => one.name).join(', ')
+    throw new CommandError(`--issuer must be one of ${names}`)
   }
-  const claims = claimsSchema.safeParse(jsonOf(textOf(file, 'the claims')))
+  const claims = claimsSchema.safeParse(jsonOf(claimsTextIn(file)))
   if (!claims.success) throw new CommandError(`${file} must be a JSON object of claims`)
-  return { issuer, claims: claims.data }
+  const broken = issuer.require.find((rule) => !claimsMatch([rule], claims.data))
+  if (broken === undefined)
+    return { ok: true, caller: { issuer: issuer.name, claims: claims.data } }
+  const why = `issuer ${issuer.name} requires another ${printable(broken.claim, 80)} of everybody.`
+  return { ok: false, why }
 }
 
 function jsonOf(text: string): unknown {
@@ -196,10 +203,19 @@ function jsonOf(text: string): unknown {
   }
 }
 
-function textOf(file: string | number, what: string): string {
+/** Says nothing of the argument: somebody may have put the token there. */
+function tokenIn(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8').trim()
+  } catch {
+    throw new CommandError('--token must be a file that holds the token, or - for standard input')
+  }
+}
+
+function claimsTextIn(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch {
-    throw new CommandError(`${what} cannot be read from ${file === 0 ? 'standard input' : file}`)
+    throw new CommandError(`the claims cannot be read from ${file}`)
   }
 }

@@ -169,9 +169,14 @@ function checkRequire(part: YamlPart, seen: SeenIssuer): void {
 /** Kind `entra` refuses users' tokens and looks at tenants; `oidc` would take anything signed. */
 function checkAuthority(part: YamlPart, seen: SeenIssuer, cloud: CloudConfig): void {
   const url = urlOf(seen)
-  if (seen.kind !== 'oidc' || url === undefined) return
+  if ((seen.kind !== 'oidc' && seen.kind !== 'azure-devops') || url === undefined) return
   const { origin } = new URL(url)
   if (origin !== cloud.authority && origin !== cloud.authorityV1) return
+  if (seen.kind === 'azure-devops') {
+    const message = `\`${part.name}.issuer\` is Entra, which has other tokens too: leave it out, and name the tenant as \`connectedTenant\`.`
+    part.at('issuer').report('entra-as-azure-devops', message)
+    return
+  }
   part
     .at('issuer')
     .report(

@@ -34,8 +34,8 @@ export class ServerNotTrusted extends Error {
 const keepAliveAfterMs = 10_000
 
 /**
- * A connection that resolves every name in the schema and in no other, and is told of warnings, whatever the
- * role or the database is set to.
+ * A connection that resolves every name in the schema and in no other, is told of warnings, and sees in each
+ * statement what was committed before it, whatever the role or the database is set to.
  *
  * @throws PasswordMissing | ServerNotTrusted, or whatever the driver throws
  */
@@ -51,7 +51,7 @@ export async function connect(
     password: password?.reveal(),
     database,
     ssl: transport === 'tls',
-    options: `-c search_path=${schema} -c client_min_messages=warning`,
+    options: `-c search_path=${schema} -c client_min_messages=warning -c default_transaction_isolation=read\\ committed`,
     application_name: 'countersign',
     connectionTimeoutMillis: waits.connectMs,
     lock_timeout: waits.lockMs,

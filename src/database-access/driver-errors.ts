@@ -12,7 +12,7 @@ function codeFrom(error: unknown): DatabaseAccessErrorCode {
   if (error instanceof PasswordMissing) return 'DATABASE_FORBIDDEN'
   if (!(error instanceof DatabaseError)) return 'DATABASE_UNREACHABLE'
   const state = error.code ?? ''
-  // A connection that ends, a time-out, or a server without room.
-  if (/^(08|57|53)/.test(state)) return 'DATABASE_UNREACHABLE'
+  // A connection that ends, a time-out, a lock that others have, or a server without room.
+  if (/^(08|57|53|55P03|40)/.test(state)) return 'DATABASE_UNREACHABLE'
   return /^28|^42501$/.test(state) ? 'DATABASE_FORBIDDEN' : 'DATABASE_REFUSED'
 }

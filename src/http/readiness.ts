@@ -9,6 +9,8 @@ export interface Readiness {
   report(): {
     readonly certificates: 'proving' | 'proven'
     readonly ledger: 'ok' | 'failing'
+    /** `degraded`: files with an error grant nothing. */
+    readonly grants: 'ok' | 'degraded'
     readonly stopping: boolean
     /** Named, and without a say: what is cached is served while they are away. */
     readonly vault: DependencyState

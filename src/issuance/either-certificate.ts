@@ -78,12 +78,12 @@ const isFromMemory = (error: unknown): error is GovernorError | RememberedRefusa
 function isOfItsCertificate(error: unknown, admitted: AdmittedAttempt): error is FirstFailure {
   if (error instanceof GovernorError) return isOfItsVault(error, admitted)
   if (error instanceof RememberedRefusal) return error.reach === 'certificate'
-  // The service's own identity is the same for every vault.
-  if (error instanceof SignerError) {
-    return error.applied === 'no' && error.code !== 'SIGNER_CREDENTIAL'
-  }
+  if (error instanceof SignerError) return error.applied === 'no' && !ownFaults.has(error.code)
   return error instanceof TokenEndpointError && certificateCodes.has(error.code)
 }
+
+/** The service's own identity is the same for every vault, and its own standstill nobody else's fault. */
+const ownFaults: ReadonlySet<string> = new Set(['SIGNER_CREDENTIAL', 'SIGNER_TOO_LATE'])
 
 const certificateCodes: ReadonlySet<string> = new Set([
   'ENTRA_CERTIFICATE_UNKNOWN',

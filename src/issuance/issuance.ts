@@ -261,7 +261,8 @@ async function admit(
   const { caller } = identified
   const application = deps.applications.get(ask.application)
   const credentials = deps.credentials.current(ask.application)
-  // Before the decision: what cannot be done now must not cost the grant one of its uses.
+  // Before the decision: what cannot be done now must not cost the grant one of its uses. It may all the
+  // same, where the first of several grants has none left and only its own token was there.
   if (application !== undefined && credentials.length === 0 && !(await isThere(caller))) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }

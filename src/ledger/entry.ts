@@ -183,6 +183,12 @@ export interface PolicyLoaded extends EntryOf<'policy.loaded'> {
   readonly grants: number
   /** Grant files that did not load and therefore grant nothing. */
   readonly broken: number
+  /** Names of grants that differ from what was in force before; absent at the start of a run. */
+  readonly added?: readonly string[]
+  readonly removed?: readonly string[]
+  readonly changed?: readonly string[]
+  /** These are the first hundred of some list; absent: they are all. */
+  readonly cut?: true
 }
 
 /** A certificate and key that were proven to belong together, and are used from now on. */

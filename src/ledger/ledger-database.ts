@@ -67,7 +67,7 @@ function codeFrom(error: unknown): LedgerDatabaseErrorCode {
   if (error instanceof TypeError) return 'LEDGER_NOT_A_LEDGER'
   if (!(error instanceof DatabaseError)) return 'LEDGER_UNREACHABLE'
   const state = error.code ?? ''
-  if (/^(08|57P|53300)/.test(state)) return 'LEDGER_UNREACHABLE'
+  if (/^(08|57|53300|55P03|40)/.test(state)) return 'LEDGER_UNREACHABLE'
   if (/^28|^42501$/.test(state)) return 'LEDGER_FORBIDDEN'
   if (state === '3D000') return 'LEDGER_MISSING'
   if (state === '25006') return 'LEDGER_READ_ONLY'

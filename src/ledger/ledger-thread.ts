@@ -38,8 +38,8 @@ function opened(worker: Worker): Promise<void> {
   })
 }
 
-/** Some hundred entries. */
-const memoryMinBytes = 128 * 1024
+/** Some thousand entries. */
+const memoryUsualBytes = 1024 * 1024
 
 /** The thread that owns the file of a ledger until its first failure: one commit at a time. */
 export class LedgerThread implements OpenStore {
@@ -89,10 +89,11 @@ export class LedgerThread implements OpenStore {
     this.#worker.unref()
   }
 
-  /** Twice as much as is needed, so that it grows a few times in the life of a process. */
+  /** As much as most commits need; what a crowd needed once is given back with the next commit. */
   #makeRoomFor(bytes: number): void {
-    if (bytes <= this.#memory.length) return
-    const memory = new SharedArrayBuffer(Math.max(memoryMinBytes, 2 * bytes))
+    const usual = Math.max(memoryUsualBytes, bytes)
+    if (this.#memory.length === usual) return
+    const memory = new SharedArrayBuffer(usual)
     this.#memory = Buffer.from(memory)
     this.#post({ memory })
   }

@@ -57,4 +57,9 @@ export class LedgerError extends Error {
     super(code, options)
     this.code = code
   }
+
+  /** Whether it may be had again without anybody's help. */
+  get transient(): boolean {
+    return this.code !== 'LEDGER_CLOSED'
+  }
 }

@@ -17,6 +17,8 @@ export interface CompiledGrants {
   readonly problems: readonly ConfigurationProblem[]
   /** How many files grant nothing because of an error. */
   readonly broken: number
+  /** By grant, base64url of SHA-256 over its file; of the sound ones. */
+  readonly fingerprints: ReadonlyMap<GrantName, string>
   /** base64url of SHA-256 over names and texts of all files, broken ones too. */
   readonly sha256: string
 }
@@ -41,6 +43,7 @@ export function compileGrants(
     policy: createPolicy(sound.map(({ form }) => grantFrom(form, known))),
     problems: readings.flatMap(({ problems }) => problems).toSorted(byPlace),
     broken: readings.length - sound.length,
+    fingerprints: new Map(sound.map(({ form, text }) => [form.grant, sha256Base64url(text)])),
     sha256: sha256Of(files),
   }
 }
@@ -51,7 +54,10 @@ interface GrantReading {
   readonly root?: YamlPart | undefined
   readonly name?: GrantName | undefined
   readonly form?: GrantForm | undefined
+  readonly text?: string | undefined
 }
+
+type SoundReading = GrantReading & { readonly form: GrantForm; readonly text: string }
 
 function readGrant(file: GrantFile, known: Known, nowSeconds: number): GrantReading {
   const problems: ConfigurationProblem[] = []
@@ -70,7 +76,7 @@ function readGrant(file: GrantFile, known: Known, nowSeconds: number): GrantRead
   if (root === undefined) return { problems }
   const form = root.read(grantForm)
   checkGrant(root, known, nowSeconds)
-  return { problems, root, form, name: root.seen(grantForm).grant }
+  return { problems, root, form, name: root.seen(grantForm).grant, text: file.text }
 }
 
 function reportSameNames(readings: readonly GrantReading[]): void {
@@ -83,8 +89,10 @@ function reportSameNames(readings: readonly GrantReading[]): void {
   }
 }
 
-const isSound = (reading: GrantReading): reading is GrantReading & { readonly form: GrantForm } =>
-  reading.form !== undefined && reading.problems.every(({ severity }) => severity === 'warning')
+const isSound = (reading: GrantReading): reading is SoundReading =>
+  reading.form !== undefined &&
+  reading.text !== undefined &&
+  reading.problems.every(({ severity }) => severity === 'warning')
 
 function grantFrom(form: GrantForm, known: Known): Grant {
   const { grant, caller, may, limits, until, isolate, longLived, mode } = form

@@ -200,7 +200,10 @@ class Leasing implements LeasedBudget {
     if (reports.length === 0) return
     const { askedWithinMs, windowMs } = this.#options.terms
     const mootAtMs = this.#nowMs() + askedWithinMs + windowMs
-    this.#untold = [...this.#untold, ...reports.map((report) => ({ ...report, mootAtMs }))]
+    // One of a lease in a trade, the latest: in which order the lender takes two, nobody knows.
+    const told = new Set(reports.map(({ leaseId }) => leaseId))
+    const others = this.#untold.filter(({ leaseId }) => !told.has(leaseId))
+    this.#untold = [...others, ...reports.map((report) => ({ ...report, mootAtMs }))]
   }
 
   #trade(): Promise<void> {
@@ -228,7 +231,9 @@ class Leasing implements LeasedBudget {
       this.#traded(demand, leaseId, await this.#options.lender.trade(trade), startedAt)
     } catch (error) {
       if (!(error instanceof DatabaseAccessError)) throw error
-      this.#untold = [...reports, ...this.#untold]
+      const since = this.#untold
+      this.#untold = reports
+      this.#keep(since)
       // If there is such a lease, nobody uses it.
       this.#keep([{ leaseId, units: 0, isOver: true }])
       this.#charged += charged

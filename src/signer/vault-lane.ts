@@ -108,7 +108,8 @@ export class VaultLane<W extends LaneWaiter> {
   review(nowMs: number): LaneRefusal<W> | undefined {
     for (const queue of [this.#ahead, this.#callers]) {
       const { last } = queue
-      if (last === undefined || this.#isInTime(last, nowMs - outlookErrsByMs)) continue
+      const lenient = last && { ...last, deadlineMs: last.deadlineMs + outlookErrsByMs }
+      if (last === undefined || lenient === undefined || this.#isInTime(lenient, nowMs)) continue
       this.leave(last)
       return this.#refusal(last, this.#spent, nowMs)
     }

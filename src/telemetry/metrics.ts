@@ -22,6 +22,7 @@ export interface Metrics {
   readonly exchanges: Counter<'outcome'>
   readonly exchangeSeconds: Histogram
   readonly clockJumps: Counter
+  readonly policyLoads: Counter
 }
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -51,6 +52,7 @@ export function createMetrics(gauges: {
   readonly unprovedSignatures: () => number
   readonly rememberedRefusals: () => number
   readonly ready: () => boolean
+  readonly brokenGrants: () => number
   /** Those that are proven. */
   readonly certificates: () => readonly CertificateGauge[]
 }): Metrics {
@@ -68,6 +70,11 @@ export function createMetrics(gauges: {
     })
   gauge('countersign_token_cache_bytes', 'Bytes held by cached tokens.', gauges.cacheBytes)
   gauge('countersign_token_cache_entries', 'Tokens in the cache.', gauges.cacheEntries)
+  gauge(
+    'countersign_grant_files_broken',
+    'Grant files that grant nothing because of an error.',
+    gauges.brokenGrants,
+  )
   gauge(
     'countersign_signatures_unproved',
     'Signatures that the ledger does not prove yet.',
@@ -221,6 +228,11 @@ export function createMetrics(gauges: {
       name: 'countersign_exchange_seconds',
       help: 'Time the token endpoint took, in seconds.',
       buckets: secondsBuckets,
+      registers,
+    }),
+    policyLoads: new Counter({
+      name: 'countersign_policy_loads_total',
+      help: 'Times that changed grants were put into force while the service ran.',
       registers,
     }),
     clockJumps: new Counter({

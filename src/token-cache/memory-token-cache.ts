@@ -130,7 +130,11 @@ class MemoryTokenCache implements TokenCache {
   ): Promise<CachedToken> {
     const text = tokenKeyText(key)
     const underWay = this.#flights.get(text)
-    if (underWay !== undefined && serves(underWay, obtainedAfterSeconds)) {
+    if (
+      underWay !== undefined &&
+      joins(underWay, keyId) &&
+      serves(underWay, obtainedAfterSeconds)
+    ) {
       return waitFor(underWay.landing, patience)
     }
     const why = obtainedAfterSeconds === undefined ? 'miss' : 'challenge'
@@ -173,8 +177,11 @@ class MemoryTokenCache implements TokenCache {
   ): Promise<CachedToken> {
     const text = tokenKeyText(key)
     const kept = this.#entries.peek(text)
+    const underWay = this.#flights.get(text)
     const flight =
-      this.#flights.get(text) ?? this.#start(text, { key, grant, keyId }, 'refresh', fetch)
+      underWay !== undefined && joins(underWay, keyId)
+        ? underWay
+        : this.#start(text, { key, grant, keyId }, 'refresh', fetch)
     try {
       return await flight.landing
     } finally {
@@ -316,6 +323,10 @@ const isInUse = ({ usedAtMs }: Kept, nowMs: number) =>
   usedAtMs !== undefined && nowMs - usedAtMs < recentlyMs
 
 const isDue = ({ refreshAtMs: atMs }: Kept, nowMs: number) => atMs !== undefined && nowMs >= atMs
+
+/** Whoever can sign does not depend on somebody who only waits for what others bring. */
+const joins = ({ held }: Flight, keyId: string | undefined) =>
+  held.keyId !== undefined || keyId === undefined
 
 /** A challenge is met by what is asked of Entra after it; and the flight of one serves all others. */
 const serves = (flight: Flight, obtainedAfterSeconds: number | undefined) =>

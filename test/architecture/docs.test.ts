@@ -66,6 +66,7 @@ describe('docs', () => {
       unprovedSignatures: () => 0,
       rememberedRefusals: () => 0,
       ready: () => true,
+      brokenGrants: () => 0,
       certificates: () => [],
     })
     expect(registry).toBeInstanceOf(Registry)

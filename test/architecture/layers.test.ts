@@ -32,8 +32,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'token-cache',
     'ledger',
   ],
+  reload: ['base', 'ledger', 'policy'],
   reconcile: ['base', 'ledger'],
-  telemetry: ['base', 'issuance', 'token-cache'],
+  telemetry: ['base', 'issuance', 'reload', 'token-cache'],
   http: [
     'base',
     'issuance',
@@ -67,6 +68,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'issuance',
     'ledger',
     'policy',
+    'reload',
     'sharing.ts',
     'signer',
     'telemetry',
@@ -74,7 +76,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'token-endpoint',
     'vault-access',
   ],
-  'main.ts': ['base', 'config', 'http', 'policy', 'wiring.ts'],
+  'main.ts': ['base', 'config', 'http', 'policy', 'reload', 'wiring.ts'],
   cli: [
     'base',
     'caller',

@@ -72,13 +72,13 @@ describe('countersign explain, with a token', () => {
       await jobToken({}, 'https://other.example'),
     )
     expect(wrong.out).toBe(
-      'REFUSED: the token proves nobody. caller_audience_wrong by the rules of issuer github (meant for https://other.example)\n',
+      'REFUSED: nobody is proven. caller_audience_wrong by the rules of issuer github (meant for https://other.example)\n',
     )
     expect(wrong.code).toBe(1)
     const token = await jobToken()
     const forged = `${token.slice(0, -8)}AAAAAAAA`
     const { out, code } = await explain([...stdin, ...forOrders], forged)
-    expect(out).toMatch(/^REFUSED: the token proves nobody. caller_signature_wrong/)
+    expect(out).toMatch(/^REFUSED: nobody is proven. caller_signature_wrong/)
     expect(code).toBe(1)
   })
 
@@ -113,7 +113,11 @@ describe('countersign explain, with a token', () => {
 
 describe('countersign explain, with claims', () => {
   test('takes them as proven, and reaches nobody', async () => {
-    const claims = { repository_id: '123456', ref: 'refs/heads/main' }
+    const claims = {
+      repository_owner_id: '987',
+      repository_id: '123456',
+      ref: 'refs/heads/main',
+    }
     writeFileSync(join(folder, 'claims.json'), JSON.stringify(claims))
     const from = ['--issuer', 'github', '--claims', 'claims.json']
     expect((await explain([...from, ...forAssertion])).code).toBe(0)
@@ -123,6 +127,25 @@ describe('countersign explain, with claims', () => {
         'grant deploy-pipeline: names this caller, and gives assertions of 300 s at most\n',
     )
     expect(code).toBe(1)
+  })
+
+  test('refuses those that the issuer requires to be otherwise, before any grant', async () => {
+    const claims = { repository_owner_id: '988', repository_id: '123456', ref: 'refs/heads/main' }
+    writeFileSync(join(folder, 'others.json'), JSON.stringify(claims))
+    const from = ['--issuer', 'github', '--claims', 'others.json']
+    const { out, code } = await explain([...from, ...forAssertion])
+    expect(out).toBe(
+      'REFUSED: nobody is proven. issuer github requires another repository_owner_id of everybody.\n',
+    )
+    expect(code).toBe(1)
+  })
+
+  test('never prints a token that is given in place of its file', async () => {
+    const token = await jobToken()
+    const { out, error, code } = await explain(['--token', token, ...forOrders])
+    expect(code).toBe(2)
+    expect(error).toContain('--token must be a file')
+    for (const part of token.split('.')) expect(out + error).not.toContain(part)
   })
 
   test.for([

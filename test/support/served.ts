@@ -20,7 +20,7 @@ export interface Served {
   said(msg: string): Promise<LogLine>
   /** `http://127.0.0.1:41234`, once it listens. */
   origin(): Promise<string>
-  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): void
+  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP'): void
   /** Resolves with the exit code, null when a signal ended it. */
   readonly ended: Promise<number | null>
   readonly ledgerFile: string

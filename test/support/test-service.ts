@@ -193,7 +193,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const log: string[] = []
   const service = await createService({
     config,
-    policy: policy.policy,
+    policy,
     identityClientId: undefined,
     clock,
     logger: createProtectedLog(

@@ -110,6 +110,13 @@ describe('createIssuerDirectory', () => {
     expect(directory.find({ iss, sub: '/eid1/', tid: listed })).toEqual({ found: 'nothing' })
   })
 
+  it('leaves subjects to issuers that are nobody else’s', () => {
+    const sub = '/eid1/c/pub/t/x/a/y/sc/0f0f0f0f-0000-4000-8000-000000000001/z'
+    const found = { found: 'issuer', issuer: { settings: cluster } }
+    expect(directory.find({ iss: cluster.issuer, sub })).toEqual(found)
+    expect(directory.find({ iss: cluster.issuer, sub: 'spiffe://a.example/b' })).toEqual(found)
+  })
+
   it('refuses two issuers that could have made the same token', () => {
     const twin = { ...cluster, name: issuerName('twin') }
     expect(() => createIssuerDirectory([cluster, twin])).toThrow(RangeError)

@@ -619,12 +619,14 @@ describe('an identifier for workloads of a trust domain', () => {
       'https://contoso.example/export',
       'contoso.example/export',
       `spiffe://contoso.example/${'x'.repeat(2048)}`,
-    ].map((sub): Fault => [
-      `of ${sub.slice(0, 60)}`,
-      'caller_issuer_unknown',
-      '',
-      ({ sign }) => sign({ sub }),
-    ]),
+    ].flatMap((sub): Fault[] =>
+      [undefined, 'spiffe://contoso.example', 'https://issuer.example'].map((iss) => [
+        `of ${sub.slice(0, 60)}, by ${String(iss)}`,
+        'caller_issuer_unknown',
+        '',
+        ({ sign }) => sign({ sub, iss }),
+      ]),
+    ),
     [
       'signed with a key for X.509',
       'caller_key_unknown',

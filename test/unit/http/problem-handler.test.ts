@@ -26,6 +26,7 @@ beforeEach(async () => {
       unprovedSignatures: () => 0,
       rememberedRefusals: () => 0,
       ready: () => true,
+      brokenGrants: () => 0,
       certificates: () => [],
     }),
     clock,

@@ -14,6 +14,7 @@ function newTelemetry() {
     unprovedSignatures: () => 0,
     rememberedRefusals: () => 0,
     ready: () => true,
+    brokenGrants: () => 0,
     certificates: () => [
       {
         certificate: 'partners',
