@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { TestEmulator } from '../support/emulator.ts'
 import { exchanging, strike } from '../support/faults.ts'
@@ -95,6 +97,37 @@ describe('while the database is away', () => {
     const waits = service.log.filter(({ msg }) => msg === 'the ledger is not open yet')
     expect(waits[0]).toMatchObject({ retryInMs: 500, err: { code: 'LEDGER_UNREACHABLE' } })
     expect(JSON.stringify(service.log)).not.toContain(new URL(url).password)
+  })
+
+  test('a start that has begun and loses it ends nothing, and is ready when it is there again', async () => {
+    strike(emulator, {
+      at: 'vault',
+      match: 'GET /certificates/',
+      kind: 'server-error',
+      times: 100_000,
+    })
+    const service = serve()
+    await service.said('certificates are not proven yet')
+    await server.kill()
+    // The vault answers now, and that a certificate is proven cannot be written down.
+    emulator.faults.clear()
+    const codes = () => service.log.map(({ err }) => (err as { code?: string } | undefined)?.code)
+    await expect.poll(codes, { timeout: 20_000 }).toContain('LEDGER_UNAVAILABLE')
+    await server.start()
+    await service.said('ready')
+    expect((await ask(service)).status).toBe(200)
+  })
+
+  test('a start whose port is taken ends all the same', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    await server.kill()
+    const service = serve({ listen: { host: '127.0.0.1', port } })
+    expect(await service.ended).toBe(1)
+    expect(service.log.at(-1)).toMatchObject({ err: { type: 'ListenerError' } })
+    other.close()
+    await server.start()
   })
 
   test('a start that is told to stop stops', async () => {
