@@ -193,6 +193,11 @@ const aborted = (signal: AbortSignal) =>
 type Begun = 'begun' | 'stopped'
 
 async function begin(service: Service, options: ServeOptions, stop: AbortSignal): Promise<Begun> {
+  // A disk that takes nothing is for somebody to mend; only a database is waited for.
+  if (options.config.ledger.kind === 'sqlite') {
+    await announce(service, options)
+    return 'begun'
+  }
   const isDone = await untilAnswered(
     () => announce(service, options),
     longestOpeningPauseMs,

@@ -28,8 +28,8 @@ export const tokenCharactersMax = 16 * 1024
 const refusedHeaderMembers = ['crit', 'b64', 'jku', 'jwk', 'x5u']
 
 /**
- * `typ`, lower case: `JWT`, `JOSE` of JWT-SVIDs, which says no more, and RFC 9068's access tokens, which are meant for APIs like this one.
- * Assertions, logout tokens, DPoP proofs and events name themselves otherwise.
+ * `typ`, lower case: `JWT`, `JOSE` of JWT-SVIDs, which says no more, and RFC 9068's access tokens, which
+ * are meant for APIs like this one. Assertions, logout tokens, DPoP proofs and events name themselves otherwise.
  */
 const acceptedTypes = ['jwt', 'jose', 'at+jwt', 'application/at+jwt']
 

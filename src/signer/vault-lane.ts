@@ -108,8 +108,7 @@ export class VaultLane<W extends LaneWaiter> {
   review(nowMs: number): LaneRefusal<W> | undefined {
     for (const queue of [this.#ahead, this.#callers]) {
       const { last } = queue
-      const lenient = last && { ...last, deadlineMs: last.deadlineMs + outlookErrsByMs }
-      if (last === undefined || lenient === undefined || this.#isInTime(lenient, nowMs)) continue
+      if (last === undefined || this.#isInTime(last, nowMs, outlookErrsByMs)) continue
       this.leave(last)
       return this.#refusal(last, this.#spent, nowMs)
     }
@@ -241,8 +240,9 @@ export class VaultLane<W extends LaneWaiter> {
   }
 
   /** Of the last of a line. */
-  #isInTime(last: W, nowMs: number): boolean {
-    return nowMs + this.#estimateMs({ ...last, units: 0 }, nowMs) <= last.deadlineMs
+  #isInTime(last: W, nowMs: number, leewayMs = 0): boolean {
+    const servedAtMs = nowMs + this.#estimateMs({ ...last, units: 0 }, nowMs)
+    return servedAtMs <= last.deadlineMs + leewayMs
   }
 
   /** How long a newcomer would wait if nobody came after it. */

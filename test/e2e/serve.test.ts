@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { worldSchema } from '../../src/emulator/world.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { exchanging, signing, strike } from '../support/faults.ts'
+import { fillDisk } from '../support/full-disk.ts'
 import { serveFrom, type Served, type ServedOptions } from '../support/served.ts'
 import {
   cast,
@@ -77,6 +78,20 @@ const readiness = async (origin: string) => {
 const workloadToken = () => emulator.token('fabrikam-orders', cast.publicUrl)
 
 describe('a start', () => {
+  test('ends when its first entries cannot be written into the file', async () => {
+    const before = serve()
+    await before.said('ready')
+    before.signal('SIGTERM')
+    expect(await before.ended).toBe(0)
+    fillDisk(before.ledgerFile)
+    const late = serve((file) => ({ ...file, ledger: { sqlite: before.ledgerFile } }))
+    expect(await late.ended).toBe(1)
+    expect(late.log.at(-1)).toMatchObject({
+      msg: 'the service cannot run',
+      err: { code: 'LEDGER_UNAVAILABLE' },
+    })
+  })
+
   test('is written down before anything is served: started, policy, certificates', async () => {
     const service = serve()
     await service.said('ready')
