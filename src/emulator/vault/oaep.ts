@@ -24,12 +24,17 @@ export function encryptOaep(
   return publicEncrypt({ key: publicKey, ...optionsOf(algorithm) }, plaintext)
 }
 
-/** Undefined for what was not encrypted with this key and algorithm. */
+/**
+ * Undefined for what was not encrypted with this key and algorithm: as long as the key, to begin with
+ * (RFC 8017 §7.1.2, step 1b), which OpenSSL does not ask of a ciphertext that begins with zeros.
+ */
 export function decryptOaep(
   algorithm: EncryptionAlgorithm,
   ciphertext: Buffer,
   privateKey: KeyObject,
 ): Buffer | undefined {
+  const keyBits = privateKey.asymmetricKeyDetails?.modulusLength
+  if (ciphertext.length * 8 !== keyBits) return undefined
   try {
     return privateDecrypt({ key: privateKey, ...optionsOf(algorithm) }, ciphertext)
   } catch {
