@@ -17,8 +17,8 @@ const killsPerScene = 20
 const usage = `npm run torture -- [--kills N] [--fleet-kills N] [--faults N] [--seed N]
 
   --kills N        kills of the service, ${killsPerScene} on one ledger (200)
-  --fleet-kills N  kills of one of three replicas, of their database, or of what is between them,
-                   ${killsPerScene} on one ledger (500)
+  --fleet-kills N  kills of one of three replicas, of their database, or of what is between them, and
+                   replicas that stand still for a while, ${killsPerScene} on one ledger (500)
   --faults N       rounds of five faults at once; some seventy bring every two together (400)
   --seed N         decides what is asked, what goes wrong and when (drawn, and printed)`
 

@@ -38,8 +38,8 @@ const clientsOfReplica = 2
 const clientPatienceMs = 500
 
 /**
- * Three replicas on one PostgreSQL, under load: again and again a replica is killed, or all of them, or
- * the database, or what is between two of them is cut or stalls. Then it is mended, each replica has to
+ * Three replicas on one PostgreSQL, under load: again and again a replica is killed or stands still, or
+ * all of them are killed, or the database, or what is between two of them is cut or stalls. Then it is mended, each replica has to
  * issue something again, and everything is judged while they go on.
  *
  * @throws Violated after the first event that something did not survive.
@@ -48,7 +48,7 @@ export async function surviveFleetKills(options: FleetKillOptions): Promise<Flee
   const { seed, kills, say = () => undefined } = options
   const random = createSeededRandom(seed)
   const asks = createSeededRandom(seed + 1)
-  const broken = { replica: 0, database: 0, wire: 0 }
+  const broken = { replica: 0, frozen: 0, database: 0, wire: 0 }
   let slowestRecoveryMs = 0
   await using fleet = await startFleet(seed)
   for (let kill = 1; kill <= kills; kill += 1) {
@@ -67,7 +67,8 @@ export async function surviveFleetKills(options: FleetKillOptions): Promise<Flee
 }
 
 export const describeFleetTally = ({ broken, slowestRecoveryMs, ...tally }: FleetTally): string =>
-  `${broken.replica} replicas killed, ${broken.database} databases, ${broken.wire} wires; ` +
+  `${broken.replica} replicas killed, ${broken.frozen} frozen, ${broken.database} databases, ` +
+  `${broken.wire} wires; ` +
   `slowest recovery ${slowestRecoveryMs} ms of ${recoveryPromisedMs} ms; ${describeTally(tally)}`
 
 interface Fleet extends AsyncDisposable {
@@ -136,6 +137,8 @@ const endedByItself = ({ program }: Service, code: number | null) =>
 
 type Breakage =
   | { readonly what: 'replica'; readonly index: number }
+  /** It stands still, goes on where it was, and does not know. */
+  | { readonly what: 'frozen'; readonly index: number }
   | { readonly what: 'database' }
   | { readonly what: 'wire'; readonly index: number; readonly to: Peer; readonly how: Interruption }
 
@@ -157,9 +160,15 @@ function drawEvent(random: SeededRandom): Event {
   // All of them, as when whoever runs them restarts what it runs.
   if (chance < 0.1) return { ...times, breakages: everyReplica }
   const second = chance < 0.4 ? drawBreakage(random) : first
-  const isOther = second.what !== first.what
-  return { ...times, breakages: isOther ? [first, second] : [first] }
+  return { ...times, breakages: areApart(first, second) ? [first, second] : [first] }
 }
+
+/** What is killed cannot stand still, and nothing breaks twice. */
+const areApart = (one: Breakage, other: Breakage) =>
+  one.what !== other.what && !(isOfProcess(one) && isOfProcess(other) && one.index === other.index)
+
+const isOfProcess = (breakage: Breakage) =>
+  breakage.what === 'replica' || breakage.what === 'frozen'
 
 const everyReplica: readonly Breakage[] = Array.from({ length: replicaCount }, (_, index) => ({
   what: 'replica',
@@ -169,7 +178,8 @@ const everyReplica: readonly Breakage[] = Array.from({ length: replicaCount }, (
 function drawBreakage(random: SeededRandom): Breakage {
   const index = random.below(replicaCount)
   const chance = random.next()
-  if (chance < 0.4) return { what: 'replica', index }
+  if (chance < 0.3) return { what: 'replica', index }
+  if (chance < 0.45) return { what: 'frozen', index }
   if (chance < 0.6) return { what: 'database' }
   const to = random.next() < 0.6 ? 'database' : 'cloud'
   return { what: 'wire', index, to, how: random.next() < 0.5 ? 'cut' : 'stall' }
@@ -182,6 +192,8 @@ function describeBreakage(breakage: Breakage): string {
   switch (breakage.what) {
     case 'replica':
       return `replica ${breakage.index}`
+    case 'frozen':
+      return `replica ${breakage.index} (frozen)`
     case 'database':
       return 'the database'
     case 'wire':
@@ -237,16 +249,8 @@ async function breakIt({ database, replicas }: Fleet, breakage: Breakage): Promi
     return { what, mend: () => database.start() }
   }
   const replica = required(replicas[breakage.index])
-  if (what === 'wire') {
-    const mend = replica.wires.interrupt(breakage.to, breakage.how)
-    return {
-      what,
-      mend: () => {
-        mend()
-        return Promise.resolve()
-      },
-    }
-  }
+  if (what === 'wire') return mendBy(what, replica.wires.interrupt(breakage.to, breakage.how))
+  if (what === 'frozen') return mendBy(what, replica.service.program.freeze())
   await replica.kill()
   return {
     what,
@@ -256,6 +260,14 @@ async function breakIt({ database, replicas }: Fleet, breakage: Breakage): Promi
     },
   }
 }
+
+const mendBy = (what: Breakage['what'], mend: () => void): Mend => ({
+  what,
+  mend: () => {
+    mend()
+    return Promise.resolve()
+  },
+})
 
 async function stopInOrder({ replicas }: Fleet): Promise<void> {
   await Promise.all(

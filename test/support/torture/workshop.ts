@@ -24,6 +24,8 @@ export interface Program {
   firstLine(passes: (line: string) => boolean): Promise<string | undefined>
   /** Sends the signal and waits until the process has ended; after a minute it is killed. */
   end(signal: NodeJS.Signals): Promise<Exit>
+  /** Stands still from now on, as on a machine that is paused, until what is returned is called. */
+  freeze(): () => void
   readonly ended: Promise<Exit>
   /** The end of what it wrote, for who wants to know what went wrong. */
   lastLines(): string
@@ -169,6 +171,10 @@ function programFrom(child: ChildProcess): Program {
       const exit = await ended
       clearTimeout(impatience)
       return exit
+    },
+    freeze: () => {
+      child.kill('SIGSTOP')
+      return () => child.kill('SIGCONT')
     },
     ended,
     lastLines: () => kept.join('\n'),
