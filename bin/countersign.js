@@ -7,6 +7,7 @@ import nodeModule, { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
+const itself = fileURLToPath(import.meta.url)
 const source = fileURLToPath(new URL('../src/cli/countersign.ts', import.meta.url))
 const built = fileURLToPath(new URL('../dist/cli/countersign.js', import.meta.url))
 const entry = existsSync(source) ? source : built
@@ -44,7 +45,7 @@ function runWith(node) {
     process.exitCode = 1
     return
   }
-  const child = spawn(node, [entry, ...process.argv.slice(2)], { stdio: 'inherit' })
+  const child = spawn(node, [itself, ...process.argv.slice(2)], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('exit', (code, signal) => {
     process.exitCode = signal === null ? (code ?? 1) : 128 + constants.signals[signal]
