@@ -184,7 +184,7 @@ function reconcile(cloud: BenchCloud, service: Service): Reconciled {
 
 /** A verb on the ledger of a service. */
 function run({ ledgerFile }: Service, ...args: readonly string[]) {
-  const cli = new URL('../dist/cli/countersign.js', import.meta.url).pathname
+  const cli = new URL('../dist/program/countersign.js', import.meta.url).pathname
   return spawnSync(process.execPath, [cli, ...args, '--ledger', ledgerFile], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],

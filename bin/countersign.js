@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 
 const itself = fileURLToPath(import.meta.url)
 const source = fileURLToPath(new URL('../src/cli/countersign.ts', import.meta.url))
-const built = fileURLToPath(new URL('../dist/cli/countersign.js', import.meta.url))
+const built = fileURLToPath(new URL('../dist/program/countersign.js', import.meta.url))
 const entry = existsSync(source) ? source : built
 
 if (Number(process.versions.node.split('.')[0]) >= 26) {

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** Files that travel with the program lie two folders up, from source and from the build alike. */
-const fileOf = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
+export const fileOf = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
+
+/** What starts the command line, on whichever Node. */
+export const launcher = fileOf('bin/countersign.js')
 
 /** `openapi.yaml`, which the service publishes. */
 export const contractFile = fileOf('openapi.yaml')

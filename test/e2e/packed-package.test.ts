@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -41,7 +49,18 @@ describe('the packed package', () => {
     for (const name of ['src', 'test', 'bench', 'scripts']) {
       expect(existsSync(join(installed, name)), name).toBe(false)
     }
-    expect(readdirSync(join(installed, 'dist')).length).toBeGreaterThan(10)
+    expect(readdirSync(join(installed, 'dist/program')).length).toBeGreaterThan(10)
+  })
+
+  test('names what others have written of it, with their licences', () => {
+    const licences = readFileSync(join(installed, 'dist/licences.txt'), 'utf8')
+    const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      readonly dependencies: Readonly<Record<string, string>>
+    }
+    for (const [name, version] of Object.entries(dependencies)) {
+      expect(licences).toContain(`\n${name} ${version}: `)
+    }
+    expect(licences).toContain('Permission is hereby granted, free of charge')
   })
 
   test('has a version, and help with an example for every verb', () => {

@@ -1,5 +1,5 @@
-import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { fileOf } from '../product.ts'
 import { run, runVerb } from './child-process.ts'
 import { cast, type DemoCloud } from './cloud.ts'
 import type { DemoConfiguration } from './configuration.ts'
@@ -11,9 +11,7 @@ export interface Stage {
   readonly say: (line: string) => void
 }
 
-const sdkProgram = fileURLToPath(
-  new URL('../../../examples/azure-sdk/exchange-assertion.mjs', import.meta.url),
-)
+const sdkProgram = fileOf('examples/azure-sdk/exchange-assertion.mjs')
 
 /** An act that did not happen ends the demo. */
 function insist(happened: boolean, what: string): asserts happened {

@@ -1,15 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { childEnvironment } from '../../config/environment.ts'
-
-/** The command line itself, from source or from the build. */
-const entry = fileURLToPath(
-  new URL(
-    import.meta.url.endsWith('.ts') ? '../countersign.ts' : '../countersign.js',
-    import.meta.url,
-  ),
-)
+import { launcher } from '../product.ts'
 
 export interface Finished {
   readonly code: number | null
@@ -22,7 +14,7 @@ export type Variables = Readonly<Record<string, string>>
 
 /** Runs `countersign ARGS` and waits until it ends. */
 export const runVerb = (args: readonly string[], variables: Variables = {}) =>
-  run([entry, ...args], variables)
+  run([launcher, ...args], variables)
 
 /** Runs a program under this Node and waits until it ends. */
 export async function run(args: readonly string[], variables: Variables = {}): Promise<Finished> {
@@ -47,7 +39,7 @@ export async function startVerb(
   isReady: (line: string) => boolean,
   variables: Variables = {},
 ): Promise<RunningVerb> {
-  const child = start([entry, ...args], variables)
+  const child = start([launcher, ...args], variables)
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)]
   const ended = once(child, 'close')
   await new Promise<void>((resolve, reject) => {
