@@ -1,7 +1,7 @@
 import { isAbsolute, relative } from 'node:path'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { systemClock } from '../base/clock.ts'
-import { byPlace, formatProblem, type ConfigurationProblem } from '../base/configuration-problem.ts'
+import { byPlace, type ConfigurationProblem } from '../base/configuration-problem.ts'
 import type { ApplicationConfig, Config } from '../config/config.ts'
 import { readEnvironment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
@@ -10,11 +10,16 @@ import type { GrantSurroundings } from '../policy/grant-checks.ts'
 import { readGrantFolder } from '../policy/grant-folder.ts'
 import type { Policy } from '../policy/policy.ts'
 import { sharedPowers } from '../policy/shared-powers.ts'
+import { type CheckFormat, checkFormats, type CheckReport, reportLines } from './check-report.ts'
 
 const example = `
 Example, in a pull request that changes a grant:
   $ countersign check --config countersign.yaml
   grants/billing-export.yaml:4: grant.tenant-not-listed: \`may[0].tenant\` is not among …
+
+The same, shown beside the lines of the pull request:
+  $ countersign check --format github
+  $ countersign check --format gitlab > gl-code-quality-report.json
 
 Exits with 1 when there is an error; warnings alone exit with 0.
 `
@@ -25,19 +30,23 @@ export function checkCommand(): Command {
       'Reports every problem of countersign.yaml and its grants, with file, line and rule. Reaches nothing but these files.',
     )
     .option('--config <file>', 'countersign.yaml (COUNTERSIGN_CONFIG)')
+    .addOption(
+      new Option('--format <format>', 'who reads it: a person, GitHub Actions or GitLab')
+        .choices(checkFormats)
+        .default('text'),
+    )
     .addHelpText('after', example)
-    .action(async ({ config }: { readonly config?: string }) => {
+    .action(async ({ config, format }: CheckOptions) => {
       const file = config ?? readEnvironment().configFile
-      const { lines, errors } = await check(file, systemClock.nowSeconds())
-      for (const line of lines) console.log(line)
-      if (errors > 0) process.exitCode = 1
+      const report = await check(file, systemClock.nowSeconds())
+      for (const line of reportLines(report, format)) console.log(line)
+      if (report.errors > 0) process.exitCode = 1
     })
 }
 
-export interface CheckReport {
-  /** What is printed: problems by file and line, then what it comes to. */
-  readonly lines: readonly string[]
-  readonly errors: number
+interface CheckOptions {
+  readonly config?: string
+  readonly format: CheckFormat
 }
 
 /** @param file As the operator named it; the files of grants are named in the same way. */
@@ -45,15 +54,17 @@ export async function check(file: string, nowSeconds: number): Promise<CheckRepo
   const loaded = await loadConfig(file)
   const surroundings = loaded.ok ? loaded.config : loaded.outline
   const grants = await checkGrants(surroundings, nowSeconds)
-  const problems = [...(loaded.ok ? loaded.warnings : loaded.problems), ...grants.problems].map(
-    (problem) => ({ ...problem, file: isAbsolute(file) ? problem.file : asNamed(problem.file) }),
-  )
+  const problems = [...(loaded.ok ? loaded.warnings : loaded.problems), ...grants.problems]
+    .map((problem) => ({
+      ...problem,
+      file: isAbsolute(file) ? problem.file : asNamed(problem.file),
+    }))
+    .toSorted(byPlace)
   const errors = problems.filter(({ severity }) => severity === 'error').length
-  const said = problems.toSorted(byPlace).map(formatProblem)
   if (errors > 0 || !loaded.ok || grants.compiled === undefined) {
-    return { lines: [...said, countOf(problems)], errors }
+    return { problems, summary: [countOf(problems)], errors }
   }
-  return { lines: [...said, ...summaryOf(loaded.config, grants.compiled)], errors }
+  return { problems, summary: summaryOf(loaded.config, grants.compiled), errors }
 }
 
 interface CheckedGrants {

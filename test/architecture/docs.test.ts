@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
 import { check } from '../../src/cli/check.ts'
+import { reportLines } from '../../src/cli/check-report.ts'
 import { configForm } from '../../src/config/config-form.ts'
 import { environmentVariables } from '../../src/config/environment.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
@@ -39,7 +40,7 @@ describe('docs', () => {
 
   test('the quick start is a configuration without a problem', async () => {
     const report = await check('examples/quickstart/countersign.yaml', 0)
-    expect(report.errors, report.lines.join('\n')).toBe(0)
+    expect(report.errors, reportLines(report, 'text').join('\n')).toBe(0)
   })
 
   test('configuration.md names every option of the file', () => {

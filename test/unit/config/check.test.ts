@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { check } from '../../../src/cli/check.ts'
+import { reportLines } from '../../../src/cli/check-report.ts'
 import { configurationFixtures, within } from '../../support/configuration-fixtures.ts'
 import { readSourceFiles } from '../../support/source-files.ts'
 
@@ -17,7 +18,10 @@ const remedy =
 
 const problemsOf = (lines: readonly string[]) => lines.filter((line) => /^[^\s:]+:\d+: /.test(line))
 
-const run = (folder: string) => within(folder, () => check('countersign.yaml', september2026))
+async function run(folder: string) {
+  const report = await within(folder, () => check('countersign.yaml', september2026))
+  return { lines: reportLines(report, 'text'), errors: report.errors }
+}
 
 describe('countersign check on what is wrong', () => {
   test('there are at least 30 ways to be wrong', () => {
@@ -95,6 +99,24 @@ describe('countersign check from the command line', () => {
     const { folder, expected } = fixture('warnings-alone')
     const { status, stdout } = spawn(folder, '--config', 'countersign.yaml')
     expect({ status, lines: stdout.trimEnd().split('\n') }).toEqual({ status: 0, lines: expected })
+  })
+
+  test('annotates a pull request: the same problems for GitHub and for GitLab, and the exit code', () => {
+    const { folder, expected } = fixture('configuration-and-grants-are-broken')
+    const github = spawn(folder, '--format', 'github')
+    const gitlab = spawn(folder, '--format', 'gitlab')
+    const issues = JSON.parse(gitlab.stdout) as readonly { readonly check_name: string }[]
+    const rules = problemsOf(expected).map((line) => problemLine.exec(line)?.groups?.['rule'])
+    expect(issues.map(({ check_name }) => check_name)).toEqual(rules)
+    const commands = github.stdout.split('\n').filter((line) => line.startsWith('::error file='))
+    expect(commands.map((line) => /,title=([^:]+)::/.exec(line)?.[1])).toEqual(rules)
+    expect([github.status, gitlab.status]).toEqual([1, 1])
+  })
+
+  test('names the formats that there are', () => {
+    const { status, stderr } = spawn('.', '--format', 'junit')
+    expect(status).not.toBe(0)
+    expect(stderr).toContain('text, github, gitlab')
   })
 
   test('says which variable of the environment is wrong, without a stack', () => {
