@@ -53,6 +53,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'database-access',
     'issuance',
     'ledger',
+    'reload',
     'sealing',
     'signer',
     'telemetry',
