@@ -45,7 +45,7 @@ const unreadableFolder = (file: string, fault: string): ConfigurationProblem => 
   file,
   line: 1,
   rule: 'grants.unreadable',
-  message: `The folder of the grants cannot be read, so nothing is allowed. ${fault}`,
+  message: `The folder of the grants cannot be read and allows nothing. ${fault}`,
   severity: 'error',
 })
 
@@ -53,6 +53,6 @@ const emptyFolder = (file: string): ConfigurationProblem => ({
   file,
   line: 1,
   rule: 'grants.empty',
-  message: 'The folder has no *.yaml file, so nothing is allowed: add a grant.',
+  message: 'The folder has no *.yaml file and allows nothing: add a grant.',
   severity: 'warning',
 })
