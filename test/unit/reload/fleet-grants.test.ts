@@ -381,7 +381,7 @@ describe('a table that somebody has written into', () => {
 
   test.each([
     ['lost it', undefined],
-    ['has another one there', { generation: 1, sha256: 'other' }],
+    ['another one there', { generation: 1, sha256: 'other' }],
   ])('and has %s is not followed: what is in force stays', async (_name, newest) => {
     const one = replica('one', {
       generations: {
