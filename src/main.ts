@@ -10,7 +10,6 @@ import { listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
 import { watchFolder } from './reload/folder-watch.ts'
-import { policyLoaded } from './reload/policy-loaded.ts'
 import { createService, type Service } from './wiring.ts'
 
 /** Everything that `countersign serve` has found out before it begins. */
@@ -133,7 +132,8 @@ async function serveUntil(
       Promise.race([service.budgets.prove(), aborted(stop)]),
       Promise.race([service.tokenSharing?.prove(), aborted(stop)]),
     ])
-    if (!stop.aborted) logger.info({ grants: options.policy.policy.grants.length }, 'ready')
+    const { grants } = service.inForce.current().policy
+    if (!stop.aborted) logger.info({ grants: grants.length }, 'ready')
     tasks.push(startProving(service, logger))
     if (!stop.aborted) await aborted(stop)
     await drain(service, listeners, tasks, options)
@@ -210,11 +210,8 @@ async function begin(service: Service, options: ServeOptions, stop: AbortSignal)
 }
 
 /** The first entries of a run: whatever follows was decided by this policy. */
-function announce(service: Service, { clock, policy, version }: ServeOptions): Promise<void> {
-  return service.begin([
-    { kind: 'service.started', atMs: clock.nowMs(), version },
-    policyLoaded(policy, clock.nowMs()),
-  ])
+function announce(service: Service, { clock, version }: ServeOptions): Promise<void> {
+  return service.begin([{ kind: 'service.started', atMs: clock.nowMs(), version }])
 }
 
 async function proveCertificates(
@@ -287,7 +284,7 @@ const startProving = (service: Service, logger: Logger): BackgroundTask =>
     reportFor('certificates', logger),
   )
 
-/** By the clock, soon after the folder changed, and on SIGHUP. */
+/** By the clock, soon after the folder changed, when another replica says so, and on SIGHUP. */
 function startReloading(
   { grantsReload }: Service,
   { config, logger }: ServeOptions,
@@ -296,11 +293,13 @@ function startReloading(
   const look = () => void grantsReload.look().catch(report)
   const task = startBackgroundTask(grantsEveryMs, () => grantsReload.look(), report)
   const watch = watchFolder(config.grants.folder, look)
+  const unwatch = grantsReload.watch(look)
   process.on('SIGHUP', look)
   return {
     stop: async () => {
       process.off('SIGHUP', look)
       watch.close()
+      unwatch()
       await task.stop()
     },
   }

@@ -6,6 +6,7 @@ import type { Config } from './config/config.ts'
 import { DatabaseAccessError } from './database-access/database-access-error.ts'
 import { toldFailures } from './issuance/told-failures.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
+import type { GenerationsKept, PolicyGenerations } from './reload/policy-generations.ts'
 import { createDataKeys } from './sealing/data-keys.ts'
 import { createKeyVaultWrappingKey } from './sealing/key-vault-wrapping-key.ts'
 import { createPostgresDataKeyStore } from './sealing/postgres-data-key-store.ts'
@@ -81,6 +82,45 @@ export async function createVaultBudgets(deps: {
       await settlesWithin(budgets.close(), sharingEndMs)
       await session.close()
     },
+  }
+}
+
+/** Of the policy that replicas share. */
+export interface PolicySharing {
+  readonly generations: PolicyGenerations
+  close(): Promise<void>
+}
+
+/** A folder of many grants is some MB. */
+const policyTimeoutMs = 5000
+const policyChannel = 'countersign_policy'
+/** Texts for whoever asks what was allowed; hashes for years of changes, of a hundred bytes each. */
+const generationsKept: GenerationsKept = { texts: 100, hashes: 10_000 }
+
+/** Undefined for one process alone, whose policy is its own. */
+export async function createPolicySharing(deps: {
+  readonly config: Config
+  readonly clock: Clock
+}): Promise<PolicySharing | undefined> {
+  const { ledger: place } = deps.config
+  if (place.kind !== 'postgres') return undefined
+  const [{ createDatabaseSession }, { createPostgresPolicyGenerations }] = await Promise.all([
+    import('./database-access/database-session.ts'),
+    import('./reload/postgres-policy-generations.ts'),
+  ])
+  const session = createDatabaseSession({
+    locate: () => locateLedger(place),
+    clock: deps.clock,
+    channel: policyChannel,
+    timeoutMs: policyTimeoutMs,
+  })
+  return {
+    generations: createPostgresPolicyGenerations({
+      session,
+      channel: policyChannel,
+      kept: generationsKept,
+    }),
+    close: () => session.close(),
   }
 }
 

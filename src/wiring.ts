@@ -22,16 +22,18 @@ import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-to
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
 import type { Entry } from './ledger/entry.ts'
-import type { Ledger } from './ledger/ledger.ts'
+import type { FirstEntries, Ledger } from './ledger/ledger.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
-import type { CompiledGrants } from './policy/compile-grants.ts'
+import { type CompiledGrants, compileGrants } from './policy/compile-grants.ts'
 import { decide, foresee, stillGiven } from './policy/policy.ts'
-import { createPolicyInForce } from './policy/policy-in-force.ts'
+import { createPolicyInForce, type PolicyInForce } from './policy/policy-in-force.ts'
+import { createFleetGrants } from './reload/fleet-grants.ts'
 import { createGrantsReload, type GrantsReload } from './reload/grants-reload.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import {
+  createPolicySharing,
   createTokenSharing,
   createVaultBudgets,
   type TokenSharing,
@@ -54,9 +56,10 @@ export interface Service {
   readonly ledger: Ledger
   /**
    * Opens the ledger, where that is not done yet, and writes the first entries of this run before any
-   * other. May be tried again when it fails.
+   * other: those that are given, and by which policy is decided from now on. May be tried again when it
+   * fails.
    *
-   * @throws LedgerDatabaseError | LedgerError
+   * @throws DatabaseAccessError | LedgerDatabaseError | LedgerError | PolicyGenerationError
    */
   begin(first: readonly Entry[]): Promise<void>
   readonly proofs: SignatureProofs
@@ -64,6 +67,7 @@ export interface Service {
   readonly refresher: TokenRefresher
   readonly underWay: UnderWay
   readonly clockWatch: ClockWatch
+  readonly inForce: Pick<PolicyInForce, 'current'>
   readonly grantsReload: GrantsReload
   readonly budgets: VaultBudgets
   /** Undefined where replicas share none. */
@@ -76,7 +80,7 @@ export interface Service {
 
 export interface WiringOptions {
   readonly config: Config
-  /** In force from the start, until the grants change. */
+  /** What the folder of grants says: in force from the start, unless replicas share what is. */
   readonly policy: CompiledGrants
   /** SDKs read the client id of a user-assigned identity from the environment; absent for the other kind. */
   readonly identityClientId: string | undefined
@@ -87,13 +91,21 @@ export interface WiringOptions {
   readonly contractFile: string
 }
 
+/** Of one process alone, which has in force what its own folder says. */
+const aloneStanding = { generation: 0, state: 'newest', folder: 'in-force' } as const
+
 /** A few dozen connections to one authority carry more exchanges than a vault can sign for. */
 const entraConnectionsMax = 64
 
 /** Constructs every part of the service, once. */
 export async function createService(options: WiringOptions): Promise<Service> {
   const { config, clock, logger } = options
-  const inForce = createPolicyInForce(options.policy)
+  const policySharing = await createPolicySharing({ config, clock })
+  // Where replicas share it nothing is allowed before it is known, and nothing is decided before the
+  // ledger is open.
+  const inForce = createPolicyInForce(
+    policySharing === undefined ? options.policy : compileGrants([], config, clock.nowSeconds()),
+  )
   const policy = () => inForce.current().policy
 
   const contract = readFileSync(options.contractFile, 'utf8')
@@ -162,12 +174,17 @@ export async function createService(options: WiringOptions): Promise<Service> {
   let isStopping = false
   const certificatesProven = () =>
     applications.every(({ name }) => credentials.current(name).length > 0)
+  const grantsAreWell = () => {
+    const { state, folder } = fleetGrants?.standing ?? aloneStanding
+    return inForce.current().broken === 0 && state === 'newest' && folder === 'in-force'
+  }
   const readiness: Readiness = {
     ready: () => certificatesProven() && ledger.healthy() && !isStopping,
     report: () => ({
       certificates: certificatesProven() ? 'proven' : 'proving',
       ledger: ledger.healthy() ? 'ok' : 'failing',
-      grants: inForce.current().broken === 0 ? 'ok' : 'degraded',
+      grants: grantsAreWell() ? 'ok' : 'degraded',
+      ...(fleetGrants === undefined ? {} : { policy: fleetGrants.standing }),
       stopping: isStopping,
       vault: vault.state,
       entra: entra.state,
@@ -179,11 +196,30 @@ export async function createService(options: WiringOptions): Promise<Service> {
     unprovedSignatures: () => proofs.unproved,
     ready: () => readiness.ready(),
     brokenGrants: () => inForce.current().broken,
+    policyGeneration: () => (fleetGrants?.standing ?? aloneStanding).generation,
+    folderInForce: () => (fleetGrants?.standing ?? aloneStanding).folder === 'in-force',
     rememberedRefusals: () => entraRefusals.size,
     certificates: () =>
       credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
+  const reloadEvents = createReloadTelemetry({ logger, metrics })
+  const reloadDeps = {
+    folder: config.grants.folder,
+    surroundings: config,
+    inForce,
+    ledger,
+    clock,
+    onLoaded: reloadEvents.loaded,
+  }
+  const fleetGrants =
+    policySharing &&
+    createFleetGrants({
+      ...reloadDeps,
+      generations: policySharing.generations,
+      onFolder: reloadEvents.folder,
+    })
+  const grantsReload = fleetGrants ?? createGrantsReload(reloadDeps)
   const tokenSharing = await createTokenSharing({
     config,
     memory,
@@ -243,37 +279,36 @@ export async function createService(options: WiringOptions): Promise<Service> {
     machinesApp: createMachinesApp(told),
     credentials,
     ledger,
-    begin,
+    begin: (first) => begin(async () => [...first, await grantsReload.first()]),
     proofs,
     turnedAway,
     refresher: createTokenRefresher(issuance),
     underWay: issuance.underWay,
     clockWatch,
-    grantsReload: createGrantsReload({
-      folder: config.grants.folder,
-      surroundings: config,
-      inForce,
-      ledger,
-      clock,
-      onLoaded: createReloadTelemetry({ logger, metrics }),
-    }),
+    inForce,
+    grantsReload,
     budgets,
     tokenSharing,
     stopping: () => {
       isStopping = true
     },
     close: async () => {
-      await Promise.all([budgets.close(), tokenSharing?.close()])
+      await Promise.all([budgets.close(), tokenSharing?.close(), policySharing?.close()])
       await Promise.all([access.close(), entraAgent.close(), callerProof.close()])
     },
   }
 }
 
+interface OpeningLedger {
+  readonly ledger: Ledger
+  readonly begin: (first: FirstEntries) => Promise<void>
+}
+
 /** A file is opened here: it is there or it is not. A database may be away, and is opened when it begins. */
-async function createLedger(config: LedgerConfig): Promise<Pick<Service, 'ledger' | 'begin'>> {
+async function createLedger(config: LedgerConfig): Promise<OpeningLedger> {
   if (config.kind === 'sqlite') {
     const ledger = await createSqliteLedger({ file: config.file })
-    return { ledger, begin: (first) => ledger.append(first) }
+    return { ledger, begin: async (first) => ledger.append(await first()) }
   }
   // Most ledgers are files: whoever has one does not wait at the start for the driver of a database.
   const { createPostgresLedger } = await import('./ledger/postgres-ledger.ts')

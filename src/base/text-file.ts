@@ -25,9 +25,16 @@ export async function readTextFile(file: string): Promise<TextFile> {
   }
 }
 
+/** Whether an error of the file system says that nothing is there. */
+export const isAbsence = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes(String(codeOf(error)))
+
+const codeOf = (error: unknown) =>
+  error instanceof Error && 'code' in error ? error.code : undefined
+
 /** What an error of the file system means to whoever has to mend it. */
 export function faultFrom(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = codeOf(error)
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':

@@ -9,8 +9,17 @@ export interface Readiness {
   report(): {
     readonly certificates: 'proving' | 'proven'
     readonly ledger: 'ok' | 'failing'
-    /** `degraded`: files with an error grant nothing. */
+    /** `degraded`: files with an error grant nothing, or what is in force is not what it should be here. */
     readonly grants: 'ok' | 'degraded'
+    /** Of the policy that replicas share; absent where none do. */
+    readonly policy?: {
+      /** 0 before there was any. */
+      readonly generation: number
+      /** `behind`: there is a newer one, which could not be put into force here. */
+      readonly state: 'newest' | 'behind'
+      /** What the folder of this replica says, beside it. */
+      readonly folder: 'in-force' | 'differs' | 'unreadable'
+    }
     readonly stopping: boolean
     /** Named, and without a say: what is cached is served while they are away. */
     readonly vault: DependencyState

@@ -180,6 +180,8 @@ export interface AssertionIssued extends EntryOf<'assertion.issued'>, DecisionOn
 export interface PolicyLoaded extends EntryOf<'policy.loaded'> {
   /** SHA-256 over the files as they were read. */
   readonly sha256: string
+  /** Of the policy that replicas share: the same for all that have it in force. Absent where none do. */
+  readonly generation?: number
   readonly grants: number
   /** Grant files that did not load and therefore grant nothing. */
   readonly broken: number

@@ -3,7 +3,7 @@ import { settlesWithin } from '../base/deadline.ts'
 import { canonicalEntry } from './chain.ts'
 import type { Entry } from './entry.ts'
 import { LedgerError } from './ledger.ts'
-import type { LedgerErrorCode, OpenableLedger } from './ledger.ts'
+import type { FirstEntries, LedgerErrorCode, OpenableLedger } from './ledger.ts'
 
 /** What becomes of the commits of a store. */
 export interface StoreEvents {
@@ -90,21 +90,22 @@ export class GroupCommitLedger implements OpenableLedger {
     }
   }
 
-  open(first: readonly Entry[] = []): Promise<void> {
+  open(first: FirstEntries = () => Promise.resolve([])): Promise<void> {
     const opening = this.#begin(first)
     this.#reopening = opening.catch(() => undefined)
     return opening
   }
 
-  async #begin(first: readonly Entry[]): Promise<void> {
+  async #begin(first: FirstEntries): Promise<void> {
     this.#lost = undefined
     const store = await this.#options.openStore(this.#events)
+    const entries = await entriesOrEnd(store, first)
     if (this.#isClosing) {
       await store.end()
       throw new LedgerError('LEDGER_CLOSED')
     }
     this.#use(store)
-    await this.#writeFirst(first)
+    await this.#writeFirst(entries)
     this.#isBegun = true
     this.#accept()
   }
@@ -260,5 +261,15 @@ export class GroupCommitLedger implements OpenableLedger {
   #use(store: OpenStore): void {
     this.#store = store
     this.#openedAtMs = systemClock.monotonicMs()
+  }
+}
+
+/** A store that nobody will use is not left open. */
+async function entriesOrEnd(store: OpenStore, first: FirstEntries): Promise<readonly Entry[]> {
+  try {
+    return await first()
+  } catch (error) {
+    await store.end()
+    throw error
   }
 }

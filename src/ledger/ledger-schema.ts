@@ -37,6 +37,8 @@ export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeede
  *
  * Step 3 is the budget of each vault, which replicas lease units of. Leases are as durable as entries:
  * what forgot them would let a vault be asked for more than it allows. Who waits may be forgotten.
+ *
+ * Step 4 is the policy that all replicas have in force: the newest generation, as durable as entries.
  */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -196,6 +198,20 @@ export const schemaSteps: readonly SchemaStep[] = [
         FROM unit_wish WHERE budget = in_budget AND replica <> in_replica;
       END
       $body$;
+    `,
+  },
+  {
+    version: 4,
+    usableFrom: 1,
+    sql: `
+      CREATE TABLE policy_generation (
+        generation bigint PRIMARY KEY CHECK (generation > 0),
+        sha256 text NOT NULL,
+        -- Not kept of those that are long over; their hashes are, so that an old folder is known for one.
+        files text,
+        stored_at timestamptz NOT NULL
+      );
+      CREATE INDEX policy_generation_of_sha256 ON policy_generation (sha256);
     `,
   },
 ]

@@ -31,17 +31,20 @@ export interface Ledger {
   close(): Promise<void>
 }
 
+/** What a run begins with, found out when the store is there and nobody can append anything yet. */
+export type FirstEntries = () => Promise<readonly Entry[]>
+
 /** A ledger that refuses appends until it was opened. */
 export interface OpenableLedger extends Ledger {
   /**
    * Opens the store and verifies its tip; nothing is opened by itself before that has worked once.
    * After a failure it may be called again.
    *
-   * @param first Durable before any other entry is taken. When opening fails after they were sent, they
-   *   may be there all the same, and are there again after the next try.
-   * @throws What its store throws.
+   * @param first Asked when the store is open, and durable before any other entry is taken. When opening
+   *   fails after they were sent, they may be there all the same, and are there again after the next try.
+   * @throws What its store throws, or `first`.
    */
-  open(first?: readonly Entry[]): Promise<void>
+  open(first?: FirstEntries): Promise<void>
 }
 
 export type LedgerErrorCode =

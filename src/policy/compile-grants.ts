@@ -1,4 +1,3 @@
-import { basename } from 'node:path'
 import { byPlace, type ConfigurationProblem } from '../base/configuration-problem.ts'
 import { claimRulesFrom } from '../yaml/forms.ts'
 import type { GrantName, TenantId } from '../base/ids.ts'
@@ -8,6 +7,7 @@ import { permissionsFrom, type Grant, type Permission } from './grant.ts'
 import { checkGrant, knownFrom, type GrantSurroundings, type Known } from './grant-checks.ts'
 import type { GrantFile } from './grant-folder.ts'
 import { anyListed, grantForm, type GrantForm } from './grant-form.ts'
+import { grantsText } from './grants-text.ts'
 import { createPolicy, type Policy } from './policy.ts'
 
 export interface CompiledGrants {
@@ -44,7 +44,7 @@ export function compileGrants(
     problems: readings.flatMap(({ problems }) => problems).toSorted(byPlace),
     broken: readings.length - sound.length,
     fingerprints: new Map(sound.map(({ form, text }) => [form.grant, sha256Base64url(text)])),
-    sha256: sha256Of(files),
+    sha256: sha256Base64url(grantsText(files)),
   }
 }
 
@@ -126,9 +126,4 @@ function tenantsFrom(
 ): ReadonlySet<TenantId> {
   if (tenant === anyListed) return listed
   return new Set(listed.has(tenant) ? [tenant] : [])
-}
-
-function sha256Of(files: readonly GrantFile[]): string {
-  const read = files.map((file) => [basename(file.file), file.ok ? file.text : null] as const)
-  return sha256Base64url(JSON.stringify(read.toSorted(([a], [b]) => (a < b ? -1 : 1))))
 }

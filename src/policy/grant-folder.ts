@@ -1,12 +1,17 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ConfigurationProblem } from '../base/configuration-problem.ts'
-import { faultFrom, readTextFile, type TextFile } from '../base/text-file.ts'
+import { faultFrom, isAbsence, readTextFile, type TextFile } from '../base/text-file.ts'
 
 /** One file of the folder: its text, or why there is none. */
 export type GrantFile = { readonly file: string } & TextFile
 
 export interface GrantFolder {
+  /**
+   * What the system says of it. One that is not there says as much as an empty one: nothing is allowed.
+   * One that cannot be read says nothing.
+   */
+  readonly state: 'read' | 'absent' | 'unreadable'
   /** By name. */
   readonly files: readonly GrantFile[]
   /** About the folder itself; what is wrong in the files comes from compiling them. */
@@ -22,9 +27,10 @@ export async function readGrantFolder(folder: string): Promise<GrantFolder> {
   try {
     const names = (await readdir(folder)).filter(isGrantFile).toSorted()
     const files = await Promise.all(names.map((name) => readGrantFile(join(folder, name))))
-    return { files, problems: files.length === 0 ? [emptyFolder(folder)] : [] }
+    return { state: 'read', files, problems: files.length === 0 ? [emptyFolder(folder)] : [] }
   } catch (error) {
-    return { files: [], problems: [unreadableFolder(folder, faultFrom(error))] }
+    const state = isAbsence(error) ? 'absent' : 'unreadable'
+    return { state, files: [], problems: [unreadableFolder(folder, faultFrom(error))] }
   }
 }
 
@@ -39,7 +45,7 @@ const unreadableFolder = (file: string, fault: string): ConfigurationProblem => 
   file,
   line: 1,
   rule: 'grants.unreadable',
-  message: `The folder of the grants cannot be read, so nothing is allowed. ${fault}`,
+  message: `The folder of the grants cannot be read and allows nothing. ${fault}`,
   severity: 'error',
 })
 
@@ -47,6 +53,6 @@ const emptyFolder = (file: string): ConfigurationProblem => ({
   file,
   line: 1,
   rule: 'grants.empty',
-  message: 'The folder has no *.yaml file, so nothing is allowed: add a grant.',
+  message: 'The folder has no *.yaml file and allows nothing: add a grant.',
   severity: 'warning',
 })

@@ -5,23 +5,36 @@ import type { GrantChanges } from '../policy/policy-in-force.ts'
 /** Enough to see what a review has let in; a change of thousands is known by its hash. */
 const namesMax = 100
 
-/** The entry of a policy that is in force from now on. @param changes Absent at the start of a run. */
+export interface LoadedAs {
+  /** Absent at the start of a run. */
+  readonly changes?: GrantChanges
+  /** Absent where replicas share none. */
+  readonly generation?: number | undefined
+}
+
+/** The entry of a policy that is in force from now on. */
 export function policyLoaded(
   { sha256, policy, broken }: CompiledGrants,
   atMs: number,
-  changes?: GrantChanges,
+  { changes, generation }: LoadedAs = {},
 ): PolicyLoaded {
-  const counts = { sha256, grants: policy.grants.length, broken }
-  if (changes === undefined) return { kind: 'policy.loaded', atMs, ...counts }
-  const { added, removed, changed } = changes
-  const isCut = [added, removed, changed].some(({ length }) => length > namesMax)
   return {
     kind: 'policy.loaded',
     atMs,
-    ...counts,
+    sha256,
+    ...(generation === undefined ? {} : { generation }),
+    grants: policy.grants.length,
+    broken,
+    ...(changes === undefined ? {} : namesOf(changes)),
+  }
+}
+
+function namesOf({ added, removed, changed }: GrantChanges) {
+  const isCut = [added, removed, changed].some(({ length }) => length > namesMax)
+  return {
     added: added.slice(0, namesMax),
     removed: removed.slice(0, namesMax),
     changed: changed.slice(0, namesMax),
-    ...(isCut ? { cut: true } : {}),
+    ...(isCut ? { cut: true as const } : {}),
   }
 }

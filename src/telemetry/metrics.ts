@@ -53,6 +53,9 @@ export function createMetrics(gauges: {
   readonly rememberedRefusals: () => number
   readonly ready: () => boolean
   readonly brokenGrants: () => number
+  /** Of the policy that replicas share; 0 where none do. */
+  readonly policyGeneration: () => number
+  readonly folderInForce: () => boolean
   /** Those that are proven. */
   readonly certificates: () => readonly CertificateGauge[]
 }): Metrics {
@@ -74,6 +77,14 @@ export function createMetrics(gauges: {
     'countersign_grant_files_broken',
     'Grant files that grant nothing because of an error.',
     gauges.brokenGrants,
+  )
+  gauge(
+    'countersign_policy_generation',
+    'Generation of the policy that is in force here; 0 where replicas share none.',
+    gauges.policyGeneration,
+  )
+  gauge('countersign_grants_folder_in_force', '1 when what this folder says is in force.', () =>
+    gauges.folderInForce() ? 1 : 0,
   )
   gauge(
     'countersign_signatures_unproved',

@@ -1,21 +1,42 @@
 import type { Logger } from 'pino'
-import { formatProblem } from '../base/configuration-problem.ts'
+import { type ConfigurationProblem, formatProblem } from '../base/configuration-problem.ts'
+import type { PolicyStanding } from '../reload/fleet-grants.ts'
 import type { LoadedGrants } from '../reload/grants-reload.ts'
 import type { Metrics } from './metrics.ts'
 
-/** Lines and a counter for grants that are in force from now on; what is wrong in a file is loud. */
+export interface ReloadTelemetry {
+  /** Grants are in force from now on; what is wrong in a file is loud. */
+  readonly loaded: (loaded: LoadedGrants) => void
+  /** The folder of this replica stands otherwise than before, beside what all have in force. */
+  readonly folder: (standing: PolicyStanding, problems: readonly ConfigurationProblem[]) => void
+}
+
+/** Lines and a counter for grants that come into force, or do not. */
 export function createReloadTelemetry({
   logger,
   metrics,
 }: {
   readonly logger: Logger
   readonly metrics: Metrics
-}): (loaded: LoadedGrants) => void {
-  return ({ changes, grants, broken, problems }) => {
-    metrics.policyLoads.inc()
+}): ReloadTelemetry {
+  const tell = (problems: readonly ConfigurationProblem[]) => {
     for (const problem of problems) {
       logger[problem.severity === 'error' ? 'error' : 'warn'](problem, formatProblem(problem))
     }
-    logger.info({ ...changes, grants, broken }, 'grants loaded')
+  }
+  return {
+    loaded: ({ changes, grants, broken, problems, generation }) => {
+      if (changes !== undefined) metrics.policyLoads.inc()
+      tell(problems)
+      logger.info({ ...changes, grants, broken, generation }, 'grants loaded')
+    },
+    folder: ({ folder, generation }, problems) => {
+      if (folder === 'in-force') {
+        logger.info({ generation }, 'the folder of grants is in force')
+        return
+      }
+      tell(problems)
+      logger.warn({ folder, generation }, 'the folder of grants is not what is in force')
+    },
   }
 }

@@ -68,6 +68,8 @@ describe('docs', () => {
       rememberedRefusals: () => 0,
       ready: () => true,
       brokenGrants: () => 0,
+      policyGeneration: () => 0,
+      folderInForce: () => true,
       certificates: () => [],
     })
     expect(registry).toBeInstanceOf(Registry)
@@ -92,6 +94,7 @@ describe('docs', () => {
       ...namesIn('src/ledger/ledger-file.ts', /'(LEDGER_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger-database-error.ts', /'(LEDGER_[A-Z_]+)'/g),
       ...namesIn('src/database-access/database-access-error.ts', /'(DATABASE_[A-Z_]+)'/g),
+      ...namesIn('src/reload/policy-generation-error.ts', /'(POLICY_[A-Z_]+)'/g),
       ...namesIn('src/token-cache/token-cache.ts', /'(TOKEN_[A-Z_]+)'/g),
       ...namesIn('src/caller/caller.ts', /'(ISSUER_[A-Z_]+)'/g),
       ...namesIn('src/http/listener-error.ts', /'(LISTENER_[A-Z_]+)'/g),

@@ -32,7 +32,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'token-cache',
     'ledger',
   ],
-  reload: ['base', 'ledger', 'policy'],
+  reload: ['base', 'database-access', 'ledger', 'policy'],
   reconcile: ['base', 'ledger'],
   telemetry: ['base', 'issuance', 'reload', 'token-cache'],
   http: [
@@ -53,6 +53,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'database-access',
     'issuance',
     'ledger',
+    'reload',
     'sealing',
     'signer',
     'telemetry',
@@ -240,7 +241,7 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createPostgresUnitLender|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createPostgresUnitLender|createPostgresPolicyGenerations|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')

@@ -27,6 +27,8 @@ beforeEach(async () => {
       rememberedRefusals: () => 0,
       ready: () => true,
       brokenGrants: () => 0,
+      policyGeneration: () => 0,
+      folderInForce: () => true,
       certificates: () => [],
     }),
     clock,

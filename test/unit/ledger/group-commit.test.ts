@@ -32,6 +32,8 @@ it('opens a store again that has failed by the time it is opened', async () => {
   await ledger.close()
 })
 
+const first = () => Promise.resolve([startedEntry('1')])
+
 describe('a ledger that is not open', () => {
   type Opening = 'away' | 'lost-at-once' | 'lost-in-commit' | 'well'
 
@@ -70,19 +72,70 @@ describe('a ledger that is not open', () => {
   it('is opened again only when it is told to, however its opening failed', async () => {
     const { ledger, committed } = ledgerThatOpens('away', 'lost-at-once', 'lost-in-commit', 'well')
     for (const reason of ['away', 'lost at once', 'lost in commit']) {
-      await expect(ledger.open([startedEntry('1')])).rejects.toThrow(reason)
+      await expect(ledger.open(first)).rejects.toThrow(reason)
       expect(ledger.healthy()).toBe(false)
     }
     expect(committed).toEqual([])
-    await ledger.open([startedEntry('1')])
+    await ledger.open(first)
     expect(ledger.healthy()).toBe(true)
     expect(committed).toHaveLength(1)
     await ledger.close()
   })
 
+  it('finds out what comes first when its store is open, and leaves none open where that fails', async () => {
+    const told: string[] = []
+    const ledger = new GroupCommitLedger({
+      openStore: async (events) => {
+        await nextTurn()
+        told.push('open')
+        return {
+          commit: () => {
+            told.push('committed')
+            events.committed()
+          },
+          end: () => {
+            told.push('ended')
+            return Promise.resolve()
+          },
+        }
+      },
+      waitingEntriesMax: 10,
+      openTimeoutMs: 1000,
+    })
+    const failing = () => Promise.reject(new Error('nobody knows'))
+    await expect(ledger.open(failing)).rejects.toThrow('nobody knows')
+    expect(ledger.healthy()).toBe(false)
+    await ledger.open(async () => {
+      await expect(ledger.append([startedEntry('2')])).rejects.toThrow('LEDGER_UNAVAILABLE')
+      told.push('asked')
+      return first()
+    })
+    expect(told).toEqual(['open', 'ended', 'open', 'asked', 'committed'])
+    await ledger.close()
+  })
+
+  it('does not open when its store is lost while it finds out what comes first', async () => {
+    let lose: StoreEvents['failed'] | undefined
+    const ledger = new GroupCommitLedger({
+      openStore: (events) => {
+        lose = events.failed.bind(events)
+        return Promise.resolve({ commit: () => undefined, end: () => Promise.resolve() })
+      },
+      waitingEntriesMax: 10,
+      openTimeoutMs: 1000,
+    })
+    const losing = () => {
+      lose?.(new Error('lost meanwhile'))
+      return first()
+    }
+    await expect(ledger.open(losing)).rejects.toThrow('lost meanwhile')
+    expect(ledger.healthy()).toBe(false)
+    await ledger.close()
+  })
+
   it('takes no other entry before its first ones are durable', async () => {
     const { ledger, committed } = ledgerThatOpens()
-    const opening = ledger.open([startedEntry('1')])
+    const opening = ledger.open(first)
     const isTaken = () =>
       ledger.append([startedEntry('2')]).then(
         () => true,
@@ -115,7 +168,7 @@ describe('a ledger that is not open', () => {
       waitingEntriesMax: 10,
       openTimeoutMs: 1000,
     })
-    const opening = expect(ledger.open([startedEntry('1')])).rejects.toThrow('LEDGER_CLOSED')
+    const opening = expect(ledger.open(first)).rejects.toThrow('LEDGER_CLOSED')
     await ledger.close()
     await opening
     expect([ends, ledger.healthy()]).toEqual([1, false])

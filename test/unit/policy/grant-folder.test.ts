@@ -68,4 +68,17 @@ describe('the folder of grants', () => {
       expect(read).toMatchObject({ files: [], problems: [{ file: path, rule, severity }] })
     }
   })
+
+  test('that is not there is told from one that cannot be read, which says nothing', async () => {
+    await put('file')
+    await symlink('circle', join(folder, 'circle'))
+    for (const [path, state] of [
+      [folder, 'read'],
+      [join(folder, 'missing'), 'absent'],
+      [join(folder, 'file'), 'absent'],
+      [join(folder, 'circle'), 'unreadable'],
+    ] as const) {
+      expect(await readGrantFolder(path)).toMatchObject({ state, files: [] })
+    }
+  })
 })

@@ -15,6 +15,8 @@ function newTelemetry() {
     rememberedRefusals: () => 0,
     ready: () => true,
     brokenGrants: () => 0,
+    policyGeneration: () => 0,
+    folderInForce: () => true,
     certificates: () => [
       {
         certificate: 'partners',

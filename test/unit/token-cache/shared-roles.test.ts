@@ -4,6 +4,7 @@ import { newAttemptId } from '../../../src/base/ids.ts'
 import { createPostgresExchanges } from '../../../src/ledger/postgres-exchanges.ts'
 import { prepareLedger } from '../../../src/ledger/prepare-ledger.ts'
 import { systemClock } from '../../../src/base/clock.ts'
+import { createPostgresPolicyGenerations } from '../../../src/reload/postgres-policy-generations.ts'
 import { createPostgresDataKeyStore } from '../../../src/sealing/postgres-data-key-store.ts'
 import { createFleetBudgets } from '../../../src/signer/fleet-budgets.ts'
 import { createPostgresUnitLender } from '../../../src/signer/postgres-unit-lender.ts'
@@ -66,6 +67,16 @@ test('the service may do with the shared tables all that it does', async () => {
     generation: 1,
   })
   expect(await createPostgresExchanges(session)(newAttemptId())).toEqual([])
+  const generations = createPostgresPolicyGenerations({
+    session,
+    channel: testChannel,
+    kept: { texts: 1, hashes: 2 },
+  })
+  for (const generation of [1, 2, 3]) {
+    expect(await generations.publish({ generation, sha256: 'any', files: '[]' })).toBe(true)
+  }
+  expect((await generations.find('any')).same).toEqual([2, 3])
+  expect(await generations.read(3)).toBeDefined()
   await budgets.prove()
   await session.close()
 })
