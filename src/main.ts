@@ -131,6 +131,7 @@ async function serveUntil(
     await Promise.all([
       proveCertificates(service, logger, stop),
       Promise.race([service.budgets.prove(), aborted(stop)]),
+      Promise.race([service.tokenUses.prove(), aborted(stop)]),
       Promise.race([service.tokenSharing?.prove(), aborted(stop)]),
     ])
     if (!stop.aborted) logger.info({ grants: options.policy.policy.grants.length }, 'ready')
@@ -307,7 +308,7 @@ function startReloading(
 }
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher, tokenSharing } = service
+  const { proofs, turnedAway, clockWatch, refresher, tokenSharing, tokenUses } = service
   const report = (task: string) => reportFor(task, logger)
   return [
     startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
@@ -333,6 +334,7 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       },
       report('clock'),
     ),
+    startBackgroundTask(tidyEveryMs, () => tokenUses.uses.tidy(), report('token uses')),
     ...(tokenSharing === undefined
       ? []
       : [

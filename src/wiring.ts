@@ -33,8 +33,10 @@ import { createGrantsReload, type GrantsReload } from './reload/grants-reload.ts
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import {
   createTokenSharing,
+  createTokenUseMemory,
   createVaultBudgets,
   type TokenSharing,
+  type TokenUseMemory,
   type VaultBudgets,
 } from './sharing.ts'
 import { createMemoryGovernor } from './signer/memory-governor.ts'
@@ -68,6 +70,7 @@ export interface Service {
   readonly budgets: VaultBudgets
   /** Undefined where replicas share none. */
   readonly tokenSharing: TokenSharing | undefined
+  readonly tokenUses: TokenUseMemory
   /** From now on `/readyz` says no. */
   stopping(): void
   /** Closes connections to the world; after the ledger. */
@@ -118,6 +121,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const access = accessing.value
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
+  const tokenUses = await createTokenUseMemory(config.ledger, clock)
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
   // Whole milliseconds, as budgets count them.
   const pacing = { nowMs: () => Math.floor(clock.monotonicMs()), random: Math.random }
@@ -179,6 +183,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     unprovedSignatures: () => proofs.unproved,
     ready: () => readiness.ready(),
     brokenGrants: () => inForce.current().broken,
+    rememberedCallerTokens: () => tokenUses.uses.remembered,
     rememberedRefusals: () => entraRefusals.size,
     certificates: () =>
       credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
@@ -210,6 +215,10 @@ export async function createService(options: WiringOptions): Promise<Service> {
     sharedAudienceIssuers: new Set(
       config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
     ),
+    onceIssuers: new Set(
+      config.issuers.filter(({ replay }) => replay === 'once').map(({ name }) => name),
+    ),
+    tokenUses: tokenUses.uses,
     credentials,
     duty: createCertificateDuty({ ...pacing, epochMs: () => clock.nowMs() }),
     governor,
@@ -259,11 +268,12 @@ export async function createService(options: WiringOptions): Promise<Service> {
     }),
     budgets,
     tokenSharing,
+    tokenUses,
     stopping: () => {
       isStopping = true
     },
     close: async () => {
-      await Promise.all([budgets.close(), tokenSharing?.close()])
+      await Promise.all([budgets.close(), tokenSharing?.close(), tokenUses.close()])
       await Promise.all([access.close(), entraAgent.close(), callerProof.close()])
     },
   }

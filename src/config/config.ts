@@ -129,6 +129,8 @@ interface IssuerCommon {
   readonly acceptSharedAudience: boolean
   /** Must all hold of every token of this issuer before any grant is looked at; may be empty. */
   readonly require: readonly ClaimRule[]
+  /** `once`: each of its tokens is good for one request that is granted. */
+  readonly replay: 'allowed' | 'once'
   readonly algorithms: readonly CallerAlgorithm[]
   /** Longest `exp - iat` that is accepted. */
   readonly maxTokenSeconds: number

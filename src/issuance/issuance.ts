@@ -15,6 +15,7 @@ import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, AssertionAsk, Decision, PolicyRefusal, TokenAsk } from '../policy/decision.ts'
 import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
+import { TokenUsesError } from '../token-use/token-uses.ts'
 import { type CachedToken, TokenCacheError, type TokenWish } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
@@ -28,6 +29,7 @@ import { recordFailure } from './record-failure.ts'
 import { recordSuccess } from './record-success.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
+import { tokenUseFor, useRefusal } from './token-use.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
 // Whoever asks knows issuance, and not the policy.
@@ -88,7 +90,7 @@ const waitMs = 25_000
  * When it resolves, what it says is durable in the ledger.
  *
  * @throws CallerError | GovernorError | LedgerError | NothingProven | RememberedRefusal | SignerError |
- *   TokenCacheError | TokenEndpointError
+ *   TokenCacheError | TokenEndpointError | TokenUsesError
  */
 export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
   const admission = await admit(request, deps, (caller) => isThere(caller, request, deps))
@@ -193,7 +195,7 @@ export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAt
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | GovernorError | LedgerError | SignerError
+ * @throws CallerError | GovernorError | LedgerError | SignerError | TokenUsesError
  */
 export async function issueAssertion(
   request: AssertionRequest,
@@ -266,8 +268,17 @@ async function admit(
   if (application !== undefined && credentials.length === 0 && !(await isThere(caller))) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
+  const use = tokenUseFor(caller, ask, deps.onceIssuers)
+  // Before the decision too: whoever sends what is spent must not use up what the grant has for others.
+  const known = use && deps.tokenUses.knownDenial(use)
+  if (known !== undefined)
+    return turnAway(useRefusal(known, caller, deps.onceIssuers), attempt, deps)
   const decision = deps.decide(caller, ask)
   if (!decision.ok) return refuse(decision, caller, request, deps)
+  // Before anything is signed, and not given back: what fails afterwards cannot be asked for without end.
+  const taken = use && (await deps.tokenUses.take(use))
+  if (taken?.ok === false)
+    return turnAway(useRefusal(taken, caller, deps.onceIssuers), attempt, deps)
   if (application === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
@@ -423,6 +434,7 @@ export function failureCode(error: unknown): string {
     error instanceof TokenEndpointError ||
     error instanceof CallerError ||
     error instanceof TokenCacheError ||
+    error instanceof TokenUsesError ||
     error instanceof LedgerError
   return known ? error.code : unexpected
 }

@@ -1,9 +1,11 @@
 import type { CallerRefusal } from '../caller/caller.ts'
 import type { PolicyRefusal } from '../policy/decision.ts'
+import type { TokenUseRefusal } from './token-use.ts'
 
 /** Every reason for which we may say no. What goes wrong in the world is a failure, and thrown. */
 export type Refusal =
   | CallerRefusal
   | PolicyRefusal
+  | TokenUseRefusal
   /** The certificate of the application is not proven yet. */
   | { readonly reason: 'not_ready' }

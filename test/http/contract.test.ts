@@ -36,6 +36,7 @@ describe('openapi.yaml describes', () => {
     const codes: Record<ProblemCode, true> = {
       request_invalid: true,
       caller_not_proven: true,
+      caller_token_spent: true,
       not_granted: true,
       lifetime_too_long: true,
       not_found: true,
@@ -52,6 +53,7 @@ describe('openapi.yaml describes', () => {
       entra_unavailable: true,
       issuer_unavailable: true,
       ledger_unavailable: true,
+      too_many_tokens: true,
       not_ready: true,
       signing_throttled: true,
       signing_unavailable: true,

@@ -64,6 +64,7 @@ describe('a configuration that says little', () => {
           audience: 'https://countersign.contoso.example',
           acceptSharedAudience: false,
           require: [],
+          replay: 'allowed',
           algorithms: ['RS256'],
           maxTokenSeconds: 90_000,
         },
@@ -154,6 +155,7 @@ describe('a configuration that says everything', () => {
     expect(issuers.find(({ name }) => name === 'github')).toMatchObject({
       issuer: 'https://token.actions.githubusercontent.com',
       require: [{ claim: 'repository_owner_id', anyOf: ['987', '988'] }],
+      replay: 'once',
       maxTokenSeconds: 900,
     })
     expect(issuers.find(({ name }) => name === 'devops')).toMatchObject({
@@ -174,6 +176,7 @@ describe('a configuration that says everything', () => {
       audience: '33333333-0000-4000-8000-000000000003',
       acceptSharedAudience: false,
       require: [],
+      replay: 'allowed',
       algorithms: ['RS256'],
       maxTokenSeconds: 90_000,
     })

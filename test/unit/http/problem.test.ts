@@ -21,6 +21,7 @@ import {
   type TokenEndpointErrorCode,
 } from '../../../src/token-endpoint/token-endpoint.ts'
 import { issuerName } from '../../support/caller-issuer.ts'
+import { TokenUsesError, type TokenUsesErrorCode } from '../../../src/token-use/token-uses.ts'
 import { contract } from '../../support/contract.ts'
 import { required } from '../../support/required.ts'
 
@@ -32,6 +33,7 @@ import { required } from '../../support/required.ts'
 type Wire = readonly [status: number, code: Problem['code'], retryAfterSeconds?: number]
 
 const unproven: Wire = [401, 'caller_not_proven']
+const spent: Wire = [401, 'caller_token_spent']
 const issuer = issuerName('github')
 const grant = required(parseGrantName('deploy'))
 const detail = 'kid eve-was-here'
@@ -57,6 +59,10 @@ const refusals: Record<Refusal['reason'], readonly [facts: object, Wire]> = {
   grant_missing: [{ namedBy: [grant] }, [403, 'not_granted']],
   lifetime_too_long: [{ grant, maxSeconds: 300 }, [403, 'lifetime_too_long']],
   limit_reached: [{ grant, retryAfterSeconds: 17 }, [429, 'limit_reached', 17]],
+  caller_token_replayed: [{ issuer, detail }, spent],
+  assertions_spent: [{ issuer, detail }, spent],
+  assertions_elsewhere: [{ issuer, detail }, spent],
+  token_uses_full: [{ issuer, detail, retryAfterSeconds: 17 }, [503, 'too_many_tokens', 17]],
   not_ready: [{}, [503, 'not_ready', 5]],
 }
 
@@ -128,6 +134,11 @@ const ledgerFailures: Record<LedgerErrorCode, Wire> = {
   LEDGER_CLOSED: [503, 'ledger_unavailable', 5],
 }
 
+const tokenUsesFailures: Record<TokenUsesErrorCode, Wire> = {
+  TOKEN_USES_UNAVAILABLE: [503, 'ledger_unavailable', 5],
+  TOKEN_USES_UNREADABLE: [503, 'ledger_unavailable', 5],
+}
+
 const callerFailures: Record<CallerErrorCode, Wire> = {
   ISSUER_UNREACHABLE: [503, 'issuer_unavailable', 5],
   ISSUER_MALFORMED: [503, 'issuer_unavailable', 5],
@@ -170,6 +181,9 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
   ),
   ...entriesOf(ledgerFailures).map(
     ([code, wire]) => [code, new LedgerError(code, { cause }), wire] as const,
+  ),
+  ...entriesOf(tokenUsesFailures).map(
+    ([code, wire]) => [code, new TokenUsesError(code, { cause }, 'eve-was-here'), wire] as const,
   ),
   ...entriesOf(callerFailures).map(
     ([code, wire]) => [code, new CallerError(code, issuer, { cause }), wire] as const,
