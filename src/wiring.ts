@@ -12,6 +12,7 @@ import { createApp, createMachinesApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import { createCallerProof } from './caller-proof.ts'
 import type { Application } from './issuance/application.ts'
+import { createCallerSlots } from './issuance/caller-slots.ts'
 import { createCertificateDuty } from './issuance/certificate-duty.ts'
 import { createCredentials, type Credentials, type PlacedLocation } from './issuance/credentials.ts'
 import { createEntraRefusals } from './issuance/entra-refusals.ts'
@@ -219,6 +220,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
       config.issuers.filter(({ replay }) => replay === 'once').map(({ name }) => name),
     ),
     tokenUses: tokenUses.uses,
+    callerSlots: createCallerSlots(config.listen.requestsPerCallerMax),
     credentials,
     duty: createCertificateDuty({ ...pacing, epochMs: () => clock.nowMs() }),
     governor,

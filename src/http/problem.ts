@@ -28,6 +28,8 @@ export type ProblemCode =
   | 'ledger_unavailable'
   | 'too_many_tokens'
   | 'too_many_waiting'
+  | 'too_many_requests'
+  | 'too_many_connections'
   | 'signing_busy'
   | 'signing_paused'
   | 'signing_throttled'
@@ -109,6 +111,14 @@ export function problemFromRefusal(refusal: Refusal): Problem {
         detail: 'Wait, and keep what you were given for as long as it lives.',
         retryAfterSeconds: refusal.retryAfterSeconds,
       }
+    case 'too_many_requests':
+      return {
+        code: 'too_many_requests',
+        status: 429,
+        title: 'Too many of your requests are under way',
+        detail: 'Ask for less at once, and keep what you are given for as long as it lives.',
+        retryAfterSeconds: 1,
+      }
     case 'caller_token_replayed':
     case 'assertions_spent':
     case 'assertions_elsewhere':
@@ -125,6 +135,15 @@ export function problemFromRefusal(refusal: Refusal): Problem {
     case 'not_ready':
       return notReady
   }
+}
+
+/** To whoever has more connections than an address may have: nothing that is asked there is looked at. */
+export const tooManyConnections: Problem = {
+  code: 'too_many_connections',
+  status: 429,
+  title: 'Too many connections from your address',
+  detail: 'Use connections again that you have, and close what you do not need.',
+  retryAfterSeconds: 5,
 }
 
 const notReady: Problem = {

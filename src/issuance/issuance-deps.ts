@@ -18,6 +18,7 @@ import type { TokenCache } from '../token-cache/token-cache.ts'
 import type { TokenUses } from '../token-use/token-uses.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
 import type { Application } from './application.ts'
+import type { CallerSlots } from './caller-slots.ts'
 import type { CertificateDuty } from './certificate-duty.ts'
 import type { Credentials, SigningCredential } from './credentials.ts'
 import type { EntraRefusals } from './entra-refusals.ts'
@@ -44,6 +45,7 @@ export interface IssuanceDeps {
   /** Issuers whose tokens are good for one request each. */
   readonly onceIssuers: ReadonlySet<IssuerName>
   readonly tokenUses: TokenUses
+  readonly callerSlots: CallerSlots
   readonly credentials: Credentials
   readonly duty: CertificateDuty
   readonly governor: Governor

@@ -92,8 +92,15 @@ const waitMs = 25_000
  * @throws CallerError | GovernorError | LedgerError | NothingProven | RememberedRefusal | SignerError |
  *   TokenCacheError | TokenEndpointError | TokenUsesError
  */
-export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
-  const admission = await admit(request, deps, (caller) => isThere(caller, request, deps))
+export const issueToken = (request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> =>
+  asCaller(request, deps, (caller) => tokenFor(caller, request, deps))
+
+async function tokenFor(
+  caller: Caller,
+  request: TokenRequest,
+  deps: IssuanceDeps,
+): Promise<TokenOutcome> {
+  const admission = await admit(caller, request, deps, () => isThere(caller, request, deps))
   if (!admission.ok) return admission
   const wish = wishFor(request, admission.decision, deps)
   const admitted = withLife(admission.admitted, wish.key.life)
@@ -197,11 +204,18 @@ export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAt
  *
  * @throws CallerError | GovernorError | LedgerError | SignerError | TokenUsesError
  */
-export async function issueAssertion(
+export const issueAssertion = (
+  request: AssertionRequest,
+  deps: IssuanceDeps,
+): Promise<AssertionOutcome> =>
+  asCaller(request, deps, (caller) => assertionFor(caller, request, deps))
+
+async function assertionFor(
+  caller: Caller,
   request: AssertionRequest,
   deps: IssuanceDeps,
 ): Promise<AssertionOutcome> {
-  const admission = await admit(request, deps, () => Promise.resolve(false))
+  const admission = await admit(caller, request, deps, () => Promise.resolve(false))
   if (!admission.ok) return admission
   const { decision } = admission
   const admitted = { ...admission.admitted, gone: request.gone() }
@@ -243,17 +257,12 @@ type Admission =
     }
   | Refused
 
-/**
- * Proves the caller, decides, and sees to it that a refusal is known to those who must know.
- *
- * @param isThere Whether the caller can be served without a signature; asked while nothing is proven.
- */
-async function admit(
-  request: IssuanceRequest,
+/** Proves the caller, and acts for it unless it has as many requests under way as one may. */
+async function asCaller<Outcome>(
+  { attempt, callerToken }: IssuanceRequest,
   deps: IssuanceDeps,
-  isThere: (caller: Caller) => Promise<boolean>,
-): Promise<Admission> {
-  const { attempt, callerToken, ask } = request
+  act: (caller: Caller) => Promise<Outcome>,
+): Promise<Outcome | Refused> {
   if (callerToken === undefined) {
     return turnAway({ reason: 'caller_token_missing' }, attempt, deps)
   }
@@ -261,11 +270,36 @@ async function admit(
   if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
 
   const { caller } = identified
+  const leave = deps.callerSlots.enter(caller)
+  if (leave === undefined) {
+    const { issuer, subject } = caller
+    const detail = `subject ${subject}`
+    return turnAway({ reason: 'too_many_requests', issuer, detail }, attempt, deps)
+  }
+  try {
+    return await act(caller)
+  } finally {
+    leave()
+  }
+}
+
+/**
+ * Decides, and sees to it that a refusal is known to those who must know.
+ *
+ * @param isThere Whether the caller can be served without a signature; asked while nothing is proven.
+ */
+async function admit(
+  caller: Caller,
+  request: IssuanceRequest,
+  deps: IssuanceDeps,
+  isThere: () => Promise<boolean>,
+): Promise<Admission> {
+  const { attempt, ask } = request
   const application = deps.applications.get(ask.application)
   const credentials = deps.credentials.current(ask.application)
   // Before the decision: what cannot be done now must not cost the grant one of its uses. It may all the
   // same, where the first of several grants has none left and only its own token was there.
-  if (application !== undefined && credentials.length === 0 && !(await isThere(caller))) {
+  if (application !== undefined && credentials.length === 0 && !(await isThere())) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
   const use = tokenUseFor(caller, ask, deps.onceIssuers)

@@ -1,3 +1,4 @@
+import type { IssuerName } from '../base/ids.ts'
 import type { CallerRefusal } from '../caller/caller.ts'
 import type { PolicyRefusal } from '../policy/decision.ts'
 import type { TokenUseRefusal } from './token-use.ts'
@@ -7,5 +8,7 @@ export type Refusal =
   | CallerRefusal
   | PolicyRefusal
   | TokenUseRefusal
+  /** The caller has as many requests under way as one may; `detail` is for the protected log. */
+  | { readonly reason: 'too_many_requests'; readonly issuer: IssuerName; readonly detail: string }
   /** The certificate of the application is not proven yet. */
   | { readonly reason: 'not_ready' }

@@ -45,6 +45,8 @@ describe('openapi.yaml describes', () => {
       media_type_unsupported: true,
       limit_reached: true,
       too_many_waiting: true,
+      too_many_requests: true,
+      too_many_connections: true,
       signing_busy: true,
       signing_paused: true,
       internal: true,

@@ -25,6 +25,7 @@ describe('a configuration that says little', () => {
         host: '127.0.0.1',
         port: 8443,
         connectionsMax: 10_240,
+        requestsPerCallerMax: 5120,
         transport: { kind: 'plain' },
       },
       machines: { at: 'callers-listener' },
@@ -91,6 +92,8 @@ describe('a configuration that says everything', () => {
       host: '0.0.0.0',
       port: 443,
       connectionsMax: 2000,
+      connectionsPerAddressMax: 300,
+      requestsPerCallerMax: 400,
       transport: {
         kind: 'tls',
         certFile: resolve(folder, 'tls/tls.crt'),

@@ -6,6 +6,7 @@ import {
   problemFromFailure,
   problemFromRefusal,
   problemFromRequest,
+  tooManyConnections,
   type Problem,
 } from '../../../src/http/problem.ts'
 import { RequestProblem, type RequestProblemCode } from '../../../src/http/request-problem.ts'
@@ -59,6 +60,7 @@ const refusals: Record<Refusal['reason'], readonly [facts: object, Wire]> = {
   grant_missing: [{ namedBy: [grant] }, [403, 'not_granted']],
   lifetime_too_long: [{ grant, maxSeconds: 300 }, [403, 'lifetime_too_long']],
   limit_reached: [{ grant, retryAfterSeconds: 17 }, [429, 'limit_reached', 17]],
+  too_many_requests: [{ issuer, detail }, [429, 'too_many_requests', 1]],
   caller_token_replayed: [{ issuer, detail }, spent],
   assertions_spent: [{ issuer, detail }, spent],
   assertions_elsewhere: [{ issuer, detail }, spent],
@@ -207,6 +209,7 @@ const problems: readonly (readonly [string, Problem, Wire])[] = [
       [reason, problemFromRefusal({ reason, ...facts } as Refusal), wire] as const,
   ),
   ...failures.map(([name, error, wire]) => [name, problemFromFailure(error), wire] as const),
+  ['an address with too many connections', tooManyConnections, [429, 'too_many_connections', 5]],
 ]
 
 test.each(problems)('%s has its status, its code and its time to wait', (_, problem, wire) => {
