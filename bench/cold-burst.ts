@@ -2,6 +2,8 @@ import { type BenchCloud, scope, tenantAt } from './cloud.ts'
 import { requestBytes, runLoad } from './load.ts'
 import type { Row } from './table.ts'
 
+const subjects = 10
+
 /**
  * As many callers as asked for, at once, for one tenant that nothing is cached for. Each is one
  * connection with one request, in waves that the loopback's listen backlog can take.
@@ -9,18 +11,20 @@ import type { Row } from './table.ts'
 export async function coldBurst(cloud: BenchCloud, callers: number): Promise<readonly Row[]> {
   const service = await cloud.startService()
   const before = await cloud.seen()
-  const callerToken = await cloud.callerToken()
-  const request = requestBytes(
-    '/v1/token',
-    { authorization: `Bearer ${callerToken}` },
-    JSON.stringify({ application: 'events', tenant: tenantAt(0), scope }),
+  const body = JSON.stringify({ application: 'events', tenant: tenantAt(0), scope })
+  // No caller may have more than half of the connections.
+  const requests = await Promise.all(
+    Array.from({ length: subjects }, async (_, index) => {
+      const authorization = `Bearer ${await cloud.callerToken(`repo:contoso/job-${index}`)}`
+      return requestBytes('/v1/token', { authorization }, body)
+    }),
   )
   const startedMs = performance.now()
   const { answered, refused } = await runLoad({
     host: '127.0.0.1',
     port: service.port,
     connections: callers,
-    requests: [request],
+    requests,
     requestsPerConnection: 1,
     durationMs: 60_000,
   })

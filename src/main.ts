@@ -130,6 +130,7 @@ async function serveUntil(
     await Promise.all([
       proveCertificates(service, logger, stop),
       Promise.race([service.budgets.prove(), aborted(stop)]),
+      Promise.race([service.tokenUses.prove(), aborted(stop)]),
       Promise.race([service.tokenSharing?.prove(), aborted(stop)]),
     ])
     const { grants } = service.inForce.current().policy
@@ -306,7 +307,7 @@ function startReloading(
 }
 
 function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher, tokenSharing } = service
+  const { proofs, turnedAway, clockWatch, refresher, tokenSharing, tokenUses } = service
   const report = (task: string) => reportFor(task, logger)
   return [
     startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
@@ -332,6 +333,7 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       },
       report('clock'),
     ),
+    startBackgroundTask(tidyEveryMs, () => tokenUses.uses.tidy(), report('token uses')),
     ...(tokenSharing === undefined
       ? []
       : [

@@ -12,6 +12,7 @@ import { createApp, createMachinesApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import { createCallerProof } from './caller-proof.ts'
 import type { Application } from './issuance/application.ts'
+import { createCallerSlots } from './issuance/caller-slots.ts'
 import { createCertificateDuty } from './issuance/certificate-duty.ts'
 import { createCredentials, type Credentials, type PlacedLocation } from './issuance/credentials.ts'
 import { createEntraRefusals } from './issuance/entra-refusals.ts'
@@ -35,8 +36,10 @@ import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import {
   createPolicySharing,
   createTokenSharing,
+  createTokenUseMemory,
   createVaultBudgets,
   type TokenSharing,
+  type TokenUseMemory,
   type VaultBudgets,
 } from './sharing.ts'
 import { createMemoryGovernor } from './signer/memory-governor.ts'
@@ -72,6 +75,7 @@ export interface Service {
   readonly budgets: VaultBudgets
   /** Undefined where replicas share none. */
   readonly tokenSharing: TokenSharing | undefined
+  readonly tokenUses: TokenUseMemory
   /** From now on `/readyz` says no. */
   stopping(): void
   /** Closes connections to the world; after the ledger. */
@@ -130,6 +134,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const access = accessing.value
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
+  const tokenUses = await createTokenUseMemory(config.ledger, clock)
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
   // Whole milliseconds, as budgets count them.
   const pacing = { nowMs: () => Math.floor(clock.monotonicMs()), random: Math.random }
@@ -198,6 +203,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     brokenGrants: () => inForce.current().broken,
     policyGeneration: () => (fleetGrants?.standing ?? aloneStanding).generation,
     folderInForce: () => (fleetGrants?.standing ?? aloneStanding).folder === 'in-force',
+    rememberedCallerTokens: () => tokenUses.uses.remembered,
     rememberedRefusals: () => entraRefusals.size,
     certificates: () =>
       credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
@@ -246,6 +252,11 @@ export async function createService(options: WiringOptions): Promise<Service> {
     sharedAudienceIssuers: new Set(
       config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
     ),
+    onceIssuers: new Set(
+      config.issuers.filter(({ replay }) => replay === 'once').map(({ name }) => name),
+    ),
+    tokenUses: tokenUses.uses,
+    callerSlots: createCallerSlots(config.listen.requestsPerCallerMax),
     credentials,
     duty: createCertificateDuty({ ...pacing, epochMs: () => clock.nowMs() }),
     governor,
@@ -289,11 +300,17 @@ export async function createService(options: WiringOptions): Promise<Service> {
     grantsReload,
     budgets,
     tokenSharing,
+    tokenUses,
     stopping: () => {
       isStopping = true
     },
     close: async () => {
-      await Promise.all([budgets.close(), tokenSharing?.close(), policySharing?.close()])
+      await Promise.all([
+        budgets.close(),
+        tokenSharing?.close(),
+        policySharing?.close(),
+        tokenUses.close(),
+      ])
       await Promise.all([access.close(), entraAgent.close(), callerProof.close()])
     },
   }

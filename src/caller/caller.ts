@@ -13,6 +13,11 @@ export interface Caller {
   readonly claims: Readonly<Record<string, unknown>>
   /** base64url SHA-256 of the compact token. */
   readonly tokenSha256: string
+  /**
+   * What the token is known by, however it is written: base64url SHA-256 of issuer and `jti`. Without a `jti`,
+   * of issuer and what is signed: a signature can often be written in another way.
+   */
+  readonly tokenId: string
   /** `exp` of the token, whole seconds, rounded down. */
   readonly expiresAtSeconds: number
 }

@@ -72,6 +72,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
       subject,
       claims,
       tokenSha256,
+      tokenId: tokenIdOf(settings.name, claims['jti'], text),
       expiresAtSeconds,
     })
     cache.keep({
@@ -95,6 +96,13 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier
       return joinFlight(flights, text, () => verify(text))
     },
   }
+}
+
+/** Names hold no spaces, so no two of these are alike. */
+function tokenIdOf(issuer: IssuerName, jti: unknown, text: string): string {
+  const named = typeof jti === 'string' && jti !== ''
+  const signed = text.slice(0, text.lastIndexOf('.'))
+  return sha256Base64url(named ? `jti ${issuer} ${jti}` : `signed ${issuer} ${signed}`)
 }
 
 function keySourceOf(settings: IssuerSettings, deps: JwtCallerDeps): KeySource {

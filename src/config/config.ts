@@ -17,7 +17,7 @@ import type {
 export interface Config {
   /** Origin under which callers reach the service: no slash at its end, never taken from a request. */
   readonly publicUrl: string
-  readonly listen: ListenConfig
+  readonly listen: CallersListenConfig
   readonly machines: MachinesConfig
   readonly cloud: CloudConfig
   readonly credential: CredentialKind
@@ -29,6 +29,14 @@ export interface Config {
   readonly ledger: LedgerConfig
   readonly tokenCache: TokenCacheConfig
   readonly governor: GovernorConfig
+}
+
+/** Where callers connect. */
+export interface CallersListenConfig extends ListenConfig {
+  /** Of one address, IPv6 by its /64. Absent where one address is many callers: behind a proxy, and on loopback. */
+  readonly connectionsPerAddressMax?: number
+  /** Of one caller, at one time. */
+  readonly requestsPerCallerMax: number
 }
 
 export interface ListenConfig {
@@ -129,6 +137,8 @@ interface IssuerCommon {
   readonly acceptSharedAudience: boolean
   /** Must all hold of every token of this issuer before any grant is looked at; may be empty. */
   readonly require: readonly ClaimRule[]
+  /** `once`: each of its tokens is good for one request that is granted. */
+  readonly replay: 'allowed' | 'once'
   readonly algorithms: readonly CallerAlgorithm[]
   /** Longest `exp - iat` that is accepted. */
   readonly maxTokenSeconds: number

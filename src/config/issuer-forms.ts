@@ -36,6 +36,9 @@ const common = {
   require: claimsForm
     .optional()
     .describe('Claims that every token of this issuer must have, before any grant is looked at.'),
+  replay: oneOf(['allowed', 'once'])
+    .default('allowed')
+    .describe('once: each token is good for one request that is granted.'),
   algorithms: listOf(oneOf(callerAlgorithms), `a list of ${callerAlgorithms.join(', ')}`)
     .default(['RS256'])
     .describe('Signature algorithms that are accepted.'),

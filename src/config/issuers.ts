@@ -52,6 +52,7 @@ function issuerFrom(name: IssuerName, form: IssuerForm, publicUrl: string): Issu
     audience: form.audience ?? publicUrl,
     acceptSharedAudience: form.acceptSharedAudience,
     require: claimRulesFrom(form.require ?? {}),
+    replay: form.replay,
     algorithms: [...new Set(form.algorithms)],
     maxTokenSeconds: form.maxTokenSeconds,
   }

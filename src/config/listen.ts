@@ -5,7 +5,7 @@ import { listOf, parsed, text, wholeNumber } from '../yaml/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
 import { isNearlyEverybody } from './wide-range.ts'
-import type { ListenConfig, ListenTransport } from './config.ts'
+import type { CallersListenConfig, ListenTransport } from './config.ts'
 
 const pemFile = () => text('the path of a PEM file')
 
@@ -22,6 +22,14 @@ const form = z.strictObject({
   maxConnections: wholeNumber(1, 1_000_000)
     .default(connectionsMaxDefault)
     .describe('Connections at one time, up to 120 KiB of memory each; further ones are cut.'),
+  maxConnectionsPerAddress: wholeNumber(1, 1_000_000)
+    .optional()
+    .describe(
+      'Of those, from one address; IPv6 by its /64. Absent: half of them where callers end TLS here, and all behind a proxy or on loopback.',
+    ),
+  maxRequestsPerCaller: wholeNumber(1, 1_000_000)
+    .optional()
+    .describe('Requests of one caller at one time. Absent: half of maxConnections.'),
   tls: z
     .strictObject({
       certFile: pemFile().describe('Certificate chain, leaf first, relative to this file.'),
@@ -54,6 +62,13 @@ export function checkListen(part: YamlPart): void {
     )
   }
   checkAddresses(proxy.at('addresses'))
+  const perAddress = part.at('maxConnectionsPerAddress')
+  if (proxy.value !== undefined && perAddress.value !== undefined) {
+    perAddress.report(
+      'address-of-proxy',
+      '`listen.maxConnectionsPerAddress` would be about the proxy, which has all connections: remove it, and let the proxy see to it.',
+    )
+  }
   const host = hostIn(part)
   if (host === undefined || isLoopback(host)) return
   if (tls.value !== undefined || proxy.value !== undefined) return
@@ -97,16 +112,19 @@ export function listenSeen(part: YamlPart): (Reach & { readonly port: number }) 
   return { host, port, proxied: part.at('behindProxy').value !== undefined }
 }
 
-export function listenFrom(
-  { host, port, maxConnections, tls, behindProxy }: ListenForm,
-  folder: string,
-) {
+export function listenFrom(form: ListenForm, folder: string): CallersListenConfig {
+  const { host, port, maxConnections, maxConnectionsPerAddress, maxRequestsPerCaller } = form
+  const transport = transportFrom(form, folder)
+  const half = Math.ceil(maxConnections / 2)
+  const perAddress = maxConnectionsPerAddress ?? (transport.kind === 'tls' ? half : undefined)
   return {
     host,
     port,
     connectionsMax: maxConnections,
-    transport: transportFrom({ tls, behindProxy }, folder),
-  } satisfies ListenConfig
+    ...(perAddress === undefined ? {} : { connectionsPerAddressMax: perAddress }),
+    requestsPerCallerMax: maxRequestsPerCaller ?? half,
+    transport,
+  }
 }
 
 function transportFrom(

@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { BlockList, isIPv6, type Socket } from 'node:net'
+import { createAddressShare } from './address-share.ts'
+import { writeAnswer } from './answer.ts'
+import { problemAnswer, tooManyConnections } from './problem.ts'
 
 /** Where and how callers reach the service. */
 export interface ListenerSettings {
@@ -9,6 +12,8 @@ export interface ListenerSettings {
   readonly port: number
   /** Connections at one time; further ones are cut. */
   readonly connectionsMax: number
+  /** Of one address, IPv6 by its /64; the first ones beyond are answered 429, further ones cut. Absent: all. */
+  readonly connectionsPerAddressMax?: number
   readonly transport:
     | { readonly kind: 'plain' }
     | { readonly kind: 'tls'; readonly certFile: string; readonly keyFile: string }
@@ -53,6 +58,12 @@ export async function listen(
     // How often Node looks for those that are over time; half a minute unless said.
     connectionsCheckingInterval: 1000,
   }
+  const share = createAddressShare(settings.connectionsPerAddressMax ?? Infinity)
+  const answerShared: RequestListener = (request, response) => {
+    if (share.isBeyond(request.socket)) {
+      writeAnswer(response, problemAnswer(tooManyConnections), { connection: 'close' })
+    } else answer(request, response)
+  }
   const server: Server =
     transport.kind === 'tls'
       ? createHttpsServer(
@@ -63,10 +74,15 @@ export async function listen(
             minVersion: 'TLSv1.2',
             handshakeTimeout: requestTimeoutMs,
           },
-          answer,
+          answerShared,
         )
-      : createHttpServer(options, answer)
+      : createHttpServer(options, answerShared)
   server.maxRequestsPerSocket = requestsPerConnectionMax
+  server.on('connection', (socket: Socket) => {
+    if (share.admit(socket)) return
+    socket.destroy()
+    onCut()
+  })
   server.maxConnections = settings.connectionsMax
   server.on('drop', onCut)
   if (transport.kind === 'behind-proxy') admitOnly(server, transport.addresses)

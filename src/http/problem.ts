@@ -6,6 +6,7 @@ import { LedgerError } from '../ledger/ledger.ts'
 import { GovernorError, type GovernorErrorCode } from '../signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../signer/signer.ts'
 import { TokenCacheError } from '../token-cache/token-cache.ts'
+import { TokenUsesError } from '../token-use/token-uses.ts'
 import { TokenEndpointError, tokenEndpointErrorMeanings } from '../token-endpoint/token-endpoint.ts'
 import { type Answer, jsonAnswer } from './answer.ts'
 import { RequestProblem, type RequestProblemCode } from './request-problem.ts'
@@ -18,13 +19,17 @@ import { RequestProblem, type RequestProblemCode } from './request-problem.ts'
 export type ProblemCode =
   | RequestProblemCode
   | 'caller_not_proven'
+  | 'caller_token_spent'
   | 'not_granted'
   | 'lifetime_too_long'
   | 'limit_reached'
   | 'not_ready'
   | 'issuer_unavailable'
   | 'ledger_unavailable'
+  | 'too_many_tokens'
   | 'too_many_waiting'
+  | 'too_many_requests'
+  | 'too_many_connections'
   | 'signing_busy'
   | 'signing_paused'
   | 'signing_throttled'
@@ -106,9 +111,39 @@ export function problemFromRefusal(refusal: Refusal): Problem {
         detail: 'Wait, and keep what you were given for as long as it lives.',
         retryAfterSeconds: refusal.retryAfterSeconds,
       }
+    case 'too_many_requests':
+      return {
+        code: 'too_many_requests',
+        status: 429,
+        title: 'Too many of your requests are under way',
+        detail: 'Ask for less at once, and keep what you are given for as long as it lives.',
+        retryAfterSeconds: 1,
+      }
+    case 'caller_token_replayed':
+    case 'assertions_spent':
+    case 'assertions_elsewhere':
+      return callerTokenSpent
+    case 'token_uses_full':
+      return {
+        code: 'too_many_tokens',
+        status: 503,
+        title: 'Too many caller tokens are remembered',
+        detail:
+          'What a token is used for has to be remembered, and there is no room. Try again later.',
+        retryAfterSeconds: refusal.retryAfterSeconds,
+      }
     case 'not_ready':
       return notReady
   }
+}
+
+/** To whoever has more connections than an address may have: nothing that is asked there is looked at. */
+export const tooManyConnections: Problem = {
+  code: 'too_many_connections',
+  status: 429,
+  title: 'Too many connections from your address',
+  detail: 'Use connections again that you have, and close what you do not need.',
+  retryAfterSeconds: 5,
 }
 
 const notReady: Problem = {
@@ -129,6 +164,16 @@ const callerNotProven: Problem = {
   headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
 }
 
+const callerTokenSpent: Problem = {
+  code: 'caller_token_spent',
+  status: 401,
+  title: 'The caller token is used up',
+  detail:
+    'It was used for all that it is good for. Ask its issuer for a new one, for each application and tenant ' +
+    'of assertions one of its own.',
+  headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+}
+
 const notGranted: Problem = {
   code: 'not_granted',
   status: 403,
@@ -142,7 +187,8 @@ const notGranted: Problem = {
 export function problemFromFailure(error: unknown): Problem {
   if (error instanceof RequestProblem) return problemFromRequest(error)
   if (error instanceof CallerError) return issuerUnavailable(error)
-  if (error instanceof LedgerError) return ledgerUnavailable
+  // To the caller it is the same: what has to be written down cannot be.
+  if (error instanceof LedgerError || error instanceof TokenUsesError) return ledgerUnavailable
   if (error instanceof NothingProven) return notReady
   if (error instanceof GovernorError) return governorProblem(error)
   if (error instanceof SignerError) return signerProblems[error.code]

@@ -15,8 +15,10 @@ import type { Ask, CallerFacts, Decision, TokenAsk, TokenTerms } from '../policy
 import type { Governor, PermitRequest } from '../signer/governor.ts'
 import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
+import type { TokenUses } from '../token-use/token-uses.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
 import type { Application } from './application.ts'
+import type { CallerSlots } from './caller-slots.ts'
 import type { CertificateDuty } from './certificate-duty.ts'
 import type { Credentials, SigningCredential } from './credentials.ts'
 import type { EntraRefusals } from './entra-refusals.ts'
@@ -40,6 +42,10 @@ export interface IssuanceDeps {
   readonly applications: ReadonlyMap<ApplicationName, Application>
   /** Issuers whose tokens need not be meant for us alone: every entry of their callers says so. */
   readonly sharedAudienceIssuers: ReadonlySet<IssuerName>
+  /** Issuers whose tokens are good for one request each. */
+  readonly onceIssuers: ReadonlySet<IssuerName>
+  readonly tokenUses: TokenUses
+  readonly callerSlots: CallerSlots
   readonly credentials: Credentials
   readonly duty: CertificateDuty
   readonly governor: Governor

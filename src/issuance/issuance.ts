@@ -15,6 +15,7 @@ import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, AssertionAsk, Decision, PolicyRefusal, TokenAsk } from '../policy/decision.ts'
 import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
+import { TokenUsesError } from '../token-use/token-uses.ts'
 import { type CachedToken, TokenCacheError, type TokenWish } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
@@ -28,6 +29,7 @@ import { recordFailure } from './record-failure.ts'
 import { recordSuccess } from './record-success.ts'
 import type { Refusal } from './refusal.ts'
 import { signAssertion } from './sign-assertion.ts'
+import { tokenUseFor, useRefusal } from './token-use.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
 // Whoever asks knows issuance, and not the policy.
@@ -88,10 +90,17 @@ const waitMs = 25_000
  * When it resolves, what it says is durable in the ledger.
  *
  * @throws CallerError | GovernorError | LedgerError | NothingProven | RememberedRefusal | SignerError |
- *   TokenCacheError | TokenEndpointError
+ *   TokenCacheError | TokenEndpointError | TokenUsesError
  */
-export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
-  const admission = await admit(request, deps, (caller) => isThere(caller, request, deps))
+export const issueToken = (request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> =>
+  asCaller(request, deps, (caller) => tokenFor(caller, request, deps))
+
+async function tokenFor(
+  caller: Caller,
+  request: TokenRequest,
+  deps: IssuanceDeps,
+): Promise<TokenOutcome> {
+  const admission = await admit(caller, request, deps, () => isThere(caller, request, deps))
   if (!admission.ok) return admission
   const wish = wishFor(request, admission.decision, deps)
   const admitted = withLife(admission.admitted, wish.key.life)
@@ -193,13 +202,20 @@ export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAt
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | GovernorError | LedgerError | SignerError
+ * @throws CallerError | GovernorError | LedgerError | SignerError | TokenUsesError
  */
-export async function issueAssertion(
+export const issueAssertion = (
+  request: AssertionRequest,
+  deps: IssuanceDeps,
+): Promise<AssertionOutcome> =>
+  asCaller(request, deps, (caller) => assertionFor(caller, request, deps))
+
+async function assertionFor(
+  caller: Caller,
   request: AssertionRequest,
   deps: IssuanceDeps,
 ): Promise<AssertionOutcome> {
-  const admission = await admit(request, deps, () => Promise.resolve(false))
+  const admission = await admit(caller, request, deps, () => Promise.resolve(false))
   if (!admission.ok) return admission
   const { decision } = admission
   const admitted = { ...admission.admitted, gone: request.gone() }
@@ -241,17 +257,12 @@ type Admission =
     }
   | Refused
 
-/**
- * Proves the caller, decides, and sees to it that a refusal is known to those who must know.
- *
- * @param isThere Whether the caller can be served without a signature; asked while nothing is proven.
- */
-async function admit(
-  request: IssuanceRequest,
+/** Proves the caller, and acts for it unless it has as many requests under way as one may. */
+async function asCaller<Outcome>(
+  { attempt, callerToken }: IssuanceRequest,
   deps: IssuanceDeps,
-  isThere: (caller: Caller) => Promise<boolean>,
-): Promise<Admission> {
-  const { attempt, callerToken, ask } = request
+  act: (caller: Caller) => Promise<Outcome>,
+): Promise<Outcome | Refused> {
   if (callerToken === undefined) {
     return turnAway({ reason: 'caller_token_missing' }, attempt, deps)
   }
@@ -259,15 +270,49 @@ async function admit(
   if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
 
   const { caller } = identified
+  const leave = deps.callerSlots.enter(caller)
+  if (leave === undefined) {
+    const { issuer, subject } = caller
+    const detail = `subject ${subject}`
+    return turnAway({ reason: 'too_many_requests', issuer, detail }, attempt, deps)
+  }
+  try {
+    return await act(caller)
+  } finally {
+    leave()
+  }
+}
+
+/**
+ * Decides, and sees to it that a refusal is known to those who must know.
+ *
+ * @param isThere Whether the caller can be served without a signature; asked while nothing is proven.
+ */
+async function admit(
+  caller: Caller,
+  request: IssuanceRequest,
+  deps: IssuanceDeps,
+  isThere: () => Promise<boolean>,
+): Promise<Admission> {
+  const { attempt, ask } = request
   const application = deps.applications.get(ask.application)
   const credentials = deps.credentials.current(ask.application)
   // Before the decision: what cannot be done now must not cost the grant one of its uses. It may all the
   // same, where the first of several grants has none left and only its own token was there.
-  if (application !== undefined && credentials.length === 0 && !(await isThere(caller))) {
+  if (application !== undefined && credentials.length === 0 && !(await isThere())) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
+  const use = tokenUseFor(caller, ask, deps.onceIssuers)
+  // Before the decision too: whoever sends what is spent must not use up what the grant has for others.
+  const known = use && deps.tokenUses.knownDenial(use)
+  if (known !== undefined)
+    return turnAway(useRefusal(known, caller, deps.onceIssuers), attempt, deps)
   const decision = deps.decide(caller, ask)
   if (!decision.ok) return refuse(decision, caller, request, deps)
+  // Before anything is signed, and not given back: what fails afterwards cannot be asked for without end.
+  const taken = use && (await deps.tokenUses.take(use))
+  if (taken?.ok === false)
+    return turnAway(useRefusal(taken, caller, deps.onceIssuers), attempt, deps)
   if (application === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
@@ -423,6 +468,7 @@ export function failureCode(error: unknown): string {
     error instanceof TokenEndpointError ||
     error instanceof CallerError ||
     error instanceof TokenCacheError ||
+    error instanceof TokenUsesError ||
     error instanceof LedgerError
   return known ? error.code : unexpected
 }

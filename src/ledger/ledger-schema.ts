@@ -39,6 +39,10 @@ export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeede
  * what forgot them would let a vault be asked for more than it allows. Who waits may be forgotten.
  *
  * Step 4 is the policy that all replicas have in force: the newest generation, as durable as entries.
+ *
+ * Step 6 is what caller tokens were used for. As durable as entries: a token that is good once must not be
+ * good again after the server has crashed. One row counts them, because counting rows takes as long as there
+ * are many; it also lets one who takes uses follow another.
  */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -212,6 +216,85 @@ export const schemaSteps: readonly SchemaStep[] = [
         stored_at timestamptz NOT NULL
       );
       CREATE INDEX policy_generation_of_sha256 ON policy_generation (sha256);
+    `,
+  },
+  { version: 5, usableFrom: 1, sql: 'SELECT' },
+  {
+    version: 6,
+    usableFrom: 1,
+    sql: `
+      CREATE TABLE token_use (
+        token_id text PRIMARY KEY,
+        purpose text NOT NULL,
+        uses integer NOT NULL,
+        forget_at_seconds bigint NOT NULL
+      );
+      CREATE INDEX token_use_forgotten ON token_use (forget_at_seconds);
+      CREATE TABLE token_use_count (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one),
+        tokens bigint NOT NULL
+      );
+      INSERT INTO token_use_count (tokens) VALUES (0);
+
+      CREATE FUNCTION forget_token_uses(in_rows_max integer) RETURNS bigint
+      LANGUAGE plpgsql AS $body$
+      DECLARE
+        remembered bigint;
+        forgotten bigint;
+      BEGIN
+        SELECT tokens INTO remembered FROM token_use_count FOR UPDATE;
+        DELETE FROM token_use WHERE token_id IN (
+          SELECT token_id FROM token_use
+          WHERE forget_at_seconds <= extract(epoch FROM clock_timestamp())
+          LIMIT in_rows_max);
+        GET DIAGNOSTICS forgotten = ROW_COUNT;
+        UPDATE token_use_count SET tokens = tokens - forgotten WHERE forgotten > 0;
+        RETURN remembered - forgotten;
+      END
+      $body$;
+
+      CREATE FUNCTION take_token_uses(
+        in_tokens text[], in_purposes text[], in_uses_max integer[], in_forget_at_seconds bigint[],
+        in_tokens_max bigint,
+        OUT answers text[], OUT retry_after_seconds integer
+      ) LANGUAGE plpgsql AS $body$
+      DECLARE
+        known token_use%ROWTYPE;
+        remembered bigint;
+        added bigint := 0;
+      BEGIN
+        -- One who takes follows another, and sees what that one has left.
+        SELECT tokens INTO remembered FROM token_use_count FOR UPDATE;
+        IF remembered + cardinality(in_tokens) > in_tokens_max THEN
+          remembered := forget_token_uses(1000);
+        END IF;
+        answers := '{}';
+        FOR i IN 1 .. cardinality(in_tokens) LOOP
+          SELECT * INTO known FROM token_use WHERE token_id = in_tokens[i];
+          IF NOT FOUND THEN
+            IF remembered + added >= in_tokens_max THEN
+              answers := answers || 'full'::text;
+              CONTINUE;
+            END IF;
+            INSERT INTO token_use (token_id, purpose, uses, forget_at_seconds)
+            VALUES (in_tokens[i], in_purposes[i], 1, in_forget_at_seconds[i]);
+            added := added + 1;
+          ELSIF known.uses >= in_uses_max[i] THEN
+            answers := answers || 'spent'::text;
+            CONTINUE;
+          ELSIF known.purpose <> in_purposes[i] THEN
+            answers := answers || 'elsewhere'::text;
+            CONTINUE;
+          ELSE
+            UPDATE token_use SET uses = uses + 1 WHERE token_id = in_tokens[i];
+          END IF;
+          answers := answers || 'taken'::text;
+        END LOOP;
+        UPDATE token_use_count SET tokens = tokens + added WHERE added > 0;
+        SELECT greatest(1, ceil(min(forget_at_seconds) - extract(epoch FROM clock_timestamp())))::integer
+        INTO retry_after_seconds FROM token_use WHERE 'full' = ANY (answers);
+      END
+      $body$;
     `,
   },
 ]

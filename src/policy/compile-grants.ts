@@ -101,13 +101,18 @@ function grantFrom(form: GrantForm, known: Known): Grant {
     issuer: caller.issuer,
     rules: claimRulesFrom(caller.claims),
     permissions: permissionsFrom(may.flatMap((item) => permissionFrom(item, known))),
-    ...(limits === undefined ? {} : { perMinute: limits.perMinute }),
+    ...(limits === undefined ? {} : { limits: limitsFrom(limits) }),
     ...(until === undefined ? {} : { untilSeconds: until }),
     ...(mode === 'enforced' ? {} : { mode }),
     ...(isolate ? { isolate } : {}),
     ...(longLived ? { longLived } : {}),
   })
 }
+
+const limitsFrom = ({ perMinute, perCallerPerMinute }: NonNullable<GrantForm['limits']>) => ({
+  ...(perMinute === undefined ? {} : { perMinute }),
+  ...(perCallerPerMinute === undefined ? {} : { perCallerPerMinute }),
+})
 
 /** Empty where an item depends on something that is not known. */
 function permissionFrom(item: GrantForm['may'][number], known: Known): readonly Permission[] {

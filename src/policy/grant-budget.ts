@@ -1,14 +1,25 @@
+import { LRUCache } from 'lru-cache'
+import { ownClaim } from '../base/claim-rules.ts'
 import type { Clock } from '../base/clock.ts'
 import type { GrantName } from '../base/ids.ts'
+import type { CallerFacts } from './decision.ts'
+
+/** How often a grant may be used in any minute. */
+export interface GrantLimits {
+  /** By all of its callers together; absent: without limit. */
+  readonly perMinute?: number
+  /** By each of them, which is who its issuer says in `sub`; absent: without limit. */
+  readonly perCallerPerMinute?: number
+}
 
 /** How often each grant has been used lately. */
 export interface GrantBudget {
   /**
-   * Takes one of the grant's uses, or says when there will be one again. Taking is immediate: of two
+   * Takes one of the uses that both limits hold, or says when there will be one again. Taking is immediate: of two
    * callers that want the last one, one gets it. What was taken is not given back, so that a request
    * that fails afterwards cannot be repeated without end.
    */
-  take(grant: GrantName, perMinute: number): BudgetAnswer
+  take(grant: GrantName, limits: GrantLimits, caller: CallerFacts): BudgetAnswer
 }
 
 export type BudgetAnswer =
@@ -17,13 +28,21 @@ export type BudgetAnswer =
 /** 61 whole seconds hold any 60 s, so no minute, wherever it begins, has more than its number. */
 const secondsCounted = 61
 
+/** Some 5 MB of them; of more within a minute, those that were heard of longest ago count as new. */
+const callersMax = 10_000
+
+/** As the ledger has it: of longer ones, those that begin alike share. */
+const subjectCharactersMax = 512
+
 /**
  * Counts in this process alone; a restart forgets. Its size is bounded by the grants in use: what has
- * been idle for a minute is dropped. Its seconds are monotonic: a wall clock that is set neither gives
+ * been idle for a minute is dropped; and of callers by their number. Its seconds are monotonic: a wall clock that is set neither gives
  * uses back nor shuts a grant.
  */
 export function createMemoryGrantBudget(clock: Clock): GrantBudget {
   const windows = new Map<GrantName, SlidingMinute>()
+  // Its room is taken at once, which a policy without such limits does not need.
+  let ofCallers: LRUCache<string, SlidingMinute> | undefined
   const monotonicSeconds = () => Math.floor(clock.monotonicMs() / 1000)
   let sweptAtSeconds = monotonicSeconds()
 
@@ -34,14 +53,36 @@ export function createMemoryGrantBudget(clock: Clock): GrantBudget {
   }
 
   return {
-    take: (grant, perMinute) => {
+    take: (grant, { perMinute, perCallerPerMinute }, caller) => {
       const nowSeconds = monotonicSeconds()
       sweep(nowSeconds)
-      const window = windows.get(grant) ?? new SlidingMinute()
-      windows.set(grant, window)
-      return window.take(nowSeconds, perMinute)
+      const limited: (readonly [SlidingMinute, number])[] = []
+      if (perMinute !== undefined) {
+        const window = windows.get(grant) ?? new SlidingMinute()
+        windows.set(grant, window)
+        limited.push([window, perMinute])
+      }
+      if (perCallerPerMinute !== undefined) {
+        const name = `${grant} ${nameOf(caller)}`
+        ofCallers ??= new LRUCache({ max: callersMax })
+        const window = ofCallers.get(name) ?? new SlidingMinute()
+        ofCallers.set(name, window)
+        limited.push([window, perCallerPerMinute])
+      }
+      // Both or none: whom one of them refuses uses up nothing of the other.
+      const waits = limited.map(([window, max]) => window.secondsUntilBelow(nowSeconds, max))
+      const retryAfterSeconds = Math.max(0, ...waits)
+      if (retryAfterSeconds > 0) return { ok: false, retryAfterSeconds }
+      for (const [window] of limited) window.count()
+      return { ok: true }
     },
   }
+}
+
+/** Names of issuers hold no spaces. */
+function nameOf({ issuer, claims }: CallerFacts): string {
+  const sub = ownClaim(claims, 'sub')
+  return `${issuer} ${typeof sub === 'string' ? sub.slice(0, subjectCharactersMax) : ''}`
 }
 
 /** One count for each of the last seconds, in a ring. */
@@ -50,15 +91,22 @@ class SlidingMinute {
   #total = 0
   #lastSecond = Number.NEGATIVE_INFINITY
 
-  take(nowSeconds: number, perMinute: number): BudgetAnswer {
+  /** Seconds until enough of what was taken is older than the window; 0: one may be taken now. */
+  secondsUntilBelow(nowSeconds: number, perMinute: number): number {
     this.#turnTo(nowSeconds)
-    if (this.#total >= perMinute) {
-      return { ok: false, retryAfterSeconds: this.#secondsUntilBelow(perMinute) }
+    let remaining = this.#total
+    for (let wait = 0; wait < secondsCounted; wait += 1) {
+      if (remaining < perMinute) return wait
+      remaining -= this.#counts[(this.#lastSecond + wait + 1) % secondsCounted] ?? 0
     }
+    return secondsCounted
+  }
+
+  /** Takes one now, of the second that was asked about. */
+  count(): void {
     const slot = this.#lastSecond % secondsCounted
     this.#counts[slot] = (this.#counts[slot] ?? 0) + 1
     this.#total += 1
-    return { ok: true }
   }
 
   idle(nowSeconds: number): boolean {
@@ -79,15 +127,5 @@ class SlidingMinute {
       }
     }
     this.#lastSecond = nowSeconds
-  }
-
-  /** Seconds until enough of what was taken is older than the window. */
-  #secondsUntilBelow(perMinute: number): number {
-    let remaining = this.#total
-    for (let wait = 1; wait < secondsCounted; wait += 1) {
-      remaining -= this.#counts[(this.#lastSecond + wait) % secondsCounted] ?? 0
-      if (remaining < perMinute) return wait
-    }
-    return secondsCounted
   }
 }

@@ -54,7 +54,10 @@ export const grantForm = z.strictObject({
   may: listOf(permissionForm, 'a list of what the caller may have').describe('What it may have.'),
   limits: z
     .strictObject({
-      perMinute: wholeNumber(1, 60_000).describe('Uses of this grant in any minute.'),
+      perMinute: wholeNumber(1, 60_000).optional().describe('Uses of this grant in any minute.'),
+      perCallerPerMinute: wholeNumber(1, 60_000)
+        .optional()
+        .describe('Uses of this grant in any minute by one caller, by issuer and sub.'),
     })
     .optional()
     .describe('Absent: 10 assertions a minute, and tokens without limit.'),

@@ -1,6 +1,7 @@
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type { ApplicationName, GrantName, IssuerName, Scope, TenantId } from '../base/ids.ts'
 import type { Ask, TokenTerms } from './decision.ts'
+import type { GrantLimits } from './grant-budget.ts'
 
 /** What one grant file allows, compiled: nothing in it needs looking up elsewhere any more. */
 export interface Grant extends TokenTerms {
@@ -9,8 +10,8 @@ export interface Grant extends TokenTerms {
   /** At least one; all must hold. */
   readonly rules: readonly ClaimRule[]
   readonly permissions: Permissions
-  /** Of tokens and assertions together. Absent: the defaults of {@link perMinuteFor}. */
-  readonly perMinute?: number
+  /** Of tokens and assertions together. What is absent has the defaults of {@link limitsFor}. */
+  readonly limits?: GrantLimits
   /** Absent: it allows what it says. */
   readonly mode?: 'dry-run'
   /** First second at which it allows nothing; absent: it has no end. */
@@ -50,9 +51,9 @@ export interface Offer {
 /** Ours, not Entra's: an assertion is a whole application, so nobody gets many of them by default. */
 const assertionsPerMinute = 10
 
-/** How often a minute this grant may be used for such an ask; undefined is without limit. */
-export function perMinuteFor(grant: Grant, want: Ask['want']): number | undefined {
-  return grant.perMinute ?? (want === 'assertion' ? assertionsPerMinute : undefined)
+/** How often this grant may be used for such an ask; undefined is without limit. */
+export function limitsFor({ limits }: Grant, want: Ask['want']): GrantLimits | undefined {
+  return want === 'assertion' ? { perMinute: assertionsPerMinute, ...limits } : limits
 }
 
 /** Permissions that differ in nothing but their tenants become one. */

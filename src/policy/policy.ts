@@ -1,6 +1,6 @@
 import type { GrantName } from '../base/ids.ts'
 import type { Ask, CallerFacts, Decision, PolicyRefusal, TokenAsk, TokenTerms } from './decision.ts'
-import { offerOf, perMinuteFor, termsOf, type Grant, type Offer } from './grant.ts'
+import { limitsFor, offerOf, termsOf, type Grant, type Offer } from './grant.ts'
 import type { GrantBudget } from './grant-budget.ts'
 import { createGrantIndex, type GrantIndex } from './grant-index.ts'
 
@@ -36,14 +36,19 @@ export function decide(
   const naming = policy.index.naming(caller).filter((grant) => isInForce(grant, nowSeconds))
   if (naming.length === 0) return refused({ reason: 'caller_not_named' })
   const enforced = naming.filter(({ mode }) => mode === undefined)
-  const decision = enforcedDecision(enforced, ask, budget)
+  const decision = enforcedDecision(enforced, caller, ask, budget)
   if (enforced.length === naming.length) return decision
   const tried = offersOf(naming, ask).filter(({ grant }) => grant.mode === 'dry-run')
   const dryRun = tried.filter((offer) => lives(offer, ask)).map(({ grant }) => grant.name)
   return dryRun.length === 0 ? decision : { ...decision, dryRun }
 }
 
-function enforcedDecision(naming: readonly Grant[], ask: Ask, budget: GrantBudget): Decision {
+function enforcedDecision(
+  naming: readonly Grant[],
+  caller: CallerFacts,
+  ask: Ask,
+  budget: GrantBudget,
+): Decision {
   const offers = offersOf(naming, ask)
   const [first, ...others] = offers
   if (first === undefined) {
@@ -52,7 +57,7 @@ function enforcedDecision(naming: readonly Grant[], ask: Ask, budget: GrantBudge
 
   const longEnough = offers.filter((offer) => lives(offer, ask))
   if (longEnough.length === 0) return refused(tooLong(others.reduce(longer, first)))
-  return charged(longEnough, ask, budget)
+  return charged(longEnough, caller, ask, budget)
 }
 
 /** What {@link decide} says as long as every grant has budget left. Nothing is charged. */
@@ -105,13 +110,18 @@ const tooLong = (offer: Offer): PolicyRefusal => ({
 })
 
 /** @param offers At least one, by name. */
-function charged(offers: readonly Offer[], ask: Ask, budget: GrantBudget): Decision {
+function charged(
+  offers: readonly Offer[],
+  caller: CallerFacts,
+  ask: Ask,
+  budget: GrantBudget,
+): Decision {
   const exhausted: LimitReached[] = []
   for (const offer of offers) {
-    const perMinute = perMinuteFor(offer.grant, ask.want)
-    if (perMinute === undefined) return granted(offer, ask)
+    const limits = limitsFor(offer.grant, ask.want)
+    if (limits === undefined) return granted(offer, ask)
     const grant = offer.grant.name
-    const answer = budget.take(grant, perMinute)
+    const answer = budget.take(grant, limits, caller)
     if (answer.ok) return granted(offer, ask)
     const { retryAfterSeconds } = answer
     exhausted.push({ reason: 'limit_reached', grant, retryAfterSeconds })

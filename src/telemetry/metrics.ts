@@ -51,6 +51,7 @@ export function createMetrics(gauges: {
   readonly cacheEntries: () => number
   readonly unprovedSignatures: () => number
   readonly rememberedRefusals: () => number
+  readonly rememberedCallerTokens: () => number
   readonly ready: () => boolean
   readonly brokenGrants: () => number
   /** Of the policy that replicas share; 0 where none do. */
@@ -95,6 +96,11 @@ export function createMetrics(gauges: {
     'countersign_entra_refusals_remembered',
     'Refusals of Entra that are answered from memory, or are being asked about.',
     gauges.rememberedRefusals,
+  )
+  gauge(
+    'countersign_caller_tokens_remembered',
+    'Caller tokens whose uses are remembered.',
+    gauges.rememberedCallerTokens,
   )
   gauge('countersign_ready', '1 when requests may be sent here.', () => (gauges.ready() ? 1 : 0))
   const ofCertificates = (name: string, help: string, read: (one: CertificateGauge) => number) =>

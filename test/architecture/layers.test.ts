@@ -20,6 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   sealing: ['base', 'database-access', 'vault-access'],
   'token-endpoint': ['base'],
   'token-cache': ['base', 'database-access'],
+  'token-use': ['base', 'database-access'],
   ledger: ['base', 'database-access'],
   issuance: [
     'base',
@@ -30,6 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'signer',
     'token-endpoint',
     'token-cache',
+    'token-use',
     'ledger',
   ],
   reload: ['base', 'database-access', 'ledger', 'policy'],
@@ -44,6 +46,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'signer',
     'token-cache',
     'token-endpoint',
+    'token-use',
   ],
   'caller-proof.ts': ['base', 'caller', 'config'],
   // A part of the wiring, for the wiring alone: what replicas share.
@@ -58,6 +61,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'signer',
     'telemetry',
     'token-cache',
+    'token-use',
     'vault-access',
   ],
   'wiring.ts': [

@@ -174,6 +174,11 @@ describe('finds', () => {
       /assertion .* was told to two clients/,
     ],
     [
+      'assertions that one caller token should not have bought',
+      { heard: Array.from({ length: 11 }, () => heardAssertion) },
+      /the caller token .* bought 11 assertions/,
+    ],
+    [
       'an entry about somebody else',
       { heard: [{ ...heardToken, callerTokenSha256: 'x' }] },
       /names another caller/,

@@ -52,7 +52,7 @@ describe('10,000 concurrent cold callers of one tenant', () => {
   beforeAll(async () => {
     const tokens = await Promise.all(
       Array.from({ length: distinctTokens }, (_, number) =>
-        service.callerToken('github', { claims: { run_id: String(number) } }),
+        service.callerToken('github', { claims: { sub: `job-${number}` } }),
       ),
     )
     // Vault and Entra take their time, so that all of them are there before there is a token.

@@ -422,11 +422,15 @@ describe('a client that hangs up', () => {
 
   test('before the answer leaves its entries all the same', async () => {
     const body = JSON.stringify(deployAsk)
+    const fresh = await service.callerToken('github')
+    const begun = () => service.entries().filter(({ kind }) => kind === 'signature.begun').length
+    const begunBefore = begun()
     service.newEntries()
     await hangUpAfter(
       service.origin,
-      `POST /v1/assertion HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n` +
+      `POST /v1/assertion HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${fresh}\r\n` +
         `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      () => expect.poll(begun).toBeGreaterThan(begunBefore),
     )
 
     await expect

@@ -52,7 +52,8 @@ export function grant(
     issuer = 'cluster',
     claims = { sub: 'api' },
     may = [eventHubsToken],
-    ...limits
+    perMinute,
+    ...terms
   }: {
     readonly issuer?: string
     readonly claims?: Readonly<Record<string, ClaimValue | readonly ClaimValue[]>>
@@ -69,6 +70,7 @@ export function grant(
     issuer: issuerName(issuer),
     rules: rules(claims),
     permissions: permissionsFrom(may),
-    ...limits,
+    ...(perMinute === undefined ? {} : { limits: { perMinute } }),
+    ...terms,
   }
 }

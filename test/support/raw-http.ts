@@ -17,11 +17,15 @@ export async function sendRaw(origin: string, text: string, quietMs = 500): Prom
   return Buffer.concat(received).toString('utf8')
 }
 
-/** Sends bytes and hangs up; resolves when the connection is gone. */
-export async function hangUpAfter(origin: string, text: string): Promise<void> {
+/** Sends bytes and hangs up, once `until` resolves; resolves when the connection is gone. */
+export async function hangUpAfter(
+  origin: string,
+  text: string,
+  until: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<void> {
   const { hostname, port } = new URL(origin)
   const socket = connect(Number(port), hostname)
   await once(socket, 'connect')
-  socket.write(text, () => socket.resetAndDestroy())
+  socket.write(text, () => void until().finally(() => socket.resetAndDestroy()))
   await once(socket, 'close')
 }

@@ -40,10 +40,10 @@ export type Outcome =
   /** No whole answer. */
   | { readonly kind: 'lost' }
 
-/** A caller with the token that proves it. */
+/** A caller with the tokens that prove it. */
 export interface Client {
   readonly caller: Caller
-  readonly token: string
+  readonly tokens: readonly string[]
 }
 
 /** Clients that ask and ask; disposing of it stops them too. */
@@ -94,9 +94,10 @@ export function startLoad(
       const client = drawClient(clients(), random)
       const ask = askOf(client.caller, random)
       const asked = (asks += 1)
-      const outcome = await outcomeOf(agent, found, client, ask)
+      const token = drawn(client.tokens, random)
+      const outcome = await outcomeOf(agent, found, token, ask)
       if (outcome.kind === 'issued') issued.emit('issued', asked)
-      const callerTokenSha256 = hash('sha256', client.token, 'base64url')
+      const callerTokenSha256 = hash('sha256', token, 'base64url')
       heard.push({ caller: client.caller, callerTokenSha256, ask, outcome })
       if (isAway(outcome)) await delay(pauseMs)
     }
@@ -147,12 +148,7 @@ function askOf({ grant, place }: Caller, random: SeededRandom): Ask {
 const isAway = (outcome: Outcome) =>
   outcome.kind === 'lost' || (outcome.kind === 'declined' && outcome.status === 503)
 
-async function outcomeOf(
-  agent: Agent,
-  origin: string,
-  { token }: Client,
-  ask: Ask,
-): Promise<Outcome> {
+async function outcomeOf(agent: Agent, origin: string, token: string, ask: Ask): Promise<Outcome> {
   const request = requestFor(ask)
   const answer = await send(agent, origin, token, request)
   if (answer === undefined) return { kind: 'lost' }
@@ -264,9 +260,18 @@ function claimsIn(compact: string): JWTPayload {
   }
 }
 
-/** Clients for the callers, each with the token that proves it. */
+/** A job's token buys ten assertions, and a load lasts for many jobs. */
+const tokensOfJob = 50
+
+/** Clients for the callers, each with the tokens that prove it. */
 export const clientsFor = (
   callers: readonly Caller[],
   tokenOf: (caller: Caller) => Promise<string>,
 ): Promise<readonly Client[]> =>
-  Promise.all(callers.map(async (caller) => ({ caller, token: await tokenOf(caller) })))
+  Promise.all(
+    callers.map(async (caller) => {
+      const length = caller.kind === 'job' ? tokensOfJob : 1
+      const tokens = await Promise.all(Array.from({ length }, () => tokenOf(caller)))
+      return { caller, tokens }
+    }),
+  )

@@ -27,6 +27,7 @@ export function answerViolations({ heard, entries, authority }: Evidence): reado
       return [...outcome.contractFaults, ...found].map((what) => `${named}: ${what}`)
     }),
     ...saidTwice(heard),
+    ...boughtTooMany(heard),
   ]
 }
 
@@ -170,12 +171,26 @@ function declinedViolations(
     ['signing_', 'entra_', 'token_'].some((start) => code.startsWith(start)) &&
     !countedCodes.includes(code)
   const isRefusal = caller.grant !== undefined && status === 403
+  const isSpent = ask.want === 'assertion' && code === 'caller_token_spent'
+  const isDenied = [401, 403].includes(status) && !isSpent
   return broken([
     [code !== 'internal', 'the service made a mistake'],
-    [![401, 403].includes(status) || !mayHave(caller, ask), `it was refused (${code}) its right`],
+    [!isDenied || !mayHave(caller, ask), `it was refused (${code}) its right`],
     [!isFailure || ledger.attemptsFailed.has(attempt), `its failure (${code}) has no entry`],
     [!isRefusal || ledger.attemptsRefused.has(attempt), `its refusal (${code}) has no entry`],
   ])
+}
+
+const assertionsPerTokenMax = 10
+
+/** Whoever is killed, and whichever replica is asked. */
+function boughtTooMany(heard: readonly Heard[]): readonly string[] {
+  const bought = heard.filter(({ ask, outcome }) => {
+    return ask.want === 'assertion' && outcome.kind === 'issued'
+  })
+  return [...Map.groupBy(bought, ({ callerTokenSha256 }) => callerTokenSha256)]
+    .filter(([, same]) => same.length > assertionsPerTokenMax)
+    .map(([token, same]) => `the caller token ${token} bought ${same.length} assertions`)
 }
 
 /** An attempt is one request's, and an assertion is handed out once. */

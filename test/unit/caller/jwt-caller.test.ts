@@ -72,6 +72,18 @@ function callerOf(identification: Identification) {
   throw new Error(identification.refusal.reason)
 }
 
+/** Of ECDSA with P-256 (r, n − s) is as good as (r, s), and anybody can make it. */
+function withOtherSignature(token: string): string {
+  const end = token.lastIndexOf('.') + 1
+  const signature = Buffer.from(token.slice(end), 'base64url')
+  const order = BigInt('0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551')
+  const s = order - BigInt(`0x${signature.subarray(32).toString('hex')}`)
+  const other = Buffer.from(s.toString(16).padStart(64, '0'), 'hex')
+  return (
+    token.slice(0, end) + Buffer.concat([signature.subarray(0, 32), other]).toString('base64url')
+  )
+}
+
 describe('createJwtCallerIdentifier', () => {
   it('says who asks, until when, and by which token', async () => {
     const { identify, sign, now } = createIdentifier()
@@ -81,9 +93,35 @@ describe('createJwtCallerIdentifier', () => {
       subject: 'job-1',
       claims: { iss: issuer.url, sub: 'job-1', aud: audience, iat: now, exp: now + 300.9 },
       tokenSha256: createHash('sha256').update(token).digest('base64url'),
+      tokenId: expect.stringMatching(/^[\w-]{43}$/) as string,
       expiresAtSeconds: now + 300,
     })
   })
+
+  it('knows a token by its jti, whatever else it says', async () => {
+    const { identify, sign } = createIdentifier()
+    const idOf = async (claims: Claims) => callerOf(await identify(await sign(claims))).tokenId
+    const ids = await Promise.all([idOf({ jti: 'a' }), idOf({ jti: 'a', ref: 'x' })])
+    expect(new Set(ids).size).toBe(1)
+    expect(await idOf({ jti: 'b' })).not.toBe(ids[0])
+  })
+
+  it.each([{}, { jti: '' }, { jti: 7 }])(
+    'knows a token with %j by what is signed, however its signature is written',
+    async (claims) => {
+      const { identify, sign } = createIdentifier()
+      const key = createIssuerKey('curved', 'ES256')
+      issuer.publish(first, key)
+      const token = await sign(claims, key)
+      const { tokenId } = callerOf(await identify(token))
+      const other = withOtherSignature(token)
+      expect(other).not.toBe(token)
+      expect(callerOf(await identify(other)).tokenId).toBe(tokenId)
+      expect(callerOf(await identify(await sign({ ...claims, ref: 'x' }, key))).tokenId).not.toBe(
+        tokenId,
+      )
+    },
+  )
 
   it('gives claims that nobody can change and that have nothing of their own', async () => {
     const { identify, sign } = createIdentifier()

@@ -15,6 +15,7 @@ const callerOf = (tokenSha256: string, expiresAtSeconds: number): Caller => ({
   subject: 'job',
   claims: {},
   tokenSha256,
+  tokenId: tokenSha256,
   expiresAtSeconds,
 })
 

@@ -25,6 +25,7 @@ describe('a configuration that says little', () => {
         host: '127.0.0.1',
         port: 8443,
         connectionsMax: 10_240,
+        requestsPerCallerMax: 5120,
         transport: { kind: 'plain' },
       },
       machines: { at: 'callers-listener' },
@@ -64,6 +65,7 @@ describe('a configuration that says little', () => {
           audience: 'https://countersign.contoso.example',
           acceptSharedAudience: false,
           require: [],
+          replay: 'allowed',
           algorithms: ['RS256'],
           maxTokenSeconds: 90_000,
         },
@@ -90,6 +92,8 @@ describe('a configuration that says everything', () => {
       host: '0.0.0.0',
       port: 443,
       connectionsMax: 2000,
+      connectionsPerAddressMax: 300,
+      requestsPerCallerMax: 400,
       transport: {
         kind: 'tls',
         certFile: resolve(folder, 'tls/tls.crt'),
@@ -154,6 +158,7 @@ describe('a configuration that says everything', () => {
     expect(issuers.find(({ name }) => name === 'github')).toMatchObject({
       issuer: 'https://token.actions.githubusercontent.com',
       require: [{ claim: 'repository_owner_id', anyOf: ['987', '988'] }],
+      replay: 'once',
       maxTokenSeconds: 900,
     })
     expect(issuers.find(({ name }) => name === 'devops')).toMatchObject({
@@ -174,6 +179,7 @@ describe('a configuration that says everything', () => {
       audience: '33333333-0000-4000-8000-000000000003',
       acceptSharedAudience: false,
       require: [],
+      replay: 'allowed',
       algorithms: ['RS256'],
       maxTokenSeconds: 90_000,
     })

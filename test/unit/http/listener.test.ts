@@ -153,6 +153,37 @@ describe('connections', () => {
     second.destroy()
   })
 
+  test('of one address are told what is too much beyond its share, and cut beyond that, until there are fewer', async () => {
+    let cut = 0
+    const settings = {
+      host,
+      port: 0,
+      connectionsMax: 200,
+      connectionsPerAddressMax: 2,
+      transport: { kind: 'plain' },
+    } as const
+    listener = await listen(app(), settings, () => (cut += 1))
+    const { origin } = listener
+    const first = await connected(origin)
+    expect(await sendRaw(origin, healthz)).toContain('alive')
+    const second = await connected(origin)
+
+    const told = await sendRaw(origin, healthz)
+    expect(told).toMatch(/^HTTP\/1.1 429 /)
+    expect(told).toMatch(/^connection: close\r$/m)
+    expect(told).toMatch(/^retry-after: 5\r$/m)
+    expect(told).toContain('"code":"too_many_connections"')
+
+    const idle = await Promise.all(Array.from({ length: 64 }, () => connected(origin)))
+    expect(cut).toBe(0)
+    expect(await sendRaw(origin, healthz).catch(() => '')).toBe('')
+    expect(cut).toBe(1)
+
+    for (const socket of [first, ...idle]) socket.destroy()
+    await expect.poll(() => sendRaw(origin, healthz).catch(() => '')).toContain('alive')
+    second.destroy()
+  })
+
   const kept = 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n'
   const countOf = (text: string, part: string) => text.split(part).length - 1
 

@@ -25,6 +25,7 @@ beforeEach(async () => {
       cacheEntries: () => 0,
       unprovedSignatures: () => 0,
       rememberedRefusals: () => 0,
+      rememberedCallerTokens: () => 0,
       ready: () => true,
       brokenGrants: () => 0,
       policyGeneration: () => 0,

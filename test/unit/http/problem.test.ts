@@ -6,6 +6,7 @@ import {
   problemFromFailure,
   problemFromRefusal,
   problemFromRequest,
+  tooManyConnections,
   type Problem,
 } from '../../../src/http/problem.ts'
 import { RequestProblem, type RequestProblemCode } from '../../../src/http/request-problem.ts'
@@ -21,6 +22,7 @@ import {
   type TokenEndpointErrorCode,
 } from '../../../src/token-endpoint/token-endpoint.ts'
 import { issuerName } from '../../support/caller-issuer.ts'
+import { TokenUsesError, type TokenUsesErrorCode } from '../../../src/token-use/token-uses.ts'
 import { contract } from '../../support/contract.ts'
 import { required } from '../../support/required.ts'
 
@@ -32,6 +34,7 @@ import { required } from '../../support/required.ts'
 type Wire = readonly [status: number, code: Problem['code'], retryAfterSeconds?: number]
 
 const unproven: Wire = [401, 'caller_not_proven']
+const spent: Wire = [401, 'caller_token_spent']
 const issuer = issuerName('github')
 const grant = required(parseGrantName('deploy'))
 const detail = 'kid eve-was-here'
@@ -57,6 +60,11 @@ const refusals: Record<Refusal['reason'], readonly [facts: object, Wire]> = {
   grant_missing: [{ namedBy: [grant] }, [403, 'not_granted']],
   lifetime_too_long: [{ grant, maxSeconds: 300 }, [403, 'lifetime_too_long']],
   limit_reached: [{ grant, retryAfterSeconds: 17 }, [429, 'limit_reached', 17]],
+  too_many_requests: [{ issuer, detail }, [429, 'too_many_requests', 1]],
+  caller_token_replayed: [{ issuer, detail }, spent],
+  assertions_spent: [{ issuer, detail }, spent],
+  assertions_elsewhere: [{ issuer, detail }, spent],
+  token_uses_full: [{ issuer, detail, retryAfterSeconds: 17 }, [503, 'too_many_tokens', 17]],
   not_ready: [{}, [503, 'not_ready', 5]],
 }
 
@@ -128,6 +136,11 @@ const ledgerFailures: Record<LedgerErrorCode, Wire> = {
   LEDGER_CLOSED: [503, 'ledger_unavailable', 5],
 }
 
+const tokenUsesFailures: Record<TokenUsesErrorCode, Wire> = {
+  TOKEN_USES_UNAVAILABLE: [503, 'ledger_unavailable', 5],
+  TOKEN_USES_UNREADABLE: [503, 'ledger_unavailable', 5],
+}
+
 const callerFailures: Record<CallerErrorCode, Wire> = {
   ISSUER_UNREACHABLE: [503, 'issuer_unavailable', 5],
   ISSUER_MALFORMED: [503, 'issuer_unavailable', 5],
@@ -171,6 +184,9 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
   ...entriesOf(ledgerFailures).map(
     ([code, wire]) => [code, new LedgerError(code, { cause }), wire] as const,
   ),
+  ...entriesOf(tokenUsesFailures).map(
+    ([code, wire]) => [code, new TokenUsesError(code, { cause }, 'eve-was-here'), wire] as const,
+  ),
   ...entriesOf(callerFailures).map(
     ([code, wire]) => [code, new CallerError(code, issuer, { cause }), wire] as const,
   ),
@@ -193,6 +209,7 @@ const problems: readonly (readonly [string, Problem, Wire])[] = [
       [reason, problemFromRefusal({ reason, ...facts } as Refusal), wire] as const,
   ),
   ...failures.map(([name, error, wire]) => [name, problemFromFailure(error), wire] as const),
+  ['an address with too many connections', tooManyConnections, [429, 'too_many_connections', 5]],
 ]
 
 test.each(problems)('%s has its status, its code and its time to wait', (_, problem, wire) => {

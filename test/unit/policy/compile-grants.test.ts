@@ -87,7 +87,10 @@ describe('one grant file', () => {
   test('carries its limit and its end', () => {
     const rest = 'limits: { perMinute: 60 }\nuntil: 2027-03-01'
     const [grant] = compile([file('orders.yaml', { rest })]).policy.grants
-    expect(grant).toMatchObject({ perMinute: 60, untilSeconds: Date.UTC(2027, 2, 1) / 1000 })
+    expect(grant).toMatchObject({
+      limits: { perMinute: 60 },
+      untilSeconds: Date.UTC(2027, 2, 1) / 1000,
+    })
   })
 
   test('carries what it says of its tokens, and nothing when it says nothing', () => {

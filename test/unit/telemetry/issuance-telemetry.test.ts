@@ -13,6 +13,7 @@ function newTelemetry() {
     cacheEntries: () => 0,
     unprovedSignatures: () => 0,
     rememberedRefusals: () => 0,
+    rememberedCallerTokens: () => 0,
     ready: () => true,
     brokenGrants: () => 0,
     policyGeneration: () => 0,

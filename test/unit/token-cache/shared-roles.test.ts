@@ -9,6 +9,7 @@ import { createPostgresDataKeyStore } from '../../../src/sealing/postgres-data-k
 import { createFleetBudgets } from '../../../src/signer/fleet-budgets.ts'
 import { createPostgresUnitLender } from '../../../src/signer/postgres-unit-lender.ts'
 import { createPostgresSharedTokens } from '../../../src/token-cache/postgres-shared-tokens.ts'
+import { createPostgresTokenUses } from '../../../src/token-use/postgres-token-uses.ts'
 import { tokenKeyText } from '../../../src/token-cache/token-key.ts'
 import { keyId, tokenKey } from '../../support/cached-tokens.ts'
 import { grantName } from '../../support/grants.ts'
@@ -43,12 +44,13 @@ const openAs = (role: string) => {
     clock: systemClock,
     onTrade: () => undefined,
   })
-  return { session, store, budgets }
+  const uses = createPostgresTokenUses({ session, tokensMax: 1 })
+  return { session, store, budgets, uses }
 }
 
 test('the service may do with the shared tables all that it does', async () => {
   await query(url, grants)
-  const { session, store, budgets } = openAs('countersign_service')
+  const { session, store, budgets, uses } = openAs('countersign_service')
   const key = tokenKeyText(tokenKey())
   await store.prove()
   const failed = required(await store.lead(key))
@@ -78,6 +80,12 @@ test('the service may do with the shared tables all that it does', async () => {
   expect((await generations.find('any')).same).toEqual([2, 3])
   expect(await generations.read(3)).toBeDefined()
   await budgets.prove()
+  await uses.prove()
+  const use = { tokenId: 'a', purpose: 'deploy', usesMax: 2, expiresAtSeconds: 1 }
+  for (const tokenId of ['a', 'a', 'b']) {
+    expect(await uses.take({ ...use, tokenId })).toEqual({ ok: true })
+  }
+  await uses.tidy()
   await session.close()
 })
 
@@ -88,8 +96,8 @@ test('a role that was granted less is refused at the start, and not when it matt
      GRANT SELECT, INSERT ON countersign.entry TO before_sharing`,
   )
   for (const role of ['before_sharing', 'countersign_auditor']) {
-    const { session, store, budgets } = openAs(role)
-    for (const proof of [store.prove(), budgets.prove()]) {
+    const { session, store, budgets, uses } = openAs(role)
+    for (const proof of [store.prove(), budgets.prove(), uses.prove()]) {
       await expect(proof).rejects.toMatchObject({ code: 'DATABASE_FORBIDDEN', transient: false })
     }
     await session.close()
