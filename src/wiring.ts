@@ -208,7 +208,9 @@ export async function createService(options: WiringOptions): Promise<Service> {
     stillGiven: (grant, ask) => stillGiven(policy(), grant, ask, clock.nowSeconds()),
     applications: new Map(applications.map((application) => [application.name, application])),
     sharedAudienceIssuers: new Set(
-      config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
+      config.issuers
+        .filter((issuer) => issuer.kind !== 'mtls' && issuer.acceptSharedAudience)
+        .map(({ name }) => name),
     ),
     credentials,
     duty: createCertificateDuty({ ...pacing, epochMs: () => clock.nowMs() }),

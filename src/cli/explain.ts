@@ -152,18 +152,18 @@ function callerFrom(options: ExplainOptions, config: Config): Promise<Proof> | P
 async function proven(tokenFile: string, config: Config): Promise<Proof> {
   const text = tokenIn(tokenFile)
   // Most of what proves callers is not needed to look at claims.
-  const [{ createCallerProof }, { trustAlso }, { CallerError }] = await Promise.all([
+  const [{ createTokenProof }, { trustAlso }, { CallerError }] = await Promise.all([
     import('../caller-proof.ts'),
     import('../base/trusted-roots.ts'),
     import('../caller/caller.ts'),
   ])
   trustAlso(config.trust.caFiles)
-  const callerProof = createCallerProof(config, {
+  const tokenProof = createTokenProof(config, {
     clock: systemClock,
     onIssuerAway: () => undefined,
   })
   try {
-    const identified = await callerProof.callers.identify(new Secret(text))
+    const identified = await tokenProof.tokens.identify(new Secret(text))
     if (identified.ok) return identified
     const { refusal } = identified
     const issuer = 'issuer' in refusal ? ` by the rules of issuer ${refusal.issuer}` : ''
@@ -173,7 +173,7 @@ async function proven(tokenFile: string, config: Config): Promise<Proof> {
     if (!(error instanceof CallerError)) throw error
     throw new CommandError(`issuer ${error.issuer} cannot be asked for its keys: ${error.code}`)
   } finally {
-    await callerProof.close()
+    await tokenProof.close()
   }
 }
 

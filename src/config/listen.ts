@@ -97,15 +97,21 @@ export function listenSeen(part: YamlPart): (Reach & { readonly port: number }) 
   return { host, port, proxied: part.at('behindProxy').value !== undefined }
 }
 
+/** @param asksForCertificates Of clients, where the service ends TLS itself. */
 export function listenFrom(
   { host, port, maxConnections, tls, behindProxy }: ListenForm,
   folder: string,
+  asksForCertificates: boolean,
 ) {
+  const transport = transportFrom({ tls, behindProxy }, folder)
   return {
     host,
     port,
     connectionsMax: maxConnections,
-    transport: transportFrom({ tls, behindProxy }, folder),
+    transport:
+      transport.kind === 'tls' && asksForCertificates
+        ? { ...transport, clientCertificates: 'asked-for' }
+        : transport,
   } satisfies ListenConfig
 }
 
