@@ -71,12 +71,11 @@ function bindingFault(
   deps: PresentedCallerDeps,
 ): BindingFault | Promise<BindingFault> {
   const binding = tokenBindingFrom(caller.claims)
-  if (binding.to === 'unknown') return { reason: 'caller_binding_unknown', detail: 'cnf' }
-  const wanted = deps.boundTokens.get(caller.issuer)
-  if (wanted !== undefined && binding.to !== wanted && !(wanted === 'either' && isBound(binding))) {
-    return { reason: 'caller_token_unbound', detail: `bound to ${binding.to}` }
-  }
+  const unfit = unfitBinding(binding, deps.boundTokens.get(caller.issuer))
+  if (unfit !== undefined) return unfit
   switch (binding.to) {
+    case 'unknown':
+      throw new TypeError('a binding that is not known is unfit')
     case 'nobody':
       return bearerFault(sent, deps)
     case 'certificate':
@@ -86,7 +85,15 @@ function bindingFault(
   }
 }
 
-const isBound = ({ to }: TokenBinding) => to === 'certificate' || to === 'dpop'
+/** What no proof could mend; undefined when the token counts with the proof of its key, if it has one. */
+export function unfitBinding(
+  { to }: TokenBinding,
+  wanted: 'certificate' | 'dpop' | 'either' | undefined,
+): BindingFault {
+  if (to === 'unknown') return { reason: 'caller_binding_unknown', detail: 'cnf' }
+  const isWanted = wanted === 'either' ? to !== 'nobody' : to === (wanted ?? to)
+  return isWanted ? undefined : { reason: 'caller_token_unbound', detail: `bound to ${to}` }
+}
 
 function bearerFault({ token, presented }: Sent, deps: PresentedCallerDeps): BindingFault {
   // RFC 9449 §7.1: the scheme says that the token is bound.

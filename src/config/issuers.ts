@@ -16,6 +16,7 @@ import {
   type IssuerForm,
   type IssuersForm,
 } from './issuer-forms.ts'
+import type { AskedOfClients } from './listen.ts'
 import { ownerClaimsAt } from './public-issuers.ts'
 import { checkMtlsIssuer, mtlsIssuerFrom } from './mtls-issuers.ts'
 import { isSharedAudience } from './shared-audience.ts'
@@ -117,13 +118,13 @@ function issuerFrom(
   return { ...common, kind, issuer, ...(jwksUri === undefined ? {} : { jwksUri }) }
 }
 
-/** Whether some issuer looks at certificates of clients. Others need not be bothered for one. */
-export const asksForCertificates = (issuers: readonly IssuerConfig[]) =>
-  issuers.some((issuer) =>
-    issuer.kind === 'mtls'
-      ? true
-      : issuer.boundTokens === 'certificate' || issuer.boundTokens === 'either',
+/** A certificate, if some issuer looks at one. Others need not be bothered for it. */
+export function askedOfClients(issuers: readonly IssuerConfig[]): AskedOfClients {
+  const isAsked = issuers.some((issuer) =>
+    issuer.kind === 'mtls' ? true : ['certificate', 'either'].includes(issuer.boundTokens ?? ''),
   )
+  return isAsked ? { clientCertificates: 'asked-for' } : {}
+}
 
 const forms = {
   github: githubForm,

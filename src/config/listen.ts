@@ -97,23 +97,22 @@ export function listenSeen(part: YamlPart): (Reach & { readonly port: number }) 
   return { host, port, proxied: part.at('behindProxy').value !== undefined }
 }
 
-/** @param asksForCertificates Of clients, where the service ends TLS itself. */
+/** @param asked What clients are asked for where the service ends TLS itself. */
 export function listenFrom(
   { host, port, maxConnections, tls, behindProxy }: ListenForm,
   folder: string,
-  asksForCertificates: boolean,
+  asked: AskedOfClients,
 ) {
   const transport = transportFrom({ tls, behindProxy }, folder)
   return {
     host,
     port,
     connectionsMax: maxConnections,
-    transport:
-      transport.kind === 'tls' && asksForCertificates
-        ? { ...transport, clientCertificates: 'asked-for' }
-        : transport,
+    transport: transport.kind === 'tls' ? { ...transport, ...asked } : transport,
   } satisfies ListenConfig
 }
+
+export type AskedOfClients = Pick<Extract<ListenTransport, { kind: 'tls' }>, 'clientCertificates'>
 
 function transportFrom(
   { tls, behindProxy }: Pick<ListenForm, 'tls' | 'behindProxy'>,

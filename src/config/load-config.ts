@@ -12,7 +12,7 @@ import { cloudFrom } from './cloud.ts'
 import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
 import { checkGovernor } from './governor.ts'
-import { asksForCertificates, checkIssuers, issuersFrom } from './issuers.ts'
+import { askedOfClients, checkIssuers, issuersFrom } from './issuers.ts'
 import { checkLedger, checkUrlFile, ledgerFrom } from './ledger.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
 import { checkMachines, machinesFrom } from './machines.ts'
@@ -136,7 +136,7 @@ async function readTenantsFiles(
 function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles): Config {
   const { publicUrl, credential, ledger, tokenCache, governor } = form
   const issuers = issuersFrom(form.issuers, publicUrl, folder).toSorted(byName)
-  const listen = listenFrom(form.listen, folder, asksForCertificates(issuers))
+  const listen = listenFrom(form.listen, folder, askedOfClients(issuers))
   return {
     publicUrl,
     listen,
