@@ -1,13 +1,24 @@
+import { readFileSync } from 'node:fs'
 import type { Clock } from './base/clock.ts'
-import type { CallerError, CallerIdentifier } from './caller/caller.ts'
-import type { IssuerSettings } from './caller/issuer-settings.ts'
+import { certificatesIn } from './base/pem-certificates.ts'
+import type { CallerError, CallerIdentifier, TokenIdentifier } from './caller/caller.ts'
+import { createCertificateCallerIdentifier } from './caller/certificate-caller.ts'
+import type { IssuerSettings, MtlsIssuerSettings } from './caller/issuer-settings.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
 import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
-import type { CloudConfig, Config, IssuerConfig } from './config/config.ts'
+import { createCallerIdentifier } from './caller/presented-caller.ts'
+import { createMemoryUsedIds } from './caller/used-ids.ts'
+import type { CloudConfig, Config, MtlsIssuerConfig, TokenIssuerConfig } from './config/config.ts'
 
 /** What proves callers, with its own connections to the issuers. */
 export interface CallerProof {
   readonly callers: CallerIdentifier
+  close(): Promise<void>
+}
+
+/** What tells whose a token is, whoever sends it. */
+export interface TokenProof {
+  readonly tokens: TokenIdentifier
   close(): Promise<void>
 }
 
@@ -17,29 +28,61 @@ export interface CallerProofOptions {
   readonly onIssuerAway: (failure: CallerError) => void
 }
 
-/** Apart from the other parts, so that `explain` proves a caller just as the service does. */
-export function createCallerProof(
+/** Of DPoP proofs: about 100 bytes each, and some 3000 a second, since each is remembered for a minute. */
+const usedProofsMax = 200_000
+
+/** @throws Error of the system when the CAs of an issuer cannot be read. */
+export function createCallerProof(config: Config, options: CallerProofOptions): CallerProof {
+  const tokenProof = createTokenProof(config, options)
+  const { clock } = options
+  const mtlsIssuers = config.issuers.filter((issuer) => issuer.kind === 'mtls')
+  const callers = createCallerIdentifier({
+    tokens: tokenProof.tokens,
+    certificates: createCertificateCallerIdentifier({
+      issuers: mtlsIssuers.map(mtlsSettings),
+      clock,
+    }),
+    boundTokens: new Map(
+      tokenIssuersOf(config).flatMap(({ name, boundTokens }) =>
+        boundTokens === undefined ? [] : [[name, boundTokens] as const],
+      ),
+    ),
+    publicUrl: config.publicUrl,
+    clock,
+    usedIds: createMemoryUsedIds(clock, usedProofsMax),
+  })
+  return { callers, close: () => tokenProof.close() }
+}
+
+/** Apart from the other parts, so that `explain` proves a token just as the service does. */
+export function createTokenProof(
   config: Config,
   { clock, onIssuerAway }: CallerProofOptions,
-): CallerProof {
+): TokenProof {
   const fetcher = createJsonFetcher()
-  const callers = createJwtCallerIdentifier({
-    issuers: config.issuers.flatMap((issuer) => issuerSettings(issuer, config.cloud)),
+  const tokens = createJwtCallerIdentifier({
+    issuers: tokenIssuersOf(config).flatMap((issuer) => issuerSettings(issuer, config.cloud)),
     ownClientIds: config.applications.map(({ clientId }) => clientId),
     clock,
     fetchJson: fetcher.fetchJson,
     onIssuerAway,
   })
-  return { callers, close: () => fetcher.close() }
+  return { tokens, close: () => fetcher.close() }
 }
+
+const tokenIssuersOf = ({ issuers }: Config) => issuers.filter((issuer) => issuer.kind !== 'mtls')
 
 /** Tokens of one organisation of Azure DevOps come from two places. */
 function issuerSettings(
-  issuer: IssuerConfig,
+  issuer: TokenIssuerConfig,
   { authority, authorityV1 }: CloudConfig,
 ): readonly IssuerSettings[] {
   if (issuer.kind === 'entra') return [{ ...issuer, authority, authorityV1 }]
   if (issuer.kind !== 'azure-devops' || issuer.connectedTenant === undefined) return [issuer]
   const kind = 'azure-devops-in-entra'
   return [issuer, { ...issuer, kind, authority, tenant: issuer.connectedTenant }]
+}
+
+function mtlsSettings({ caFile, ...issuer }: MtlsIssuerConfig): MtlsIssuerSettings {
+  return { ...issuer, anchors: certificatesIn(readFileSync(caFile, 'utf8')) }
 }

@@ -250,10 +250,14 @@ export async function createService(options: WiringOptions): Promise<Service> {
     stillGiven: (grant, ask) => stillGiven(policy(), grant, ask, clock.nowSeconds()),
     applications: new Map(applications.map((application) => [application.name, application])),
     sharedAudienceIssuers: new Set(
-      config.issuers.filter((issuer) => issuer.acceptSharedAudience).map(({ name }) => name),
+      config.issuers
+        .filter((issuer) => issuer.kind !== 'mtls' && issuer.acceptSharedAudience)
+        .map(({ name }) => name),
     ),
     onceIssuers: new Set(
-      config.issuers.filter(({ replay }) => replay === 'once').map(({ name }) => name),
+      config.issuers
+        .filter((issuer) => issuer.kind !== 'mtls' && issuer.replay === 'once')
+        .map(({ name }) => name),
     ),
     tokenUses: tokenUses.uses,
     callerSlots: createCallerSlots(config.listen.requestsPerCallerMax),

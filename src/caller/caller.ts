@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { IssuerName } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 
@@ -11,27 +12,81 @@ export interface Caller {
    * a claim that is absent is `undefined` whatever its name.
    */
   readonly claims: Readonly<Record<string, unknown>>
-  /** base64url SHA-256 of the compact token. */
-  readonly tokenSha256: string
+  /** base64url SHA-256 of the compact token; absent where a certificate is the proof. */
+  readonly tokenSha256?: string
   /**
    * What the token is known by, however it is written: base64url SHA-256 of issuer and `jti`. Without a `jti`,
-   * of issuer and what is signed: a signature can often be written in another way.
+   * of issuer and what is signed: a signature can often be written in another way. Absent where a certificate
+   * is the proof: it may be used again and again.
    */
-  readonly tokenId: string
-  /** `exp` of the token, whole seconds, rounded down. */
+  readonly tokenId?: string
+  /** base64url SHA-256 of the certificate (DER) that is the proof; absent where a token is. */
+  readonly certificateSha256?: string
+  /** When the proof ends by itself, whole seconds, rounded down: `exp` of the token, or the end of the certificate's path. */
   readonly expiresAtSeconds: number
+}
+
+/** Everything in a request that may prove somebody. None of it is believed yet. */
+export interface PresentedProofs {
+  /** Absent: no `Authorization`, or one that is no token. */
+  readonly token?: PresentedToken
+  /** The `DPoP` header (RFC 9449 §4.1) as it came. */
+  readonly dpopProof?: string
+  /** Absent: the connection has none, or was not asked for one. */
+  readonly certificate?: ClientCertificate
+  /** What a DPoP proof must be about. */
+  readonly target: RequestTarget
+}
+
+export interface PresentedToken {
+  /** Of `Authorization`: a token that is bound to a DPoP key comes under a scheme of its own. */
+  readonly scheme: 'Bearer' | 'DPoP'
+  /** Never logged. */
+  readonly text: Secret<string>
+}
+
+export interface RequestTarget {
+  readonly method: string
+  /** As sent, without the query. */
+  readonly path: string
+}
+
+/**
+ * What a client has shown of itself while its connection was made. TLS has proven that it holds the key
+ * of the first certificate, and nothing else. One object for each connection.
+ */
+export interface ClientCertificate {
+  /** As sent: its own first, then what is to lead to a CA; at least one. */
+  readonly chain: readonly X509Certificate[]
+  /** base64url SHA-256 of its own (DER): `x5t#S256` of RFC 8705. */
+  readonly sha256: string
 }
 
 /**
  * Why a caller is not proven. The reason goes to the protected log and the counters; outside, most of
  * them look the same. A detail is ours, or a short name from the token that cannot hold a token.
  */
-export type CallerRefusal =
+export type CallerRefusal = TokenRefusal | HolderRefusal
+
+/** Of a token, whoever sends it. */
+export type TokenRefusal =
   | { readonly reason: 'caller_token_missing' }
   | { readonly reason: 'caller_token_malformed'; readonly detail: TokenFault }
   | { readonly reason: 'caller_issuer_unknown' }
   | {
       readonly reason: CallerRefusalReason
+      readonly issuer: IssuerName
+      readonly detail: string
+    }
+
+/** Of whoever proves to hold a key, or does not. */
+export type HolderRefusal =
+  /** No issuer has a CA that signed the certificate. */
+  | { readonly reason: 'caller_certificate_unknown' }
+  /** CAs of two issuers stand above the certificate, so nobody could say which of them vouches. */
+  | { readonly reason: 'caller_certificate_ambiguous' }
+  | {
+      readonly reason: HolderRefusalReason
       readonly issuer: IssuerName
       readonly detail: string
     }
@@ -75,6 +130,21 @@ export type CallerRefusalReason =
   /** A token of one of our own applications: no chains. */
   | 'caller_is_ourselves'
 
+/** Reasons that a known issuer's certificates and bound tokens give. */
+export type HolderRefusalReason =
+  /** A CA of the issuer stands above the certificate, and it proves nobody all the same. */
+  | 'caller_certificate_refused'
+  /** The issuer's tokens count only if they are bound to a key, or to one of another kind. */
+  | 'caller_token_unbound'
+  /** The token is bound to a key in a way that is not known here (`cnf`, RFC 7800). */
+  | 'caller_binding_unknown'
+  /** The token is bound to a key, and the request does not prove that key. */
+  | 'caller_binding_unproven'
+  /** A DPoP proof by the right key that is not one of this request. */
+  | 'caller_dpop_refused'
+  /** Beside the token comes a proof that it is not bound to. */
+  | 'caller_two_proofs'
+
 export type Identification =
   | { readonly ok: true; readonly caller: Caller }
   | { readonly ok: false; readonly refusal: CallerRefusal }
@@ -82,11 +152,30 @@ export type Identification =
 /** Proves who asks. Safe for concurrent calls. */
 export interface CallerIdentifier {
   /**
-   * @param token A bearer token, as it came; never logged.
+   * By what a request presents, all of it: a token that is bound to a key counts only with the proof of
+   * that key, in each request anew, and two proofs that are not bound to one another prove nobody.
+   *
    * @throws CallerError when the issuer's keys cannot be had, or not had again yet: the caller may be
    *   who it says, and we cannot tell now.
    */
+  identify(presented: PresentedProofs): Promise<Identification>
+}
+
+/** Proves by whom and about whom a token is. Safe for concurrent calls. */
+export interface TokenIdentifier {
+  /**
+   * Not who sends it: a token with `cnf` proves its sender only with the proof of that key, which is not
+   * looked at here.
+   *
+   * @param token As it came; never logged.
+   * @throws CallerError as {@link CallerIdentifier.identify} does.
+   */
   identify(token: Secret<string>): Promise<Identification>
+}
+
+/** Proves callers by what they showed while their connection was made. Safe for concurrent calls. */
+export interface CertificateIdentifier {
+  identify(certificate: ClientCertificate): Identification
 }
 
 export type CallerErrorCode =

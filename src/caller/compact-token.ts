@@ -48,6 +48,19 @@ export type TakenApart =
 
 /** The compact JWS around the claims (RFC 7515 §7.1), whatever its payload is. */
 export function takeApart(text: string): TakenApart {
+  const parts = compactParts(text)
+  if (!parts.ok) return parts
+  const fault = headerFault(parts.header)
+  if (fault !== undefined) return { ok: false, fault }
+  return { ok: true, header: headerFrom(parts.header), payload: parts.payload }
+}
+
+export type CompactParts =
+  | { readonly ok: true; readonly header: StrictJsonObject; readonly payload: Uint8Array }
+  | { readonly ok: false; readonly fault: TokenFault }
+
+/** The same, whatever its header says. */
+export function compactParts(text: string): CompactParts {
   const parts = text.split('.', 4)
   const [headerPart, payloadPart, signaturePart] = parts
   if (parts.length !== 3 || !headerPart || !payloadPart || !signaturePart) {
@@ -56,10 +69,7 @@ export function takeApart(text: string): TakenApart {
   if (!parts.every(isBase64url)) return { ok: false, fault: 'not base64url' }
   const header = parseStrictJsonObject(Buffer.from(headerPart, 'base64url'))
   if (!header.ok) return header
-  const fault = headerFault(header.object)
-  if (fault !== undefined) return { ok: false, fault }
-  const payload = Buffer.from(payloadPart, 'base64url')
-  return { ok: true, header: headerFrom(header.object), payload }
+  return { ok: true, header: header.object, payload: Buffer.from(payloadPart, 'base64url') }
 }
 
 /** Exactly the form that encoding gives: no padding, no other alphabet, no bits left over. */

@@ -6,6 +6,7 @@ import {
   type IssuerSettings,
 } from './issuer-settings.ts'
 import type { KeyLocation } from './key-source.ts'
+import { trustDomainIn } from './spiffe-id.ts'
 
 /** The tenant and version of Entra that an `iss` stands for. */
 export interface EntraTenant {
@@ -129,17 +130,6 @@ const trustDomainNamesOf = (settings: IssuerSettings): Named =>
 const issV1 = ({ authorityV1 }: EntraIssuerSettings, tenant: string) => `${authorityV1}/${tenant}/`
 const issV2 = ({ authority }: EntraIssuerSettings | AzureDevOpsInEntraSettings, tenant: string) =>
   `${authority}/${tenant}/v2.0`
-
-/**
- * The trust domain of a SPIFFE ID, as `spiffe://DOMAIN`; undefined for what is none, because a path
- * that is not normal could be taken for another one (SPIFFE-ID §2).
- */
-function trustDomainIn(sub: unknown): string | undefined {
-  if (typeof sub !== 'string' || sub.length > 2048) return undefined
-  const [, domain, path = ''] =
-    /^(spiffe:\/\/[a-z0-9._-]{1,255})((?:\/[A-Za-z0-9._-]+)*)$/.exec(sub) ?? []
-  return /\/\.{1,2}(?:\/|$)/.test(path) ? undefined : domain
-}
 
 /**
  * The organisation of a service connection, from the subject that Entra gives it:

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type { IssuerName, TenantId } from '../base/ids.ts'
 import { parseFetchableUrl } from './json-fetcher.ts'
@@ -57,6 +58,21 @@ export interface SpiffeIssuerSettings extends CommonSettings {
   readonly trustDomain: string
   /** Of its trust bundle, whose keys for JWT-SVIDs say so. */
   readonly bundleUrl: string
+}
+
+/** Which part of a certificate says who its holder is. */
+export type CertificateIdentity = 'uri' | 'dns' | 'email' | 'thumbprint'
+
+/** An issuer whose certificates prove callers: its CAs, and nobody else's. */
+export interface MtlsIssuerSettings {
+  readonly name: IssuerName
+  readonly identity: CertificateIdentity
+  /** Of the SPIFFE ID that the URI must be; absent: any URI. */
+  readonly trustDomain?: string
+  /** What every certificate of the issuer must say. */
+  readonly require: readonly ClaimRule[]
+  /** Each trusted by itself; at least one. */
+  readonly anchors: readonly X509Certificate[]
 }
 
 /**

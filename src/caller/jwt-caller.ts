@@ -4,10 +4,10 @@ import { sha256Base64url } from '../base/sha256.ts'
 import type {
   Caller,
   CallerError,
-  CallerIdentifier,
   CallerRefusal,
   CallerRefusalReason,
   Identification,
+  TokenIdentifier,
 } from './caller.ts'
 import { parseCompactToken, tokenCharactersMax } from './compact-token.ts'
 import { createIssuerDirectory, keyLocationOf } from './issuer-directory.ts'
@@ -37,7 +37,7 @@ export interface JwtCallerDeps {
  *
  * @throws RangeError for settings that contradict themselves.
  */
-export function createJwtCallerIdentifier(deps: JwtCallerDeps): CallerIdentifier {
+export function createJwtCallerIdentifier(deps: JwtCallerDeps): TokenIdentifier {
   const { issuers, clock, cacheLimits = { entriesMax: 20_000, bytesMax: 64 * 2 ** 20 } } = deps
   const directory = createIssuerDirectory(issuers)
   const keySources = new Map(issuers.map((settings) => [settings, keySourceOf(settings, deps)]))

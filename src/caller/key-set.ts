@@ -70,6 +70,25 @@ export function parseKeySet(
     .filter((key) => key !== undefined)
 }
 
+/** A key that somebody brings along to prove that it is theirs. */
+export interface ProofKey extends Pick<VerificationKey, 'publicKey' | 'algorithms'> {
+  /** base64url SHA-256 of its numbers (RFC 7638). */
+  readonly thumbprint: string
+}
+
+/** Undefined for a JWK that is unfit to verify with, or is not public alone. */
+export function proofKeyFrom(jwk: object): ProofKey | undefined {
+  if (privateMembers.some((name) => Object.hasOwn(jwk, name))) return undefined
+  const key = verificationKeyFrom(jwk, 'sig')
+  if (key === undefined) return undefined
+  const { publicKey, algorithms } = key
+  const thumbprint = sha256Base64url(canonicalJson(numbersOf(keySchema.parse(jwk))))
+  return { publicKey, algorithms, thumbprint }
+}
+
+/** RFC 7518 §6.2.2, §6.3.2 and §6.4.1. */
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+
 function verificationKeyFrom(json: unknown, use: KeyUse): VerificationKey | undefined {
   const described = keySchema.safeParse(json)
   if (!described.success) return undefined
@@ -124,12 +143,13 @@ function algorithmsOf(described: DescribedKey): readonly CallerAlgorithm[] {
   }
 }
 
+const isStrong = (key: KeyObject) => key.asymmetricKeyType !== 'rsa' || isStrongRsa(key)
+
 /**
- * RSA from 2048 bits (RFC 7518 §3.3) to 8192, beyond which one verification costs milliseconds; an
- * exponent of 1 would make every signature right.
+ * From 2048 bits (RFC 7518 §3.3) to 8192, beyond which one verification costs milliseconds; an exponent
+ * of 1 would make every signature right.
  */
-function isStrong({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boolean {
-  if (asymmetricKeyType !== 'rsa') return true
+export function isStrongRsa({ asymmetricKeyDetails }: KeyObject): boolean {
   const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {}
   return modulusLength >= 2048 && modulusLength <= 8192 && publicExponent >= 3n
 }

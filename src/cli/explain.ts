@@ -43,8 +43,8 @@ Examples:
   In a pull request, for claims that nobody has a token of yet:
   $ countersign explain --issuer github --claims job-claims.json --application events --tenant fab00000-… --assertion
 
-A token is proven as the service proves it, by keys that its issuer is asked for; claims are taken as
-proven. Limits are not looked at: they depend on who else asks.
+A token is proven as the service proves it, by keys that its issuer is asked for; one that is bound to a
+key counts here as if the proof of that key came with it. Claims are taken as proven. Limits are not looked at: they depend on who else asks.
 
 Exits with
   0  the service would grant this
@@ -152,19 +152,35 @@ function callerFrom(options: ExplainOptions, config: Config): Promise<Proof> | P
 async function proven(tokenFile: string, config: Config): Promise<Proof> {
   const text = tokenIn(tokenFile)
   // Most of what proves callers is not needed to look at claims.
-  const [{ createCallerProof }, { trustAlso }, { CallerError }] = await Promise.all([
+  const [
+    { createTokenProof },
+    { unfitBinding },
+    { tokenBindingFrom },
+    { trustAlso },
+    { CallerError },
+  ] = await Promise.all([
     import('../caller-proof.ts'),
+    import('../caller/presented-caller.ts'),
+    import('../caller/token-binding.ts'),
     import('../base/trusted-roots.ts'),
     import('../caller/caller.ts'),
   ])
   trustAlso(config.trust.caFiles)
-  const callerProof = createCallerProof(config, {
+  const tokenProof = createTokenProof(config, {
     clock: systemClock,
     onIssuerAway: () => undefined,
   })
   try {
-    const identified = await callerProof.callers.identify(new Secret(text))
-    if (identified.ok) return identified
+    const identified = await tokenProof.tokens.identify(new Secret(text))
+    if (identified.ok) {
+      const { caller } = identified
+      const unfit = unfitBinding(tokenBindingFrom(caller.claims), boundTokensOf(config, caller))
+      if (unfit === undefined) return identified
+      return {
+        ok: false,
+        why: `${unfit.reason} by the rules of issuer ${caller.issuer} (${unfit.detail})`,
+      }
+    }
     const { refusal } = identified
     const issuer = 'issuer' in refusal ? ` by the rules of issuer ${refusal.issuer}` : ''
     const detail = 'detail' in refusal ? ` (${refusal.detail})` : ''
@@ -173,8 +189,13 @@ async function proven(tokenFile: string, config: Config): Promise<Proof> {
     if (!(error instanceof CallerError)) throw error
     throw new CommandError(`issuer ${error.issuer} cannot be asked for its keys: ${error.code}`)
   } finally {
-    await callerProof.close()
+    await tokenProof.close()
   }
+}
+
+function boundTokensOf({ issuers }: Config, caller: CallerFacts) {
+  const issuer = issuers.find(({ name }) => name === caller.issuer)
+  return issuer === undefined || issuer.kind === 'mtls' ? undefined : issuer.boundTokens
 }
 
 const claimsSchema = z.record(z.string(), z.unknown())

@@ -45,7 +45,8 @@ export function outlineOf(
       .parts()
       .map(([name, part]) => {
         const seen = seenIssuer(part)
-        return { name, kind: seen?.kind, audience: seen?.audience }
+        const audience = seen !== undefined && 'audience' in seen ? seen.audience : undefined
+        return { name, kind: seen?.kind, audience }
       }),
   }
 }

@@ -52,7 +52,13 @@ export interface ListenConfig {
 export type ListenTransport =
   /** On loopback only. */
   | { readonly kind: 'plain' }
-  | { readonly kind: 'tls'; readonly certFile: string; readonly keyFile: string }
+  | {
+      readonly kind: 'tls'
+      readonly certFile: string
+      readonly keyFile: string
+      /** Absent: no client is asked for one, because no issuer would look at it. */
+      readonly clientCertificates?: 'asked-for'
+    }
   /** Plain http behind a proxy that ends TLS: connections from elsewhere are to be refused. */
   | {
       readonly kind: 'behind-proxy'
@@ -125,9 +131,26 @@ export interface ApplicationConfig {
   readonly handOut: boolean
 }
 
-export type IssuerConfig =
-  OpenIdIssuerConfig | EntraIssuerConfig | AzureDevOpsIssuerConfig | SpiffeIssuerConfig
+export type IssuerConfig = TokenIssuerConfig | MtlsIssuerConfig
 export type IssuerKind = IssuerConfig['kind']
+
+/** Whose tokens prove callers. */
+export type TokenIssuerConfig =
+  OpenIdIssuerConfig | EntraIssuerConfig | AzureDevOpsIssuerConfig | SpiffeIssuerConfig
+
+/** Whose certificates prove callers: a CA of its own. */
+export interface MtlsIssuerConfig {
+  readonly kind: 'mtls'
+  readonly name: IssuerName
+  /** PEM; each certificate in it is trusted by itself. */
+  readonly caFile: string
+  /** What of a certificate is its holder's name. */
+  readonly identity: 'uri' | 'dns' | 'email' | 'thumbprint'
+  /** Of the SPIFFE IDs that count; absent: any URI does. */
+  readonly trustDomain?: string
+  /** Must all hold of every certificate of this issuer; may be empty. */
+  readonly require: readonly ClaimRule[]
+}
 
 interface IssuerCommon {
   readonly name: IssuerName
@@ -142,6 +165,8 @@ interface IssuerCommon {
   readonly algorithms: readonly CallerAlgorithm[]
   /** Longest `exp - iat` that is accepted. */
   readonly maxTokenSeconds: number
+  /** What tokens must be bound to (`cnf`) to count at all; absent: those that are not bound count too. */
+  readonly boundTokens?: 'certificate' | 'dpop' | 'either'
 }
 
 export interface OpenIdIssuerConfig extends IssuerCommon {

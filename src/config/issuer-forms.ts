@@ -43,6 +43,11 @@ const common = {
     .default(['RS256'])
     .describe('Signature algorithms that are accepted.'),
   maxTokenSeconds: longestLife(maxTokenSecondsDefault),
+  boundTokens: oneOf(['certificate', 'dpop', 'either'])
+    .optional()
+    .describe(
+      'What every token must be bound to by cnf: certificate (RFC 8705), dpop (RFC 9449), or either. Absent: bearer tokens count too; those that are bound need their proof in any case.',
+    ),
 }
 
 const issuerUrl = () => parsed('an https URL, exactly as iss has it', parseIssuerUrl, '^https://')
@@ -109,12 +114,12 @@ export const azureDevOpsForm = z.strictObject({
     .describe('What aud of a token must contain: nobody can ask Azure DevOps for another one.'),
 })
 
+const trustDomainForm = () =>
+  text('the name of a trust domain, such as prod.example', /^[a-z0-9._-]{1,255}$/)
+
 export const spiffeForm = z.strictObject({
   kind: z.literal('spiffe'),
-  trustDomain: text(
-    'the name of a trust domain, such as prod.example',
-    /^[a-z0-9._-]{1,255}$/,
-  ).describe('What follows spiffe:// in the ids of its workloads.'),
+  trustDomain: trustDomainForm().describe('What follows spiffe:// in the ids of its workloads.'),
   bundleUrl: parsed('an https URL', parseIssuerUrl, '^https://').describe(
     'Where its trust bundle is (https_web).',
   ),
@@ -127,12 +132,37 @@ export const spiffeForm = z.strictObject({
     .describe('Signature algorithms that are accepted.'),
 })
 
+export const mtlsForm = z.strictObject({
+  kind: z.literal('mtls'),
+  caFile: text('the path of a PEM file').describe(
+    'CA certificates of its own, relative to this file: each of them is trusted, for this issuer alone.',
+  ),
+  identity: oneOf(['uri', 'dns', 'email', 'thumbprint']).describe(
+    'What of a certificate says who its holder is: the one subject alternative name of that kind, or the SHA-256 of all of it.',
+  ),
+  trustDomain: trustDomainForm()
+    .optional()
+    .describe('With identity: uri, what follows spiffe:// in it. Absent: any URI counts.'),
+  require: common.require.describe(
+    'Claims that every certificate of this issuer must have, before any grant is looked at.',
+  ),
+})
+
 const issuerForm = z.discriminatedUnion(
   'kind',
-  [githubForm, gitlabForm, kubernetesForm, azureDevOpsForm, spiffeForm, oidcForm, entraForm],
+  [
+    githubForm,
+    gitlabForm,
+    kubernetesForm,
+    azureDevOpsForm,
+    spiffeForm,
+    oidcForm,
+    entraForm,
+    mtlsForm,
+  ],
   {
     error:
-      'a map that begins with kind: github, gitlab, kubernetes, azure-devops, spiffe, oidc or entra',
+      'a map that begins with kind: github, gitlab, kubernetes, azure-devops, spiffe, oidc, entra or mtls',
   },
 )
 

@@ -3,33 +3,61 @@ import { adviseOnClaims } from '../yaml/claim-advice.ts'
 import { claimRulesFrom, entriesOf } from '../yaml/forms.ts'
 import type { IssuerName } from '../base/ids.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
-import type { CloudConfig, IssuerConfig } from './config.ts'
+import type { CloudConfig, IssuerConfig, TokenIssuerConfig } from './config.ts'
 import {
   azureDevOpsForm,
   entraForm,
   githubForm,
   gitlabForm,
   kubernetesForm,
+  mtlsForm,
   oidcForm,
   spiffeForm,
   type IssuerForm,
   type IssuersForm,
 } from './issuer-forms.ts'
+import type { AskedOfClients } from './listen.ts'
 import { ownerClaimsAt } from './public-issuers.ts'
+import { checkMtlsIssuer, mtlsIssuerFrom } from './mtls-issuers.ts'
 import { isSharedAudience } from './shared-audience.ts'
 
-/** @param cloud Undefined when the file's own is broken: then no issuer can be compared with it. */
-export function checkIssuers(part: YamlPart, cloud: CloudConfig | undefined): void {
+/**
+ * @param cloud Undefined when the file's own is broken: then no issuer can be compared with it.
+ * @param listen Where callers would show certificates.
+ */
+export function checkIssuers(
+  part: YamlPart,
+  cloud: CloudConfig | undefined,
+  listen: YamlPart,
+): void {
   const takenBy = new Map<string, string>()
   for (const [name, issuer] of part.maps()) {
     const seen = seenIssuer(issuer)
     if (seen === undefined) continue
     checkName(issuer, name)
+    checkCertificatesReach(issuer, seen, listen)
+    if (isMtls(seen)) checkMtlsIssuer(issuer, seen)
     checkTaken(issuer, issuersNamedBy(seen, cloud), takenBy, name)
     checkAudience(issuer, seen)
     checkRequire(issuer, seen)
     if (cloud !== undefined) checkAuthority(issuer, seen, cloud)
   }
+}
+
+/**
+ * A proxy ends TLS and with it what a certificate proves; what it says of one in a header is as good as
+ * whoever reaches us past it.
+ */
+function checkCertificatesReach(issuer: YamlPart, seen: SeenIssuer, listen: YamlPart): void {
+  if (!isMtls(seen) && seen.boundTokens !== 'certificate') return
+  const needed = isMtls(seen) ? 'kind' : 'boundTokens'
+  if (listen.at('tls').value !== undefined && listen.at('behindProxy').value === undefined) return
+  issuer
+    .at(needed)
+    .report(
+      'certificates-need-tls',
+      `\`${issuer.name}.${needed}\` needs certificates of clients, which they show only where the service ends TLS itself, never through a proxy: add \`listen.tls\` in place of \`listen.behindProxy\` or plain http.`,
+    )
 }
 
 /** The caller of what the service does by itself is written down under its own name. */
@@ -41,12 +69,25 @@ function checkName(part: YamlPart, name: string): void {
   )
 }
 
-/** @param publicUrl The audience of issuers that name none. */
-export function issuersFrom(issuers: IssuersForm, publicUrl: string): readonly IssuerConfig[] {
-  return entriesOf(issuers).map(([name, form]) => issuerFrom(name, form, publicUrl))
+/**
+ * @param publicUrl The audience of issuers that name none.
+ * @param folder Where relative paths start.
+ */
+export function issuersFrom(
+  issuers: IssuersForm,
+  publicUrl: string,
+  folder: string,
+): readonly IssuerConfig[] {
+  return entriesOf(issuers).map(([name, form]) =>
+    form.kind === 'mtls' ? mtlsIssuerFrom(name, form, folder) : issuerFrom(name, form, publicUrl),
+  )
 }
 
-function issuerFrom(name: IssuerName, form: IssuerForm, publicUrl: string): IssuerConfig {
+function issuerFrom(
+  name: IssuerName,
+  form: Exclude<IssuerForm, { kind: 'mtls' }>,
+  publicUrl: string,
+): TokenIssuerConfig {
   const common = {
     name,
     audience: form.audience ?? publicUrl,
@@ -55,6 +96,7 @@ function issuerFrom(name: IssuerName, form: IssuerForm, publicUrl: string): Issu
     replay: form.replay,
     algorithms: [...new Set(form.algorithms)],
     maxTokenSeconds: form.maxTokenSeconds,
+    ...(form.boundTokens === undefined ? {} : { boundTokens: form.boundTokens }),
   }
   if (form.kind === 'entra') {
     return { ...common, kind: form.kind, tenants: [...new Set(form.tenants)].toSorted() }
@@ -77,6 +119,14 @@ function issuerFrom(name: IssuerName, form: IssuerForm, publicUrl: string): Issu
   return { ...common, kind, issuer, ...(jwksUri === undefined ? {} : { jwksUri }) }
 }
 
+/** A certificate, if some issuer looks at one. Others need not be bothered for it. */
+export function askedOfClients(issuers: readonly IssuerConfig[]): AskedOfClients {
+  const isAsked = issuers.some((issuer) =>
+    issuer.kind === 'mtls' ? true : ['certificate', 'either'].includes(issuer.boundTokens ?? ''),
+  )
+  return isAsked ? { clientCertificates: 'asked-for' } : {}
+}
+
 const forms = {
   github: githubForm,
   gitlab: gitlabForm,
@@ -85,12 +135,16 @@ const forms = {
   spiffe: spiffeForm,
   oidc: oidcForm,
   entra: entraForm,
+  mtls: mtlsForm,
 } satisfies Record<IssuerForm['kind'], z.ZodObject>
 
 const isKind = (kind: unknown): kind is keyof typeof forms =>
   typeof kind === 'string' && Object.hasOwn(forms, kind)
 
 export type SeenIssuer = Partial<IssuerForm>
+
+const isMtls = (seen: SeenIssuer): seen is Partial<z.output<typeof mtlsForm>> =>
+  seen.kind === 'mtls'
 
 /** Undefined when its kind is none. */
 export function seenIssuer(part: YamlPart): SeenIssuer | undefined {
@@ -103,6 +157,7 @@ const urlOf = (seen: SeenIssuer) => ('issuer' in seen ? seen.issuer : undefined)
 /** Every `iss` that an issuer answers to, as far as that can be told. */
 function issuersNamedBy(seen: SeenIssuer, cloud: CloudConfig | undefined): readonly string[] {
   if (seen.kind === 'azure-devops') return azureDevOpsIssuers(seen, cloud)
+  if (isMtls(seen)) return []
   if (seen.kind === 'spiffe') return seen.trustDomain === undefined ? [] : [seen.trustDomain]
   const url = urlOf(seen)
   if (url !== undefined) return [url]
@@ -144,6 +199,7 @@ function checkTaken(
 }
 
 function checkAudience(part: YamlPart, seen: SeenIssuer): void {
+  if (isMtls(seen)) return
   const { audience, acceptSharedAudience } = seen
   if (audience === undefined || acceptSharedAudience !== false) return
   if (!isSharedAudience(audience, urlOf(seen))) return

@@ -112,7 +112,12 @@ export function listenSeen(part: YamlPart): (Reach & { readonly port: number }) 
   return { host, port, proxied: part.at('behindProxy').value !== undefined }
 }
 
-export function listenFrom(form: ListenForm, folder: string): CallersListenConfig {
+/** @param asked What clients are asked for where the service ends TLS itself. */
+export function listenFrom(
+  form: ListenForm,
+  folder: string,
+  asked: AskedOfClients,
+): CallersListenConfig {
   const { host, port, maxConnections, maxConnectionsPerAddress, maxRequestsPerCaller } = form
   const transport = transportFrom(form, folder)
   const half = Math.ceil(maxConnections / 2)
@@ -123,9 +128,11 @@ export function listenFrom(form: ListenForm, folder: string): CallersListenConfi
     connectionsMax: maxConnections,
     ...(perAddress === undefined ? {} : { connectionsPerAddressMax: perAddress }),
     requestsPerCallerMax: maxRequestsPerCaller ?? half,
-    transport,
+    transport: transport.kind === 'tls' ? { ...transport, ...asked } : transport,
   }
 }
+
+export type AskedOfClients = Pick<Extract<ListenTransport, { kind: 'tls' }>, 'clientCertificates'>
 
 function transportFrom(
   { tls, behindProxy }: Pick<ListenForm, 'tls' | 'behindProxy'>,

@@ -12,7 +12,7 @@ import { cloudFrom } from './cloud.ts'
 import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
 import { checkGovernor } from './governor.ts'
-import { checkIssuers, issuersFrom } from './issuers.ts'
+import { askedOfClients, checkIssuers, issuersFrom } from './issuers.ts'
 import { checkLedger, checkUrlFile, ledgerFrom } from './ledger.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
 import { checkMachines, machinesFrom } from './machines.ts'
@@ -92,7 +92,7 @@ function checkTogether(root: YamlPart): void {
   checkCredential(root)
   checkCertificates(root.at('certificates'), cloud)
   checkApplications(root.at('applications'), certificates)
-  checkIssuers(root.at('issuers'), cloud)
+  checkIssuers(root.at('issuers'), cloud, root.at('listen'))
   checkLedger(root.at('ledger'))
   checkTokenCache(root.at('tokenCache'))
   checkWrappingKey(root.at('tokenCache').at('wrappingKey'), root.at('certificates'), cloud)
@@ -135,7 +135,8 @@ async function readTenantsFiles(
 
 function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles): Config {
   const { publicUrl, credential, ledger, tokenCache, governor } = form
-  const listen = listenFrom(form.listen, folder)
+  const issuers = issuersFrom(form.issuers, publicUrl, folder).toSorted(byName)
+  const listen = listenFrom(form.listen, folder, askedOfClients(issuers))
   return {
     publicUrl,
     listen,
@@ -145,7 +146,7 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     trust: { caFiles: form.trust.caFiles.map((file) => resolve(folder, file)) },
     certificates: certificatesFrom(form.certificates).toSorted(byName),
     applications: applicationsFrom(form.applications, tenants).toSorted(byName),
-    issuers: issuersFrom(form.issuers, publicUrl).toSorted(byName),
+    issuers,
     grants: { folder: resolve(folder, form.grants) },
     ledger: ledgerFrom(ledger, folder),
     tokenCache: tokenCacheFrom(tokenCache),

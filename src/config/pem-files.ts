@@ -1,9 +1,10 @@
 import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { certificateBlocksIn } from '../base/pem-certificates.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
 import { readNamedFile, type NamedFiles } from './named-files.ts'
 
 /**
- * Reads the certificates and the key that `listen` and `trust` name, so that none of them is found
+ * Reads the certificates and the key that `listen`, `trust` and issuers name, so that none of them is found
  * wanting only after the service has begun to start. Nothing of a key is kept.
  *
  * @param folder Where relative paths start.
@@ -15,11 +16,18 @@ export async function checkPemFiles(
 ): Promise<void> {
   const read = (part: YamlPart) => readNamedFile(part, folder, namedFiles, 'pem-file')
   for (const [, part] of root.at('trust').at('caFiles').parts()) {
-    checkCertificates(part, await read(part))
+    certificatesOf(part, await read(part))
   }
+  const cas: IssuerAuthorities[] = []
+  for (const [issuer, part] of root.at('issuers').maps()) {
+    if (part.at('kind').value !== 'mtls') continue
+    const caFile = part.at('caFile')
+    cas.push({ issuer, caFile, certificates: certificatesOf(caFile, await read(caFile)) ?? [] })
+  }
+  checkAuthorities(cas)
   const tls = root.at('listen').at('tls')
   const [certFile, keyFile] = [tls.at('certFile'), tls.at('keyFile')]
-  const leaf = checkCertificates(certFile, await read(certFile))
+  const [leaf] = certificatesOf(certFile, await read(certFile)) ?? []
   const publicKey = checkKey(keyFile, await read(keyFile))
   if (leaf === undefined || publicKey === undefined || leaf.publicKey.equals(publicKey)) return
   keyFile.report(
@@ -28,16 +36,57 @@ export async function checkPemFiles(
   )
 }
 
-/** The first of a file whose certificates are all sound. */
-function checkCertificates(part: YamlPart, text: string | undefined): X509Certificate | undefined {
+interface IssuerAuthorities {
+  readonly issuer: string
+  readonly caFile: YamlPart
+  readonly certificates: readonly X509Certificate[]
+}
+
+/**
+ * By its key, since one key can have many certificates: what it signs would be a certificate of either
+ * issuer, and prove nobody.
+ */
+function checkAuthorities(all: readonly IssuerAuthorities[]): void {
+  const issuerOfKey = new Map<string, string>()
+  for (const { issuer, caFile, certificates } of all) {
+    if (certificates.some(({ ca }) => !ca)) reportNoAuthority(caFile)
+    const keys = certificates.map(keyOf)
+    const others = new Set(keys.map((key) => issuerOfKey.get(key)))
+    for (const key of keys) if (!issuerOfKey.has(key)) issuerOfKey.set(key, issuer)
+    for (const other of others) if (other !== undefined) reportSameAuthority(caFile, other)
+  }
+}
+
+const keyOf = ({ publicKey }: X509Certificate) =>
+  publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
+
+function reportNoAuthority(caFile: YamlPart): void {
+  caFile.report(
+    'not-a-ca',
+    `The file of \`${caFile.name}\` has a certificate that is none of a CA: remove it, and name the CA that signs the certificates of callers.`,
+  )
+}
+
+function reportSameAuthority(caFile: YamlPart, other: string): void {
+  caFile.report(
+    'same-ca',
+    `The file of \`${caFile.name}\` has a CA of issuer ${other} too, so nobody could say which of them vouches: keep it under one name.`,
+  )
+}
+
+/** Those of a file whose certificates are all sound. */
+function certificatesOf(
+  part: YamlPart,
+  text: string | undefined,
+): readonly X509Certificate[] | undefined {
   if (text === undefined) return undefined
-  const blocks = [...text.matchAll(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g)]
+  const blocks = certificateBlocksIn(text)
   if (blocks.length === 0) {
     part.report('no-certificate', `The file of \`${part.name}\` must be PEM with a certificate.`)
   }
   const certificates = blocks.map(([block]) => sound(() => new X509Certificate(block)))
   const broken = blocks[certificates.indexOf(undefined)]
-  if (broken === undefined) return certificates[0]
+  if (broken === undefined) return certificates.filter((one) => one !== undefined)
   const line = text.slice(0, broken.index).split('\n').length
   part.report(
     'broken-certificate',

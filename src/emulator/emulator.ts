@@ -2,6 +2,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { createCertificateAuthority } from './certificate-authority.ts'
+import { clientRoutes } from './clients/client-routes.ts'
+import { createClientAuthority, type ClientAuthority } from './clients/client-authority.ts'
 import {
   clockRoutes,
   faultRoutes,
@@ -34,7 +36,7 @@ import type { World } from './world.ts'
 
 export interface EmulatorOptions {
   readonly world: World
-  /** Gets `ca.pem` and the storage account with the vaults' logs; made where it does not exist. */
+  /** Gets `ca.pem`, `client-ca.pem` and the storage account with the vaults' logs; made where it does not exist. */
   readonly stateFolder: string
   /** Decides lateness, disorder, duplicates and the lottery of faults; never keys. */
   readonly randomSeed?: number
@@ -61,6 +63,8 @@ export interface EmulatorEndpoints {
   readonly control: { readonly origin: string; readonly token: string }
   /** PEM that clients must trust; gone again when the emulator has ended. */
   readonly caFile: string
+  /** PEM of the CA that signs certificates of clients; gone likewise. */
+  readonly clientCaFile: string
   /** The storage account: holds `insights-logs-auditevent`. */
   readonly vaultLogFolder: string
 }
@@ -71,6 +75,7 @@ export interface Emulator {
   readonly faults: FaultList
   readonly entra: Entra
   readonly issuers: CallerIssuers
+  readonly clients: ClientAuthority
   readonly vaults: readonly RunningVault[]
   readonly vaultLog: VaultLog
   /** Ends every connection, frees every port and closes every file; nothing of it goes on. */
@@ -91,8 +96,11 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   mkdirSync(stateFolder, { recursive: true })
   const caFile = join(stateFolder, 'ca.pem')
   writeFileSync(caFile, certificateAuthority.certificatePem)
+  const clients = await createClientAuthority(clock)
+  const clientCaFile = join(stateFolder, 'client-ca.pem')
+  writeFileSync(clientCaFile, clients.certificatePem)
   starting.defer(() => {
-    rmSync(caFile, { force: true })
+    for (const file of [caFile, clientCaFile]) rmSync(file, { force: true })
   })
 
   const { shape = 'json-lines', ...dials } = options.vaultLog ?? {}
@@ -180,6 +188,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       ...vaultRoutes(vaults),
       ...entraRoutes(entra, world),
       ...issuerRoutes(issuers),
+      ...clientRoutes(clients),
       ...principalRoutes(world, issuePrincipalToken),
     ],
     options.controlPort ?? 0,
@@ -196,12 +205,14 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       sampleResource: `${sampleListener.origin}/orders`,
       control: { origin: control.origin, token: control.token },
       caFile,
+      clientCaFile,
       vaultLogFolder,
     },
     clock,
     faults,
     entra,
     issuers,
+    clients,
     vaults,
     vaultLog,
     close: () => running.disposeAsync(),

@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
@@ -16,7 +17,13 @@ export interface ListenerSettings {
   readonly connectionsPerAddressMax?: number
   readonly transport:
     | { readonly kind: 'plain' }
-    | { readonly kind: 'tls'; readonly certFile: string; readonly keyFile: string }
+    | {
+        readonly kind: 'tls'
+        readonly certFile: string
+        readonly keyFile: string
+        /** Whoever proves callers judges them; absent: none is asked for. */
+        readonly clientCertificates?: 'asked-for'
+      }
     /** IP addresses or CIDR ranges; connections from elsewhere are cut. */
     | { readonly kind: 'behind-proxy'; readonly addresses: readonly string[] }
 }
@@ -39,6 +46,22 @@ const requestTimeoutMs = 15_000
  * requests costs nobody anything.
  */
 const requestsPerConnectionMax = 1000
+
+/**
+ * Every client may show a certificate and none must. No names of CAs are sent: clients that choose by them
+ * keep to themselves what somebody else's CA has signed, and tokens may be bound to such a certificate.
+ * TLS proves that the client holds the key, and leaves to others whose certificate it is: with the CAs of
+ * several issuers in one context it could only say that some of them signed.
+ *
+ * A handshake is whole and happens once: a resumed session has forgotten what led to the CA, and a
+ * connection that negotiates again could change its certificate.
+ */
+const askingForCertificates = {
+  requestCert: true,
+  rejectUnauthorized: false,
+  ca: [],
+  secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+}
 
 /**
  * @param onCut Told of each connection that is one too many.
@@ -73,6 +96,7 @@ export async function listen(
             key: readFileSync(transport.keyFile),
             minVersion: 'TLSv1.2',
             handshakeTimeout: requestTimeoutMs,
+            ...(transport.clientCertificates === undefined ? {} : askingForCertificates),
           },
           answerShared,
         )

@@ -92,7 +92,16 @@ export function problemFromRefusal(refusal: Refusal): Problem {
     case 'caller_tenant_refused':
     case 'caller_not_an_application':
     case 'caller_is_ourselves':
+    case 'caller_token_unbound':
+    case 'caller_binding_unknown':
+    case 'caller_binding_unproven':
+    case 'caller_dpop_refused':
+    case 'caller_two_proofs':
       return callerNotProven
+    case 'caller_certificate_unknown':
+    case 'caller_certificate_ambiguous':
+    case 'caller_certificate_refused':
+      return { ...callerNotProven, ...certificateNotProven }
     case 'caller_not_named':
     case 'grant_missing':
       return notGranted
@@ -172,6 +181,13 @@ const callerTokenSpent: Problem = {
     'It was used for all that it is good for. Ask its issuer for a new one, for each application and tenant ' +
     'of assertions one of its own.',
   headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+}
+
+const certificateNotProven: Pick<Problem, 'detail' | 'headers'> = {
+  detail:
+    'The client certificate was not accepted. It must be in date, for clients, and from a CA that this ' +
+    'service trusts for callers. The operator finds the reason by the attempt id.',
+  headers: { 'www-authenticate': 'Bearer' },
 }
 
 const notGranted: Problem = {

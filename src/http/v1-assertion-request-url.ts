@@ -4,7 +4,7 @@ import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
 import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
-import { bearerTokenOf } from './bearer-token.ts'
+import { presentedProofsOf } from './presented-proofs.ts'
 import { problemAnswer, problemFromRefusal } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
 
@@ -19,8 +19,8 @@ const entraTokenExchange = 'api://AzureADTokenExchange'
 export function assertionRequestUrlRoute(deps: IssuanceDeps): AttemptRoute<Request> {
   return attemptRoute(async (request, attempt, gone) => {
     const ask = askFrom(request)
-    const callerToken = bearerTokenOf(request)
-    const outcome = await issueAssertion({ attempt, callerToken, ask, gone }, deps)
+    const proofs = presentedProofsOf(request)
+    const outcome = await issueAssertion({ attempt, proofs, ask, gone }, deps)
     return outcome.ok
       ? jsonAnswer(200, { value: outcome.assertion.reveal() })
       : problemAnswer(problemFromRefusal(outcome.refusal), attempt)

@@ -5,7 +5,7 @@ import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
 import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
-import { bearerTokenOf } from './bearer-token.ts'
+import { presentedProofsOf } from './presented-proofs.ts'
 import { readJsonBody } from './json-body.ts'
 import { problemAnswer, problemFromRefusal } from './problem.ts'
 
@@ -22,8 +22,8 @@ export const assertionRequestSchema = z.strictObject({
 export function assertionRoute(deps: IssuanceDeps): AttemptRoute {
   return attemptRoute(async (request, attempt, gone) => {
     const ask = assertionAskFrom(await readJsonBody(request, assertionRequestSchema))
-    const callerToken = bearerTokenOf(request)
-    const outcome = await issueAssertion({ attempt, callerToken, ask, gone }, deps)
+    const proofs = presentedProofsOf(request)
+    const outcome = await issueAssertion({ attempt, proofs, ask, gone }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, {
       client_assertion: outcome.assertion.reveal(),

@@ -5,7 +5,7 @@ import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
 import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
-import { bearerTokenOf } from './bearer-token.ts'
+import { presentedProofsOf } from './presented-proofs.ts'
 import { tokenClaimsFrom } from './claims.ts'
 import { readJsonBody } from './json-body.ts'
 import { problemAnswer, problemFromRefusal } from './problem.ts'
@@ -24,8 +24,8 @@ export function tokenRoute(deps: IssuanceDeps): AttemptRoute {
   return attemptRoute(async (request, attempt, gone) => {
     const body = await readJsonBody(request, tokenRequestSchema)
     const [ask, claims] = [tokenAskFrom(body), tokenClaimsFrom(body.claims)]
-    const callerToken = bearerTokenOf(request)
-    const outcome = await issueToken({ attempt, callerToken, ask, claims, gone }, deps)
+    const proofs = presentedProofsOf(request)
+    const outcome = await issueToken({ attempt, proofs, ask, claims, gone }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, {
       access_token: outcome.token.reveal(),

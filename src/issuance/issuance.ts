@@ -4,7 +4,12 @@ import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
-import { type Caller, CallerError, type Identification } from '../caller/caller.ts'
+import {
+  type Caller,
+  CallerError,
+  type Identification,
+  type PresentedProofs,
+} from '../caller/caller.ts'
 import type {
   AssertionIssued,
   CallerOnRecord,
@@ -38,8 +43,8 @@ export type { AssertionAsk, TokenAsk }
 export interface IssuanceRequest<A extends Ask = Ask> {
   /** Made for this request, and told to the caller whatever comes of it. */
   readonly attempt: AttemptId
-  /** Absent when the request carried no proof. */
-  readonly callerToken: Secret<string> | undefined
+  /** What the request has of proofs; it may be none. */
+  readonly proofs: PresentedProofs
   readonly ask: A
 }
 
@@ -259,14 +264,11 @@ type Admission =
 
 /** Proves the caller, and acts for it unless it has as many requests under way as one may. */
 async function asCaller<Outcome>(
-  { attempt, callerToken }: IssuanceRequest,
+  { attempt, proofs }: IssuanceRequest,
   deps: IssuanceDeps,
   act: (caller: Caller) => Promise<Outcome>,
 ): Promise<Outcome | Refused> {
-  if (callerToken === undefined) {
-    return turnAway({ reason: 'caller_token_missing' }, attempt, deps)
-  }
-  const identified = await identify(callerToken, deps)
+  const identified = await identify(proofs, deps)
   if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
 
   const { caller } = identified
@@ -338,9 +340,9 @@ async function admit(
 }
 
 /** Whoever names an issuer that cannot be asked is a stranger until it can. */
-async function identify(token: Secret<string>, deps: IssuanceDeps): Promise<Identification> {
+async function identify(proofs: PresentedProofs, deps: IssuanceDeps): Promise<Identification> {
   try {
-    return await deps.callers.identify(token)
+    return await deps.callers.identify(proofs)
   } catch (error) {
     if (error instanceof CallerError) deps.turnedAway.count(error.code, error.issuer)
     throw error
@@ -350,7 +352,10 @@ async function identify(token: Secret<string>, deps: IssuanceDeps): Promise<Iden
 const callerOnRecord = (caller: Caller, deps: IssuanceDeps): CallerOnRecord => ({
   issuer: caller.issuer,
   subject: caller.subject,
-  tokenSha256: caller.tokenSha256,
+  ...(caller.tokenSha256 === undefined ? {} : { tokenSha256: caller.tokenSha256 }),
+  ...(caller.certificateSha256 === undefined
+    ? {}
+    : { certificateSha256: caller.certificateSha256 }),
   ...(deps.sharedAudienceIssuers.has(caller.issuer) ? { sharedAudience: true } : {}),
 })
 

@@ -26,12 +26,13 @@ interface TokenUseRefusalOf<Reason extends string> {
  */
 export const assertionsPerToken = 10
 
-/** What a request takes of its caller's token; undefined: as many as there come. */
+/** What a request takes of its caller's token; undefined: as many as there come, or a certificate is the proof. */
 export function tokenUseFor(
   { tokenId, expiresAtSeconds, issuer }: Caller,
   ask: Ask,
   onceIssuers: ReadonlySet<IssuerName>,
 ): TokenUse | undefined {
+  if (tokenId === undefined) return undefined
   const isOnce = onceIssuers.has(issuer)
   if (!isOnce && ask.want === 'token') return undefined
   return {

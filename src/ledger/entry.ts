@@ -35,13 +35,15 @@ interface EntryOf<Kind extends string> {
 /** Who asked, as proven; or the service itself: `countersign` for `refresh`, ahead of a token's end. */
 export interface CallerOnRecord {
   readonly issuer: string
-  /** `sub` of the caller's token, which the issuer vouches for. */
+  /** `sub` of the caller's token, or the name in its certificate: what the issuer vouches for. */
   readonly subject: string
   /**
-   * The proof itself stays outside: this recognises it if it turns up elsewhere. Absent only of the
-   * service itself, which has none.
+   * The proof itself stays outside: this recognises it if it turns up elsewhere. Absent where a
+   * certificate was the proof, and of the service itself, which has none.
    */
   readonly tokenSha256?: string
+  /** Of the certificate (DER) that was the proof; absent where a token was. */
+  readonly certificateSha256?: string
   /** The operator accepts tokens of this issuer that were meant for others too; otherwise absent. */
   readonly sharedAudience?: true
 }

@@ -29,6 +29,9 @@ const neverPlain: ReadonlySet<string> = new Set([
   'kubernetes.io',
 ])
 
+/** All that a certificate says of its holder, each a text. */
+const ofCertificates: ReadonlySet<string> = new Set(['uri', 'dns', 'email', 'thumbprint'])
+
 /** Their tokens hold texts alone, ids included; times are the exception, and nobody's proof. */
 const textsOnly: ReadonlySet<string> = new Set(['github', 'gitlab'])
 
@@ -42,7 +45,8 @@ export function adviseOnClaims(claims: YamlPart, issuerKind: string | undefined)
   const parts = claims.parts()
   const named = new Set(parts.map(([claim]) => claim))
   for (const [claim, part] of parts) {
-    if (neverPlain.has(claim)) reportList(part)
+    if (issuerKind === 'mtls' && !ofCertificates.has(claim)) reportOfNoCertificate(part)
+    else if (neverPlain.has(claim)) reportList(part)
     else if (textsOnly.has(issuerKind ?? '') && !isText(part)) reportType(part, issuerKind ?? '')
     const id = idOfName.get(claim)
     if (id !== undefined && !named.has(id)) reportName(part, id)
@@ -52,6 +56,11 @@ export function adviseOnClaims(claims: YamlPart, issuerKind: string | undefined)
 /** Whatever is no claim at all has been reported as that. */
 const isText = (part: YamlPart) =>
   part.sound(matchedClaimForm)?.every((one) => typeof one === 'string' || isPattern(one)) ?? true
+
+function reportOfNoCertificate(part: YamlPart): void {
+  const message = `\`${part.name}\` is in no certificate: name its uri, dns, email or thumbprint, whichever \`identity\` of the issuer says.`
+  part.report('claim-of-no-certificate', message)
+}
 
 function reportList(part: YamlPart): void {
   const message = `\`${part.name}\` is a list or a map in tokens, and those never match: name another claim.`

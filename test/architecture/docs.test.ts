@@ -38,10 +38,13 @@ describe('docs', () => {
     expect(withQuotedFiles(read('README.md'))).toBe(read('README.md'))
   })
 
-  test('the quick start is a configuration without a problem', async () => {
-    const report = await check('examples/quickstart/countersign.yaml', 0)
-    expect(report.errors, reportLines(report, 'text').join('\n')).toBe(0)
-  })
+  test.each(['quickstart', 'mutual-tls'])(
+    'the example %s is a configuration without a problem',
+    async (example) => {
+      const report = await check(`examples/${example}/countersign.yaml`, 0)
+      expect(report.errors, reportLines(report, 'text').join('\n')).toBe(0)
+    },
+  )
 
   test('configuration.md names every option of the file', () => {
     const named = firstColumn('docs/configuration.md')

@@ -3,9 +3,23 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { createSqliteStore, type SqliteStore } from '../support/ledger-store.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
-import { cast, startTestService, type TestService } from '../support/test-service.ts'
+import type { TestEmulator } from '../support/emulator.ts'
+import { required } from '../support/required.ts'
+import {
+  cast,
+  startTestService,
+  type ConfigurationFile,
+  type GrantFile,
+  type TestService,
+} from '../support/test-service.ts'
+import {
+  clientOrder,
+  createLoopbackTlsFiles,
+  type LoopbackTlsFiles,
+} from '../support/tls-clients.ts'
 
 /** Runs the commands of the guides as a reader would, each in a shell of its own. */
 
@@ -80,10 +94,13 @@ async function run(
   return { code, ...output }
 }
 
+const byCertificate = 'A workload with a client certificate'
+
 describe('docs/clients.md', () => {
   const expected: Readonly<Record<string, RegExp>> = {
     'A workload, with curl': /"access_token":"eyJ/,
     'A workload, with the command line': /^eyJ/,
+    [byCertificate]: /"access_token":"eyJ/,
     'A CI job': /"client_assertion":"eyJ/,
     'An Azure SDK, unmodified': /"aud":"https:\/\/eventhubs\.azure\.net"/,
     Terraform: /^\{"value":"eyJ/,
@@ -94,11 +111,14 @@ describe('docs/clients.md', () => {
     expect([...headings]).toEqual(Object.keys(expected))
   })
 
-  test.each(commandsOf('docs/clients.md'))('%s', async (heading, command) => {
-    const { code, stdout, stderr } = await run(command)
-    expect(code, stderr).toBe(0)
-    expect(stdout).toMatch(expected[heading] ?? /never/)
-  })
+  test.each(commandsOf('docs/clients.md').filter(([heading]) => heading !== byCertificate))(
+    '%s',
+    async (heading, command) => {
+      const { code, stdout, stderr } = await run(command)
+      expect(code, stderr).toBe(0)
+      expect(stdout).toMatch(expected[heading] ?? /never/)
+    },
+  )
 })
 
 describe('docs/configuration.md', () => {
@@ -166,3 +186,48 @@ describe('docs/operations.md', () => {
     expect(stdout).toMatch(/is prepared|^target {2}postgres:/m)
   })
 })
+
+// Last: what it signs is in a ledger of its own, which the commands of the audit above know nothing of.
+describe('examples/mutual-tls', () => {
+  const tlsFiles = createLoopbackTlsFiles()
+  let mutualTls: TestService
+
+  beforeAll(async () => {
+    mutualTls = await startMutualTls(service.emulator, tlsFiles)
+  })
+  afterAll(async () => {
+    await mutualTls.stop()
+    await tlsFiles.remove()
+  })
+
+  test.each(commandsOf('docs/clients.md').filter(([heading]) => heading === byCertificate))(
+    'serves the command of the guide: %s',
+    async (_, command) => {
+      const { certificatePem, keyPem } = await service.emulator.clients.issue(clientOrder())
+      const { code, stdout, stderr } = await run(command, {
+        COUNTERSIGN_URL: mutualTls.origin,
+        COUNTERSIGN_CA_FILE: tlsFiles.write('ca.pem', tlsFiles.ca),
+        CLIENT_CERT_FILE: tlsFiles.write('client.pem', certificatePem),
+        CLIENT_KEY_FILE: tlsFiles.write('client.key', keyPem),
+      })
+      expect(code, stderr).toBe(0)
+      expect(stdout).toMatch(/"access_token":"eyJ/)
+    },
+  )
+})
+
+/** Issuers and grants as the example has them; CA, vault and ports are those of the emulator. */
+function startMutualTls(emulator: TestEmulator, tlsFiles: LoopbackTlsFiles): Promise<TestService> {
+  const read = (file: string): unknown =>
+    parse(readFileSync(join('examples/mutual-tls', file), 'utf8'))
+  const { issuers } = read('countersign.yaml') as Pick<ConfigurationFile, 'issuers'>
+  const { clientCaFile } = emulator.endpoints
+  return startTestService({
+    emulator,
+    configuration: (file) => ({
+      ...tlsFiles.listening(file),
+      issuers: { edge: { ...required(issuers['edge']), caFile: clientCaFile } as never },
+    }),
+    grants: [read('grants/billing-export.yaml') as GrantFile],
+  })
+}

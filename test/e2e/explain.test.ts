@@ -82,6 +82,19 @@ describe('countersign explain, with a token', () => {
     expect(code).toBe(1)
   })
 
+  test('takes the proof of a key for given, and says which keys nobody could prove', async () => {
+    const bound = await jobToken({ ref: 'refs/heads/main', cnf: { jkt: 'a'.repeat(43) } })
+    expect((await explain([...stdin, ...forOrders], bound)).code).toBe(0)
+    const { out, code } = await explain(
+      [...stdin, ...forOrders],
+      await jobToken({ ref: 'refs/heads/main', cnf: { kid: 'a' } }),
+    )
+    expect(out).toBe(
+      'REFUSED: nobody is proven. caller_binding_unknown by the rules of issuer github (cnf)\n',
+    )
+    expect(code).toBe(1)
+  })
+
   test('says that it cannot tell when the issuer does not answer', async () => {
     const away = mkdtempSync(join(tmpdir(), 'countersign-explain-away-'))
     writeConfiguration(away, emulator, {

@@ -302,7 +302,6 @@ describe('credentials', () => {
 
   test.each([
     ['Basic', `Basic ${secret}`],
-    ['DPoP', `DPoP ${secret}`],
     ['Negotiate', `Negotiate ${secret}`],
     ['no scheme', secret],
     ['Bearer without a token', 'Bearer'],

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Secret } from '../../src/base/secret.ts'
-import { CallerError, type CallerIdentifier } from '../../src/caller/caller.ts'
+import { CallerError, type TokenIdentifier } from '../../src/caller/caller.ts'
 import { parseCompactToken } from '../../src/caller/compact-token.ts'
 import { createJsonFetcher } from '../../src/caller/json-fetcher.ts'
 import { createJwtCallerIdentifier } from '../../src/caller/jwt-caller.ts'
@@ -20,7 +20,7 @@ const clock = fixedClock(1_795_000_000)
 const fetcher = createJsonFetcher()
 const key = createIssuerKey('current')
 let issuer: LoopbackIssuer
-let identifier: CallerIdentifier
+let identifier: TokenIdentifier
 let goodTokens: readonly string[]
 
 beforeAll(async () => {

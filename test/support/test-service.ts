@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Agent } from 'undici'
+import { Agent, type Dispatcher } from 'undici'
 import { stringify } from 'yaml'
 import type { z } from 'zod'
 import type { Clock } from '../../src/base/clock.ts'
@@ -79,6 +79,8 @@ export interface AskOptions {
   /** Sent as it is, with the headers that are given. */
   readonly body?: string | Buffer
   readonly headers?: Readonly<Record<string, string>>
+  /** Connections with a certificate of their own; absent: the service's, which show none. */
+  readonly dispatcher?: Dispatcher
 }
 
 export interface Answer {
@@ -348,14 +350,14 @@ async function callerToken(
 }
 
 async function ask(
-  agent: Agent,
+  agent: Dispatcher,
   origin: string,
   request: string,
-  { token, json, body, headers = {} }: AskOptions,
+  { token, json, body, headers = {}, dispatcher = agent }: AskOptions,
 ): Promise<Answer> {
   const [method = '', path = ''] = request.split(' ')
   const sent = json === undefined ? body : JSON.stringify(json)
-  const response = await agent.request({
+  const response = await dispatcher.request({
     origin,
     path,
     method,

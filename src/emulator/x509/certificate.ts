@@ -39,10 +39,14 @@ export interface CertificateContent {
   readonly notAfterSeconds: number
   readonly keyUsage: readonly KeyUsage[]
   readonly authority: boolean
+  /** How many authorities may stand below this one; absent: any number. */
+  readonly pathLength?: number
   /** Object identifiers; empty leaves the extension out. */
   readonly extendedKeyUsage: readonly string[]
-  /** DNS names and IP addresses; empty leaves the extension out. */
+  /** DNS names, IP addresses, URIs and mail addresses; empty leaves the extension out. */
   readonly alternativeNames: readonly string[]
+  /** Extensions besides those above, as their DER. */
+  readonly furtherExtensions?: readonly Buffer[]
 }
 
 export interface CertificateSigner {
@@ -113,7 +117,7 @@ function attributeOf(part: string): Buffer {
 
 function extensionsOf(content: CertificateContent, signer: CertificateSigner): Buffer[] {
   const extensions = [
-    critical('2.5.29.19', content.authority ? sequence(booleanTrue) : sequence()),
+    critical('2.5.29.19', basicConstraints(content)),
     critical('2.5.29.15', namedBits(content.keyUsage.map((usage) => keyUsageBits[usage]))),
     extension('2.5.29.14', octetString(keyIdentifier(content.subjectKey))),
     extension('2.5.29.35', sequence(implicitTag(0, keyIdentifier(signer.publicKey)))),
@@ -125,18 +129,25 @@ function extensionsOf(content: CertificateContent, signer: CertificateSigner): B
   if (content.alternativeNames.length > 0) {
     extensions.push(extension('2.5.29.17', sequence(...content.alternativeNames.map(generalName))))
   }
-  return extensions
+  return [...extensions, ...(content.furtherExtensions ?? [])]
 }
 
-const extension = (identifier: string, value: Buffer) =>
+function basicConstraints({ authority, pathLength }: CertificateContent): Buffer {
+  if (!authority) return sequence()
+  return sequence(booleanTrue, ...(pathLength === undefined ? [] : [smallInteger(pathLength)]))
+}
+
+export const extension = (identifier: string, value: Buffer) =>
   sequence(objectIdentifier(identifier), octetString(value))
 
-const critical = (identifier: string, value: Buffer) =>
+export const critical = (identifier: string, value: Buffer) =>
   sequence(objectIdentifier(identifier), booleanTrue, octetString(value))
 
 function generalName(name: string): Buffer {
   if (isIPv4(name)) return implicitTag(7, Buffer.from(name.split('.').map(Number)))
   if (isIPv6(name)) return implicitTag(7, ipv6Octets(name))
+  if (name.includes('://')) return implicitTag(6, Buffer.from(name, 'ascii'))
+  if (name.includes('@')) return implicitTag(1, Buffer.from(name, 'ascii'))
   return implicitTag(2, Buffer.from(name, 'ascii'))
 }
 

@@ -1,7 +1,7 @@
 import { createHmac, createPublicKey } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Secret } from '../../../src/base/secret.ts'
-import type { CallerIdentifier, CallerRefusal } from '../../../src/caller/caller.ts'
+import type { TokenIdentifier, TokenRefusal } from '../../../src/caller/caller.ts'
 import { createJsonFetcher } from '../../../src/caller/json-fetcher.ts'
 import { createJwtCallerIdentifier } from '../../../src/caller/jwt-caller.ts'
 import {
@@ -36,7 +36,7 @@ interface Good {
   readonly sign: (changes?: Claims, header?: Claims, by?: IssuerKey) => Promise<string>
 }
 type Mint = (good: Good) => Promise<string> | string
-type Fault = readonly [name: string, reason: CallerRefusal['reason'], detail: string, mint: Mint]
+type Fault = readonly [name: string, reason: TokenRefusal['reason'], detail: string, mint: Mint]
 
 const clock = fixedClock(1_795_000_000)
 const now = clock.nowSeconds()
@@ -78,7 +78,7 @@ afterAll(async () => {
   await fetcher.close()
 })
 
-function identifierFor(kind: CallerKind): CallerIdentifier {
+function identifierFor(kind: CallerKind): TokenIdentifier {
   return createJwtCallerIdentifier({
     issuers: [kind.settings(issuer.url)],
     ownClientIds: [ownClientId],
@@ -662,7 +662,7 @@ describe('an identifier for workloads of a trust domain', () => {
 })
 
 /** A new reason does not compile until it stands here, and does not pass until a token shows it. */
-const everyReason: Readonly<Record<CallerRefusal['reason'], true>> = {
+const everyReason: Readonly<Record<TokenRefusal['reason'], true>> = {
   caller_token_missing: true,
   caller_token_malformed: true,
   caller_issuer_unknown: true,

@@ -98,6 +98,7 @@ describe('a configuration that says everything', () => {
         kind: 'tls',
         certFile: resolve(folder, 'tls/tls.crt'),
         keyFile: '/etc/countersign/tls.key',
+        clientCertificates: 'asked-for',
       },
     })
     expect(config.machines).toEqual({
@@ -172,6 +173,15 @@ describe('a configuration that says everything', () => {
       jwksUri: 'https://10.0.0.1/openid/v1/jwks',
       algorithms: ['RS256', 'ES256'],
     })
+    expect(issuers.find(({ name }) => name === 'spire')).toMatchObject({ boundTokens: 'dpop' })
+    expect(issuers.find(({ name }) => name === 'edge')).toEqual({
+      name: 'edge',
+      kind: 'mtls',
+      caFile: resolve(dirname(fileOf('every-setting')), 'ca/edge.pem'),
+      identity: 'uri',
+      trustDomain: 'fabrikam.example',
+      require: [{ claim: 'uri', anyOf: ['spiffe://fabrikam.example/edge'] }],
+    })
     expect(issuers.find(({ name }) => name === 'platform')).toEqual({
       name: 'platform',
       kind: 'entra',
@@ -191,6 +201,7 @@ describe('a configuration that says everything', () => {
     expect(issuers.map(({ name }) => name)).toEqual([
       'cluster',
       'devops',
+      'edge',
       'github',
       'mesh',
       'platform',

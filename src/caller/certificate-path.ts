@@ -1,0 +1,138 @@
+import type { KeyObject, X509Certificate } from 'node:crypto'
+import { type CertificateFacts, certificateFactsFrom } from './certificate-facts.ts'
+import { isStrongRsa } from './key-set.ts'
+
+/** A client's certificate that a CA of one issuer vouches for, and when all of its path is valid. */
+export interface ProvenPath {
+  readonly facts: CertificateFacts
+  /** Of all certificates of the path, the anchor too: from the latest beginning to the earliest end. */
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+/** Why a certificate that a CA of the issuer stands above proves nobody. In our words alone. */
+export type PathFault =
+  | 'the certificate of a CA'
+  | 'not for clients'
+  | 'a certificate of an unknown form'
+  | 'a demand that is not understood'
+  | 'a weak key or signature'
+  | 'signed by a certificate that is no CA'
+  | 'signed by a CA that is not for clients'
+  | 'too many CAs'
+
+export type PathFinding =
+  | { readonly found: 'path'; readonly path: ProvenPath }
+  | { readonly found: 'fault'; readonly fault: PathFault }
+  /** None of the anchors stands above it. */
+  | { readonly found: 'nothing' }
+
+/** Ours: a client's own and three CAs below the anchor are more than anybody has; each costs a signature. */
+const sentMax = 4
+
+/**
+ * Follows what a client sent to one of the anchors (RFC 5280 §6), by signature: names alone say nothing,
+ * since anybody can give a CA the name of another one. What was sent must be in order, each certificate
+ * signed by the next (RFC 5246 §7.4.2), so there is one path to look at and no search that a stranger
+ * could make long. Pure but for times, which are told and not judged.
+ *
+ * Whatever is not understood is refused: name constraints, policies that must hold, extensions of others.
+ *
+ * @param chain As sent, the client's own first.
+ * @param anchors Each of them is trusted by itself, whoever signed it.
+ */
+export function findPath(
+  chain: readonly X509Certificate[],
+  anchors: readonly X509Certificate[],
+): PathFinding {
+  const path = pathBySignature(chain, anchors)
+  if (path === undefined) return { found: 'nothing' }
+  const facts = path.map(certificateFactsFrom)
+  const [own, ...authorities] = facts
+  if (own === undefined || !areKnown(authorities)) {
+    return { found: 'fault', fault: 'a certificate of an unknown form' }
+  }
+  const fault =
+    faultOfClient(own) ?? faultOfAuthorities(authorities) ?? faultOfStrength(path, facts)
+  if (fault !== undefined) return { found: 'fault', fault }
+  return {
+    found: 'path',
+    path: {
+      facts: own,
+      notBeforeMs: Math.max(...path.map((one) => one.validFromDate.getTime())),
+      notAfterMs: Math.min(...path.map((one) => one.validToDate.getTime())),
+    },
+  }
+}
+
+const areKnown = (
+  facts: readonly (CertificateFacts | undefined)[],
+): facts is readonly CertificateFacts[] => !facts.includes(undefined)
+
+/** From the client's own to the anchor, both included. */
+function pathBySignature(
+  chain: readonly X509Certificate[],
+  anchors: readonly X509Certificate[],
+): readonly X509Certificate[] | undefined {
+  const path: X509Certificate[] = []
+  for (const certificate of chain.slice(0, sentMax)) {
+    const below = path.at(-1)
+    if (below !== undefined && !isSignedBy(below, certificate)) return undefined
+    path.push(certificate)
+    const anchor = anchors.find((one) => isSignedBy(certificate, one))
+    if (anchor !== undefined) return [...path, anchor]
+  }
+  return undefined
+}
+
+function isSignedBy(certificate: X509Certificate, authority: X509Certificate): boolean {
+  try {
+    return certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
+  } catch {
+    // A key that OpenSSL cannot verify with has signed nothing.
+    return false
+  }
+}
+
+function faultOfClient(own: CertificateFacts): PathFault | undefined {
+  if (own.isAuthority || own.keyUsage?.keyCertSign === true) return 'the certificate of a CA'
+  if (own.demandsMore) return 'a demand that is not understood'
+  // Every certificate of a server would be one of a client, if those that do not say were taken.
+  if (own.clientAuthentication !== true) return 'not for clients'
+  return own.keyUsage?.digitalSignature === false ? 'not for clients' : undefined
+}
+
+function faultOfAuthorities(authorities: readonly CertificateFacts[]): PathFault | undefined {
+  for (const [below, authority] of authorities.entries()) {
+    const { isAuthority, keyUsage, pathLength = Infinity } = authority
+    if (!isAuthority || keyUsage?.keyCertSign === false) {
+      return 'signed by a certificate that is no CA'
+    }
+    if (authority.clientAuthentication === false) return 'signed by a CA that is not for clients'
+    if (authority.demandsMore) return 'a demand that is not understood'
+    if (below > pathLength) return 'too many CAs'
+  }
+  return undefined
+}
+
+/** The anchor's own signature is not looked at: the operator vouches for it. */
+function faultOfStrength(
+  path: readonly X509Certificate[],
+  facts: readonly (CertificateFacts | undefined)[],
+): PathFault | undefined {
+  const signed = facts.slice(0, -1).every((one) => one?.signature === 'strong')
+  const keyed = path.every(({ publicKey }) => isStrong(publicKey))
+  return signed && keyed ? undefined : 'a weak key or signature'
+}
+
+const strongCurves: ReadonlySet<string | undefined> = new Set([
+  'prime256v1',
+  'secp384r1',
+  'secp521r1',
+])
+
+function isStrong(key: KeyObject): boolean {
+  if (key.asymmetricKeyType === 'rsa') return isStrongRsa(key)
+  if (key.asymmetricKeyType === 'ec') return strongCurves.has(key.asymmetricKeyDetails?.namedCurve)
+  return key.asymmetricKeyType === 'ed25519'
+}

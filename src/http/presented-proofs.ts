@@ -1,0 +1,53 @@
+import type { IncomingMessage } from 'node:http'
+import { Secret } from '../base/secret.ts'
+import type { PresentedProofs, PresentedToken } from '../caller/caller.ts'
+import { clientCertificateOf } from './client-certificate.ts'
+
+/**
+ * Everything in a request that may prove somebody, with what its connection showed. Nothing where
+ * `Authorization` is there and no token of ours: a certificate must not answer for what was meant otherwise.
+ */
+export function presentedProofsOf(request: IncomingMessage): PresentedProofs {
+  const { method = '', url = '', headers } = request
+  const target = { method, path: url.split('?', 1)[0] ?? '' }
+  const token = tokenOf(request)
+  if (token === undefined && headers.authorization !== undefined) return { target }
+  const dpopProof = headers['dpop']
+  const certificate = clientCertificateOf(request.socket)
+  return {
+    target,
+    ...(token === undefined ? {} : { token }),
+    ...(typeof dpopProof === 'string' ? { dpopProof } : {}),
+    ...(certificate === undefined ? {} : { certificate }),
+  }
+}
+
+/**
+ * The token of a request (RFC 6750 §2.1, RFC 9449 §7.1); undefined when there is none, and for any other
+ * scheme: what a caller sends there may be stronger than what it asks for, so it is not even read.
+ * Two of them prove nobody: Node would take the first, and a proxy before us may have looked at the last.
+ */
+function tokenOf(request: IncomingMessage): PresentedToken | undefined {
+  if (authorizationHeadersIn(request) > 1) return undefined
+  const { authorization = '' } = request.headers
+  const [start, scheme] = /^(Bearer|DPoP) +/i.exec(authorization) ?? []
+  if (start === undefined || scheme === undefined) return undefined
+  const text = authorization.slice(start.length)
+  if (notInTokens.some((character) => text.includes(character))) return undefined
+  return {
+    scheme: scheme.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer',
+    text: new Secret(text),
+  }
+}
+
+/**
+ * Lists, parameters and quoted strings are told by these. Every other character is left to whoever
+ * proves the caller, who looks only at a token that was not proven before.
+ */
+const notInTokens = [' ', '\t', ',', '"']
+
+const authorizationHeadersIn = ({ rawHeaders }: IncomingMessage) =>
+  rawHeaders.filter((text, index) => index % 2 === 0 && isAuthorization(text)).length
+
+const isAuthorization = (name: string) =>
+  name.length === 'authorization'.length && name.toLowerCase() === 'authorization'

@@ -1,0 +1,320 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  createClientAuthority,
+  type ClientAuthority,
+  type ClientCredential,
+} from '../../src/emulator/clients/client-authority.ts'
+import type { ClientOrder } from '../../src/emulator/clients/client-order.ts'
+import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
+import { required } from '../support/required.ts'
+import {
+  cast,
+  defaultGrants,
+  deployAsk,
+  type GrantFile,
+  ordersAsk,
+  startServiceEmulator,
+  startTestService,
+  type Answer,
+  type TestService,
+} from '../support/test-service.ts'
+import { clientOrder, createLoopbackTlsFiles } from '../support/tls-clients.ts'
+
+const files = createLoopbackTlsFiles()
+let service: TestService
+let clients: ClientAuthority
+/** With CAs of their own, as every issuer has. */
+let hosts: ClientAuthority
+let people: ClientAuthority
+let pinned: ClientAuthority
+let pinnedClient: ClientCredential
+
+const export_ = 'spiffe://fabrikam.example/billing/export'
+
+function granted(issuer: string, claims: GrantFile['caller']['claims']): GrantFile {
+  return {
+    grant: `by-${issuer}`,
+    caller: { issuer, claims },
+    may: [{ application: 'events', tenant: cast.fabrikam, scopes: [cast.orders] }],
+  }
+}
+
+beforeAll(async () => {
+  const emulator = await startServiceEmulator()
+  clients = emulator.clients
+  hosts = await createClientAuthority(emulator.clock)
+  people = await createClientAuthority(emulator.clock)
+  pinned = await createClientAuthority(emulator.clock)
+  pinnedClient = await pinned.issue(clientOrder({ names: [] }))
+  const caFile = (name: string, { certificatePem }: ClientAuthority) =>
+    files.write(`${name}.pem`, certificatePem)
+  service = await startTestService({
+    emulator,
+    configuration: (file) => ({
+      ...files.listening(file),
+      issuers: {
+        ...file.issuers,
+        edge: {
+          kind: 'mtls',
+          caFile: emulator.endpoints.clientCaFile,
+          identity: 'uri',
+          trustDomain: 'fabrikam.example',
+        },
+        hosts: { kind: 'mtls', caFile: caFile('hosts', hosts), identity: 'dns' },
+        people: { kind: 'mtls', caFile: caFile('people', people), identity: 'email' },
+        pinned: { kind: 'mtls', caFile: caFile('pinned', pinned), identity: 'thumbprint' },
+      },
+    }),
+    grants: [
+      ...defaultGrants,
+      {
+        ...granted('edge', { uri: export_ }),
+        may: [
+          ...granted('edge', {}).may,
+          { application: 'deploy', tenant: cast.fabrikam, assertion: {} },
+        ],
+      },
+      granted('hosts', { dns: { like: '*.orders.fabrikam.example' } }),
+      granted('people', { email: 'octavia@fabrikam.example' }),
+      granted('pinned', { thumbprint: thumbprintOf(pinnedClient) }),
+    ],
+  })
+}, 60_000)
+
+afterAll(async () => {
+  await files.remove()
+  await service.stop()
+  await service.emulator.stop()
+})
+
+// So many lines of a minute are written for each reason, and no more.
+beforeEach(() => {
+  service.emulator.clock.shift(60)
+})
+
+const leafOf = ({ certificatePem }: ClientCredential) => new X509Certificate(certificatePem)
+
+const thumbprintOf = (client: ClientCredential) =>
+  createHash('sha256').update(leafOf(client).raw).digest('hex')
+
+const x5tS256Of = (client: ClientCredential) =>
+  createHash('sha256').update(leafOf(client).raw).digest('base64url')
+
+const askAs = (client: ClientCredential | undefined, token?: string): Promise<Answer> =>
+  service.ask('POST /v1/token', {
+    json: ordersAsk,
+    dispatcher: files.connections(client),
+    ...(token === undefined ? {} : { token }),
+  })
+
+/** What the protected log says of a request that was turned away. */
+const whyOf = (answer: Answer) => {
+  const lines = service.log().map((line) => JSON.parse(line) as Record<string, unknown>)
+  const line = lines.find(({ attempt }) => attempt === answer.headers['countersign-attempt'])
+  return [line?.['reason'], line?.['issuer'], line?.['detail']]
+}
+
+const certificateNotProven: ProblemWords = {
+  status: 401,
+  code: 'caller_not_proven',
+  title: 'The caller is not proven',
+  detail:
+    'The client certificate was not accepted. It must be in date, for clients, and from a CA that this ' +
+    'service trusts for callers. The operator finds the reason by the attempt id.',
+  wwwAuthenticate: 'Bearer',
+}
+
+describe('a client certificate', () => {
+  test('proves a SPIFFE workload, and the ledger recognises it', async () => {
+    const client = await clients.issue(clientOrder())
+    service.newEntries()
+    expect((await askAs(client)).status).toBe(200)
+
+    const entry = required(service.newEntries().find(({ kind }) => kind === 'token.issued'))
+    expect(entry).toMatchObject({
+      grant: 'by-edge',
+      caller: { issuer: 'edge', subject: export_, certificateSha256: x5tS256Of(client) },
+    })
+    expect(entry).not.toHaveProperty('caller.tokenSha256')
+  })
+
+  test.each<[string, () => ClientAuthority, string[], string]>([
+    ['a host', () => hosts, ['API.orders.fabrikam.example'], 'api.orders.fabrikam.example'],
+    ['a person', () => people, ['octavia@fabrikam.example'], 'octavia@fabrikam.example'],
+  ])('proves %s by its one name', async (_, authority, names, subject) => {
+    service.newEntries()
+    const client = await authority().issue(clientOrder({ names: [...names, export_] }))
+    expect((await askAs(client)).status).toBe(200)
+    expect(service.newEntries()).toContainEqual(
+      expect.objectContaining({ caller: expect.objectContaining({ subject }) as unknown }),
+    )
+  })
+
+  test('proves by its thumbprint itself, and no other of the same CA', async () => {
+    expect((await askAs(pinnedClient)).status).toBe(200)
+    const another = await askAs(await pinned.issue(clientOrder({ names: [] })))
+    expect(another.status).toBe(403)
+  })
+
+  test('of a name that no grant has is proven and gets nothing', async () => {
+    const names = ['spiffe://fabrikam.example/billing/other']
+    const answer = await askAs(await clients.issue(clientOrder({ names })))
+    expect(answer.status).toBe(403)
+    expect(whyOf(answer)).toContain('caller_not_named')
+  })
+
+  const refused = 'caller_certificate_refused'
+  type Case = [what: string, order: Partial<ClientOrder>, reason: string, detail?: string]
+  test.each<Case>([
+    ['has expired', { wrong: 'expired' }, refused, 'expired'],
+    ['is not valid yet', { wrong: 'not-yet-valid' }, refused, 'not yet valid'],
+    ['does not say what for', { wrong: 'no-purpose' }, refused, 'not for clients'],
+    ['is for servers alone', { wrong: 'server-purpose' }, refused, 'not for clients'],
+    ['is the one of a CA', { wrong: 'signs-certificates' }, refused, 'the certificate of a CA'],
+    [
+      'is signed by a client',
+      { wrong: 'authority-below' },
+      refused,
+      'signed by a certificate that is no CA',
+    ],
+    ['is signed by itself', { wrong: 'self-signed' }, 'caller_certificate_unknown'],
+    ['is of a CA of the same name', { wrong: 'other-authority' }, 'caller_certificate_unknown'],
+    ['has no URI', { names: ['api.fabrikam.example'] }, refused, 'no uri in it'],
+    ['has two URIs', { names: [export_, `${export_}/2`] }, refused, 'more than one uri in it'],
+    [
+      'is of another trust domain',
+      { names: ['spiffe://northwind.example/billing/export'] },
+      refused,
+      'another trust domain',
+    ],
+    [
+      'names the trust domain alone',
+      { names: ['spiffe://fabrikam.example'] },
+      refused,
+      'another trust domain',
+    ],
+    [
+      'has a path that is not normal',
+      { names: ['spiffe://fabrikam.example/billing/../billing/export'] },
+      refused,
+      'a uri that names nobody',
+    ],
+  ])('that %s proves nobody', async (_, order, reason, detail) => {
+    const client = await clients.issue(clientOrder(order))
+    service.newEntries()
+    const answer = await askAs(client)
+
+    expectProblem(answer, certificateNotProven)
+    expectNothingPrivate(answer, service, { values: [export_, 'edge'] })
+    expect(whyOf(answer)).toEqual([
+      reason,
+      detail === undefined ? undefined : 'edge',
+      detail ?? expect.anything(),
+    ])
+    expect(service.newEntries()).toEqual([])
+  })
+
+  test('is of the issuer whose CA signed it, whatever name it has', async () => {
+    // All CAs of these issuers have one name, and this one is granted at another issuer.
+    const answer = await askAs(await hosts.issue(clientOrder({ names: [export_] })))
+    expect(whyOf(answer).slice(0, 2)).toEqual([refused, 'hosts'])
+  })
+
+  test('counts no longer than it lives, on a connection that lives on', async () => {
+    const dispatcher = files.connections(await clients.issue(clientOrder({ lifetimeSeconds: 120 })))
+    const ask = () => service.ask('POST /v1/token', { json: ordersAsk, dispatcher })
+    expect((await ask()).status).toBe(200)
+    service.emulator.clock.shift(100)
+    expect((await ask()).status).toBe(200)
+    service.emulator.clock.shift(30)
+    const answer = await ask()
+    expect(answer.status).toBe(401)
+    expect(whyOf(answer)).toEqual([refused, 'edge', 'expired'])
+  })
+
+  test('is what a connection without one lacks', async () => {
+    const answer = await askAs(undefined)
+    expect(answer.status).toBe(401)
+    expect(whyOf(answer)).toContain('caller_token_missing')
+  })
+
+  test('does not answer for an Authorization of another kind', async () => {
+    const answer = await service.ask('POST /v1/token', {
+      json: ordersAsk,
+      dispatcher: files.connections(await clients.issue(clientOrder())),
+      headers: { authorization: 'Basic Y2xpZW50OnNlY3JldA==' },
+    })
+    expect(whyOf(answer)).toContain('caller_token_missing')
+  })
+
+  test('gets assertions too, on every route that has them', async () => {
+    const dispatcher = files.connections(await clients.issue(clientOrder()))
+    const byUrl = await service.ask(`GET /v1/assertion/deploy/${cast.fabrikam}`, { dispatcher })
+    const byBody = await service.ask('POST /v1/assertion', { json: deployAsk, dispatcher })
+    expect([byUrl.status, byBody.status]).toEqual([200, 200])
+  })
+})
+
+describe('a token beside a certificate', () => {
+  test('proves its bearer where the certificate is nobody’s here', async () => {
+    const stranger = await clients.issue(clientOrder({ wrong: 'self-signed' }))
+    expect((await askAs(stranger, await service.callerToken('github'))).status).toBe(200)
+  })
+
+  test.each([undefined, 'expired'] as const)(
+    'proves nobody where the certificate is a proof of its own (%s)',
+    async (wrong) => {
+      const client = await clients.issue(clientOrder(wrong === undefined ? {} : { wrong }))
+      const answer = await askAs(client, await service.callerToken('github'))
+      expect(answer.status).toBe(401)
+      expect(whyOf(answer)).toEqual(['caller_two_proofs', 'github', 'certificate'])
+    },
+  )
+
+  const boundTo = (cnf: unknown) => service.callerToken('github', { claims: { cnf } })
+
+  test('counts when it is bound to it, whether or not the certificate is an issuer’s', async () => {
+    for (const wrong of [undefined, 'self-signed'] as const) {
+      const client = await clients.issue(clientOrder(wrong === undefined ? {} : { wrong }))
+      service.newEntries()
+      const token = await boundTo({ 'x5t#S256': x5tS256Of(client) })
+      expect((await askAs(client, token)).status).toBe(200)
+      expect(service.newEntries()).toContainEqual(
+        expect.objectContaining({ grant: 'deploy-pipeline' }),
+      )
+    }
+  })
+
+  test('does not count with another certificate or with none, even a moment later', async () => {
+    const [client, thief] = [
+      await clients.issue(clientOrder({ wrong: 'self-signed' })),
+      await clients.issue(clientOrder({ wrong: 'self-signed' })),
+    ]
+    const token = await boundTo({ 'x5t#S256': x5tS256Of(client) })
+    expect((await askAs(client, token)).status).toBe(200)
+    const [another, none] = [await askAs(thief, token), await askAs(undefined, token)]
+    expect([another.status, none.status]).toEqual([401, 401])
+    expect(whyOf(another)).toEqual(['caller_binding_unproven', 'github', 'another certificate'])
+    expect(whyOf(none)).toEqual(['caller_binding_unproven', 'github', 'no certificate'])
+    expect((await askAs(client, token)).status).toBe(200)
+  })
+
+  test.each([
+    ['an unknown way', { kid: 'a' }],
+    ['two ways', { 'x5t#S256': 'a'.repeat(43), jkt: 'b'.repeat(43) }],
+    ['a known way and more', { 'x5t#S256': 'a'.repeat(43), jku: 'https://elsewhere.example' }],
+    ['no way', {}],
+    ['null', null],
+    ['a text', 'x5t#S256'],
+    ['a thumbprint of another length', { 'x5t#S256': 'a' }],
+  ])('proves nobody when it is bound in %s', async (_, cnf) => {
+    // As the mint leaves null out, it is put inside.
+    const token = await service.callerToken('github', {
+      claims: { cnf: cnf === null ? [null] : cnf },
+    })
+    const answer = await askAs(undefined, token)
+    expect(answer.status).toBe(401)
+    expect(whyOf(answer)).toEqual(['caller_binding_unknown', 'github', 'cnf'])
+  })
+})
