@@ -1,6 +1,6 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
 import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
-import type { AttemptId } from '../base/ids.ts'
+import type { ApplicationName, AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
@@ -10,9 +10,12 @@ import type {
   CallerOnRecord,
   DecisionOnRecord,
   RequestFailed,
+  RequestRefused,
+  TokenIssued,
 } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, AssertionAsk, Decision, PolicyRefusal, TokenAsk } from '../policy/decision.ts'
+import { isRevoked, type Revocations } from '../revocation/revocation.ts'
 import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
 import { type CachedToken, TokenCacheError, type TokenWish } from '../token-cache/token-cache.ts'
@@ -21,7 +24,8 @@ import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { attemptLastsMs } from './attempt-deadline.ts'
 import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
 import { RememberedRefusal } from './entra-refusals.ts'
-import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import type { SigningCredential } from './credentials.ts'
+import type { AdmittedAttempt, Beginning, IssuanceDeps } from './issuance-deps.ts'
 import { NothingProven } from './nothing-proven.ts'
 import { obtainToken } from './obtain-token.ts'
 import { recordFailure } from './record-failure.ts'
@@ -90,8 +94,18 @@ const waitMs = 25_000
  * @throws CallerError | GovernorError | LedgerError | NothingProven | RememberedRefusal | SignerError |
  *   TokenCacheError | TokenEndpointError
  */
-export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
-  const admission = await admit(request, deps, (caller) => isThere(caller, request, deps))
+export function issueToken(request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> {
+  return decidingAgain((beginning) => decideAndIssueToken(request, beginning, deps))
+}
+
+async function decideAndIssueToken(
+  request: TokenRequest,
+  beginning: Beginning,
+  deps: IssuanceDeps,
+): Promise<TokenOutcome> {
+  const admission = await admit(request, beginning, deps, (caller) =>
+    isThere(caller, request, deps),
+  )
   if (!admission.ok) return admission
   const wish = wishFor(request, admission.decision, deps)
   const admitted = withLife(admission.admitted, wish.key.life)
@@ -102,18 +116,52 @@ export async function issueToken(request: TokenRequest, deps: IssuanceDeps): Pro
     cached ??
     (await recordingFailure(admitted, deps, () => obtain(wish, admitted, request.gone(), deps)))
 
-  await deps.ledger.append([
-    {
-      kind: 'token.issued',
-      atMs: deps.clock.nowMs(),
-      ...admitted.onRecord,
-      obtainedBy: token.obtainedBy,
-      tokenSha256: token.sha256,
-      expiresAtSeconds: token.expiresAtSeconds,
-    },
-  ])
+  refuseOfRevokedKey(token, deps)
+  const issued: TokenIssued = {
+    kind: 'token.issued',
+    atMs: deps.clock.nowMs(),
+    ...admitted.onRecord,
+    obtainedBy: token.obtainedBy,
+    tokenSha256: token.sha256,
+    expiresAtSeconds: token.expiresAtSeconds,
+  }
+  await deps.ledger.append([issued], admitted.decidedUnder)
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
   return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
+}
+
+/** Each takes a revocation that is made or lifted meanwhile, anywhere; more than anybody ever makes. */
+const decisionsMax = 10
+
+/**
+ * Decides and acts, and does so again when revocations have changed in between: what nobody has stopped
+ * goes on, and what somebody has ends in a refusal. What the ledger knows of the attempt stays known.
+ */
+async function decidingAgain<Outcome>(
+  act: (beginning: Beginning) => Promise<Outcome>,
+): Promise<Outcome> {
+  const beginning: Beginning = { isWritten: false }
+  for (let left = decisionsMax; ; left -= 1) {
+    try {
+      return await act(beginning)
+    } catch (error) {
+      if (left === 1 || !isOvertaken(error)) throw error
+    }
+  }
+}
+
+const isOvertaken = (error: unknown) =>
+  error instanceof LedgerError && error.code === 'LEDGER_OVERTAKEN'
+
+/**
+ * A token may have been obtained, here or by another replica, while its key version was revoked.
+ *
+ * @throws LedgerError Nobody gets it any more, so deciding again brings another one, or none.
+ */
+function refuseOfRevokedKey({ keyId }: CachedToken, deps: IssuanceDeps): void {
+  if (!isRevoked(deps.revocations.current(), { keyId })) return
+  deps.cache.drop((held) => held.keyId === keyId)
+  throw new LedgerError('LEDGER_OVERTAKEN')
 }
 
 function wishFor(
@@ -195,11 +243,19 @@ export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAt
  *
  * @throws CallerError | GovernorError | LedgerError | SignerError
  */
-export async function issueAssertion(
+export function issueAssertion(
   request: AssertionRequest,
   deps: IssuanceDeps,
 ): Promise<AssertionOutcome> {
-  const admission = await admit(request, deps, () => Promise.resolve(false))
+  return decidingAgain((beginning) => decideAndIssueAssertion(request, beginning, deps))
+}
+
+async function decideAndIssueAssertion(
+  request: AssertionRequest,
+  beginning: Beginning,
+  deps: IssuanceDeps,
+): Promise<AssertionOutcome> {
+  const admission = await admit(request, beginning, deps, () => Promise.resolve(false))
   if (!admission.ok) return admission
   const { decision } = admission
   const admitted = { ...admission.admitted, gone: request.gone() }
@@ -222,7 +278,11 @@ export async function issueAssertion(
     assertionSha256: sha256Base64url(signed.compact.reveal()),
     expiresAtSeconds: signed.expiresAtSeconds,
   }
-  await recordSuccess(signed.made, [issued], admitted.attempt, deps)
+  // Appended together, so in one commit; that it was signed is so whatever is revoked.
+  await Promise.all([
+    recordSuccess(signed.made, admitted.attempt, deps),
+    deps.ledger.append([issued], admitted.decidedUnder),
+  ])
   deps.events.assertionIssued()
   return {
     ok: true,
@@ -248,6 +308,7 @@ type Admission =
  */
 async function admit(
   request: IssuanceRequest,
+  beginning: Beginning,
   deps: IssuanceDeps,
   isThere: (caller: Caller) => Promise<boolean>,
 ): Promise<Admission> {
@@ -260,14 +321,21 @@ async function admit(
 
   const { caller } = identified
   const application = deps.applications.get(ask.application)
-  const credentials = deps.credentials.current(ask.application)
   // Before the decision: what cannot be done now must not cost the grant one of its uses. It may all the
   // same, where the first of several grants has none left and only its own token was there.
-  if (application !== undefined && credentials.length === 0 && !(await isThere(caller))) {
+  const isServable =
+    application === undefined ||
+    credentialsFor(ask.application, deps).length > 0 ||
+    (await isThere(caller))
+  if (!isServable && deps.credentials.current(ask.application).length === 0) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
-  const decision = deps.decide(caller, ask)
+  // From here to the end in one turn: what is decided is decided under one epoch.
+  const stands = deps.revocations.current()
+  const decision = decideUnder(stands, caller, ask, deps)
+  if (decision === 'revoked') return refuseRevoked(caller, request, beginning, deps)
   if (!decision.ok) return refuse(decision, caller, request, deps)
+  if (!isServable) return refuseRevoked(caller, request, beginning, deps)
   if (application === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
@@ -282,14 +350,42 @@ async function admit(
       issuer: caller.issuer,
       application,
       tenant: ask.tenant,
-      credentials,
+      decidedUnder: stands.epoch,
+      credentials: credentialsFor(ask.application, deps),
       onRecord,
-      beginning: { isWritten: false },
+      beginning,
       priority: 'caller',
       deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
     },
     decision,
   }
+}
+
+/** A revocation is told only to whom it takes something: for everybody else it is as if there were none. */
+function decideUnder(
+  stands: Revocations,
+  caller: Caller,
+  ask: Ask,
+  deps: IssuanceDeps,
+): Decision | 'revoked' {
+  const { issuer, subject } = caller
+  const { application, tenant } = ask
+  const isStopped = isRevoked(stands, { issuer, subject, application, tenant })
+  const decision = isStopped ? undefined : deps.decide(caller, ask)
+  if (decision !== undefined && (decision.ok || stands.made.length === 0)) return decision
+  const unrevoked = deps.foreseeUnrevoked(caller, ask)
+  return unrevoked.ok ? 'revoked' : (decision ?? unrevoked)
+}
+
+/** What may sign for the application. */
+export const credentialsFor = (
+  application: ApplicationName,
+  { credentials, revocations }: Pick<IssuanceDeps, 'credentials' | 'revocations'>,
+): readonly SigningCredential[] => {
+  const stands = revocations.current()
+  return credentials
+    .current(application)
+    .filter(({ key }) => !isRevoked(stands, { keyId: key.keyId }))
 }
 
 /** Whoever names an issuer that cannot be asked is a stranger until it can. */
@@ -350,29 +446,56 @@ async function refuse(
   deps: IssuanceDeps,
 ): Promise<Refused> {
   const { refusal } = decision
-  const { attempt, ask } = request
+  const { attempt } = request
   const { reason } = refusal
   if (reason === 'caller_not_named' || reason === 'limit_reached') {
     deps.turnedAway.count(reason, caller.issuer)
     deps.events.turnedAway(attempt, reason, caller.issuer, `subject ${caller.subject}`)
     return { ok: false, refusal }
   }
-  await deps.ledger.append([
-    {
-      kind: 'request.refused',
-      atMs: deps.clock.nowMs(),
-      attempt,
-      caller: callerOnRecord(caller, deps),
-      reason,
-      application: ask.application,
-      tenant: ask.tenant,
-      ...(ask.want === 'token' ? { scope: ask.scope } : {}),
-      ...dryRunOnRecord(decision),
-    },
-  ])
+  const entry = refusedEntry(reason, callerOnRecord(caller, deps), request, deps)
+  await deps.ledger.append([{ ...entry, ...dryRunOnRecord(decision) }])
   deps.events.refused(attempt, reason)
   return { ok: false, refusal }
 }
+
+/**
+ * Written down for the first ones of each minute, and then counted: whoever is stopped may ask as fast
+ * as before. An attempt that has begun ends in the ledger in any case.
+ */
+async function refuseRevoked(
+  caller: Caller,
+  request: IssuanceRequest,
+  { isWritten }: Beginning,
+  deps: IssuanceDeps,
+): Promise<Refused> {
+  const { attempt, ask } = request
+  const reason = 'revoked'
+  const onRecord = callerOnRecord(caller, deps)
+  if (isWritten || deps.failureLines.mayWrite(onRecord, ask.application, reason)) {
+    await deps.ledger.append([refusedEntry(reason, onRecord, request, deps)])
+  } else {
+    deps.turnedAway.count(reason, caller.issuer)
+  }
+  deps.events.refused(attempt, reason)
+  return { ok: false, refusal: { reason } }
+}
+
+const refusedEntry = (
+  reason: string,
+  caller: CallerOnRecord,
+  { attempt, ask }: IssuanceRequest,
+  { clock }: Pick<IssuanceDeps, 'clock'>,
+): RequestRefused => ({
+  kind: 'request.refused',
+  atMs: clock.nowMs(),
+  attempt,
+  caller,
+  reason,
+  application: ask.application,
+  tenant: ask.tenant,
+  ...(ask.want === 'token' ? { scope: ask.scope } : {}),
+})
 
 /** Every granted attempt ends in the ledger, those that got nothing too, or is counted in it. */
 export async function recordingFailure<T>(

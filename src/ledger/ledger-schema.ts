@@ -37,6 +37,10 @@ export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeede
  *
  * Step 3 is the budget of each vault, which replicas lease units of. Leases are as durable as entries:
  * what forgot them would let a vault be asked for more than it allows. Who waits may be forgotten.
+ *
+ * Step 5 is what is revoked: beside the chain, so that nothing which is done to that takes one away. Their
+ * epoch stands in the row that whoever appends locks and reads anyway. A program that does not look at it
+ * would issue what is revoked, so none may use these tables any more.
  */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -196,6 +200,23 @@ export const schemaSteps: readonly SchemaStep[] = [
         FROM unit_wish WHERE budget = in_budget AND replica <> in_replica;
       END
       $body$;
+    `,
+  },
+  {
+    version: 4,
+    usableFrom: 1,
+    sql: 'SELECT',
+  },
+  {
+    version: 5,
+    usableFrom: 5,
+    sql: `
+      ALTER TABLE tip ADD COLUMN revocation_epoch bigint NOT NULL DEFAULT 0;
+      CREATE TABLE revocation (
+        id uuid PRIMARY KEY,
+        epoch bigint NOT NULL,
+        made text NOT NULL
+      );
     `,
   },
 ]

@@ -9,6 +9,8 @@ export interface Grant extends TokenTerms {
   /** At least one; all must hold. */
   readonly rules: readonly ClaimRule[]
   readonly permissions: Permissions
+  /** Whoever it names may make and lift revocations; absent: may not. */
+  readonly mayRevoke?: true
   /** Of tokens and assertions together. Absent: the defaults of {@link perMinuteFor}. */
   readonly perMinute?: number
   /** Absent: it allows what it says. */

@@ -12,6 +12,7 @@ import { RequestProblem, type RequestProblemCode } from '../../../src/http/reque
 import { RememberedRefusal } from '../../../src/issuance/entra-refusals.ts'
 import { NothingProven } from '../../../src/issuance/nothing-proven.ts'
 import type { Refusal } from '../../../src/issuance/refusal.ts'
+import type { RevocationRefusal } from '../../../src/revocation/revocation-refusal.ts'
 import { LedgerError, type LedgerErrorCode } from '../../../src/ledger/ledger.ts'
 import { GovernorError, type GovernorErrorCode } from '../../../src/signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../../../src/signer/signer.ts'
@@ -37,7 +38,7 @@ const grant = required(parseGrantName('deploy'))
 const detail = 'kid eve-was-here'
 
 /** With the facts that each of them carries. */
-const refusals: Record<Refusal['reason'], readonly [facts: object, Wire]> = {
+const refusals: Record<(Refusal | RevocationRefusal)['reason'], readonly [facts: object, Wire]> = {
   caller_token_missing: [{}, unproven],
   caller_token_malformed: [{ detail: 'not JSON' }, unproven],
   caller_issuer_unknown: [{}, unproven],
@@ -58,6 +59,10 @@ const refusals: Record<Refusal['reason'], readonly [facts: object, Wire]> = {
   lifetime_too_long: [{ grant, maxSeconds: 300 }, [403, 'lifetime_too_long']],
   limit_reached: [{ grant, retryAfterSeconds: 17 }, [429, 'limit_reached', 17]],
   not_ready: [{}, [503, 'not_ready', 5]],
+  revoked: [{}, [403, 'revoked']],
+  revokes_its_maker: [{}, [409, 'revokes_its_maker']],
+  revocation_unknown: [{}, [404, 'revocation_unknown']],
+  revocations_too_many: [{}, [409, 'revocations_too_many']],
 }
 
 const requests: Record<RequestProblemCode, Wire> = {
@@ -125,6 +130,7 @@ const tokenEndpointFailures: Record<TokenEndpointErrorCode, Wire> = {
 const ledgerFailures: Record<LedgerErrorCode, Wire> = {
   LEDGER_UNAVAILABLE: [503, 'ledger_unavailable', 5],
   LEDGER_OVERLOADED: [503, 'ledger_unavailable', 5],
+  LEDGER_OVERTAKEN: [503, 'ledger_unavailable', 5],
   LEDGER_CLOSED: [503, 'ledger_unavailable', 5],
 }
 

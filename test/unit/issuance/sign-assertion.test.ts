@@ -108,6 +108,7 @@ async function signAfter(standstillMs: number) {
     },
     beginning: { isWritten: false },
     priority: 'caller',
+    decidedUnder: 0,
     deadlineMs: clock.monotonicMs() + 23_000,
   }
   const order = { purpose: 'exchange', lifetimeSeconds: 300, probesEntra: false } as const

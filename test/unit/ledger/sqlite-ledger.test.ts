@@ -168,10 +168,10 @@ describe('opening a SQLite ledger', () => {
 
   it('refuses a ledger of another version, and says which', async () => {
     await writeOnce('1')
-    changeFile(store.file, 'PRAGMA user_version = 2')
+    changeFile(store.file, 'PRAGMA user_version = 3')
     await expect(store.open()).rejects.toMatchObject({
       code: 'LEDGER_VERSION_UNKNOWN',
-      message: `${store.file} is a ledger of version 2 and this program reads version 1`,
+      message: `${store.file} is a ledger of version 3 and this program reads version 2`,
     })
   })
 
