@@ -23,6 +23,7 @@ import { createSignatureProofs, type SignatureProofs } from './issuance/signatur
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
 import type { Entry } from './ledger/entry.ts'
 import type { Ledger, OnRevocations } from './ledger/ledger.ts'
+import { ledgerInDatabase, ledgerInFile, type LedgerSource } from './ledger/ledger-source.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
@@ -30,7 +31,8 @@ import type { CompiledGrants } from './policy/compile-grants.ts'
 import { decide, foresee, stillGiven } from './policy/policy.ts'
 import { createPolicyInForce } from './policy/policy-in-force.ts'
 import { createGrantsReload, type GrantsReload } from './reload/grants-reload.ts'
-import { isRevoked, revocationsFrom } from './revocation/revocation.ts'
+import { findOutstanding } from './revocation/outstanding.ts'
+import { isRevoked, stopping } from './revocation/revocation.ts'
 import { createRevocationsInForce } from './revocation/revocations-in-force.ts'
 import { createUnrevokedPolicy } from './revocation/unrevoked-policy.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
@@ -241,7 +243,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
   }
   const { cache, assertions } = issuance
   revocations.watch((made) => {
-    const stands = revocationsFrom({ epoch: 0, made })
+    const stands = stopping(made.map(({ revoked }) => revoked))
     const issuerOf = (grant: GrantName) => policy().named.get(grant)?.issuer
     cache.drop(({ key: { application, tenant }, grant, keyId }) =>
       isRevoked(stands, { application, tenant, keyId, grant, issuer: issuerOf(grant) }),
@@ -261,7 +263,12 @@ export async function createService(options: WiringOptions): Promise<Service> {
   return {
     app: createApp({
       ...told,
-      revocations: { ...issuance, policy },
+      revocations: {
+        ...issuance,
+        policy,
+        outstanding: async (revoked) =>
+          findOutstanding(revoked, await ledgerSource(config.ledger), clock),
+      },
       contract,
       machines,
     }),
@@ -310,6 +317,12 @@ async function createLedger(
   const { createPostgresLedger } = await import('./ledger/postgres-ledger.ts')
   const ledger = createPostgresLedger({ locate: () => locateLedger(config), onRevocations })
   return { ledger, begin: (first) => ledger.open(first) }
+}
+
+async function ledgerSource(config: LedgerConfig): Promise<LedgerSource> {
+  return config.kind === 'sqlite'
+    ? ledgerInFile(config.file)
+    : ledgerInDatabase(await locateLedger(config))
 }
 
 function locationsOf(certificate: Config['certificates'][number]): readonly PlacedLocation[] {

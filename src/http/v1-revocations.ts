@@ -1,8 +1,9 @@
 import type { Request } from 'express'
 import { z } from 'zod'
-import { parseIssuerName, parseGrantName, parseRevocationId } from '../base/ids.ts'
+import { type AttemptId, parseGrantName, parseIssuerName, parseRevocationId } from '../base/ids.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import type { RevocationMade, RevokedOnRecord } from '../ledger/entry.ts'
+import type { Outstanding } from '../revocation/outstanding.ts'
 import { lift, listRevocations, type RevocationDeps, revoke } from '../revocation/revoke.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
@@ -12,7 +13,11 @@ import { readJsonBody } from './json-body.ts'
 import { problemAnswer, problemFromRefusal } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
 
-export type RevocationRoutesDeps = RevocationDeps & Pick<IssuanceDeps, 'events' | 'underWay'>
+export type RevocationRoutesDeps = RevocationDeps &
+  Pick<IssuanceDeps, 'events' | 'underWay'> & {
+    /** What of it is out there. */
+    readonly outstanding: (revoked: RevokedOnRecord) => Promise<Outstanding>
+  }
 
 /** Body of `POST /v1/revocations`; `openapi.yaml` says the same. */
 export const revocationRequestSchema = z.strictObject({
@@ -45,8 +50,24 @@ export function revokeRoute(deps: RevocationRoutesDeps): AttemptRoute {
       deps,
     )
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
-    return jsonAnswer(200, { revocation: revocationMember(outcome.made), attempt })
+    const { made } = outcome
+    const outstanding = await outstandingOf(made, attempt, deps)
+    return jsonAnswer(200, { revocation: revocationMember(made), outstanding, attempt })
   }, deps)
+}
+
+/** It is revoked whether or not that can be told: undefined when it cannot. */
+async function outstandingOf(
+  { revoked }: RevocationMade,
+  attempt: AttemptId,
+  { outstanding, events }: RevocationRoutesDeps,
+): Promise<Outstanding | undefined> {
+  try {
+    return await outstanding(revoked)
+  } catch (error) {
+    events.failed(attempt, 'LEDGER_UNREADABLE', error)
+    return undefined
+  }
 }
 
 /** `DELETE /v1/revocations/{id}`: lets it go on. */

@@ -21,11 +21,16 @@ export interface RevocableFacts {
 
 export const revocationsFrom = (standing: StandingRevocations): Revocations => ({
   ...standing,
-  names: new Set(standing.made.map(({ revoked }) => nameOf(revoked))),
+  ...stopping(standing.made.map(({ revoked }) => revoked)),
+})
+
+/** As if nothing but these stood. */
+export const stopping = (revoked: readonly RevokedOnRecord[]): Pick<Revocations, 'names'> => ({
+  names: new Set(revoked.map(nameOf)),
 })
 
 /** Whether any of this is stopped. */
-export function isRevoked({ names }: Revocations, facts: RevocableFacts): boolean {
+export function isRevoked({ names }: Pick<Revocations, 'names'>, facts: RevocableFacts): boolean {
   if (names.size === 0) return false
   return revocableIn(facts).some((one) => names.has(nameOf(one)))
 }

@@ -275,3 +275,75 @@ describe('while nothing can be signed', () => {
     expect((await askToken()).status).toBe(200)
   })
 })
+
+interface OutstandingBody {
+  readonly outstanding: {
+    readonly tokens: readonly { readonly tokenSha256: string; readonly expiresAtSeconds: number }[]
+    readonly tokenCount: number
+    readonly assertions: readonly { readonly assertionSha256: string }[]
+    readonly complete: boolean
+  }
+}
+const outstandingIn = ({ body }: Answer) => (body as OutstandingBody).outstanding
+
+describe('what is out there', () => {
+  test.each([
+    ['the application', () => ({ application: 'events' })],
+    ['the grant', () => ({ grant: 'fabrikam-orders' })],
+    ['the version of its key', () => ({ keyVersion: keyVersion('events') })],
+  ])('is told of a token that %s has given, once, with its end', async (_, named) => {
+    await askToken()
+    await askToken()
+    const issued = required(of(service.entries(), 'token.issued')[0])
+    const { tokenSha256, expiresAtSeconds } = issued
+    const told = outstandingIn(await revoke(named()))
+    expect(told).toMatchObject({
+      tokens: [{ tokenSha256, expiresAtSeconds, application: 'events', tenant: cast.fabrikam }],
+      tokenCount: 1,
+      assertions: [],
+      complete: true,
+    })
+  })
+
+  test.each([
+    ['the application', () => ({ application: 'deploy' })],
+    ['the tenant', () => ({ tenant: cast.fabrikam })],
+    ['the version of its key', () => ({ keyVersion: keyVersion('deploy') })],
+  ])('is told of assertions of %s, and until when what they buy may live', async (_, named) => {
+    await askAssertion()
+    await askAssertion()
+    const issued = of(service.entries(), 'assertion.issued')
+    const { assertions } = outstandingIn(await revoke(named()))
+    expect(assertions).toMatchObject(
+      issued.map(({ assertionSha256, expiresAtSeconds }) => ({
+        assertionSha256,
+        expiresAtSeconds,
+        tokensUntilSeconds: expiresAtSeconds + 90 * 60,
+        longLivedTokensUntilSeconds: expiresAtSeconds + 28 * 3600,
+      })),
+    )
+    expect(assertions).toHaveLength(2)
+  })
+
+  test.each([
+    ['another application', () => ({ application: 'deploy' })],
+    ['another caller', () => ({ caller: { issuer: 'fabrikam', subject: 'somebody else' } })],
+    ['another key version', () => ({ keyVersion: keyVersion('deploy') })],
+  ])('leaves out what %s has', async (_, named) => {
+    await askToken()
+    expect(outstandingIn(await revoke(named()))).toMatchObject({ tokens: [], tokenCount: 0 })
+  })
+
+  test('leaves out a token that is dead, and goes on with what an assertion may have bought', async () => {
+    await askToken()
+    await askAssertion()
+    emulator.clock.shift(2 * 3600)
+    expect(outstandingIn(await revoke({ tenant: cast.fabrikam }))).toMatchObject({
+      tokenCount: 0,
+      assertionCount: 1,
+    })
+    emulator.clock.shift(30 * 3600)
+    const later = outstandingIn(await revoke({ application: 'deploy' }))
+    expect(later).toMatchObject({ assertionCount: 0 })
+  })
+})
