@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { TestEmulator } from '../support/emulator.ts'
+import { signing, strike } from '../support/faults.ts'
 import { expectNothingPrivate } from '../support/problems.ts'
 import { required } from '../support/required.ts'
 import {
@@ -256,6 +257,72 @@ describe('a revocation', () => {
     await lift(idIn(await revoke({ tenant: cast.fabrikam })))
     await askToken()
     expect(service.exchanges()).toHaveLength(before + 1)
+  })
+})
+
+/** Begins an exchange that takes so long that something can be revoked meanwhile. */
+async function underWay<Asked>(ask: () => Promise<Asked>): Promise<{ asked: Promise<Asked> }> {
+  service.newEntries()
+  const asked = ask()
+  await expect.poll(() => of(service.entries(), 'signature.begun').length).toBeGreaterThan(0)
+  return { asked }
+}
+
+describe('what is under way', () => {
+  beforeEach(() => {
+    strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+  })
+  afterEach(() => {
+    emulator.faults.clear()
+  })
+
+  test('is signed, and not released: the caller is refused, and the attempt ends in the ledger', async () => {
+    const { asked } = await underWay(() => askToken())
+    await revoke({ grant: 'fabrikam-orders' })
+    expect(await asked).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    const kinds = service.newEntries().map(({ kind }) => kind)
+    const made = kinds.indexOf('revocation.made')
+    expect(kinds.slice(0, made)).toEqual(['request.granted', 'signature.begun'])
+    expect(kinds.slice(made + 1)).toEqual([
+      'signature.made',
+      'exchange.succeeded',
+      'request.refused',
+    ])
+  })
+
+  test('is an assertion that nobody gets', async () => {
+    const { asked } = await underWay(askAssertion)
+    await revoke({ application: 'deploy' })
+    expect(await asked).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    expect(of(service.entries(), 'signature.made')).toHaveLength(1)
+    expect(of(service.entries(), 'assertion.issued')).toEqual([])
+  })
+
+  test('goes on for whoever waits for the same and is not stopped, with one signature', async () => {
+    const { asked } = await underWay(() =>
+      Promise.all([askToken(workload()), askToken(pipeline())]),
+    )
+    await revoke({ issuer: 'fabrikam' })
+    const [stopped, other] = await asked
+    expect([stopped.status, other.status]).toEqual([403, 200])
+    expect(of(service.entries(), 'signature.begun')).toHaveLength(1)
+  })
+
+  test('is given another time when the version of the key that signed it is revoked', async () => {
+    const { asked } = await underWay(() => askToken())
+    const id = idIn(await revoke({ keyVersion: keyVersion('events') }))
+    expect(await asked).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    await lift(id)
+    expect((await askToken()).status).toBe(200)
+    expect(of(service.entries(), 'signature.begun')).toHaveLength(2)
+  })
+
+  test('is not disturbed by what stops others', async () => {
+    const { asked } = await underWay(() => askToken())
+    await revoke({ application: 'deploy' })
+    expect((await asked).status).toBe(200)
+    const granted = of(service.entries(), 'request.granted')
+    expect([granted.length, of(service.entries(), 'signature.begun').length]).toEqual([1, 1])
   })
 })
 
