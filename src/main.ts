@@ -34,6 +34,8 @@ const clockEveryMs = 5000
 /** What one replica drops another one serves no longer than that, as long as both reach the database. */
 const dropsEveryMs = 1000
 const tidyEveryMs = 60_000
+/** Until then a replica that issues nothing keeps what is revoked, and gives it to nobody. */
+const revocationsEveryMs = 1000
 const provingEveryMs = 30_000
 /** What no hint has told of, on a network file system for one, is in force by then. */
 const grantsEveryMs = 15_000
@@ -126,7 +128,7 @@ async function serveUntil(
       return
     }
     // Before all is proven: what is shared is served by then, and whoever drops some of it must be heard.
-    tasks.push(...startTasks(service, logger), startReloading(service, options))
+    tasks.push(...startTasks(service, options), startReloading(service, options))
     await Promise.all([
       proveCertificates(service, logger, stop),
       Promise.race([service.budgets.prove(), aborted(stop)]),
@@ -306,7 +308,7 @@ function startReloading(
   }
 }
 
-function startTasks(service: Service, logger: Logger): readonly BackgroundTask[] {
+function startTasks(service: Service, { config, logger }: ServeOptions): readonly BackgroundTask[] {
   const { proofs, turnedAway, clockWatch, refresher, tokenSharing, tokenUses } = service
   const report = (task: string) => reportFor(task, logger)
   return [
@@ -334,6 +336,15 @@ function startTasks(service: Service, logger: Logger): readonly BackgroundTask[]
       report('clock'),
     ),
     startBackgroundTask(tidyEveryMs, () => tokenUses.uses.tidy(), report('token uses')),
+    ...(config.ledger.kind === 'sqlite'
+      ? []
+      : [
+          startBackgroundTask(
+            revocationsEveryMs,
+            () => service.lookForRevocations(),
+            report('revocations'),
+          ),
+        ]),
     ...(tokenSharing === undefined
       ? []
       : [

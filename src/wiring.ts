@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
 import { type ClockWatch, createClockWatch } from './base/clock-watch.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
-import { type Cloud, parseCloud } from './base/ids.ts'
+import { type Cloud, type GrantName, parseCloud } from './base/ids.ts'
 import { createUnderWay, type UnderWay } from './base/under-way.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
 import type { Config, LedgerConfig } from './config/config.ts'
@@ -23,7 +23,8 @@ import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-to
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
 import type { Entry } from './ledger/entry.ts'
-import type { FirstEntries, Ledger } from './ledger/ledger.ts'
+import type { FirstEntries, Ledger, OnRevocations } from './ledger/ledger.ts'
+import { ledgerInDatabase, ledgerInFile, type LedgerSource } from './ledger/ledger-source.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
@@ -32,6 +33,10 @@ import { decide, foresee, stillGiven } from './policy/policy.ts'
 import { createPolicyInForce, type PolicyInForce } from './policy/policy-in-force.ts'
 import { createFleetGrants } from './reload/fleet-grants.ts'
 import { createGrantsReload, type GrantsReload } from './reload/grants-reload.ts'
+import { findOutstanding } from './revocation/outstanding.ts'
+import { isRevoked, stopping } from './revocation/revocation.ts'
+import { createRevocationsInForce } from './revocation/revocations-in-force.ts'
+import { createUnrevokedPolicy } from './revocation/unrevoked-policy.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import {
   createPolicySharing,
@@ -76,6 +81,8 @@ export interface Service {
   /** Undefined where replicas share none. */
   readonly tokenSharing: TokenSharing | undefined
   readonly tokenUses: TokenUseMemory
+  /** Hears of what other replicas have revoked, while there is nothing to append. */
+  lookForRevocations(): Promise<void>
   /** From now on `/readyz` says no. */
   stopping(): void
   /** Closes connections to the world; after the ledger. */
@@ -111,6 +118,8 @@ export async function createService(options: WiringOptions): Promise<Service> {
     policySharing === undefined ? options.policy : compileGrants([], config, clock.nowSeconds()),
   )
   const policy = () => inForce.current().policy
+  const revocations = createRevocationsInForce()
+  const unrevoked = createUnrevokedPolicy(policy, () => revocations.current())
 
   const contract = readFileSync(options.contractFile, 'utf8')
   const vault = createDependencyWatch(clock)
@@ -123,7 +132,9 @@ export async function createService(options: WiringOptions): Promise<Service> {
       clientId: options.identityClientId,
       loopbackVaults: config.cloud.loopbackVaults,
     }),
-    createLedger(config.ledger),
+    createLedger(config.ledger, (standing) => {
+      revocations.heard(standing)
+    }),
   ])
   if (opening.status === 'rejected') throw opening.reason
   const { ledger, begin } = opening.value
@@ -245,9 +256,11 @@ export async function createService(options: WiringOptions): Promise<Service> {
     clock,
     cloud: cloudOf(config),
     callers: callerProof.callers,
-    decide: (caller, ask) => decide(policy(), caller, ask, clock.nowSeconds(), budget),
-    foresee: (caller, ask) => foresee(policy(), caller, ask, clock.nowSeconds()),
-    stillGiven: (grant, ask) => stillGiven(policy(), grant, ask, clock.nowSeconds()),
+    decide: (caller, ask) => decide(unrevoked(), caller, ask, clock.nowSeconds(), budget),
+    foresee: (caller, ask) => foresee(unrevoked(), caller, ask, clock.nowSeconds()),
+    foreseeUnrevoked: (caller, ask) => foresee(policy(), caller, ask, clock.nowSeconds()),
+    stillGiven: (grant, ask) => stillGiven(unrevoked(), grant, ask, clock.nowSeconds()),
+    revocations,
     applications: new Map(applications.map((application) => [application.name, application])),
     sharedAudienceIssuers: new Set(
       config.issuers
@@ -279,6 +292,15 @@ export async function createService(options: WiringOptions): Promise<Service> {
     events,
     underWay: createUnderWay(),
   }
+  const { cache, assertions } = issuance
+  revocations.watch((made) => {
+    const stands = stopping(made.map(({ revoked }) => revoked))
+    const issuerOf = (grant: GrantName) => policy().named.get(grant)?.issuer
+    cache.drop(({ key: { application, tenant }, grant, keyId }) =>
+      isRevoked(stands, { application, tenant, keyId, grant, issuer: issuerOf(grant) }),
+    )
+    assertions.drop((held) => isRevoked(stands, held))
+  })
   const told = {
     issuance,
     readiness,
@@ -290,7 +312,17 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const machines = config.machines.at === 'callers-listener' ? 'here' : 'elsewhere'
 
   return {
-    app: createApp({ ...told, contract, machines }),
+    app: createApp({
+      ...told,
+      revocations: {
+        ...issuance,
+        policy,
+        outstanding: async (revoked) =>
+          findOutstanding(revoked, await ledgerSource(config.ledger), clock),
+      },
+      contract,
+      machines,
+    }),
     machinesApp: createMachinesApp(told),
     credentials,
     ledger,
@@ -305,6 +337,9 @@ export async function createService(options: WiringOptions): Promise<Service> {
     budgets,
     tokenSharing,
     tokenUses,
+    lookForRevocations: async () => {
+      if (ledger.healthy()) await ledger.append([])
+    },
     stopping: () => {
       isStopping = true
     },
@@ -326,15 +361,24 @@ interface OpeningLedger {
 }
 
 /** A file is opened here: it is there or it is not. A database may be away, and is opened when it begins. */
-async function createLedger(config: LedgerConfig): Promise<OpeningLedger> {
+async function createLedger(
+  config: LedgerConfig,
+  onRevocations: OnRevocations,
+): Promise<OpeningLedger> {
   if (config.kind === 'sqlite') {
-    const ledger = await createSqliteLedger({ file: config.file })
+    const ledger = await createSqliteLedger({ file: config.file, onRevocations })
     return { ledger, begin: async (first) => ledger.append(await first()) }
   }
   // Most ledgers are files: whoever has one does not wait at the start for the driver of a database.
   const { createPostgresLedger } = await import('./ledger/postgres-ledger.ts')
-  const ledger = createPostgresLedger({ locate: () => locateLedger(config) })
+  const ledger = createPostgresLedger({ locate: () => locateLedger(config), onRevocations })
   return { ledger, begin: (first) => ledger.open(first) }
+}
+
+async function ledgerSource(config: LedgerConfig): Promise<LedgerSource> {
+  return config.kind === 'sqlite'
+    ? ledgerInFile(config.file)
+    : ledgerInDatabase(await locateLedger(config))
 }
 
 function locationsOf(certificate: Config['certificates'][number]): readonly PlacedLocation[] {

@@ -29,6 +29,8 @@ export type AttemptId = Branded<'AttemptId'>
 export type ExchangeId = Branded<'ExchangeId'>
 /** One call of the vault's sign operation. UUIDv7. */
 export type SignatureId = Branded<'SignatureId'>
+/** One revocation, from when it is made until it is lifted. UUIDv7. */
+export type RevocationId = Branded<'RevocationId'>
 
 const guidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const nameForm = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
@@ -46,6 +48,7 @@ export const parseClientId = (text: string) => parseGuid(text) as ClientId | und
 /** An organisation of Azure DevOps, lower case. */
 export const parseOrganization = parseGuid
 export const parseAttemptId = (text: string) => parseGuid(text) as AttemptId | undefined
+export const parseRevocationId = (text: string) => parseGuid(text) as RevocationId | undefined
 export const parseApplicationName = (text: string) => parseName(text) as ApplicationName | undefined
 export const parseCertificateName = (text: string) => parseName(text) as CertificateName | undefined
 export const parseIssuerName = (text: string) => parseName(text) as IssuerName | undefined
@@ -67,5 +70,6 @@ export function parseScope(text: string): Scope | undefined {
 export const newAttemptId = () => randomUUIDv7() as AttemptId
 export const newExchangeId = () => randomUUIDv7() as ExchangeId
 export const newSignatureId = () => randomUUIDv7() as SignatureId
+export const newRevocationId = () => randomUUIDv7() as RevocationId
 /** `jti` of an assertion: random, tells nothing (RFC 7519 §4.1.7). */
 export const newJwtId = (): string => randomUUID()

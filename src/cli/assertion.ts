@@ -62,7 +62,7 @@ async function assertionText(options: AssertionOptions): Promise<string> {
   const answer = await askService(
     `${url}/v1/assertion`,
     callerToken,
-    { application, tenant, lifetimeSeconds },
+    { post: { application, tenant, lifetimeSeconds } },
     assertionAnswer,
   )
   return options.output === 'raw' ? answer.client_assertion : JSON.stringify(answer)

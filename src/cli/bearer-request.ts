@@ -19,7 +19,7 @@ export function parseBearerUrl(text: string, name: string): URL {
 }
 
 export interface BearerRequest {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
   readonly timeoutMs: number

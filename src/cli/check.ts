@@ -107,6 +107,7 @@ function summaryOf(config: Config, { policy }: CompiledGrants): readonly string[
     ].join(', '),
     ...applications.filter(({ handOut }) => handOut).map(handOutNote),
     ...sharingNotes(config),
+    ...policy.grants.filter(isOfAdministrators).map(administratorsNote),
     ...sharedPowers(policy).map(
       ({ power, tenants: shared, issuers: sharers }) =>
         `${power}: callers of ${sharers.join(' and ')} share it in ${tenantsIn(shared)}; powers that must be separate need separate applications.`,
@@ -123,6 +124,12 @@ function grantsIn({ grants }: Policy): string {
 
 const handOutNote = ({ name, tenants }: ApplicationConfig) =>
   `${name} hands out assertions: whoever holds one has every permission of it in these tenants: ${tenantsIn(tenants)}.`
+
+const isOfAdministrators = ({ mayRevoke, mode }: Policy['grants'][number]) =>
+  mayRevoke === true && mode === undefined
+
+const administratorsNote = ({ name, issuer }: Policy['grants'][number]) =>
+  `${name} lets callers of ${issuer} stop everything, and let it go on.`
 
 const sharingNotes = ({ ledger, tokenCache }: Config): readonly string[] =>
   ledger.kind === 'postgres' && tokenCache.wrappingKey === undefined

@@ -30,6 +30,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'ask the service for a fresh client assertion',
     load: async () => (await import('./assertion.ts')).assertionCommand(),
   },
+  revoke: {
+    summary: 'stop a caller, grant, issuer, application, tenant or key version',
+    load: async () => (await import('./revoke.ts')).revokeCommand(),
+  },
   reconcile: {
     summary: "account for every signature in the vault's log",
     load: async () => (await import('./reconcile.ts')).reconcileCommand(),

@@ -10,6 +10,9 @@ const problemSchema = z.object({
   retryAfterSeconds: z.number().optional(),
 })
 
+/** A method without a body, or what is posted as JSON. */
+export type ServiceRequest = 'GET' | 'DELETE' | { readonly post: object }
+
 /**
  * Asks a route of the service, and checks its answer.
  *
@@ -19,13 +22,11 @@ const problemSchema = z.object({
 export async function askService<Schema extends z.ZodType>(
   url: string,
   callerToken: Secret<string>,
-  body: object,
+  request: ServiceRequest,
   schema: Schema,
 ): Promise<z.output<Schema>> {
   const response = await sendBearer(parseBearerUrl(url, serviceUrlName), callerToken, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
+    ...partsOf(request),
     timeoutMs: 30_000,
   })
   const answer: unknown = await response.json().catch(() => undefined)
@@ -34,6 +35,15 @@ export async function askService<Schema extends z.ZodType>(
   if (expected.success) return expected.data
   throw new Error(`${url} answered with something else than Countersign does: check the URL`)
 }
+
+const partsOf = (request: ServiceRequest) =>
+  typeof request === 'string'
+    ? { method: request, headers: {} }
+    : {
+        method: 'POST' as const,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(request.post),
+      }
 
 function refusalFrom(answer: unknown, status: number): string {
   const problem = problemSchema.safeParse(answer)

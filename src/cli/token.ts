@@ -53,7 +53,7 @@ async function tokenText(options: TokenOptions): Promise<string> {
   const answer = await askService(
     `${url}/v1/token`,
     callerToken,
-    { application, tenant, scope },
+    { post: { application, tenant, scope } },
     tokenAnswer,
   )
   return options.output === 'raw' ? answer.access_token : JSON.stringify(answer)

@@ -8,10 +8,17 @@ import { healthRoute, type Readiness, readinessReportRoute, readinessRoute } fro
 import { RequestProblem } from './request-problem.ts'
 import { assertionRoute } from './v1-assertion.ts'
 import { assertionRequestUrlRoute } from './v1-assertion-request-url.ts'
+import {
+  liftRoute,
+  listRevocationsRoute,
+  type RevocationRoutesDeps,
+  revokeRoute,
+} from './v1-revocations.ts'
 import { tokenRoute } from './v1-token.ts'
 
 export interface AppDeps {
   readonly issuance: IssuanceDeps
+  readonly revocations: RevocationRoutesDeps
   readonly readiness: Readiness
   /** Prometheus text. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
@@ -67,6 +74,13 @@ function createRouter(
     .head(only('GET'))
     .get(assertionRequestUrlRoute(deps.issuance))
     .all(only('GET'))
+  app
+    .route('/v1/revocations')
+    .head(only('GET, POST'))
+    .get(listRevocationsRoute(deps.revocations))
+    .post(revokeRoute(deps.revocations))
+    .all(only('GET, POST'))
+  app.route('/v1/revocations/:id').delete(liftRoute(deps.revocations)).all(only('DELETE'))
   if (deps.machines === 'here') addMachineRoutes(app, deps)
   else {
     app.route('/healthz').get(healthRoute).all(only('GET'))
@@ -77,7 +91,9 @@ function createRouter(
 }
 
 /** The HTTP surface for probes and scrapers, on a listener that strangers do not reach. */
-export function createMachinesApp(deps: Omit<AppDeps, 'machines' | 'contract'>): Express {
+export function createMachinesApp(
+  deps: Omit<AppDeps, 'machines' | 'contract' | 'revocations'>,
+): Express {
   const app = bareApp()
   addMachineRoutes(app, deps)
   return completed(app, 'Here are /healthz, /readyz and /metrics.', deps)

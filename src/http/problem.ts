@@ -3,6 +3,7 @@ import { RememberedRefusal } from '../issuance/entra-refusals.ts'
 import { NothingProven } from '../issuance/nothing-proven.ts'
 import type { Refusal } from '../issuance/refusal.ts'
 import { LedgerError } from '../ledger/ledger.ts'
+import type { RevocationRefusal } from '../revocation/revocation-refusal.ts'
 import { GovernorError, type GovernorErrorCode } from '../signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../signer/signer.ts'
 import { TokenCacheError } from '../token-cache/token-cache.ts'
@@ -21,7 +22,11 @@ export type ProblemCode =
   | 'caller_not_proven'
   | 'caller_token_spent'
   | 'not_granted'
+  | 'revoked'
   | 'lifetime_too_long'
+  | 'revokes_its_maker'
+  | 'revocation_unknown'
+  | 'revocations_too_many'
   | 'limit_reached'
   | 'not_ready'
   | 'issuer_unavailable'
@@ -70,7 +75,7 @@ const requestWords: Record<RequestProblemCode, { status: number; title: string }
   method_not_allowed: { status: 405, title: 'The method is not allowed' },
 }
 
-export function problemFromRefusal(refusal: Refusal): Problem {
+export function problemFromRefusal(refusal: Refusal | RevocationRefusal): Problem {
   switch (refusal.reason) {
     case 'caller_token_missing':
       return {
@@ -143,6 +148,14 @@ export function problemFromRefusal(refusal: Refusal): Problem {
       }
     case 'not_ready':
       return notReady
+    case 'revoked':
+      return revoked
+    case 'revokes_its_maker':
+      return revokesItsMaker
+    case 'revocation_unknown':
+      return revocationUnknown
+    case 'revocations_too_many':
+      return revocationsTooMany
   }
 }
 
@@ -153,6 +166,36 @@ export const tooManyConnections: Problem = {
   title: 'Too many connections from your address',
   detail: 'Use connections again that you have, and close what you do not need.',
   retryAfterSeconds: 5,
+}
+
+const revoked: Problem = {
+  code: 'revoked',
+  status: 403,
+  title: 'Stopped',
+  detail: 'This was stopped for now. The operator finds out what by the attempt id.',
+}
+
+const revokesItsMaker: Problem = {
+  code: 'revokes_its_maker',
+  status: 409,
+  title: 'You could not lift it yourself',
+  detail:
+    'It would stop you too, and only somebody else could lift it. Say "lockout": "accept" if that ' +
+    'is meant.',
+}
+
+const revocationUnknown: Problem = {
+  code: 'revocation_unknown',
+  status: 404,
+  title: 'No such revocation',
+  detail: 'No revocation of this id stands: it may have been lifted.',
+}
+
+const revocationsTooMany: Problem = {
+  code: 'revocations_too_many',
+  status: 409,
+  title: 'Too many revocations stand',
+  detail: 'Revoke the issuer, the grant or the application instead, or lift what is over.',
 }
 
 const notReady: Problem = {

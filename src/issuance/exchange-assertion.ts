@@ -68,7 +68,7 @@ export async function exchangeAssertion(
   }
   deps.events.exchangeMade(deps.clock.monotonicMs() - sentAt.monotonicMs)
   const cached = cachedTokenFrom(token, sentAt, admitted.attempt, signed.keyId)
-  await recordSuccess(succeeded(facts(), token, cached), [], admitted.attempt, deps)
+  await recordSuccess(succeeded(facts(), token, cached), admitted.attempt, deps)
   return cached
 }
 

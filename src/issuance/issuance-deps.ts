@@ -12,6 +12,7 @@ import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Ask, CallerFacts, Decision, TokenAsk, TokenTerms } from '../policy/decision.ts'
+import type { RevocationsInForce } from '../revocation/revocations-in-force.ts'
 import type { Governor, PermitRequest } from '../signer/governor.ts'
 import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
@@ -33,10 +34,14 @@ export interface IssuanceDeps {
   readonly clock: Clock
   readonly cloud: Cloud
   readonly callers: CallerIdentifier
-  /** The policy in force, its budgets charged. */
+  /** The policy in force without what is revoked, its budgets charged. */
   readonly decide: (caller: CallerFacts, ask: Ask) => Decision
   /** The same while every grant has budget left, and nothing is charged. */
   readonly foresee: (caller: CallerFacts, ask: Ask) => Decision
+  /** The same as if nothing were revoked. */
+  readonly foreseeUnrevoked: (caller: CallerFacts, ask: Ask) => Decision
+  /** What is stopped, by which nobody is given anything. */
+  readonly revocations: Pick<RevocationsInForce, 'current'>
   /** On what terms a grant still gives a token; undefined: not any more. Nothing is charged. */
   readonly stillGiven: (grant: GrantName, ask: TokenAsk) => TokenTerms | undefined
   readonly applications: ReadonlyMap<ApplicationName, Application>
@@ -70,7 +75,12 @@ export interface AdmittedAttempt {
   readonly issuer: IssuerName | undefined
   readonly application: Application
   readonly tenant: TenantId
-  /** None while none is proven: then it can only be served what is there. */
+  /**
+   * Epoch of the revocations that were heeded: what lets something happen is appended under it, so that
+   * none of it follows a revocation that this attempt has not heard of.
+   */
+  readonly decidedUnder: number
+  /** None while none is proven, or not revoked: then it can only be served what is there. */
   readonly credentials: readonly SigningCredential[]
   readonly onRecord: DecisionOnRecord
   readonly beginning: Beginning
@@ -81,7 +91,10 @@ export interface AdmittedAttempt {
   readonly gone?: AbortSignal
 }
 
-/** The grant of an attempt goes into the ledger once, with its first act. */
+/** What an attempt does once, however often it is decided again. */
 export interface Beginning {
+  /** The grant goes into the ledger, with its first act. */
   isWritten: boolean
+  /** What the caller's token is good for once, or a few times, is taken. */
+  isUseTaken: boolean
 }

@@ -1,6 +1,6 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
 import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
-import type { AttemptId } from '../base/ids.ts'
+import type { ApplicationName, AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
@@ -15,9 +15,12 @@ import type {
   CallerOnRecord,
   DecisionOnRecord,
   RequestFailed,
+  RequestRefused,
+  TokenIssued,
 } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { Ask, AssertionAsk, Decision, PolicyRefusal, TokenAsk } from '../policy/decision.ts'
+import { isRevoked, type Revocations } from '../revocation/revocation.ts'
 import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
 import { TokenUsesError } from '../token-use/token-uses.ts'
@@ -27,7 +30,8 @@ import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
 import { attemptLastsMs } from './attempt-deadline.ts'
 import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
 import { RememberedRefusal } from './entra-refusals.ts'
-import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import type { SigningCredential } from './credentials.ts'
+import type { AdmittedAttempt, Beginning, IssuanceDeps } from './issuance-deps.ts'
 import { NothingProven } from './nothing-proven.ts'
 import { obtainToken } from './obtain-token.ts'
 import { recordFailure } from './record-failure.ts'
@@ -98,14 +102,19 @@ const waitMs = 25_000
  *   TokenCacheError | TokenEndpointError | TokenUsesError
  */
 export const issueToken = (request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> =>
-  asCaller(request, deps, (caller) => tokenFor(caller, request, deps))
+  asCaller(request, deps, (caller) =>
+    decidingAgain((beginning) => tokenFor(caller, request, beginning, deps)),
+  )
 
 async function tokenFor(
   caller: Caller,
   request: TokenRequest,
+  beginning: Beginning,
   deps: IssuanceDeps,
 ): Promise<TokenOutcome> {
-  const admission = await admit(caller, request, deps, () => isThere(caller, request, deps))
+  const admission = await admit(caller, request, beginning, deps, () =>
+    isThere(caller, request, deps),
+  )
   if (!admission.ok) return admission
   const wish = wishFor(request, admission.decision, deps)
   const admitted = withLife(admission.admitted, wish.key.life)
@@ -116,18 +125,52 @@ async function tokenFor(
     cached ??
     (await recordingFailure(admitted, deps, () => obtain(wish, admitted, request.gone(), deps)))
 
-  await deps.ledger.append([
-    {
-      kind: 'token.issued',
-      atMs: deps.clock.nowMs(),
-      ...admitted.onRecord,
-      obtainedBy: token.obtainedBy,
-      tokenSha256: token.sha256,
-      expiresAtSeconds: token.expiresAtSeconds,
-    },
-  ])
+  refuseOfRevokedKey(token, deps)
+  const issued: TokenIssued = {
+    kind: 'token.issued',
+    atMs: deps.clock.nowMs(),
+    ...admitted.onRecord,
+    obtainedBy: token.obtainedBy,
+    tokenSha256: token.sha256,
+    expiresAtSeconds: token.expiresAtSeconds,
+  }
+  await deps.ledger.append([issued], admitted.decidedUnder)
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
   return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
+}
+
+/** Each takes a revocation that is made or lifted meanwhile, anywhere; more than anybody ever makes. */
+const decisionsMax = 10
+
+/**
+ * Decides and acts, and does so again when revocations have changed in between: what nobody has stopped
+ * goes on, and what somebody has ends in a refusal. What the ledger knows of the attempt stays known.
+ */
+async function decidingAgain<Outcome>(
+  act: (beginning: Beginning) => Promise<Outcome>,
+): Promise<Outcome> {
+  const beginning: Beginning = { isWritten: false, isUseTaken: false }
+  for (let left = decisionsMax; ; left -= 1) {
+    try {
+      return await act(beginning)
+    } catch (error) {
+      if (left === 1 || !isOvertaken(error)) throw error
+    }
+  }
+}
+
+const isOvertaken = (error: unknown) =>
+  error instanceof LedgerError && error.code === 'LEDGER_OVERTAKEN'
+
+/**
+ * A token may have been obtained, here or by another replica, while its key version was revoked.
+ *
+ * @throws LedgerError Nobody gets it any more, so deciding again brings another one, or none.
+ */
+function refuseOfRevokedKey({ keyId }: CachedToken, deps: IssuanceDeps): void {
+  if (!isRevoked(deps.revocations.current(), { keyId })) return
+  deps.cache.drop((held) => held.keyId === keyId)
+  throw new LedgerError('LEDGER_OVERTAKEN')
 }
 
 function wishFor(
@@ -213,14 +256,17 @@ export const issueAssertion = (
   request: AssertionRequest,
   deps: IssuanceDeps,
 ): Promise<AssertionOutcome> =>
-  asCaller(request, deps, (caller) => assertionFor(caller, request, deps))
+  asCaller(request, deps, (caller) =>
+    decidingAgain((beginning) => assertionFor(caller, request, beginning, deps)),
+  )
 
 async function assertionFor(
   caller: Caller,
   request: AssertionRequest,
+  beginning: Beginning,
   deps: IssuanceDeps,
 ): Promise<AssertionOutcome> {
-  const admission = await admit(caller, request, deps, () => Promise.resolve(false))
+  const admission = await admit(caller, request, beginning, deps, () => Promise.resolve(false))
   if (!admission.ok) return admission
   const { decision } = admission
   const admitted = { ...admission.admitted, gone: request.gone() }
@@ -243,7 +289,11 @@ async function assertionFor(
     assertionSha256: sha256Base64url(signed.compact.reveal()),
     expiresAtSeconds: signed.expiresAtSeconds,
   }
-  await recordSuccess(signed.made, [issued], admitted.attempt, deps)
+  // Appended together, so in one commit; that it was signed is so whatever is revoked.
+  await Promise.all([
+    recordSuccess(signed.made, admitted.attempt, deps),
+    deps.ledger.append([issued], admitted.decidedUnder),
+  ])
   deps.events.assertionIssued()
   return {
     ok: true,
@@ -293,28 +343,37 @@ async function asCaller<Outcome>(
 async function admit(
   caller: Caller,
   request: IssuanceRequest,
+  beginning: Beginning,
   deps: IssuanceDeps,
   isThere: () => Promise<boolean>,
 ): Promise<Admission> {
   const { attempt, ask } = request
   const application = deps.applications.get(ask.application)
-  const credentials = deps.credentials.current(ask.application)
   // Before the decision: what cannot be done now must not cost the grant one of its uses. It may all the
   // same, where the first of several grants has none left and only its own token was there.
-  if (application !== undefined && credentials.length === 0 && !(await isThere())) {
+  const isServable =
+    application === undefined ||
+    credentialsFor(ask.application, deps).length > 0 ||
+    (await isThere())
+  if (!isServable && deps.credentials.current(ask.application).length === 0) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
-  const use = tokenUseFor(caller, ask, deps.onceIssuers)
+  const use = beginning.isUseTaken ? undefined : tokenUseFor(caller, ask, deps.onceIssuers)
   // Before the decision too: whoever sends what is spent must not use up what the grant has for others.
   const known = use && deps.tokenUses.knownDenial(use)
   if (known !== undefined)
     return turnAway(useRefusal(known, caller, deps.onceIssuers), attempt, deps)
-  const decision = deps.decide(caller, ask)
+  // What is decided is decided under one epoch; what comes behind another one is decided again.
+  const stands = deps.revocations.current()
+  const decision = decideUnder(stands, caller, ask, deps)
+  if (decision === 'revoked') return refuseRevoked(caller, request, beginning, deps)
   if (!decision.ok) return refuse(decision, caller, request, deps)
+  if (!isServable) return refuseRevoked(caller, request, beginning, deps)
   // Before anything is signed, and not given back: what fails afterwards cannot be asked for without end.
   const taken = use && (await deps.tokenUses.take(use))
   if (taken?.ok === false)
     return turnAway(useRefusal(taken, caller, deps.onceIssuers), attempt, deps)
+  beginning.isUseTaken = true
   if (application === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
@@ -329,14 +388,42 @@ async function admit(
       issuer: caller.issuer,
       application,
       tenant: ask.tenant,
-      credentials,
+      decidedUnder: stands.epoch,
+      credentials: credentialsFor(ask.application, deps),
       onRecord,
-      beginning: { isWritten: false },
+      beginning,
       priority: 'caller',
       deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
     },
     decision,
   }
+}
+
+/** A revocation is told only to whom it takes something: for everybody else it is as if there were none. */
+function decideUnder(
+  stands: Revocations,
+  caller: Caller,
+  ask: Ask,
+  deps: IssuanceDeps,
+): Decision | 'revoked' {
+  const { issuer, subject } = caller
+  const { application, tenant } = ask
+  const isStopped = isRevoked(stands, { issuer, subject, application, tenant })
+  const decision = isStopped ? undefined : deps.decide(caller, ask)
+  if (decision !== undefined && (decision.ok || stands.made.length === 0)) return decision
+  const unrevoked = deps.foreseeUnrevoked(caller, ask)
+  return unrevoked.ok ? 'revoked' : (decision ?? unrevoked)
+}
+
+/** What may sign for the application. */
+export const credentialsFor = (
+  application: ApplicationName,
+  { credentials, revocations }: Pick<IssuanceDeps, 'credentials' | 'revocations'>,
+): readonly SigningCredential[] => {
+  const stands = revocations.current()
+  return credentials
+    .current(application)
+    .filter(({ key }) => !isRevoked(stands, { keyId: key.keyId }))
 }
 
 /** Whoever names an issuer that cannot be asked is a stranger until it can. */
@@ -400,29 +487,56 @@ async function refuse(
   deps: IssuanceDeps,
 ): Promise<Refused> {
   const { refusal } = decision
-  const { attempt, ask } = request
+  const { attempt } = request
   const { reason } = refusal
   if (reason === 'caller_not_named' || reason === 'limit_reached') {
     deps.turnedAway.count(reason, caller.issuer)
     deps.events.turnedAway(attempt, reason, caller.issuer, `subject ${caller.subject}`)
     return { ok: false, refusal }
   }
-  await deps.ledger.append([
-    {
-      kind: 'request.refused',
-      atMs: deps.clock.nowMs(),
-      attempt,
-      caller: callerOnRecord(caller, deps),
-      reason,
-      application: ask.application,
-      tenant: ask.tenant,
-      ...(ask.want === 'token' ? { scope: ask.scope } : {}),
-      ...dryRunOnRecord(decision),
-    },
-  ])
+  const entry = refusedEntry(reason, callerOnRecord(caller, deps), request, deps)
+  await deps.ledger.append([{ ...entry, ...dryRunOnRecord(decision) }])
   deps.events.refused(attempt, reason)
   return { ok: false, refusal }
 }
+
+/**
+ * Written down for the first ones of each minute, and then counted: whoever is stopped may ask as fast
+ * as before. An attempt that has begun ends in the ledger in any case.
+ */
+async function refuseRevoked(
+  caller: Caller,
+  request: IssuanceRequest,
+  { isWritten }: Beginning,
+  deps: IssuanceDeps,
+): Promise<Refused> {
+  const { attempt, ask } = request
+  const reason = 'revoked'
+  const onRecord = callerOnRecord(caller, deps)
+  if (isWritten || deps.failureLines.mayWrite(onRecord, ask.application, reason)) {
+    await deps.ledger.append([refusedEntry(reason, onRecord, request, deps)])
+  } else {
+    deps.turnedAway.count(reason, caller.issuer)
+  }
+  deps.events.refused(attempt, reason)
+  return { ok: false, refusal: { reason } }
+}
+
+const refusedEntry = (
+  reason: string,
+  caller: CallerOnRecord,
+  { attempt, ask }: IssuanceRequest,
+  { clock }: Pick<IssuanceDeps, 'clock'>,
+): RequestRefused => ({
+  kind: 'request.refused',
+  atMs: clock.nowMs(),
+  attempt,
+  caller,
+  reason,
+  application: ask.application,
+  tenant: ask.tenant,
+  ...(ask.want === 'token' ? { scope: ask.scope } : {}),
+})
 
 /** Every granted attempt ends in the ledger, those that got nothing too, or is counted in it. */
 export async function recordingFailure<T>(

@@ -56,7 +56,8 @@ async function exchangeWith(
   const assertion = await deps.assertions.obtain(admitted, one.credential, sign)
   // Whoever signs has written it with the signature's beginning.
   if (!admitted.beginning.isWritten) {
-    await deps.ledger.append([grantedEntry(admitted, deps.clock.nowMs())])
+    const granted = grantedEntry(admitted, deps.clock.nowMs())
+    await deps.ledger.append([granted], admitted.decidedUnder)
     admitted.beginning.isWritten = true
   }
   try {
@@ -78,7 +79,7 @@ async function signForExchange(
   const lifetimeSeconds = assertionLifetimeDefaultSeconds
   const order: SignOrder = { purpose: 'exchange', lifetimeSeconds, probesEntra }
   const signed = await signAssertion(admitted, one, order, deps)
-  await recordSuccess(signed.made, [], admitted.attempt, deps)
+  await recordSuccess(signed.made, admitted.attempt, deps)
   return signed
 }
 

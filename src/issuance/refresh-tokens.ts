@@ -1,8 +1,15 @@
 import { newAttemptId } from '../base/ids.ts'
 import type { CallerOnRecord } from '../ledger/entry.ts'
+import { isRevoked } from '../revocation/revocation.ts'
 import type { DueToken } from '../token-cache/token-cache.ts'
 import { tokenKeyText } from '../token-cache/token-key.ts'
-import { decisionOnRecord, failureCode, recordingFailure, withLife } from './issuance.ts'
+import {
+  credentialsFor,
+  decisionOnRecord,
+  failureCode,
+  recordingFailure,
+  withLife,
+} from './issuance.ts'
 import { attemptLastsMs } from './attempt-deadline.ts'
 import { firstKeyId } from './either-certificate.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
@@ -79,7 +86,9 @@ async function refresh(due: DueToken, deps: IssuanceDeps): Promise<void> {
 /** Undefined when the grant does not give this very token any more, or nothing can be signed for it. */
 function admit({ key, grant }: DueToken, deps: IssuanceDeps): AdmittedAttempt | undefined {
   const application = deps.applications.get(key.application)
-  const credentials = deps.credentials.current(key.application)
+  const stands = deps.revocations.current()
+  if (isRevoked(stands, { application: key.application, tenant: key.tenant })) return undefined
+  const credentials = credentialsFor(key.application, deps)
   const ask = { want: 'token', ...key } as const
   const terms = deps.stillGiven(grant, ask)
   if (application === undefined || credentials.length === 0 || terms === undefined) return undefined
@@ -92,9 +101,10 @@ function admit({ key, grant }: DueToken, deps: IssuanceDeps): AdmittedAttempt | 
     issuer: undefined,
     application,
     tenant: key.tenant,
+    decidedUnder: stands.epoch,
     credentials,
     onRecord,
-    beginning: { isWritten: false },
+    beginning: { isWritten: false, isUseTaken: false },
     priority: 'ahead',
     deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
   }

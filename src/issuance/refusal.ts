@@ -12,3 +12,5 @@ export type Refusal =
   | { readonly reason: 'too_many_requests'; readonly issuer: IssuerName; readonly detail: string }
   /** The certificate of the application is not proven yet. */
   | { readonly reason: 'not_ready' }
+  /** It would be given, and somebody has stopped the caller, what gives it, or what it is for. */
+  | { readonly reason: 'revoked' }

@@ -156,11 +156,12 @@ async function begin(
     const signatureId = newSignatureId()
     const nonce = randomBytes(16).toString('base64url')
     const atMs = deps.clock.nowMs()
-    await deps.ledger.append([
+    const beginning = [
       ...(admitted.beginning.isWritten ? [] : [grantedEntry(admitted, atMs)]),
       ...(change === undefined ? [] : [change.entry]),
       begun(admitted, one, order, unsigned, signatureId, nonce, atMs),
-    ])
+    ]
+    await deps.ledger.append(beginning, admitted.decidedUnder)
     admitted.beginning.isWritten = true
     if (change !== undefined) deps.events.certificateSwitched(change.entry)
     return { unsigned, builtAt, signatureId, nonce }

@@ -18,6 +18,8 @@ export type Entry =
   | TokenIssued
   | AssertionIssued
   | PolicyLoaded
+  | RevocationMade
+  | RevocationLifted
   | CertificateLoaded
   | CertificateSwitched
   | ServiceStarted
@@ -194,6 +196,38 @@ export interface PolicyLoaded extends EntryOf<'policy.loaded'> {
   /** These are the first hundred of some list; absent: they are all. */
   readonly cut?: true
 }
+
+/** What is stopped, as a revocation names it. */
+export type RevokedOnRecord =
+  | { readonly what: 'caller'; readonly issuer: string; readonly subject: string }
+  | { readonly what: 'grant'; readonly grant: string }
+  | { readonly what: 'issuer'; readonly issuer: string }
+  | { readonly what: 'application'; readonly application: string }
+  | { readonly what: 'tenant'; readonly tenant: string }
+  /** `https://{vault}/keys/{name}/{version}`. */
+  | { readonly what: 'key-version'; readonly keyId: string }
+
+/** Who changed what stands, why, and since which epoch it counts. */
+interface RevocationOnRecord {
+  /** UUIDv7: the same in both entries of one revocation. */
+  readonly revocation: string
+  readonly attempt: string
+  readonly caller: CallerOnRecord
+  /** That lets the caller do so. */
+  readonly grant: string
+  /** In the words of the caller; absent when there are none. */
+  readonly reason?: string
+  /** That begins with this entry: what was decided under an earlier one does not follow it. */
+  readonly epoch: number
+}
+
+/** From here on nothing is issued for it, or by it. */
+export interface RevocationMade extends EntryOf<'revocation.made'>, RevocationOnRecord {
+  readonly revoked: RevokedOnRecord
+}
+
+/** From here on it is as if it had not been revoked, unless another revocation stands for it. */
+export interface RevocationLifted extends EntryOf<'revocation.lifted'>, RevocationOnRecord {}
 
 /** A certificate and key that were proven to belong together, and are used from now on. */
 export interface CertificateLoaded extends EntryOf<'certificate.loaded'> {

@@ -3,19 +3,33 @@ import { settlesWithin } from '../base/deadline.ts'
 import { canonicalEntry } from './chain.ts'
 import type { Entry } from './entry.ts'
 import { LedgerError } from './ledger.ts'
-import type { FirstEntries, LedgerErrorCode, OpenableLedger } from './ledger.ts'
+import type { FirstEntries, LedgerErrorCode, OnRevocations, OpenableLedger } from './ledger.ts'
+import { isRevocationChange } from './standing-revocations.ts'
+import type { PendingAppend, StandingRevocations } from './standing-revocations.ts'
 
 /** What becomes of the commits of a store. */
 export interface StoreEvents {
-  committed(): void
+  committed(outcome: CommitOutcome): void
   /** Once at most, and nothing after it: a commit failed or took too long, or the store is gone. */
   failed(cause: unknown): void
 }
 
+export interface CommitOutcome {
+  /** Of which nothing was stored, because another epoch has begun. */
+  readonly overtaken: ReadonlySet<PendingAppend>
+  /** What stands from now on; undefined: what stood before. */
+  readonly standing: StandingRevocations | undefined
+}
+
 /** What a ledger is kept in, from its opening until its first failure: one commit at a time. */
 export interface OpenStore {
-  /** Chains and stores the canonical entries, adjacent and in this order; `StoreEvents` say when they are durable. */
-  commit(canonicalEntries: readonly string[]): void
+  /** When it was opened. */
+  readonly standing: StandingRevocations
+  /**
+   * Chains and stores the canonical entries of the appends that are not overtaken, adjacent and in this
+   * order, with what they change; `StoreEvents` say when they are durable.
+   */
+  commit(appends: readonly PendingAppend[]): void
   /** Closes it, in bounded time. */
   end(): Promise<void>
 }
@@ -27,6 +41,7 @@ export interface GroupCommitOptions {
   readonly waitingEntriesMax: number
   /** How long closing waits for an opening that is under way. */
   readonly openTimeoutMs: number
+  readonly onRevocations: OnRevocations
 }
 
 const reopenDelayMinMs = 1000
@@ -40,8 +55,7 @@ const mendedAfterMs = 60_000
 export const reopenDelayMs = (failures: number): number =>
   Math.min(reopenDelayMinMs * 2 ** (failures - 1), reopenDelayMaxMs)
 
-interface Append {
-  readonly canonicalEntries: readonly string[]
+interface Append extends PendingAppend {
   readonly resolve: (durable: undefined) => void
   readonly reject: (error: LedgerError) => void
 }
@@ -81,8 +95,8 @@ export class GroupCommitLedger implements OpenableLedger {
   constructor(options: GroupCommitOptions) {
     this.#options = options
     this.#events = {
-      committed: () => {
-        this.#committed()
+      committed: (outcome) => {
+        this.#committed(outcome)
       },
       failed: (cause) => {
         this.#fail(cause)
@@ -130,15 +144,16 @@ export class GroupCommitLedger implements OpenableLedger {
     if (this.#lost !== undefined) throw this.#lost.cause
   }
 
-  async append(entries: readonly Entry[]): Promise<void> {
+  async append(entries: readonly Entry[], decidedUnder?: number): Promise<void> {
     this.#assertRoomFor(entries.length)
-    await this.#enqueue(entries)
+    await this.#enqueue(entries, decidedUnder)
   }
 
-  async #enqueue(entries: readonly Entry[]): Promise<void> {
+  async #enqueue(entries: readonly Entry[], decidedUnder?: number): Promise<void> {
     const canonicalEntries = entries.map(canonicalEntry)
     const { promise, resolve, reject } = Promise.withResolvers<undefined>()
-    this.#waiting.push({ canonicalEntries, resolve, reject })
+    const changes = entries.filter(isRevocationChange)
+    this.#waiting.push({ canonicalEntries, decidedUnder, changes, resolve, reject })
     this.#unsettledEntries += entries.length
     this.#lastAccepted = promise
     this.#sendWhenIdle()
@@ -186,18 +201,21 @@ export class GroupCommitLedger implements OpenableLedger {
     if (this.#waiting.length === 0) return
     this.#committing = this.#waiting
     this.#waiting = []
-    this.#store?.commit(this.#committing.flatMap((append) => append.canonicalEntries))
+    this.#store?.commit(this.#committing)
   }
 
-  #committed(): void {
+  #committed({ overtaken, standing }: CommitOutcome): void {
     this.#failures = 0
-    const durable = this.#committing
+    const ended = this.#committing
     this.#committing = []
+    // Before anybody is answered: whoever was overtaken decides again, and must know what stands.
+    if (standing !== undefined) this.#options.onRevocations(standing)
     // The disk works while the appends are settled.
     this.#send()
-    for (const { canonicalEntries, resolve } of durable) {
-      this.#unsettledEntries -= canonicalEntries.length
-      resolve(undefined)
+    for (const append of ended) {
+      this.#unsettledEntries -= append.canonicalEntries.length
+      if (overtaken.has(append)) append.reject(new LedgerError('LEDGER_OVERTAKEN'))
+      else append.resolve(undefined)
     }
   }
 
@@ -260,6 +278,7 @@ export class GroupCommitLedger implements OpenableLedger {
 
   #use(store: OpenStore): void {
     this.#store = store
+    this.#options.onRevocations(store.standing)
     this.#openedAtMs = systemClock.monotonicMs()
   }
 }

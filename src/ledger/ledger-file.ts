@@ -11,7 +11,24 @@ import type { Row } from './chain.ts'
 
 /** `CSLG`: tells a ledger from any other SQLite file. */
 const applicationId = 0x43534c47
-const schemaVersion = 1
+/** 1 was before revocations: read as it is, and extended by whoever writes it. */
+const schemaVersion = 2
+const schemaVersionMin = 1
+
+/** Beside the chain, so that nothing which is done to that takes a revocation away. */
+const revocationTables = `
+  CREATE TABLE revocation (
+    id TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    made TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE revocation_epoch (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO revocation_epoch (one, epoch) VALUES (1, 0);
+  PRAGMA user_version = ${schemaVersion};
+`
 
 /** Text, so that people can read it with any SQLite tool; its UTF-8 bytes are what is hashed. */
 const schema = `
@@ -21,7 +38,7 @@ const schema = `
     canonical TEXT NOT NULL
   ) STRICT;
   PRAGMA application_id = ${applicationId};
-  PRAGMA user_version = ${schemaVersion};
+  ${revocationTables}
 `
 
 /** How long another process may keep the file locked: a service that just closes, a tool of the operator. */
@@ -121,11 +138,20 @@ export function ensureSchema(db: DatabaseSync): void {
   if (isBlank(db)) db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
 }
 
-/** @throws LedgerFileError when the file is not a ledger, or one of another version. */
+/** Brings a ledger of an earlier release up to this one. */
+export function extendSchema(db: DatabaseSync): void {
+  if (!hasRevocations(db)) db.exec(`BEGIN IMMEDIATE; ${revocationTables} COMMIT`)
+}
+
+/** Whether it has tables for them. */
+export const hasRevocations = (db: DatabaseSync): boolean =>
+  pragma(db, 'user_version') >= schemaVersion
+
+/** @throws LedgerFileError when the file is not a ledger, or one of a later version. */
 export function assertLedger(db: DatabaseSync, file: string): void {
   if (pragma(db, 'application_id') !== applicationId) throw notALedger(file)
   const version = pragma(db, 'user_version')
-  if (version !== schemaVersion) {
+  if (version < schemaVersionMin || version > schemaVersion) {
     throw new LedgerFileError(
       'LEDGER_VERSION_UNKNOWN',
       `${file} is a ledger of version ${version} and this program reads version ${schemaVersion}`,

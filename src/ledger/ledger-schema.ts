@@ -40,6 +40,10 @@ export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeede
  *
  * Step 4 is the policy that all replicas have in force: the newest generation, as durable as entries.
  *
+ * Step 5 is what is revoked: beside the chain, so that nothing which is done to that takes one away. Their
+ * epoch stands in the row that whoever appends locks and reads anyway. A program that does not look at it
+ * would issue what is revoked, so none may use these tables any more.
+ *
  * Step 6 is what caller tokens were used for. As durable as entries: a token that is good once must not be
  * good again after the server has crashed. One row counts them, because counting rows takes as long as there
  * are many; it also lets one who takes uses follow another.
@@ -218,10 +222,21 @@ export const schemaSteps: readonly SchemaStep[] = [
       CREATE INDEX policy_generation_of_sha256 ON policy_generation (sha256);
     `,
   },
-  { version: 5, usableFrom: 1, sql: 'SELECT' },
+  {
+    version: 5,
+    usableFrom: 5,
+    sql: `
+      ALTER TABLE tip ADD COLUMN revocation_epoch bigint NOT NULL DEFAULT 0;
+      CREATE TABLE revocation (
+        id uuid PRIMARY KEY,
+        epoch bigint NOT NULL,
+        made text NOT NULL
+      );
+    `,
+  },
   {
     version: 6,
-    usableFrom: 1,
+    usableFrom: 5,
     sql: `
       CREATE TABLE token_use (
         token_id text PRIMARY KEY,

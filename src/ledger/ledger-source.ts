@@ -1,7 +1,7 @@
 import { postgresName } from '../base/postgres-url.ts'
 import type { Row } from './chain.ts'
 import type { LedgerDatabase } from './ledger-database.ts'
-import { readRows } from './read.ts'
+import { readPagesBackwards, readRows } from './read.ts'
 
 /** A ledger that can be read from end to end, wherever it is kept, while the service writes it. */
 export interface LedgerSource {
@@ -13,6 +13,8 @@ export interface LedgerSource {
    * @throws LedgerFileError | LedgerDatabaseError when it cannot be read.
    */
   pages(): AsyncIterable<Iterable<Row>>
+  /** The same from the last row back to the first, a page at a time, for whoever looks for what is young. */
+  pagesBackwards(): AsyncIterable<readonly Row[]>
 }
 
 export const ledgerInFile = (file: string): LedgerSource => ({
@@ -20,6 +22,10 @@ export const ledgerInFile = (file: string): LedgerSource => ({
   // eslint-disable-next-line @typescript-eslint/require-await -- SQLite is read at once, a database is waited for
   async *pages() {
     yield readRows(file)
+  },
+  // eslint-disable-next-line @typescript-eslint/require-await -- likewise
+  async *pagesBackwards() {
+    yield* readPagesBackwards(file)
   },
 })
 
@@ -29,5 +35,9 @@ export const ledgerInDatabase = (ledger: LedgerDatabase): LedgerSource => ({
     // Most ledgers are files: whoever reads one does not load the driver of a database.
     const { readPages } = await import('./postgres-reader.ts')
     yield* readPages(ledger)
+  },
+  async *pagesBackwards() {
+    const { readPagesBackwards: pagesOf } = await import('./postgres-reader.ts')
+    yield* pagesOf(ledger)
   },
 })

@@ -1,8 +1,10 @@
 import { Worker } from 'node:worker_threads'
 import { settlesWithin } from '../base/deadline.ts'
-import type { OpenStore, StoreEvents } from './group-commit.ts'
+import type { CommitOutcome, OpenStore, StoreEvents } from './group-commit.ts'
 import { LedgerFileError } from './ledger-file.ts'
 import type { FromWorker, ToWorker, WorkerInput } from './sqlite-ledger-worker.ts'
+import { sift, standingAfter } from './standing-revocations.ts'
+import type { PendingAppend, StandingRevocations } from './standing-revocations.ts'
 
 /** Source runs by type stripping and finds `.ts`; the build leaves `.js`. */
 const workerUrl = new URL(
@@ -20,11 +22,11 @@ export async function startLedgerThread(
   events: StoreEvents,
 ): Promise<LedgerThread> {
   const worker = new Worker(workerUrl, { workerData: input })
-  await opened(worker)
-  return new LedgerThread(worker, input.commitTimeoutMs, events)
+  const standing = await opened(worker)
+  return new LedgerThread(worker, input.commitTimeoutMs, standing, events)
 }
 
-function opened(worker: Worker): Promise<void> {
+function opened(worker: Worker): Promise<StandingRevocations> {
   return new Promise((resolve, reject) => {
     worker.once('error', reject)
     worker.once('exit', () => {
@@ -32,17 +34,23 @@ function opened(worker: Worker): Promise<void> {
     })
     worker.once('message', (message: FromWorker) => {
       worker.off('error', reject)
-      if (message.kind === 'opened') resolve()
+      if (message.kind === 'opened') resolve(message.standing)
       if (message.kind === 'refused') reject(new LedgerFileError(message.code, message.message))
     })
   })
 }
 
+const nothingOvertaken: CommitOutcome = { overtaken: new Set(), standing: undefined }
+
 /** Some thousand entries. */
 const memoryUsualBytes = 1024 * 1024
 
-/** The thread that owns the file of a ledger until its first failure: one commit at a time. */
+/**
+ * The thread that owns the file of a ledger until its first failure: one commit at a time. Nobody else
+ * writes the file, so which epoch it is in is known here.
+ */
 export class LedgerThread implements OpenStore {
+  readonly standing: StandingRevocations
   readonly #worker: Worker
   readonly #commitTimeoutMs: number
   readonly #events: StoreEvents
@@ -51,8 +59,18 @@ export class LedgerThread implements OpenStore {
   #memory: Buffer = Buffer.alloc(0)
   #deadline: NodeJS.Timeout | undefined
   #isOver = false
+  #latest: StandingRevocations
+  /** Of the commit that is under way. */
+  #outcome: CommitOutcome = nothingOvertaken
 
-  constructor(worker: Worker, commitTimeoutMs: number, events: StoreEvents) {
+  constructor(
+    worker: Worker,
+    commitTimeoutMs: number,
+    standing: StandingRevocations,
+    events: StoreEvents,
+  ) {
+    this.standing = standing
+    this.#latest = standing
     this.#worker = worker
     this.#commitTimeoutMs = commitTimeoutMs
     this.#events = events
@@ -71,10 +89,19 @@ export class LedgerThread implements OpenStore {
     })
   }
 
-  commit(canonicalEntries: readonly string[]): void {
+  commit(appends: readonly PendingAppend[]): void {
+    const { canonicalEntries, changes, overtaken } = sift(this.#latest.epoch, appends)
+    const standing = changes.length === 0 ? undefined : standingAfter(this.#latest, changes)
+    this.#outcome = { overtaken, standing }
+    if (canonicalEntries.length === 0) {
+      setImmediate(() => {
+        this.#committed()
+      })
+      return
+    }
     const lines = canonicalEntries.join('\n')
     this.#makeRoomFor(Buffer.byteLength(lines))
-    this.#post({ commitBytes: this.#memory.write(lines) })
+    this.#post({ commitBytes: this.#memory.write(lines), changes })
     this.#deadline = setTimeout(() => {
       this.#fail(new Error(`a commit took longer than ${this.#commitTimeoutMs} ms`))
     }, this.#commitTimeoutMs)
@@ -101,7 +128,8 @@ export class LedgerThread implements OpenStore {
   #committed(): void {
     if (this.#isOver) return
     clearTimeout(this.#deadline)
-    this.#events.committed()
+    this.#latest = this.#outcome.standing ?? this.#latest
+    this.#events.committed(this.#outcome)
   }
 
   #fail(cause: unknown): void {

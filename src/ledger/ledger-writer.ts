@@ -6,20 +6,28 @@ import {
   asLedgerFileError,
   assertLedger,
   ensureSchema,
+  extendSchema,
   LedgerFileError,
   rowColumns,
   rowFrom,
   sqliteBusy,
   sqliteCode,
 } from './ledger-file.ts'
+import { changeStanding, readStanding } from './revocation-tables.ts'
+import type { RevocationChange, StandingRevocations } from './standing-revocations.ts'
 
 /**
  * The one writer of a ledger file, synchronous. After a throw it is of no more use than to be closed:
  * what the last commit left behind is known only by opening the file again.
  */
 export interface LedgerWriter {
-  /** Chains and stores the canonical entries in one commit, synced to the disk when this returns. */
-  append(canonicalEntries: readonly Uint8Array[]): void
+  /** When the file was opened. */
+  readonly standing: StandingRevocations
+  /**
+   * Chains and stores the canonical entries in one commit, with what they change of what stands; synced
+   * to the disk when this returns.
+   */
+  append(canonicalEntries: readonly Uint8Array[], changes: readonly RevocationChange[]): void
   close(): void
 }
 
@@ -119,6 +127,7 @@ function openAtTip(
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     ensureSchema(db)
     assertLedger(db, file)
+    extendSchema(db)
     const tip = verifiedTip(db, file)
     db.exec(`PRAGMA busy_timeout = ${commitLockWaitMs}`)
     return { db, tip }
@@ -158,11 +167,13 @@ function writerFrom(
     return next
   }
   return {
-    append(canonicalEntries) {
+    standing: readStanding(db),
+    append(canonicalEntries, changes) {
       // A file without a name takes entries too, and nobody will ever read them.
       assertSameFile(path, identity)
       db.exec('BEGIN IMMEDIATE')
       const next = canonicalEntries.reduce(insertAfter, tip)
+      changeStanding(db, changes)
       db.exec('COMMIT')
       tip = next
     },

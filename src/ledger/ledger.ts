@@ -1,4 +1,5 @@
 import type { Entry } from './entry.ts'
+import type { StandingRevocations } from './standing-revocations.ts'
 
 /**
  * Where everything that the service does is written before it counts.
@@ -14,11 +15,17 @@ export interface Ledger {
    * Appends the entries, adjacent and in this order, in one commit. When the promise resolves they
    * are durable: written and synced to the disk or the database's.
    *
+   * Entries that make or lift a revocation change what stands in the same commit. Of no entries nothing
+   * is written; what others have revoked until then is told before it resolves, as with every append.
+   *
+   * @param decidedUnder Epoch of the revocations that were heeded when these entries were decided: where
+   *   another one has begun, nothing is appended, and the one that stands is told first. Absent for what
+   *   has happened whatever is revoked.
    * @throws LedgerError when they are not, or may not be; whoever waits must then not act. Entries of
-   *   a commit that failed may turn out to be there, all of them or none.
+   *   a commit that failed may turn out to be there, all of them or none; of `LEDGER_OVERTAKEN`, none.
    * @throws RangeError for a text without canonical form (a lone surrogate), and nothing is appended.
    */
-  append(entries: readonly Entry[]): Promise<void>
+  append(entries: readonly Entry[], decidedUnder?: number): Promise<void>
   /**
    * Whether appends are taken: not from a failure until the store was opened again, and not
    * after closing. Readiness reads it, nothing is written.
@@ -33,6 +40,12 @@ export interface Ledger {
 
 /** What a run begins with, found out when the store is there and nobody can append anything yet. */
 export type FirstEntries = () => Promise<readonly Entry[]>
+
+/**
+ * Told what stands when a store is opened, and whenever that has changed: before anybody is answered
+ * whose append came behind the change.
+ */
+export type OnRevocations = (standing: StandingRevocations) => void
 
 /** A ledger that refuses appends until it was opened. */
 export interface OpenableLedger extends Ledger {
@@ -50,6 +63,7 @@ export interface OpenableLedger extends Ledger {
 export type LedgerErrorCode =
   | 'LEDGER_UNAVAILABLE' // a commit failed, or the store is not open: not yet, or not again after one that did
   | 'LEDGER_OVERLOADED' // more is waiting than may wait
+  | 'LEDGER_OVERTAKEN' // a revocation was made or lifted since it was decided: decide again
   | 'LEDGER_CLOSED' // the service is stopping
 
 export class LedgerError extends Error {

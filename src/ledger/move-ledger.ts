@@ -7,7 +7,10 @@ import { lockWaitMs, openLedgerToRead } from './ledger-file.ts'
 import { fileIdentityOf, openLedgerWriter } from './ledger-writer.ts'
 import type { LedgerWriter } from './ledger-writer.ts'
 import { beginAtTip, connectToWrite, insertBehind, isSameHash } from './postgres-writer.ts'
+import { putStanding } from './postgres-revocations.ts'
 import { readRows } from './read.ts'
+import { readStanding } from './revocation-tables.ts'
+import type { StandingRevocations } from './standing-revocations.ts'
 import { verifyChain } from './verify.ts'
 
 export type Move =
@@ -61,7 +64,7 @@ function claimSource(file: string): LedgerWriter {
 async function copy(file: string, client: Client, target: LedgerDatabase): Promise<Move> {
   const before = await beginAtTip(client, target)
   if (before.sequence > 0) return { moved: false, why: 'target-not-empty', tip: before }
-  let tip = before
+  let tip: Link = before
   for (const page of pagesOf(readRows(file))) {
     const verification = verifyChain(page, tip)
     if (!verification.ok) return { moved: false, why: 'source-broken', ...verification }
@@ -71,9 +74,19 @@ async function copy(file: string, client: Client, target: LedgerDatabase): Promi
       throw new Error(`an entry of ${file} up to ${tip.sequence} is not UTF-8`)
     }
   }
+  await putStanding(standingIn(file), client)
   await client.query('COMMIT')
   const stored = await beginAtTip(client, target)
   return { moved: true, source: tip, target: stored }
+}
+
+function standingIn(file: string): StandingRevocations {
+  const db = openLedgerToRead(file)
+  try {
+    return readStanding(db)
+  } finally {
+    db.close()
+  }
 }
 
 const textOf = ({ canonical }: Row) => Buffer.from(canonical).toString()

@@ -3,12 +3,15 @@ import { withDeadline } from '../base/deadline.ts'
 import { cut, disconnect, type Waits } from '../database-access/connection.ts'
 import type { Link } from './chain.ts'
 import { GroupCommitLedger } from './group-commit.ts'
-import type { OpenStore, StoreEvents } from './group-commit.ts'
+import type { CommitOutcome, OpenStore, StoreEvents } from './group-commit.ts'
 import { LedgerDatabaseError } from './ledger-database-error.ts'
 import { asLedgerDatabaseError, askingLedger, nameOfLedger } from './ledger-database.ts'
 import type { LedgerDatabase } from './ledger-database.ts'
-import type { OpenableLedger } from './ledger.ts'
+import type { OnRevocations, OpenableLedger } from './ledger.ts'
+import { changeStanding, standingAt } from './postgres-revocations.ts'
 import { beginAtTip, connectToWrite, insertBehind, isSameHash } from './postgres-writer.ts'
+import { sift, standingAfter } from './standing-revocations.ts'
+import type { PendingAppend, StandingRevocations } from './standing-revocations.ts'
 
 export interface PostgresLedgerOptions {
   /** Asked for at each opening, so that a password may change while the service runs. */
@@ -22,19 +25,22 @@ export interface PostgresLedgerOptions {
   readonly commitTimeoutMs?: number
   /** How long each step of an opening may take; 5 s unless said. */
   readonly connectTimeoutMs?: number
+  /** Absent where nothing is issued. */
+  readonly onRevocations?: OnRevocations
 }
 
 /**
  * A ledger that any number of processes share: each commit locks the tip, chains behind it whoever
  * wrote it, and moves it, in one transaction. The tip is never remembered, so that after a commit whose
- * outcome nobody knows the next one follows what is durable.
+ * outcome nobody knows the next one follows what is durable. With the tip comes the epoch of the
+ * revocations, so that whoever has not heard of one hears of it before anything of its own follows it.
  *
  * Opening makes its tables where there are none and the role may, and throws a LedgerDatabaseError when
  * the database cannot be reached, does not sync to its disk, holds something else, or its tip does not
  * verify.
  */
 export function createPostgresLedger(options: PostgresLedgerOptions): OpenableLedger {
-  const { locate, waitingEntriesMax = 50_000 } = options
+  const { locate, waitingEntriesMax = 50_000, onRevocations = () => undefined } = options
   const { commitTimeoutMs = 10_000, connectTimeoutMs = 5000 } = options
   const limits: Limits = { commitTimeoutMs, connectTimeoutMs }
   const durable: Durable = { end: undefined }
@@ -42,6 +48,7 @@ export function createPostgresLedger(options: PostgresLedgerOptions): OpenableLe
     openStore: async (events) => openStore(await locate(), limits, durable, events),
     waitingEntriesMax,
     openTimeoutMs: openingSteps * connectTimeoutMs,
+    onRevocations,
   })
 }
 
@@ -71,24 +78,27 @@ async function openStore(
   }
   const client = await connectToWrite(ledger, waits)
   try {
-    await withDeadline(connectTimeoutMs, () =>
-      askingLedger(ledger, () => assertContinues(client, ledger, durable)),
+    const standing = await withDeadline(connectTimeoutMs, () =>
+      askingLedger(ledger, () => continued(client, ledger, durable)),
     )
+    return new PostgresStore(client, ledger, standing, commitTimeoutMs, durable, events)
   } catch (error) {
     cut(client)
     throw asLedgerDatabaseError(ledger, error)
   }
-  return new PostgresStore(client, ledger, commitTimeoutMs, durable, events)
 }
 
-async function assertContinues(
+/** What stands, in a ledger that goes on from where it was. */
+async function continued(
   client: Client,
   ledger: LedgerDatabase,
   { end }: Durable,
-): Promise<void> {
+): Promise<StandingRevocations> {
   const tip = await beginAtTip(client, ledger)
   if (end !== undefined) await assertHolds(client, ledger, tip, end)
+  const standing = await standingAt(tip.epoch, client)
   await client.query('ROLLBACK')
+  return standing
 }
 
 /** A standby that took over, or a backup, may have missed what was answered as durable. */
@@ -118,8 +128,14 @@ const rewound = (ledger: LedgerDatabase, tip: Link, sequence: number) =>
  */
 const successfulCompletion = '00000'
 
+interface Commit extends CommitOutcome {
+  /** The new tip; undefined when nothing was to be stored. */
+  readonly end: Link | undefined
+}
+
 /** One connection, until its first failure. */
 class PostgresStore implements OpenStore {
+  readonly standing: StandingRevocations
   readonly #client: Client
   readonly #ledger: LedgerDatabase
   readonly #commitTimeoutMs: number
@@ -127,15 +143,20 @@ class PostgresStore implements OpenStore {
   readonly #events: StoreEvents
   /** What the server has warned of since the last commit began. */
   #warning: string | undefined
+  /** As far as this replica has heard. */
+  #latest: StandingRevocations
   #isOver = false
 
   constructor(
     client: Client,
     ledger: LedgerDatabase,
+    standing: StandingRevocations,
     commitTimeoutMs: number,
     durable: Durable,
     events: StoreEvents,
   ) {
+    this.standing = standing
+    this.#latest = standing
     this.#client = client
     this.#ledger = ledger
     this.#commitTimeoutMs = commitTimeoutMs
@@ -153,10 +174,10 @@ class PostgresStore implements OpenStore {
     })
   }
 
-  commit(canonicalEntries: readonly string[]): void {
-    withDeadline(this.#commitTimeoutMs, () => this.#append(canonicalEntries)).then(
-      (end) => {
-        this.#committed(end)
+  commit(appends: readonly PendingAppend[]): void {
+    withDeadline(this.#commitTimeoutMs, () => this.#append(appends)).then(
+      (commit) => {
+        this.#committed(commit)
       },
       (error: unknown) => {
         this.#fail(error)
@@ -169,15 +190,23 @@ class PostgresStore implements OpenStore {
     await disconnect(this.#client)
   }
 
-  async #append(canonicalEntries: readonly string[]): Promise<Link> {
+  async #append(appends: readonly PendingAppend[]): Promise<Commit> {
     this.#warning = undefined
     const tip = await beginAtTip(this.#client, this.#ledger)
     const before = this.#durable.end?.sequence ?? 0
     if (tip.sequence < before) throw rewound(this.#ledger, tip, before)
-    const end = await insertBehind(tip, canonicalEntries, this.#client, this.#ledger)
+    const isKnown = tip.epoch === this.#latest.epoch
+    const found = isKnown ? this.#latest : await standingAt(tip.epoch, this.#client)
+    const { canonicalEntries, changes, overtaken } = sift(tip.epoch, appends)
+    const end =
+      canonicalEntries.length === 0
+        ? undefined
+        : await insertBehind(tip, canonicalEntries, this.#client, this.#ledger)
+    if (changes.length > 0) await changeStanding(changes, this.#client)
     await this.#client.query('COMMIT')
     this.#assertNoWarning()
-    return end
+    const standing = isKnown && changes.length === 0 ? undefined : standingAfter(found, changes)
+    return { end, overtaken, standing }
   }
 
   /** A primary that gave up waiting for its standby says so beside an answer like any other. */
@@ -189,10 +218,11 @@ class PostgresStore implements OpenStore {
     )
   }
 
-  #committed(end: Link): void {
+  #committed({ end, ...outcome }: Commit): void {
     if (this.#isOver) return
-    this.#durable.end = end
-    this.#events.committed()
+    this.#durable.end = end ?? this.#durable.end
+    this.#latest = outcome.standing ?? this.#latest
+    this.#events.committed(outcome)
   }
 
   #fail(error: unknown): void {

@@ -18,12 +18,18 @@ const pageRows = 1000
  *
  * @throws LedgerDatabaseError when it cannot be read, or no longer.
  */
-export async function* readPages(
+export const readPages = (ledger: LedgerDatabase) => pagesInOrder(ledger, 'ASC')
+
+/** The same from the last row back to the first. */
+export const readPagesBackwards = (ledger: LedgerDatabase) => pagesInOrder(ledger, 'DESC')
+
+async function* pagesInOrder(
   ledger: LedgerDatabase,
+  order: 'ASC' | 'DESC',
 ): AsyncGenerator<readonly Row[], void, undefined> {
   const client = await connectToLedger(ledger, waits)
   try {
-    await askingLedger(ledger, () => openCursor(client, ledger))
+    await askingLedger(ledger, () => openCursor(client, ledger, order))
     let page: readonly Row[]
     do {
       page = await askingLedger(ledger, () => fetchPage(client))
@@ -34,11 +40,15 @@ export async function* readPages(
   }
 }
 
-async function openCursor(client: Client, ledger: LedgerDatabase): Promise<void> {
+async function openCursor(
+  client: Client,
+  ledger: LedgerDatabase,
+  order: 'ASC' | 'DESC',
+): Promise<void> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   assertUsable(await readSchemaState(client, ledger.schema), ledger)
   await client.query(
-    `DECLARE entries NO SCROLL CURSOR FOR SELECT ${rowColumns} FROM entry ORDER BY sequence`,
+    `DECLARE entries NO SCROLL CURSOR FOR SELECT ${rowColumns} FROM entry ORDER BY sequence ${order}`,
   )
 }
 

@@ -29,16 +29,21 @@ export async function connectToWrite(ledger: LedgerDatabase, waits: Waits): Prom
   }
 }
 
+/** The end of the chain, and how many times what stands beside it has changed. */
+export interface Tip extends Link {
+  readonly epoch: number
+}
+
 /**
  * Begins a transaction that nobody else can append beside, and returns the verified tip. Statement by
  * statement, so that the entries are looked at after the lock is had: they are then all there will be.
  *
  * @throws LedgerDatabaseError when the tip is not that of the entries; the transaction is still open then.
  */
-export async function beginAtTip(client: Client, ledger: LedgerDatabase): Promise<Link> {
+export async function beginAtTip(client: Client, ledger: LedgerDatabase): Promise<Tip> {
   const results: unknown = await client.query(
     `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-     SELECT sequence, hash FROM tip FOR UPDATE;
+     SELECT sequence, hash, revocation_epoch::float8 AS epoch FROM tip FOR UPDATE;
      SELECT ${rowColumns} FROM entry ORDER BY sequence DESC LIMIT 2`,
   )
   // Several statements in one query are answered by several results, which its type does not know.
@@ -51,8 +56,8 @@ function verifiedTip(
   stored: Columns | undefined,
   [last, beforeLast]: readonly Row[],
   ledger: LedgerDatabase,
-): Link {
-  const tip = stored && linkFrom(stored)
+): Tip {
+  const tip = stored && { ...linkFrom(stored), epoch: Number(stored['epoch']) }
   const end = last ?? genesis
   const isContinued = last === undefined || !chainFault(beforeLast ?? genesis, last)
   if (tip?.sequence === end.sequence && isSameHash(tip.hash, end.hash) && isContinued) return tip

@@ -28,3 +28,22 @@ export function* readRows(file: string): Generator<Row, void, undefined> {
     db.close()
   }
 }
+
+/** The same from the last row back to the first, a page at a time; what is appended meanwhile is not read. */
+export function* readPagesBackwards(file: string): Generator<readonly Row[], void, undefined> {
+  const db = openLedgerToRead(file)
+  try {
+    const select = db.prepare(
+      `SELECT ${rowColumns} FROM entry WHERE sequence < ? ORDER BY sequence DESC LIMIT ${pageRows}`,
+    )
+    let page: readonly Row[]
+    let before = Number.MAX_SAFE_INTEGER
+    do {
+      page = select.all(before).map(rowFrom)
+      yield page
+      before = page.at(-1)?.sequence ?? before
+    } while (page.length === pageRows)
+  } finally {
+    db.close()
+  }
+}

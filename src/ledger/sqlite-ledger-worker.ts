@@ -3,6 +3,7 @@ import { LedgerFileError } from './ledger-file.ts'
 import type { LedgerFileErrorCode } from './ledger-file.ts'
 import { openLedgerWriter } from './ledger-writer.ts'
 import type { FileIdentity, LedgerWriter } from './ledger-writer.ts'
+import type { RevocationChange, StandingRevocations } from './standing-revocations.ts'
 
 /**
  * The thread that owns the file of a ledger, so that waiting for the disk never holds up the event
@@ -23,11 +24,16 @@ export interface WorkerInput {
  * are copied, memory is not; so entries lie there as UTF-8, a line each (canonical JSON has no line feed
  * of its own), from when a commit is told until it is reported.
  */
-export type ToWorker =
-  { readonly memory: SharedArrayBuffer } | { readonly commitBytes: number } | 'close'
+export type ToWorker = { readonly memory: SharedArrayBuffer } | Commit | 'close'
+
+interface Commit {
+  readonly commitBytes: number
+  /** What its entries change of what stands, in their order; nearly always nothing. */
+  readonly changes: readonly RevocationChange[]
+}
 
 export type FromWorker =
-  | { readonly kind: 'opened' }
+  | { readonly kind: 'opened'; readonly standing: StandingRevocations }
   | { readonly kind: 'refused'; readonly code: LedgerFileErrorCode; readonly message: string }
   | { readonly kind: 'committed' }
   | { readonly kind: 'failed'; readonly cause: unknown }
@@ -57,7 +63,7 @@ function openOrRefuse(input: WorkerInput): LedgerWriter | undefined {
 }
 
 function serve(writer: LedgerWriter): void {
-  report({ kind: 'opened' })
+  report({ kind: 'opened', standing: writer.standing })
   let memory: Buffer = Buffer.alloc(0)
   port.on('message', (message: ToWorker) => {
     if (message === 'close') {
@@ -69,7 +75,7 @@ function serve(writer: LedgerWriter): void {
       return
     }
     try {
-      writer.append(linesIn(memory.subarray(0, message.commitBytes)))
+      writer.append(linesIn(memory.subarray(0, message.commitBytes)), message.changes)
       report({ kind: 'committed' })
     } catch (cause) {
       report({ kind: 'failed', cause })

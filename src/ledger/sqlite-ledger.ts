@@ -3,7 +3,7 @@ import { lockWaitMs as usualLockWaitMs } from './ledger-file.ts'
 import { startLedgerThread } from './ledger-thread.ts'
 import { fileIdentityOf } from './ledger-writer.ts'
 import type { FileIdentity } from './ledger-writer.ts'
-import type { Ledger } from './ledger.ts'
+import type { Ledger, OnRevocations } from './ledger.ts'
 
 export interface SqliteLedgerOptions {
   /** Created when it is not there. On a local disk: SQLite's locks do not hold on network file systems. */
@@ -17,6 +17,8 @@ export interface SqliteLedgerOptions {
   readonly commitTimeoutMs?: number
   /** How long opening waits for a writer that just closes; 2 s unless said. */
   readonly lockWaitMs?: number
+  /** Absent where nothing is issued. */
+  readonly onRevocations?: OnRevocations
 }
 
 /**
@@ -26,7 +28,7 @@ export interface SqliteLedgerOptions {
  */
 export async function createSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
   const { file, waitingEntriesMax = 50_000, commitTimeoutMs = 10_000 } = options
-  const { lockWaitMs = usualLockWaitMs } = options
+  const { lockWaitMs = usualLockWaitMs, onRevocations = () => undefined } = options
   /** Which file the entries so far are in. */
   let continues: FileIdentity | undefined
   const ledger = new GroupCommitLedger({
@@ -41,6 +43,7 @@ export async function createSqliteLedger(options: SqliteLedgerOptions): Promise<
     },
     waitingEntriesMax,
     openTimeoutMs: commitTimeoutMs,
+    onRevocations,
   })
   await ledger.open()
   return ledger

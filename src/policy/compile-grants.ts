@@ -100,7 +100,10 @@ function grantFrom(form: GrantForm, known: Known): Grant {
     name: grant,
     issuer: caller.issuer,
     rules: claimRulesFrom(caller.claims),
-    permissions: permissionsFrom(may.flatMap((item) => permissionFrom(item, known))),
+    permissions: permissionsFrom(
+      may.flatMap((item) => ('admin' in item ? [] : permissionFrom(item, known))),
+    ),
+    ...(may.some((item) => 'admin' in item) ? { mayRevoke: true } : {}),
     ...(limits === undefined ? {} : { limits: limitsFrom(limits) }),
     ...(until === undefined ? {} : { untilSeconds: until }),
     ...(mode === 'enforced' ? {} : { mode }),
@@ -115,7 +118,10 @@ const limitsFrom = ({ perMinute, perCallerPerMinute }: NonNullable<GrantForm['li
 })
 
 /** Empty where an item depends on something that is not known. */
-function permissionFrom(item: GrantForm['may'][number], known: Known): readonly Permission[] {
+function permissionFrom(
+  item: Exclude<GrantForm['may'][number], { admin: unknown }>,
+  known: Known,
+): readonly Permission[] {
   const { application: name, scopes, assertion } = item
   const application = known.applications.get(name)
   const tenants = tenantsFrom(item.tenant, application?.tenants ?? new Set())

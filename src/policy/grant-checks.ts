@@ -60,7 +60,9 @@ export function knownFrom({ publicUrl, applications, issuers }: GrantSurrounding
 /** Reports what is wrong with a grant in view of the configuration and the time. */
 export function checkGrant(root: YamlPart, known: Known, nowSeconds: number): void {
   checkCaller(root.at('caller'), known)
-  for (const [, item] of root.at('may').maps()) checkPermission(item, known)
+  for (const [, item] of root.at('may').maps()) {
+    if (item.at('admin').value === undefined) checkPermission(item, known)
+  }
   checkTokenTerms(root)
   const { until } = root.seen(grantForm)
   if (until !== undefined && until <= nowSeconds) {

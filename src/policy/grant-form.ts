@@ -40,6 +40,12 @@ export const permissionForm = z
   })
   .meta({ oneOf: [{ required: ['scopes'] }, { required: ['assertion'] }] })
 
+export const adminForm = z.strictObject({
+  admin: oneOf(['revoke']).describe(
+    'revoke: the caller may stop callers, grants, issuers, applications, tenants and key versions, and let them go on.',
+  ),
+})
+
 /** A grant file as an operator may write it: the source of the JSON Schema and of every default. */
 export const grantForm = z.strictObject({
   grant: nameOf('the grant', parseGrantName).describe('Its name, which the ledger repeats.'),
@@ -51,7 +57,9 @@ export const grantForm = z.strictObject({
       ),
     })
     .describe('Who may.'),
-  may: listOf(permissionForm, 'a list of what the caller may have').describe('What it may have.'),
+  may: listOf(z.union([permissionForm, adminForm]), 'a list of what the caller may have').describe(
+    'What it may have.',
+  ),
   limits: z
     .strictObject({
       perMinute: wholeNumber(1, 60_000).optional().describe('Uses of this grant in any minute.'),

@@ -10,6 +10,8 @@ export interface Grant extends TokenTerms {
   /** At least one; all must hold. */
   readonly rules: readonly ClaimRule[]
   readonly permissions: Permissions
+  /** Whoever it names may make and lift revocations; absent: may not. */
+  readonly mayRevoke?: true
   /** Of tokens and assertions together. What is absent has the defaults of {@link limitsFor}. */
   readonly limits?: GrantLimits
   /** Absent: it allows what it says. */

@@ -19,6 +19,12 @@ export function createPolicy(grants: readonly Grant[]): Policy {
   return Object.freeze({ grants: Object.freeze(byName), named, index: createGrantIndex(byName) })
 }
 
+/** The same with fewer grants. */
+export function withoutGrants(policy: Policy, isLeftOut: (grant: Grant) => boolean): Policy {
+  const left = policy.grants.filter((grant) => !isLeftOut(grant))
+  return left.length === policy.grants.length ? policy : createPolicy(left)
+}
+
 /**
  * Whether this caller may have this. Grants only ever add: each is looked at by itself, and a caller
  * gets what any one of them allows. Of several, the first by name that has budget left is charged
@@ -72,6 +78,25 @@ const boundless: GrantBudget = { take: () => ({ ok: true }) }
 
 const offersOf = (grants: readonly Grant[], ask: Ask): readonly Offer[] =>
   grants.map((grant) => offerOf(grant, ask)).filter((offer) => offer !== undefined)
+
+export type AdminDecision =
+  | { readonly ok: true; readonly grant: GrantName }
+  | { readonly ok: false; readonly refusal: PolicyRefusal }
+
+/**
+ * Whether this caller may make and lift revocations. The first grant by name says so; no limit applies,
+ * because what must be stopped may be much. Nothing that gives tokens or assertions gives this.
+ */
+export function mayRevoke(policy: Policy, caller: CallerFacts, nowSeconds: number): AdminDecision {
+  const naming = policy.index.naming(caller).filter((grant) => isInForce(grant, nowSeconds))
+  const grant = naming.find((one) => one.mode === undefined && one.mayRevoke === true)
+  if (grant !== undefined) return { ok: true, grant: grant.name }
+  const refusal: PolicyRefusal =
+    naming.length === 0
+      ? { reason: 'caller_not_named' }
+      : { reason: 'grant_missing', namedBy: naming.map(({ name }) => name) }
+  return { ok: false, refusal }
+}
 
 /**
  * On what terms a grant still gives a token, to whom it gave it before: undefined when it does not any

@@ -79,11 +79,20 @@ function kindMisfits(form: z.ZodDiscriminatedUnion, part: YamlPart, value: Map):
 /** A map was meant for the form of a map, a list for that of a list. */
 function unionMisfits(form: z.ZodUnion, part: YamlPart): readonly Misfit[] {
   const { value } = part
-  const meant = form.options.map(bareFormOf).find((option) => {
-    if (Array.isArray(value)) return option instanceof z.ZodArray && value.length > 0
-    return isMap(value) && option instanceof z.ZodObject
-  })
+  const options = form.options.map(bareFormOf)
+  const meant = isMap(value)
+    ? nearestForm(options, value)
+    : options.find((one) => one instanceof z.ZodArray && Array.isArray(value) && value.length > 0)
   return meant === undefined ? leafMisfits(form, part) : misfitsOf(formFrom(meant), part)
+}
+
+/** Of several forms of maps the first that knows most of its keys. */
+function nearestForm(options: readonly unknown[], value: Map): z.ZodObject | undefined {
+  const knownBy = ({ shape }: z.ZodObject) =>
+    Object.keys(value).filter((key) => Object.hasOwn(shape, key)).length
+  return options
+    .filter((one) => one instanceof z.ZodObject)
+    .toSorted((a, b) => knownBy(b) - knownBy(a))[0]
 }
 
 function leafMisfits(form: Form, part: YamlPart): readonly Misfit[] {

@@ -49,6 +49,7 @@ const frugal = [
   { args: ['explain', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['token', '--help'], packages: ['commander', 'zod'] },
   { args: ['assertion', '--help'], packages: ['commander', 'zod'] },
+  { args: ['revoke', '--help'], packages: ['commander', 'zod'] },
   { args: ['reconcile', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['ledger', 'verify', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['emulate', '--help'], packages: ['commander'] },

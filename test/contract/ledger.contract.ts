@@ -1,13 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
-import type { Ledger } from '../../src/ledger/ledger.ts'
+import type { Ledger, OnRevocations } from '../../src/ledger/ledger.ts'
 import { startedEntry } from '../support/entries.ts'
 
 /** Where a ledger under test keeps its entries: outlives every opening of it. */
 export interface LedgerStore {
   /** @param waitingEntriesMax how many entries may wait. */
-  open(waitingEntriesMax?: number): Promise<Ledger>
+  open(waitingEntriesMax?: number, onRevocations?: OnRevocations): Promise<Ledger>
   /** Everything that is durable now, in order, read past the ledger; throws when the chain does not verify. */
   entries(): Awaitable<readonly Entry[]>
   /** From now on the store refuses every write, as a full disk does. */

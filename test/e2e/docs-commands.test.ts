@@ -10,6 +10,7 @@ import type { TestEmulator } from '../support/emulator.ts'
 import { required } from '../support/required.ts'
 import {
   cast,
+  defaultGrants,
   startTestService,
   type ConfigurationFile,
   type GrantFile,
@@ -27,7 +28,16 @@ let service: TestService
 let environment: Record<string, string>
 
 beforeAll(async () => {
-  service = await startTestService()
+  service = await startTestService({
+    grants: [
+      ...defaultGrants,
+      {
+        grant: 'incident-response',
+        caller: { issuer: 'gitlab', claims: { project_id: '20' } },
+        may: [{ admin: 'revoke' }],
+      },
+    ],
+  })
   const bin = join(service.folder, 'bin')
   mkdirSync(bin)
   const program = join(bin, 'countersign')
@@ -46,6 +56,7 @@ beforeAll(async () => {
     DEPLOY_CLIENT_ID: cast.deployClientId,
     CALLER_TOKEN_FILE: file('caller-token', await service.callerToken('fabrikam-orders')),
     PIPELINE_TOKEN_FILE: file('pipeline-token', await service.callerToken('github')),
+    ADMIN_TOKEN_FILE: file('admin-token', await service.callerToken('gitlab')),
     LEDGER: service.ledgerFile,
     VAULT_LOG: service.emulator.endpoints.vaultLogFolder,
     NODE_EXTRA_CA_CERTS: service.emulator.endpoints.caFile,
@@ -160,6 +171,11 @@ describe('docs/audit.md', () => {
 
 describe('docs/operations.md', () => {
   const commands = commandsOf('docs/operations.md')
+  const expected: Readonly<Record<string, RegExp>> = {
+    Revocation:
+      /^REVOKED [^]*[0-9]+ assertions were handed out|^\S+ {2}grant deploy-pipeline [^]*^LIFTED/m,
+    PostgreSQL: /is prepared|^target {2}postgres:/m,
+  }
   let server: TestPostgres
   let store: SqliteStore
   beforeAll(async () => {
@@ -173,17 +189,19 @@ describe('docs/operations.md', () => {
   })
 
   test('has the commands that are known here', () => {
-    expect(commands.map(([heading]) => heading)).toEqual(['PostgreSQL', 'PostgreSQL'])
+    expect(commands.map(([heading]) => heading)).toEqual(
+      Object.keys(expected).flatMap((heading) => [heading, heading]),
+    )
   })
 
-  test.each(commands)('%s', async (_, command) => {
+  test.each(commands)('%s', async (heading, command) => {
     const { code, stdout, stderr } = await run(command, {
       LEDGER: store.file,
       OWNER_URL: await server.createDatabase(),
       DATABASE_URL: await server.createDatabase(),
     })
     expect(code, stderr).toBe(0)
-    expect(stdout).toMatch(/is prepared|^target {2}postgres:/m)
+    expect(stdout).toMatch(expected[heading] ?? /never/)
   })
 })
 

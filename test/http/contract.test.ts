@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { ProblemCode } from '../../src/http/problem.ts'
 import { assertionRequestSchema } from '../../src/http/v1-assertion.ts'
+import { revocationRequestSchema } from '../../src/http/v1-revocations.ts'
 import { tokenRequestSchema } from '../../src/http/v1-token.ts'
 import { contract } from '../support/contract.ts'
 import { required } from '../support/required.ts'
@@ -25,6 +26,7 @@ describe('openapi.yaml describes', () => {
   test.each([
     ['TokenRequest', tokenRequestSchema],
     ['AssertionRequest', assertionRequestSchema],
+    ['RevocationRequest', revocationRequestSchema],
   ])('%s as the route checks it', (name, schema) => {
     const onThePath = z.toJSONSchema(schema, { io: 'input' })
 
@@ -38,7 +40,11 @@ describe('openapi.yaml describes', () => {
       caller_not_proven: true,
       caller_token_spent: true,
       not_granted: true,
+      revoked: true,
       lifetime_too_long: true,
+      revokes_its_maker: true,
+      revocation_unknown: true,
+      revocations_too_many: true,
       not_found: true,
       method_not_allowed: true,
       body_too_large: true,

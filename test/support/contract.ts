@@ -191,10 +191,11 @@ function decodes(path: string): boolean {
 }
 
 function requestFaults(
-  { path, requestBody }: Exchange,
+  { path, requestBody, ...exchange }: Exchange,
   template: string,
   operation: Operation,
 ): readonly string[] {
+  const method = exchange.method.toLowerCase()
   const { pathname, searchParams } = new URL(path, 'http://localhost')
   const inPath = patternOf(template).exec(pathname)?.groups ?? {}
   const ofParameters = (operation.parameters ?? []).flatMap((parameter, index) => {
@@ -203,13 +204,13 @@ function requestFaults(
     if (value === undefined || value === null) {
       return parameter.required === true ? [`${parameter.name} is missing`] : []
     }
-    return schemaFaults(value, 'paths', template, 'get', 'parameters', index, 'schema')
+    return schemaFaults(value, 'paths', template, method, 'parameters', index, 'schema')
   })
   if (operation.requestBody === undefined) return ofParameters
   const pointer = [
     'paths',
     template,
-    'post',
+    method,
     'requestBody',
     'content',
     'application/json',

@@ -1,6 +1,6 @@
 import { canonicalEntry, chainHash, genesisHash } from '../../src/ledger/chain.ts'
 import type { Row } from '../../src/ledger/chain.ts'
-import type { Entry } from '../../src/ledger/entry.ts'
+import type { Entry, RevocationLifted, RevocationMade } from '../../src/ledger/entry.ts'
 
 /** The smallest entry there is, told from others by `version`. */
 export const startedEntry = (version: string): Entry => ({
@@ -18,3 +18,28 @@ export function chainedRows(entries: readonly Entry[]): readonly Row[] {
     return { sequence: index + 1, hash: previous, canonical }
   })
 }
+
+const revocationId = (text: string) => `01990000-0000-7000-8000-${text.padStart(12, '0')}`
+
+const ofAdmin = {
+  atMs: 1_790_000_000_000,
+  attempt: '01990000-0000-7000-8000-aaaaaaaaaaaa',
+  caller: { issuer: 'cluster', subject: 'incident', tokenSha256: 'A' },
+  grant: 'incident-response',
+}
+
+/** Revokes the grant of that name: what begins the epoch. */
+export const revokedEntry = (grant: string, epoch: number): RevocationMade => ({
+  kind: 'revocation.made',
+  ...ofAdmin,
+  revocation: revocationId(grant),
+  revoked: { what: 'grant', grant },
+  epoch,
+})
+
+export const liftedEntry = (grant: string, epoch: number): RevocationLifted => ({
+  kind: 'revocation.lifted',
+  ...ofAdmin,
+  revocation: revocationId(grant),
+  epoch,
+})

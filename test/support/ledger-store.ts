@@ -23,9 +23,10 @@ export function createSqliteStore(): SqliteStore {
   const file = join(folder, 'countersign.db')
   return {
     file,
-    open: (waitingEntriesMax) =>
+    open: (waitingEntriesMax, onRevocations) =>
       createSqliteLedger({
         file,
+        ...(onRevocations === undefined ? {} : { onRevocations }),
         ...(waitingEntriesMax === undefined ? {} : { waitingEntriesMax }),
       }),
     entries: () => verifiedEntries(file),

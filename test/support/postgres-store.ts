@@ -46,8 +46,11 @@ export async function createPostgresStore(
   const url = await server.createDatabase()
   return {
     url,
-    open: (waitingEntriesMax) =>
-      openLedgerAt(url, waitingEntriesMax === undefined ? {} : { waitingEntriesMax }),
+    open: (waitingEntriesMax, onRevocations) =>
+      openLedgerAt(url, {
+        ...(waitingEntriesMax === undefined ? {} : { waitingEntriesMax }),
+        ...(onRevocations === undefined ? {} : { onRevocations }),
+      }),
     entries: () => verifiedEntriesAt(url),
     breakWrites: async () => {
       await query(

@@ -13,6 +13,7 @@ import { RequestProblem, type RequestProblemCode } from '../../../src/http/reque
 import { RememberedRefusal } from '../../../src/issuance/entra-refusals.ts'
 import { NothingProven } from '../../../src/issuance/nothing-proven.ts'
 import type { Refusal } from '../../../src/issuance/refusal.ts'
+import type { RevocationRefusal } from '../../../src/revocation/revocation-refusal.ts'
 import { LedgerError, type LedgerErrorCode } from '../../../src/ledger/ledger.ts'
 import { GovernorError, type GovernorErrorCode } from '../../../src/signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../../../src/signer/signer.ts'
@@ -40,7 +41,7 @@ const grant = required(parseGrantName('deploy'))
 const detail = 'kid eve-was-here'
 
 /** With the facts that each of them carries. */
-const refusals: Record<Refusal['reason'], readonly [facts: object, Wire]> = {
+const refusals: Record<(Refusal | RevocationRefusal)['reason'], readonly [facts: object, Wire]> = {
   caller_token_missing: [{}, unproven],
   caller_token_malformed: [{ detail: 'not JSON' }, unproven],
   caller_issuer_unknown: [{}, unproven],
@@ -74,6 +75,10 @@ const refusals: Record<Refusal['reason'], readonly [facts: object, Wire]> = {
   assertions_elsewhere: [{ issuer, detail }, spent],
   token_uses_full: [{ issuer, detail, retryAfterSeconds: 17 }, [503, 'too_many_tokens', 17]],
   not_ready: [{}, [503, 'not_ready', 5]],
+  revoked: [{}, [403, 'revoked']],
+  revokes_its_maker: [{}, [409, 'revokes_its_maker']],
+  revocation_unknown: [{}, [404, 'revocation_unknown']],
+  revocations_too_many: [{}, [409, 'revocations_too_many']],
 }
 
 const requests: Record<RequestProblemCode, Wire> = {
@@ -141,6 +146,7 @@ const tokenEndpointFailures: Record<TokenEndpointErrorCode, Wire> = {
 const ledgerFailures: Record<LedgerErrorCode, Wire> = {
   LEDGER_UNAVAILABLE: [503, 'ledger_unavailable', 5],
   LEDGER_OVERLOADED: [503, 'ledger_unavailable', 5],
+  LEDGER_OVERTAKEN: [503, 'ledger_unavailable', 5],
   LEDGER_CLOSED: [503, 'ledger_unavailable', 5],
 }
 

@@ -5,6 +5,7 @@ import { createCertificateDuty } from '../../../src/issuance/certificate-duty.ts
 import type { SigningCredential } from '../../../src/issuance/credentials.ts'
 import type { InternalAssertion } from '../../../src/issuance/internal-assertions.ts'
 import type { IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
+import { createRevocationsInForce } from '../../../src/revocation/revocations-in-force.ts'
 import { createTokenRefresher } from '../../../src/issuance/refresh-tokens.ts'
 import type { Entry } from '../../../src/ledger/entry.ts'
 import { createMemoryTokenCache } from '../../../src/token-cache/memory-token-cache.ts'
@@ -71,6 +72,7 @@ async function newRefresher() {
       },
     },
     underWay: createUnderWay(),
+    revocations: createRevocationsInForce(),
   } as unknown as IssuanceDeps
   return { refresher: createTokenRefresher(deps), entries, waiting, failed }
 }

@@ -106,8 +106,9 @@ async function signAfter(standstillMs: number) {
       application,
       tenant,
     },
-    beginning: { isWritten: false },
+    beginning: { isWritten: false, isUseTaken: false },
     priority: 'caller',
+    decidedUnder: 0,
     deadlineMs: clock.monotonicMs() + 23_000,
   }
   const order = { purpose: 'exchange', lifetimeSeconds: 300, probesEntra: false } as const

@@ -1,8 +1,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { GroupCommitLedger, type StoreEvents } from '../../../src/ledger/group-commit.ts'
+import {
+  type CommitOutcome,
+  GroupCommitLedger,
+  type StoreEvents,
+} from '../../../src/ledger/group-commit.ts'
+import { noRevocations, type PendingAppend } from '../../../src/ledger/standing-revocations.ts'
 import { healthyAgain } from '../../contract/ledger.contract.ts'
 import { startedEntry } from '../../support/entries.ts'
+
+const options = { waitingEntriesMax: 10, openTimeoutMs: 1000, onRevocations: () => undefined }
+const wholly: CommitOutcome = { overtaken: new Set(), standing: undefined }
 
 /** What the contract cannot ask for of a real store: which moment it fails at. */
 
@@ -14,15 +22,16 @@ it('opens a store again that has failed by the time it is opened', async () => {
     await nextTurn()
     if (openings === 2) events.failed(new Error('gone in the moment it was opened'))
     return {
-      commit: (canonicalEntries: readonly string[]) => {
-        commits.push([...canonicalEntries])
+      standing: noRevocations,
+      commit: (appends: readonly PendingAppend[]) => {
+        commits.push(appends.flatMap(({ canonicalEntries }) => canonicalEntries))
         if (openings === 1) events.failed(new Error('gone'))
-        else events.committed()
+        else events.committed(wholly)
       },
       end: () => Promise.resolve(),
     }
   }
-  const ledger = new GroupCommitLedger({ openStore, waitingEntriesMax: 10, openTimeoutMs: 1000 })
+  const ledger = new GroupCommitLedger({ openStore, ...options })
   await ledger.open()
   await expect(ledger.append([startedEntry('1')])).rejects.toThrow('LEDGER_UNAVAILABLE')
 
@@ -47,18 +56,18 @@ describe('a ledger that is not open', () => {
         if (opening === 'away') throw new Error('away')
         if (opening === 'lost-at-once') events.failed(new Error('lost at once'))
         return {
-          commit: (canonicalEntries) => {
+          standing: noRevocations,
+          commit: (appends) => {
             if (opening === 'lost-in-commit') events.failed(new Error('lost in commit'))
             else {
-              committed.push(...canonicalEntries)
-              events.committed()
+              committed.push(...appends.flatMap(({ canonicalEntries }) => canonicalEntries))
+              events.committed(wholly)
             }
           },
           end: () => Promise.resolve(),
         }
       },
-      waitingEntriesMax: 10,
-      openTimeoutMs: 1000,
+      ...options,
     })
     return { ledger, committed, left: openings }
   }
@@ -89,9 +98,10 @@ describe('a ledger that is not open', () => {
         await nextTurn()
         told.push('open')
         return {
+          standing: noRevocations,
           commit: () => {
             told.push('committed')
-            events.committed()
+            events.committed(wholly)
           },
           end: () => {
             told.push('ended')
@@ -99,8 +109,7 @@ describe('a ledger that is not open', () => {
           },
         }
       },
-      waitingEntriesMax: 10,
-      openTimeoutMs: 1000,
+      ...options,
     })
     const failing = () => Promise.reject(new Error('nobody knows'))
     await expect(ledger.open(failing)).rejects.toThrow('nobody knows')
@@ -119,10 +128,13 @@ describe('a ledger that is not open', () => {
     const ledger = new GroupCommitLedger({
       openStore: (events) => {
         lose = events.failed.bind(events)
-        return Promise.resolve({ commit: () => undefined, end: () => Promise.resolve() })
+        return Promise.resolve({
+          standing: noRevocations,
+          commit: () => undefined,
+          end: () => Promise.resolve(),
+        })
       },
-      waitingEntriesMax: 10,
-      openTimeoutMs: 1000,
+      ...options,
     })
     const losing = () => {
       lose?.(new Error('lost meanwhile'))
@@ -158,6 +170,7 @@ describe('a ledger that is not open', () => {
       openStore: async () => {
         await nextTurn()
         return {
+          standing: noRevocations,
           commit: () => undefined,
           end: () => {
             ends += 1
@@ -165,8 +178,7 @@ describe('a ledger that is not open', () => {
           },
         }
       },
-      waitingEntriesMax: 10,
-      openTimeoutMs: 1000,
+      ...options,
     })
     const opening = expect(ledger.open(first)).rejects.toThrow('LEDGER_CLOSED')
     await ledger.close()
@@ -190,10 +202,13 @@ describe('a store that is lost', () => {
     const ledger = new GroupCommitLedger({
       openStore: (events) => {
         latest = events
-        return Promise.resolve({ commit: () => undefined, end: () => Promise.resolve() })
+        return Promise.resolve({
+          standing: noRevocations,
+          commit: () => undefined,
+          end: () => Promise.resolve(),
+        })
       },
-      waitingEntriesMax: 10,
-      openTimeoutMs: 1000,
+      ...options,
     })
     await ledger.open()
     const lose = () => latest?.failed(new Error('the connection is lost'))

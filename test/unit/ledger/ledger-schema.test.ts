@@ -57,6 +57,9 @@ describe('the steps of the schema', () => {
     for (const { version, usableFrom } of schemaSteps) {
       expect(usableFrom).toBeLessThanOrEqual(version)
     }
+    // The last one counts: what one step keeps out, no later one lets in again.
+    const from = schemaSteps.map(({ usableFrom }) => usableFrom)
+    expect(from).toEqual(from.toSorted((a, b) => a - b))
   })
 
   it('are each taken once, however many programs begin at the same moment', async () => {

@@ -21,7 +21,7 @@ import { reopenDelayMs } from '../../../src/ledger/group-commit.ts'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
 import { createSqliteLedger } from '../../../src/ledger/sqlite-ledger.ts'
 import { healthyAgain } from '../../contract/ledger.contract.ts'
-import { startedEntry } from '../../support/entries.ts'
+import { revokedEntry, startedEntry } from '../../support/entries.ts'
 import { changeFile, createSqliteStore, verifiedEntries } from '../../support/ledger-store.ts'
 
 const appender = fileURLToPath(new URL('../../support/append-until-killed.ts', import.meta.url))
@@ -166,12 +166,25 @@ describe('opening a SQLite ledger', () => {
     })
   })
 
+  it('extends one of the release before revocations, which can be read as it is', async () => {
+    await writeOnce('1')
+    changeFile(
+      store.file,
+      'DROP TABLE revocation; DROP TABLE revocation_epoch; PRAGMA user_version = 1',
+    )
+    expect(verifiedEntries(store.file)).toEqual([startedEntry('1')])
+    const ledger = await store.open()
+    await ledger.append([revokedEntry('1', 1)], 0)
+    await ledger.close()
+    expect(verifiedEntries(store.file)).toHaveLength(2)
+  })
+
   it('refuses a ledger of another version, and says which', async () => {
     await writeOnce('1')
-    changeFile(store.file, 'PRAGMA user_version = 2')
+    changeFile(store.file, 'PRAGMA user_version = 3')
     await expect(store.open()).rejects.toMatchObject({
       code: 'LEDGER_VERSION_UNKNOWN',
-      message: `${store.file} is a ledger of version 2 and this program reads version 1`,
+      message: `${store.file} is a ledger of version 3 and this program reads version 2`,
     })
   })
 

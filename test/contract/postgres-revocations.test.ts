@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { moveLedger } from '../../src/ledger/move-ledger.ts'
+import type { StandingRevocations } from '../../src/ledger/standing-revocations.ts'
+import { liftedEntry, revokedEntry, startedEntry } from '../support/entries.ts'
+import { createSqliteStore } from '../support/ledger-store.ts'
+import { startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { createPostgresStore, ledgerAt } from '../support/postgres-store.ts'
+import { describeRevocations } from './revocations.contract.ts'
+
+let server: TestPostgres
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server.stop())
+
+describeRevocations('revocations in postgres', () => createPostgresStore(server))
+
+describe('revocations of several ledgers', () => {
+  const tellingTo = (told: StandingRevocations[]) => (standing: StandingRevocations) =>
+    void told.push(standing)
+
+  it('reach another replica with whatever it appends, and keep what it decided before from it', async () => {
+    const store = await createPostgresStore(server)
+    const told: StandingRevocations[] = []
+    const [one, other] = [await store.open(), await store.open(undefined, tellingTo(told))]
+    const made = revokedEntry('1', 1)
+    await one.append([made], 0)
+    expect(told.at(-1)?.epoch).toBe(0)
+    const late = other.append([startedEntry('late')], 0)
+    await expect(late).rejects.toMatchObject({ code: 'LEDGER_OVERTAKEN' })
+    expect(told.at(-1)).toEqual({ epoch: 1, made: [made] })
+    await one.append([liftedEntry('1', 2)], 1)
+    await other.append([])
+    expect(told.at(-1)).toEqual({ epoch: 2, made: [] })
+    await Promise.all([one.close(), other.close()])
+  })
+
+  it('move with the ledger of a file', async () => {
+    const file = createSqliteStore()
+    const store = await createPostgresStore(server)
+    const before = await file.open()
+    await before.append([revokedEntry('1', 1)], 0)
+    await before.append([revokedEntry('2', 2)], 1)
+    await before.append([liftedEntry('1', 3)], 2)
+    await before.close()
+    expect(await moveLedger(file.file, ledgerAt(store.url))).toMatchObject({ moved: true })
+    const told: StandingRevocations[] = []
+    const after = await store.open(undefined, tellingTo(told))
+    expect(told).toEqual([{ epoch: 3, made: [revokedEntry('2', 2)] }])
+    await after.close()
+    file.remove()
+  })
+})

@@ -1,0 +1,194 @@
+import { setTimeout } from 'node:timers/promises'
+import { Agent, request } from 'undici'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { isRevoked, revocationsFrom } from '../../src/revocation/revocation.ts'
+import { mintOrderSchema } from '../../src/emulator/issuers/mint-order.ts'
+import type { Entry } from '../../src/ledger/entry.ts'
+import { type CuttableProxy, startCuttableProxy } from '../support/cuttable-proxy.ts'
+import type { TestEmulator } from '../support/emulator.ts'
+import { startPostgres, type TestPostgres, urlWith } from '../support/postgres.ts'
+import { verifiedEntriesAt } from '../support/postgres-store.ts'
+import { required } from '../support/required.ts'
+import { serveFrom, type Served } from '../support/served.ts'
+import {
+  cast,
+  defaultGrants,
+  type GrantFile,
+  ordersAsk,
+  serviceWorld,
+  startServiceEmulator,
+} from '../support/test-service.ts'
+
+/** Three replicas of `countersign serve` on one PostgreSQL, one of which hears no notification. */
+
+const incidentResponse: GrantFile = {
+  grant: 'incident-response',
+  caller: { issuer: 'gitlab', claims: { project_id: '20' } },
+  may: [{ admin: 'revoke' }],
+}
+
+let emulator: TestEmulator
+let server: TestPostgres
+const agent = new Agent({ connections: 100, pipelining: 1 })
+beforeAll(async () => {
+  ;[emulator, server] = await Promise.all([startServiceEmulator(serviceWorld), startPostgres()])
+})
+afterAll(async () => {
+  await agent.close()
+  await Promise.all([emulator.stop(), server.stop()])
+})
+
+let url: string
+let replicas: readonly Served[] = []
+let deaf: CuttableProxy
+afterEach(async () => {
+  await Promise.all(replicas.map((one) => one.remove()))
+  replicas = []
+  await deaf.close()
+})
+
+const serving = (ledger: string) =>
+  serveFrom(emulator, {
+    grants: [...defaultGrants, incidentResponse],
+    configuration: (file) => ({
+      ...file,
+      ledger: { postgres: ledger },
+      tokenCache: {
+        assertionReuseSeconds: 0,
+        wrappingKey: {
+          vault: required(emulator.endpoints.vaults['contoso-hsm']),
+          name: 'token-wrapping',
+        },
+      },
+    }),
+  })
+
+/** What is said to all of `NOTIFY` reaches two of them. */
+async function startReplicas(): Promise<void> {
+  url = await server.createDatabase()
+  deaf = await startCuttableProxy(Number(new URL(url).port))
+  deaf.translate('dropped', 'unheard')
+  replicas = [serving(url), serving(url), serving(urlWith(url, { port: String(deaf.port) }))]
+  await Promise.all(replicas.map((one) => one.said('ready')))
+}
+
+interface Answer {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+async function ask(
+  replica: Served,
+  route: string,
+  callerToken: string,
+  json?: object,
+): Promise<Answer> {
+  const [method, path] = route.split(' ') as ['GET' | 'POST' | 'DELETE', string]
+  const { statusCode, body } = await request(`${await replica.origin()}${path}`, {
+    dispatcher: agent,
+    method,
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${callerToken}` },
+    body: json === undefined ? null : JSON.stringify(json),
+  })
+  return { status: statusCode, body: (await body.json()) as Answer['body'] }
+}
+
+const adminToken = () =>
+  required(emulator.issuers.find('gitlab')).mint(
+    mintOrderSchema.parse({ audience: cast.publicUrl }),
+  )
+
+const of = <Kind extends Entry['kind']>(entries: readonly Entry[], kind: Kind) =>
+  entries.filter((entry): entry is Extract<Entry, { kind: Kind }> => entry.kind === kind)
+
+/** What lets something happen for the workload, in the order of the chain. */
+const lets = new Set<Entry['kind']>(['request.granted', 'signature.begun', 'token.issued'])
+
+/** Asks a hundred times a second, in turns, until it is told to stop; then all answers. */
+function askAgainAndAgain(callerToken: string): () => Promise<readonly Answer[]> {
+  const answers: Promise<Answer>[] = []
+  let asked = 0
+  const timer = setInterval(() => {
+    asked += 1
+    const answer = ask(required(replicas[asked % 3]), 'POST /v1/token', callerToken, ordersAsk)
+    // Whoever stops is told.
+    answer.catch(() => undefined)
+    answers.push(answer)
+  }, 10)
+  return () => {
+    clearInterval(timer)
+    return Promise.all(answers)
+  }
+}
+
+describe('while three replicas are asked a hundred times a second', () => {
+  test('nothing begins and nothing is released behind a revocation, until it is lifted', async () => {
+    await startReplicas()
+    const [workload, admin] = await Promise.all([
+      emulator.token('fabrikam-orders', cast.publicUrl),
+      adminToken(),
+    ])
+    const [first, second] = [required(replicas[0]), required(replicas[1])]
+    const onEach = async () => {
+      const answers = await Promise.all(
+        replicas.map((one) => ask(one, 'POST /v1/token', workload, ordersAsk)),
+      )
+      return answers.map(({ status, body }) => body['code'] ?? status)
+    }
+    const stop = askAgainAndAgain(workload)
+    const revoked = [
+      { grant: 'fabrikam-orders' },
+      { issuer: 'fabrikam' },
+      { application: 'events' },
+    ]
+    let answers: readonly Answer[]
+    try {
+      for (const what of revoked) {
+        await setTimeout(700)
+        const made = await ask(first, 'POST /v1/revocations', admin, what)
+        expect(made).toMatchObject({ status: 200 })
+        // At once, also where nobody was told.
+        expect(await onEach()).toEqual(['revoked', 'revoked', 'revoked'])
+        await setTimeout(700)
+        const { id } = made.body['revocation'] as { id: string }
+        expect(await ask(second, `DELETE /v1/revocations/${id}`, admin)).toMatchObject({
+          status: 200,
+        })
+        // Others look once a second.
+        await expect.poll(onEach, { timeout: 15_000 }).toEqual([200, 200, 200])
+      }
+    } finally {
+      answers = await stop()
+    }
+
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 403]))
+    const entries = await verifiedEntriesAt(url)
+    expect(of(entries, 'revocation.made')).toHaveLength(revoked.length)
+    expect(behindRevocations(entries)).toEqual([])
+    // It went on in between, so the order could have been broken.
+    expect(of(entries, 'token.issued').length).toBeGreaterThan(100)
+  }, 120_000)
+})
+
+/** Entries that let something happen for what was revoked where they stand. */
+function behindRevocations(entries: readonly Entry[]): readonly Entry[] {
+  let standing = revocationsFrom({ epoch: 0, made: [] })
+  return entries.filter((entry) => {
+    if (entry.kind === 'revocation.made') {
+      standing = revocationsFrom({ epoch: entry.epoch, made: [...standing.made, entry] })
+    } else if (entry.kind === 'revocation.lifted') {
+      const made = standing.made.filter(({ revocation }) => revocation !== entry.revocation)
+      standing = revocationsFrom({ epoch: entry.epoch, made })
+    }
+    return lets.has(entry.kind) && isRevoked(standing, factsOf(entry))
+  })
+}
+
+function factsOf(entry: Entry) {
+  if (entry.kind === 'signature.begun') {
+    return { application: entry.application, tenant: entry.tenant, keyId: entry.keyId }
+  }
+  if (entry.kind !== 'request.granted' && entry.kind !== 'token.issued') return {}
+  const { caller, grant, application, tenant } = entry
+  return { issuer: caller.issuer, subject: caller.subject, grant, application, tenant }
+}
