@@ -15,6 +15,7 @@ import { type BenchCloud, startCloud, stopEverything } from './cloud.ts'
 import { coldBurst } from './cold-burst.ts'
 import type { Curve } from './curve.ts'
 import { curvesMeasure } from './curves.ts'
+import { decisionMeasure } from './decision.ts'
 import { fleetMeasure } from './fleet.ts'
 import { ledgerMeasure } from './ledger.ts'
 import { manyTokens } from './many-tokens.ts'
@@ -39,6 +40,7 @@ const measures: Readonly<Record<PartName, Measure>> = {
   warm: async (cloud, plan) => ({ rows: await warmMeasure(cloud, plan) }),
   tokens: async (cloud, plan) => ({ rows: await manyTokens(cloud, plan) }),
   assertion: async (cloud, { rounds }) => ({ rows: await assertionMeasure(cloud, rounds) }),
+  decision: async () => ({ rows: await decisionMeasure() }),
   ledger: async (_cloud, plan) => ({ rows: await ledgerMeasure(plan) }),
   curves: async (cloud, plan) => ({ curves: await curvesMeasure(cloud, curvesPlanFrom(plan)) }),
   throttled: async () => ({ rows: await throttledMeasure() }),

@@ -34,6 +34,7 @@ so what counts are the ratios.
   time; two commits to the disk are in it.
 - CPU of an assertion is compared with a server that does nothing but pass each request on to the vault, over
   the same pool and at the same rate: what is asked seldom costs more, because processors fall asleep between.
+- Who a caller is and what it may have is found out in one process, without HTTP, fifty calls timed together.
 - Tokens of many tenants and scopes are asked for in no order, with every other round on one of them; memory is
   the most that the kernel counted (\`VmHWM\`), filling the cache included.
 - Start to ready is from the start of the process, with the emulator at hand and code compiled by an earlier start.

@@ -22,6 +22,7 @@ export const partNames = [
   'warm',
   'tokens',
   'assertion',
+  'decision',
   'ledger',
   'curves',
   'throttled',
