@@ -351,10 +351,9 @@ async function admit(
   const application = deps.applications.get(ask.application)
   // Before the decision: what cannot be done now must not cost the grant one of its uses. It may all the
   // same, where the first of several grants has none left and only its own token was there.
-  const isServable =
-    application === undefined ||
-    credentialsFor(ask.application, deps).length > 0 ||
-    (await isThere())
+  const canSign = () => credentialsFor(ask.application, deps).length > 0
+  // Looked at again afterwards: what was not proven then may be proven by now.
+  const isServable = application === undefined || canSign() || (await isThere()) || canSign()
   if (!isServable && deps.credentials.current(ask.application).length === 0) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
