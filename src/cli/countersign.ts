@@ -18,6 +18,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'report every problem of the configuration and its grants',
     load: async () => (await import('./check.ts')).checkCommand(),
   },
+  diff: {
+    summary: 'say who can do what that they could not do before',
+    load: async () => (await import('./diff.ts')).diffCommand(),
+  },
   explain: {
     summary: 'say why a caller may have something, or why not',
     load: async () => (await import('./explain.ts')).explainCommand(),

@@ -46,6 +46,7 @@ const frugal = [
     args: ['check', '--config', 'examples/quickstart/countersign.yaml'],
     packages: ['commander', 'yaml', 'zod'],
   },
+  { args: ['diff', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['explain', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['token', '--help'], packages: ['commander', 'zod'] },
   { args: ['assertion', '--help'], packages: ['commander', 'zod'] },

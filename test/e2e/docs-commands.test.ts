@@ -33,6 +33,7 @@ beforeAll(async () => {
     CALLER_TOKEN_FILE: file('caller-token', await service.callerToken('fabrikam-orders')),
     PIPELINE_TOKEN_FILE: file('pipeline-token', await service.callerToken('github')),
     LEDGER: service.ledgerFile,
+    BASE: service.folder,
     VAULT_LOG: service.emulator.endpoints.vaultLogFolder,
     NODE_EXTRA_CA_CERTS: service.emulator.endpoints.caFile,
     AZURE_AUTHORITY_HOST: service.emulator.endpoints.authority,
@@ -106,6 +107,7 @@ describe('docs/configuration.md', () => {
   const expected: Readonly<Record<string, RegExp>> = {
     '# Configuration': /^The configuration is sound\.$/m,
     Grants: /^GRANTED: by grant: fabrikam-orders$/m,
+    'What a change lets callers do': /^NOTHING WIDENED/,
   }
 
   test('has the commands that are known here', () => {
