@@ -26,6 +26,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'say why a caller may have something, or why not',
     load: async () => (await import('./explain.ts')).explainCommand(),
   },
+  grants: {
+    summary: 'list the grants and when each was last used',
+    load: async () => (await import('./grants.ts')).grantsCommand(),
+  },
   token: {
     summary: 'ask the service for an access token',
     load: async () => (await import('./token.ts')).tokenCommand(),

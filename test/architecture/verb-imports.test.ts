@@ -48,6 +48,7 @@ const frugal = [
   },
   { args: ['diff', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['explain', '--help'], packages: ['commander', 'yaml', 'zod'] },
+  { args: ['grants', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['token', '--help'], packages: ['commander', 'zod'] },
   { args: ['assertion', '--help'], packages: ['commander', 'zod'] },
   { args: ['reconcile', '--help'], packages: ['commander', 'yaml', 'zod'] },

@@ -108,6 +108,7 @@ describe('docs/configuration.md', () => {
     '# Configuration': /^The configuration is sound\.$/m,
     Grants: /^GRANTED: by grant: fabrikam-orders$/m,
     'What a change lets callers do': /^NOTHING WIDENED/,
+    'Which grants are used': /^grant fabrikam-orders, (?:never|last) used/m,
   }
 
   test('has the commands that are known here', () => {
