@@ -38,6 +38,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'ask the service for a fresh client assertion',
     load: async () => (await import('./assertion.ts')).assertionCommand(),
   },
+  probe: {
+    summary: 'check what a running service must grant and must refuse',
+    load: async () => (await import('./probe.ts')).probeCommand(),
+  },
   reconcile: {
     summary: "account for every signature in the vault's log",
     load: async () => (await import('./reconcile.ts')).reconcileCommand(),

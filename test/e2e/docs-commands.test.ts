@@ -145,7 +145,11 @@ describe('docs/operations.md', () => {
   const commands = commandsOf('docs/operations.md')
   let server: TestPostgres
   let store: SqliteStore
+  let probes: string
   beforeAll(async () => {
+    const page = readFileSync('docs/operations.md', 'utf8')
+    probes = join(service.folder, 'probes.yaml')
+    writeFileSync(probes, /^```yaml\n(probes:[^]*?)```/m.exec(page)?.[1] ?? '')
     server = await startPostgres()
     store = createSqliteStore()
     await (await store.open()).close()
@@ -156,16 +160,18 @@ describe('docs/operations.md', () => {
   })
 
   test('has the commands that are known here', () => {
-    expect(commands.map(([heading]) => heading)).toEqual(['PostgreSQL', 'PostgreSQL'])
+    expect(commands.map(([heading]) => heading)).toEqual(['Probes', 'PostgreSQL', 'PostgreSQL'])
   })
 
   test.each(commands)('%s', async (_, command) => {
     const { code, stdout, stderr } = await run(command, {
       LEDGER: store.file,
+      PROBES: probes,
+      METRICS_FILE: join(service.folder, 'countersign.prom'),
       OWNER_URL: await server.createDatabase(),
       DATABASE_URL: await server.createDatabase(),
     })
     expect(code, stderr).toBe(0)
-    expect(stdout).toMatch(/is prepared|^target {2}postgres:/m)
+    expect(stdout).toMatch(/is prepared|^target {2}postgres:|^SATISFIED: 2 of 2 probes/m)
   })
 })
