@@ -2,20 +2,24 @@ import { inspect } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { isoTimeFrom, systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
-import { EnvironmentError, readEnvironment } from '../config/environment.ts'
-import { DecidedEntryError, decidedEntries } from '../ledger/decided-entries.ts'
+import { readEnvironment } from '../config/environment.ts'
+import { decidedEntries } from '../ledger/decided-entries.ts'
 import {
   type GrantStandingInUse,
   type GrantUse,
   grantUseIn,
   standingIn,
 } from '../ledger/grant-use.ts'
-import { sqliteCode } from '../ledger/ledger-file.ts'
 import type { CompiledGrants } from '../policy/compile-grants.ts'
 import type { Grant } from '../policy/grant.ts'
 import { CommandError } from './command-error.ts'
 import { counted } from './counted.ts'
-import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
+import {
+  isExpectedOfDecisions,
+  ledgerNamedBy,
+  ledgerOptions,
+  passwordNote,
+} from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
 import { loadAll } from './load-all.ts'
 import { problemNamedLike } from './problem-place.ts'
@@ -83,15 +87,9 @@ async function runGrants(options: GrantsOptions, command: Command): Promise<void
     process.exitCode = listed.some(({ standing }) => standing === 'unused') ? 1 : 0
   } catch (error) {
     // Whatever went wrong, nothing was decided: Node's own 1 would say that some grant is unused.
-    command.error(`grants: ${isExpected(error) ? error.message : inspect(error)}`)
+    command.error(`grants: ${isExpectedOfDecisions(error) ? error.message : inspect(error)}`)
   }
 }
-
-const isExpected = (error: unknown): error is Error =>
-  isExpectedOfLedger(error) ||
-  error instanceof EnvironmentError ||
-  error instanceof DecidedEntryError ||
-  (error instanceof Error && sqliteCode(error) !== undefined)
 
 async function grantsListed(
   options: GrantsOptions,

@@ -1,6 +1,7 @@
 import { isoTimeFrom } from '../base/clock.ts'
 import { printable } from '../base/printable.ts'
 import type { ConfigStep, ConfigWidening } from '../config/config-widening.ts'
+import type { CallerGain } from '../policy/caller-gains.ts'
 import type { SharedPower } from '../policy/shared-powers.ts'
 import type { GrantWidening, PowerReach, WideningStep } from '../policy/widening.ts'
 import { counted, tenantsIn } from './counted.ts'
@@ -13,6 +14,24 @@ export interface Differences {
   readonly narrowed: Sides
   /** What callers of several issuers share, and did not before. */
   readonly shared: readonly SharedPower[]
+  /** Absent when no ledger is asked. */
+  readonly callers?: LedgerCallers
+}
+
+/** What the widenings are to callers that a ledger names. */
+export interface LedgerCallers {
+  /** How many were looked at. */
+  readonly seen: number
+  /** There are more of them in the ledger. */
+  readonly cut: boolean
+  /** Those that gain something, or may. */
+  readonly gaining: readonly GainingCaller[]
+}
+
+export interface GainingCaller {
+  readonly issuer: string
+  readonly subject: string
+  readonly gains: readonly CallerGain[]
 }
 
 export interface Sides {
@@ -24,7 +43,12 @@ export const isNothing = ({ grants, configuration }: Sides) =>
   grants.length === 0 && configuration.length === 0
 
 /** For people. */
-export function differenceLines({ widened, narrowed, shared }: Differences): readonly string[] {
+export function differenceLines({
+  widened,
+  narrowed,
+  shared,
+  callers,
+}: Differences): readonly string[] {
   const parts = widened.grants.length + widened.configuration.length
   return [
     isNothing(widened)
@@ -40,7 +64,32 @@ export function differenceLines({ widened, narrowed, shared }: Differences): rea
         `${power}: callers of ${issuers.join(' and ')} now share it in ${tenantsIn(tenants)}; powers that must be separate need separate applications.`,
     ),
     ...narrowedLines(narrowed),
+    ...(callers === undefined ? [] : callerLines(callers)),
   ]
+}
+
+/** Enough to see who they are; programs are told all of them. */
+const callersShownMax = 100
+
+function callerLines({ seen, cut, gaining }: LedgerCallers): readonly string[] {
+  const hidden = gaining.length - callersShownMax
+  return [
+    `Of ${counted(seen, 'caller')} in the ledger${cut ? ', the first that it names,' : ''} ${gaining.length} can or may newly do something.`,
+    ...gaining
+      .slice(0, callersShownMax)
+      .flatMap(({ issuer, subject, gains }) => [
+        `caller ${issuer} "${printable(subject, 200)}"`,
+        ...gains.map((gain) => `  ${gainText(gain)}`),
+      ]),
+    ...(hidden > 0 ? [`and ${counted(hidden, 'other')}: --json names them`] : []),
+  ]
+}
+
+function gainText({ grant, powers, ifClaims }: CallerGain): string {
+  const what = powers.length === 0 ? 'what is listed above' : powers.map(powerText).join('; ')
+  if (ifClaims.length === 0) return `gains by grant ${grant}: ${what}`
+  const conditions = ifClaims.map((rule) => `${printable(rule.claim, 80)} is ${wantedText(rule)}`)
+  return `may gain by grant ${grant}, if ${conditions.join(' and ')}: ${what}`
 }
 
 function narrowedLines(narrowed: Sides): readonly string[] {

@@ -91,6 +91,10 @@ function holds(whole: PowerReach, part: PowerReach): boolean {
   return part.tenants.every((tenant) => tenants.has(tenant))
 }
 
+/** What one grant newly gives, whatever became of others that came before it. */
+export const wideningOfOne = (before: Policy, grant: Grant): GrantWidening | undefined =>
+  wideningOf(grant, before, rememberingSubsets())
+
 type IsSubset = (of: ReadonlySet<TenantId>, whole: ReadonlySet<TenantId>) => boolean
 
 function wideningOf(grant: Grant, before: Policy, isSubset: IsSubset): GrantWidening | undefined {

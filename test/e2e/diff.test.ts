@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { rootCertificates } from 'node:tls'
+import { createSqliteLedger } from '../../src/ledger/sqlite-ledger.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 const program = join(import.meta.dirname, '../../bin/countersign.js')
@@ -95,6 +96,32 @@ describe('countersign diff', () => {
       shared: [],
     })
     expect(code).toBe(1)
+  })
+
+  test('says which callers of a ledger gain something, and what that takes', async () => {
+    edit(grantFile, ...widerRef)
+    const ledger = await createSqliteLedger({ file: join(folder, 'ledger.db') })
+    const decision = {
+      kind: 'request.granted',
+      atMs: 1,
+      application: 'fabrikam-events',
+      tenant: 'fab00000-0000-4000-8000-000000000002',
+    } as const
+    const caller = { issuer: 'github', subject: 'repo:contoso/billing:ref:refs/heads/main' }
+    await ledger.append([
+      { ...decision, attempt: '1', caller, grant: 'billing-export' },
+      { ...decision, attempt: '2', caller: { ...caller, subject: 'repo:\nx' }, grant: 'gone' },
+    ])
+    await ledger.close()
+    const { out, code } = await diff('old', 'new', '--ledger', 'ledger.db')
+    // Whoever was named had it before, and only others gain by another ref.
+    expect(out).toMatch(/^Of 2 callers in the ledger 1 can or may newly do something\.$/m)
+    expect(out).toMatch(
+      /^caller github "repo:\?x"\n {2}may gain by grant billing-export, if repository_id is "123456" and ref is like "refs\/heads\/\*": token /m,
+    )
+    expect(code).toBe(1)
+    const absent = await diff('old', 'new', '--ledger', 'none.db')
+    expect(absent).toMatchObject({ out: '', code: 2 })
   })
 
   test('compares nothing where a grant or a file does not load, and says what is wrong as check does', async () => {
