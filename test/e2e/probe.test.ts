@@ -151,6 +151,13 @@ describe('countersign probe', () => {
     expect({ out, code }).toEqual({ out: '', code: 2 })
   })
 
+  test('asks nothing when the file is not there', async () => {
+    const child = spawn(process.execPath, [program, 'probe', 'none.yaml', '--url', service.origin])
+    const exited = new Promise((resolve) => child.once('exit', resolve))
+    expect(await text(child.stderr)).toContain('none.yaml:1: probes.unreadable: ')
+    expect(await exited).toBe(2)
+  })
+
   test('is not satisfied by no probe, or with metrics that cannot be written', async () => {
     expect(await probe({})).toMatchObject({ out: '', code: 2 })
     const one = { one: { expect: 'granted', ...orders } }
