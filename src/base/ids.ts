@@ -21,6 +21,8 @@ export type CertificateName = Branded<'CertificateName'>
 export type IssuerName = Branded<'IssuerName'>
 /** Name of a grant: its file says it, and the ledger repeats it. */
 export type GrantName = Branded<'GrantName'>
+/** Name of a probe in the operator's file of them. */
+export type ProbeName = Branded<'ProbeName'>
 /** `{resource}/.default`, normalised: what is keyed, recorded and sent. */
 export type Scope = Branded<'Scope'>
 /** One request's life; told to the caller. UUIDv7, so that ids sort by time. */
@@ -53,6 +55,7 @@ export const parseApplicationName = (text: string) => parseName(text) as Applica
 export const parseCertificateName = (text: string) => parseName(text) as CertificateName | undefined
 export const parseIssuerName = (text: string) => parseName(text) as IssuerName | undefined
 export const parseGrantName = (text: string) => parseName(text) as GrantName | undefined
+export const parseProbeName = (text: string) => parseName(text) as ProbeName | undefined
 
 /**
  * One resource and `/.default`, as the v2 token endpoint wants it of applications; undefined for

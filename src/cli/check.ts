@@ -1,4 +1,3 @@
-import { isAbsolute, relative } from 'node:path'
 import { Command, Option } from 'commander'
 import { systemClock } from '../base/clock.ts'
 import { byPlace, type ConfigurationProblem } from '../base/configuration-problem.ts'
@@ -11,6 +10,8 @@ import { readGrantFolder } from '../policy/grant-folder.ts'
 import type { Policy } from '../policy/policy.ts'
 import { sharedPowers } from '../policy/shared-powers.ts'
 import { type CheckFormat, checkFormats, type CheckReport, reportLines } from './check-report.ts'
+import { counted, tenantsIn } from './counted.ts'
+import { problemNamedLike } from './problem-place.ts'
 
 const example = `
 Example, in a pull request that changes a grant:
@@ -55,10 +56,7 @@ export async function check(file: string, nowSeconds: number): Promise<CheckRepo
   const surroundings = loaded.ok ? loaded.config : loaded.outline
   const grants = await checkGrants(surroundings, nowSeconds)
   const problems = [...(loaded.ok ? loaded.warnings : loaded.problems), ...grants.problems]
-    .map((problem) => ({
-      ...problem,
-      file: isAbsolute(file) ? problem.file : asNamed(problem.file),
-    }))
+    .map(problemNamedLike(file))
     .toSorted(byPlace)
   const errors = problems.filter(({ severity }) => severity === 'error').length
   if (errors > 0 || !loaded.ok || grants.compiled === undefined) {
@@ -86,8 +84,6 @@ async function checkGrants(
   const compiled = compileGrants(folder.files, surroundings, nowSeconds)
   return { problems: [...folder.problems, ...compiled.problems], compiled }
 }
-
-const asNamed = (file: string) => (isAbsolute(file) ? relative('.', file) : file)
 
 function countOf(problems: readonly ConfigurationProblem[]): string {
   const warnings = problems.filter(({ severity }) => severity === 'warning').length
@@ -137,14 +133,3 @@ const sharingNotes = ({ ledger, tokenCache }: Config): readonly string[] =>
         'Replicas share the ledger, and each obtains tokens for itself: tokenCache.wrappingKey would let them share tokens too.',
       ]
     : []
-
-/** Enough to recognise them by; a list of thousands is in the file. */
-const tenantsNamedMax = 5
-
-function tenantsIn(tenants: readonly string[]): string {
-  const named = tenants.slice(0, tenantsNamedMax).join(', ')
-  const others = tenants.length - tenantsNamedMax
-  return others > 0 ? `${named} and ${counted(others, 'other')}` : named
-}
-
-const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`

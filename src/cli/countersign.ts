@@ -18,9 +18,17 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'report every problem of the configuration and its grants',
     load: async () => (await import('./check.ts')).checkCommand(),
   },
+  diff: {
+    summary: 'say who can do what that they could not do before',
+    load: async () => (await import('./diff.ts')).diffCommand(),
+  },
   explain: {
     summary: 'say why a caller may have something, or why not',
     load: async () => (await import('./explain.ts')).explainCommand(),
+  },
+  grants: {
+    summary: 'list the grants and when each was last used',
+    load: async () => (await import('./grants.ts')).grantsCommand(),
   },
   token: {
     summary: 'ask the service for an access token',
@@ -33,6 +41,10 @@ const verbs: Readonly<Record<string, Verb>> = {
   revoke: {
     summary: 'stop a caller, grant, issuer, application, tenant or key version',
     load: async () => (await import('./revoke.ts')).revokeCommand(),
+  },
+  probe: {
+    summary: 'check what a running service must grant and must refuse',
+    load: async () => (await import('./probe.ts')).probeCommand(),
   },
   reconcile: {
     summary: "account for every signature in the vault's log",

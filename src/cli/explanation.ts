@@ -65,7 +65,7 @@ function foundText(found: ClaimFound): string {
   }
 }
 
-const wantedText = ({ anyOf }: ClaimRule) =>
+export const wantedText = ({ anyOf }: Pick<ClaimRule, 'anyOf'>) =>
   anyOf.map((one) => (isPattern(one) ? `like ${quoted(one.like)}` : quoted(one))).join(' or ')
 
 /** Texts in quotes, so that `"1"` and `1` look as different as they are. */

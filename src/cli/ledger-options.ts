@@ -14,7 +14,8 @@ import { EnvironmentError, readEnvironment } from '../config/environment.ts'
 import { loadConfig } from '../config/load-config.ts'
 import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import type { LedgerDatabase } from '../ledger/ledger-database.ts'
-import { LedgerFileError } from '../ledger/ledger-file.ts'
+import { DecidedEntryError } from '../ledger/decided-entries.ts'
+import { LedgerFileError, sqliteCode } from '../ledger/ledger-file.ts'
 import { ledgerInDatabase, ledgerInFile } from '../ledger/ledger-source.ts'
 import type { LedgerSource } from '../ledger/ledger-source.ts'
 import { locateLedger } from '../ledger/locate-ledger.ts'
@@ -82,6 +83,12 @@ export const isExpectedOfLedger = (error: unknown): error is Error =>
   error instanceof EnvironmentError ||
   error instanceof LedgerFileError ||
   error instanceof LedgerDatabaseError
+
+/** The same, and what reading its entries may come to. */
+export const isExpectedOfDecisions = (error: unknown): error is Error =>
+  isExpectedOfLedger(error) ||
+  error instanceof DecidedEntryError ||
+  (error instanceof Error && sqliteCode(error) !== undefined)
 
 async function sourceAt(written: string, schema: string): Promise<LedgerSource> {
   return isUrl(written) || (await holdsUrl(written))

@@ -1,6 +1,7 @@
 import type { ConfigurationProblem } from '../base/configuration-problem.ts'
 import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load-config.ts'
+import type { NamedFiles } from '../config/named-files.ts'
 import { type CompiledGrants, compileGrants } from '../policy/compile-grants.ts'
 import { readGrantFolder } from '../policy/grant-folder.ts'
 
@@ -15,8 +16,12 @@ export type LoadedAll =
     }
 
 /** What is needed to serve: `countersign.yaml`, the files and the folder of grants that it names. Never throws. */
-export async function loadAll(file: string, nowSeconds: number): Promise<LoadedAll> {
-  const loaded = await loadConfig(file, 'must-be-here')
+export async function loadAll(
+  file: string,
+  nowSeconds: number,
+  namedFiles: NamedFiles = 'must-be-here',
+): Promise<LoadedAll> {
+  const loaded = await loadConfig(file, namedFiles)
   if (!loaded.ok) return loaded
   const { config, warnings } = loaded
   const folder = await readGrantFolder(config.grants.folder)

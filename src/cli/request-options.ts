@@ -33,7 +33,10 @@ export function serviceOptions(command: Command): Command {
 export const serviceUrlName = 'the URL of the service'
 
 /** @throws Error that says what to set when the service is not named, or no token may be sent there. */
-export function serviceUrlOf(options: ServiceOptions, environment: CallerEnvironment): string {
+export function serviceUrlOf(
+  options: Pick<ServiceOptions, 'url'>,
+  environment: CallerEnvironment,
+): string {
   const url = options.url ?? environment.url
   if (url === undefined) throw new Error('give --url URL or set COUNTERSIGN_URL')
   parseBearerUrl(url, serviceUrlName)

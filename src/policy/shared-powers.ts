@@ -22,6 +22,19 @@ export function sharedPowers({ grants }: Policy): readonly SharedPower[] {
     .flatMap(([power, reaches]) => sharersOf(reaches).map((sharers) => ({ power, ...sharers })))
 }
 
+/** What callers of several issuers share by one policy, and fewer of them shared by the one before it. */
+export function newlySharedPowers(before: Policy, after: Policy): readonly SharedPower[] {
+  const known = Map.groupBy(sharedPowers(before), ({ power }) => power)
+  return sharedPowers(after).flatMap(({ power, tenants, issuers }) => {
+    const had = known
+      .get(power)
+      ?.filter((one) => issuers.every((name) => one.issuers.includes(name)))
+    const shared = new Set(had?.flatMap((one) => one.tenants))
+    const newly = tenants.filter((tenant) => !shared.has(tenant))
+    return newly.length === 0 ? [] : [{ power, tenants: newly, issuers }]
+  })
+}
+
 /**
  * Which issuers' callers reach a set of tenants. "Any listed tenant" is one and the same set in all
  * grants, so that a hundred grants over a hundred thousand tenants are one reach, not ten million.

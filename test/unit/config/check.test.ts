@@ -45,7 +45,10 @@ describe('countersign check on what is wrong', () => {
   })
 
   test('every rule in the source is broken by some fixture', () => {
-    const sources = readSourceFiles('src/{base,config,policy,yaml}/*.ts').map(({ text }) => text)
+    const sources = readSourceFiles('src/{base,config,policy,yaml}/*.ts')
+      // Not a file that `check` reads: its rules are broken in test/e2e/probe.test.ts.
+      .filter(({ path }) => path !== 'src/config/probes-file.ts')
+      .map(({ text }) => text)
     const rules = sources.flatMap((text) =>
       [
         ...text.matchAll(

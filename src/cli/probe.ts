@@ -1,0 +1,196 @@
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { inspect } from 'node:util'
+import { Command } from 'commander'
+import { z } from 'zod'
+import { systemClock } from '../base/clock.ts'
+import { byPlace, formatProblem } from '../base/configuration-problem.ts'
+import { Secret } from '../base/secret.ts'
+import { readTextFile } from '../base/text-file.ts'
+import { type CallerEnvironment, readEnvironment, readSecrets } from '../config/environment.ts'
+import { loadProbes, type Probe } from '../config/probes-file.ts'
+import { createRedaction } from '../telemetry/redaction.ts'
+import { findCallerToken } from './caller-token.ts'
+import { CommandError } from './command-error.ts'
+import {
+  probeLines,
+  probeMetrics,
+  type ProbeResult,
+  type ProbeVerdict,
+  resultOf,
+  verdictOn,
+} from './probe-result.ts'
+import { serviceUrlOf } from './request-options.ts'
+import { answerOfService } from './service-client.ts'
+
+interface ProbeOptions {
+  readonly url?: string
+  readonly audience?: string
+  readonly tokenFile?: string
+  readonly metricsFile?: string
+  readonly json?: true
+}
+
+const exitCodes: Readonly<Record<ProbeVerdict, number>> = {
+  satisfied: 0,
+  violated: 1,
+  undecided: 2,
+}
+
+const example = `
+Example:
+  $ cat probes.yaml
+  probes:
+    orders-are-served:
+      { expect: granted, application: events, tenant: fab00000-…, scope: https://orders.example/.default }
+    branches-do-not-deploy:
+      { expect: refused, code: not_granted, tokenFile: dev-branch.jwt, application: deploy, tenant: fab00000-…, assertion: {} }
+  $ countersign probe probes.yaml --url https://countersign.contoso.example --metrics-file /var/lib/node-exporter/countersign.prom
+  VIOLATED: 1 of 2 probes.
+  satisfied orders-are-served: must be granted, and was granted
+  violated  branches-do-not-deploy: must be refused, and was granted
+
+A probe is a request like any other: it is in the ledger, counts against limits, and one that is granted
+gets a token or an assertion, which is dropped at once and never printed. Without tokenFile it asks with
+the token that \`countersign token\` would ask with.
+
+Refused is what the service answers with 401 or 403. What is busy, broken or away, a limit that is
+reached and the answer of a proxy prove nothing: undecided. Give the code, because a token that has
+expired is refused as well: with another code than that one the probe is undecided.
+
+It runs once, and a scheduler runs it again: a cron job, a timer, a CronJob. Whoever alerts on
+countersign_probe{result!="satisfied"} == 1 and on countersign_probe_run_timestamp_seconds being old
+is told of a service that does as it must not, and of probes that do not run at all.
+
+Exits with
+  0  all of them are satisfied
+  1  something was granted that must be refused, or refused that must be granted
+  2  neither, and not all could be decided: no answer, no token, a file that does not load, a wrong option
+`
+
+export function probeCommand(): Command {
+  return (
+    new Command('probe')
+      .description('Asks a running service for what it must grant and what it must refuse, once.')
+      .argument('<file>', 'YAML with the probes, by name')
+      .option('--url <url>', 'of the service, https or on loopback (COUNTERSIGN_URL)')
+      .option('--audience <uri>', 'what a CI platform is asked for; the URL unless said')
+      .option('--token-file <file>', 'of probes without one of their own (COUNTERSIGN_TOKEN_FILE)')
+      .option('--metrics-file <file>', "for Prometheus' textfile collector, replaced as a whole")
+      .option('--json', 'the results for programs')
+      .addHelpText('after', example)
+      // Commander's own 1 would say that a probe is violated.
+      .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
+      .action(runProbe)
+  )
+}
+
+async function runProbe(file: string, options: ProbeOptions, command: Command): Promise<void> {
+  const redact = createRedaction(readSecrets())
+  try {
+    const probes = await soundProbes(file)
+    const results = await resultsOf(probes, options, redact)
+    const lines = options.json === true ? [JSON.stringify({ results })] : probeLines(results)
+    for (const line of lines) console.log(line)
+    if (options.metricsFile !== undefined) {
+      replaceFile(options.metricsFile, probeMetrics(results, systemClock.nowSeconds()))
+    }
+    process.exitCode = exitCodes[verdictOn(results)]
+  } catch (error) {
+    const isExpected = error instanceof CommandError
+    command.error(redact(`probe: ${isExpected ? error.message : inspect(error)}`))
+  }
+}
+
+async function soundProbes(file: string): Promise<readonly Probe[]> {
+  const loaded = await loadProbes(file)
+  if (loaded.ok) return loaded.probes
+  for (const problem of loaded.problems.toSorted(byPlace)) console.error(formatProblem(problem))
+  throw new CommandError('the probes do not load: see above')
+}
+
+/** One after another: whoever checks a service does not want to be its load. */
+async function resultsOf(
+  probes: readonly Probe[],
+  options: ProbeOptions,
+  redact: (text: string) => string,
+): Promise<readonly ProbeResult[]> {
+  const environment = readEnvironment().caller
+  const service = serviceFrom(options, environment)
+  const results: ProbeResult[] = []
+  for (const probe of probes) {
+    const result = await ask(probe, service, environment).catch((error: unknown): ProbeResult => {
+      const why = redact(error instanceof Error ? error.message : String(error))
+      const { name, expect } = probe
+      return {
+        probe: name,
+        expect,
+        result: 'undecided',
+        answer: `not asked or not answered: ${why}`,
+      }
+    })
+    results.push(result)
+  }
+  return results
+}
+
+interface AskedService {
+  readonly url: string
+  readonly audience: string
+  readonly tokenFile: string | undefined
+}
+
+function serviceFrom(
+  { url: named, audience, tokenFile }: ProbeOptions,
+  environment: CallerEnvironment,
+): AskedService {
+  try {
+    const url = serviceUrlOf(named === undefined ? {} : { url: named }, environment)
+    return { url, audience: audience ?? url, tokenFile }
+  } catch (error) {
+    throw new CommandError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** Told apart by the one member that only this answer has; what it holds is looked at no further. */
+const tokenGiven = z.object({ access_token: z.string() }).transform(() => 'given')
+const assertionGiven = z.object({ client_assertion: z.string() }).transform(() => 'given')
+
+async function ask(
+  probe: Probe,
+  { url, audience, tokenFile }: AskedService,
+  environment: CallerEnvironment,
+): Promise<ProbeResult> {
+  const { application, tenant, want: asked } = probe
+  const { want, ...rest } = asked
+  const callerToken =
+    probe.tokenFile === undefined
+      ? await findCallerToken(tokenFile, audience, environment)
+      : await tokenIn(probe.tokenFile)
+  const answer = await answerOfService(
+    `${url}/v1/${want}`,
+    callerToken,
+    { post: { application, tenant, ...rest } },
+    want === 'token' ? tokenGiven : assertionGiven,
+  )
+  return resultOf(probe, answer)
+}
+
+/** Says nothing of the path: somebody may have put the token there. */
+async function tokenIn(file: string): Promise<Secret<string>> {
+  const reading = await readTextFile(file)
+  if (reading.ok) return new Secret(reading.text.trim())
+  throw new CommandError(`its tokenFile cannot be read. ${reading.fault}`)
+}
+
+/** Whoever reads it meanwhile sees all of the run before or all of this one. */
+function replaceFile(file: string, text: string): void {
+  const beside = `${file}.${process.pid}.tmp`
+  try {
+    writeFileSync(beside, text)
+    renameSync(beside, file)
+  } catch (error) {
+    rmSync(beside, { force: true })
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+    throw new CommandError(`the metrics cannot be written to ${file} (${code})`)
+  }
+}
