@@ -11,7 +11,14 @@ import type { UnderWay } from '../base/under-way.ts'
 import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Ask, CallerFacts, Decision, TokenAsk, TokenTerms } from '../policy/decision.ts'
+import type {
+  Ask,
+  CallerFacts,
+  Decision,
+  NamedCaller,
+  TokenAsk,
+  TokenTerms,
+} from '../policy/decision.ts'
 import type { RevocationsInForce } from '../revocation/revocations-in-force.ts'
 import type { Governor, PermitRequest } from '../signer/governor.ts'
 import type { Signer } from '../signer/signer.ts'
@@ -35,7 +42,7 @@ export interface IssuanceDeps {
   readonly cloud: Cloud
   readonly callers: CallerIdentifier
   /** The policy in force without what is revoked, its budgets charged. */
-  readonly decide: (caller: CallerFacts, ask: Ask) => Decision
+  readonly decide: (caller: NamedCaller, ask: Ask) => Decision
   /** The same while every grant has budget left, and nothing is charged. */
   readonly foresee: (caller: CallerFacts, ask: Ask) => Decision
   /** The same as if nothing were revoked. */
