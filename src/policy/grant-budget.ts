@@ -30,6 +30,12 @@ export type BudgetAnswer =
 /** 61 whole seconds hold any 60 s, so no minute, wherever it begins, has more than its number. */
 const secondsCounted = 61
 
+/** For what has taken a use of one grant before: it needs no other of that one, and has none left to wait for. */
+export const havingTaken = (taken: GrantName, budget: GrantBudget): GrantBudget => ({
+  take: (grant, limits, caller) =>
+    grant === taken ? { ok: true } : budget.take(grant, limits, caller),
+})
+
 /** Some 5 MB of them; of more within a minute, those that were heard of longest ago count as new. */
 const callersMax = 10_000
 

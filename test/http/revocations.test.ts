@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { TestEmulator } from '../support/emulator.ts'
@@ -326,7 +328,61 @@ describe('what is under way', () => {
   })
 })
 
+describe('what is under way and is decided again', () => {
+  const limited: GrantFile = {
+    grant: 'a-few',
+    caller: { issuer: 'gitlab', claims: { project_id: '21' } },
+    may: [{ application: 'events', tenant: cast.fabrikam, scopes: [cast.orders] }],
+    limits: { perMinute: 1 },
+  }
+  const limitedJob = () => service.callerToken('gitlab', { claims: { project_id: '21' } })
+
+  beforeEach(async () => {
+    await service.stop()
+    service = await startTestService({
+      emulator,
+      grants: [...defaultGrants, incidentResponse, limited],
+    })
+    strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+  })
+  afterEach(() => {
+    emulator.faults.clear()
+  })
+
+  test('costs its grant one use', async () => {
+    const { asked } = await underWay(() => askToken(limitedJob()))
+    await revoke({ application: 'deploy' })
+    expect((await asked).status).toBe(200)
+  })
+
+  test('ends in the ledger when its grant has gone meanwhile', async () => {
+    const { asked } = await underWay(() => askToken(limitedJob()))
+    rmSync(join(service.config.grants.folder, 'a-few.yaml'))
+    await service.service.grantsReload.look()
+    await revoke({ application: 'deploy' })
+    expect(await asked).toMatchObject({ status: 403, body: { code: 'not_granted' } })
+    expect(service.newEntries().at(-1)).toMatchObject({
+      kind: 'request.refused',
+      reason: 'caller_not_named',
+    })
+  })
+})
+
 describe('while nothing can be signed', () => {
+  test('a revoked key version costs a grant none of its uses', async () => {
+    await service.stop()
+    const few = { ...required(defaultGrants[0]), limits: { perMinute: 1 } }
+    service = await startTestService({
+      emulator,
+      grants: [few, ...defaultGrants.slice(1), incidentResponse],
+    })
+    const made = await revoke({ keyVersion: keyVersion('events') })
+    expect(await askToken()).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    expect(await askToken()).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    await lift(idIn(made))
+    expect((await askToken()).status).toBe(200)
+  })
+
   test('things are revoked and lifted all the same', async () => {
     await service.stop()
     service = await startTestService({
