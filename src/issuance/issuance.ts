@@ -415,10 +415,16 @@ function decideUnder(
   const { application, tenant } = ask
   const isStopped = isRevoked(stands, { issuer, subject, application, tenant })
   const decision = isStopped ? undefined : decide()
-  if (decision !== undefined && (decision.ok || stands.made.length === 0)) return decision
+  if (decision !== undefined && (stands.made.length === 0 || isOfPolicyAlone(decision))) {
+    return decision
+  }
   const unrevoked = deps.foreseeUnrevoked(caller, ask)
   return unrevoked.ok ? 'revoked' : (decision ?? unrevoked)
 }
+
+/** It is given, or will be to whoever waits: nothing that gives it is stopped. */
+const isOfPolicyAlone = (decision: Decision) =>
+  decision.ok || decision.refusal.reason === 'limit_reached'
 
 /** What may sign for the application. */
 export const credentialsFor = (

@@ -328,7 +328,7 @@ describe('what is under way', () => {
   })
 })
 
-describe('what is under way and is decided again', () => {
+describe('a grant with a limit', () => {
   const limited: GrantFile = {
     grant: 'a-few',
     caller: { issuer: 'gitlab', claims: { project_id: '21' } },
@@ -349,13 +349,24 @@ describe('what is under way and is decided again', () => {
     emulator.faults.clear()
   })
 
-  test('costs its grant one use', async () => {
+  test('is used once by what is decided again', async () => {
     const { asked } = await underWay(() => askToken(limitedJob()))
     await revoke({ application: 'deploy' })
     expect((await asked).status).toBe(200)
   })
 
-  test('ends in the ledger when its grant has gone meanwhile', async () => {
+  test('is said to be used up, whatever else is revoked', async () => {
+    await revoke({ application: 'deploy' })
+    expect((await askToken(limitedJob())).status).toBe(200)
+    service.newEntries()
+    expect(await askToken(limitedJob())).toMatchObject({
+      status: 429,
+      body: { code: 'limit_reached' },
+    })
+    expect(service.newEntries()).toEqual([])
+  })
+
+  test('that has gone meanwhile leaves an attempt that ends in the ledger', async () => {
     const { asked } = await underWay(() => askToken(limitedJob()))
     rmSync(join(service.config.grants.folder, 'a-few.yaml'))
     await service.service.grantsReload.look()
