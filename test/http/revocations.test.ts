@@ -226,6 +226,7 @@ describe('a revocation', () => {
     ['nothing', {}],
     ['two things', { grant: 'a', application: 'b' }],
     ['no grant', { grant: 'Not A Name' }],
+    ['a caller by what is no text', { caller: { issuer: 'gitlab', subject: 'a\ud800' } }],
     ['no key version', { keyVersion: 'https://vault.example/keys/name' }],
     ['a reason that does not print', { grant: 'a', reason: 'a\u001b[2Jb' }],
   ])('that names %s is refused', async (_, json) => {
