@@ -6,7 +6,7 @@ import { trustAlso } from './base/trusted-roots.ts'
 import { settlesWithin, withDeadline } from './base/deadline.ts'
 import { isTransient } from './base/transient.ts'
 import type { Config } from './config/config.ts'
-import { listen, type Listener } from './http/listener.ts'
+import { type CutBy, listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
 import { watchFolder } from './reload/folder-watch.ts'
@@ -148,16 +148,16 @@ async function serveUntil(
 }
 
 /** Once a minute at most: whoever takes all connections must not fill the log too. */
-function warnOfCutConnections({ config, clock, logger }: ServeOptions): () => void {
+function warnOfCutConnections({ config, clock, logger }: ServeOptions): (by: CutBy) => void {
   let saidInMinute = Number.NEGATIVE_INFINITY
-  return () => {
+  return (by) => {
     const minute = Math.floor(clock.monotonicMs() / 60_000)
     if (minute === saidInMinute) return
     saidInMinute = minute
-    const { connectionsMax } = config.listen
+    const { connectionsMax, connectionsPerAddressMax } = config.listen
     logger.warn(
-      { connectionsMax },
-      'connections are cut: there are as many as listen.maxConnections',
+      { connectionsMax, connectionsPerAddressMax },
+      `connections are cut: there are as many as listen.${by}`,
     )
   }
 }

@@ -27,7 +27,7 @@ import type { FirstEntries, Ledger, OnRevocations } from './ledger/ledger.ts'
 import { ledgerInDatabase, ledgerInFile, type LedgerSource } from './ledger/ledger-source.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
-import { createMemoryGrantBudget } from './policy/grant-budget.ts'
+import { createMemoryGrantBudget, havingTaken } from './policy/grant-budget.ts'
 import { type CompiledGrants, compileGrants } from './policy/compile-grants.ts'
 import { decide, foresee, stillGiven } from './policy/policy.ts'
 import { createPolicyInForce, type PolicyInForce } from './policy/policy-in-force.ts'
@@ -256,7 +256,10 @@ export async function createService(options: WiringOptions): Promise<Service> {
     clock,
     cloud: cloudOf(config),
     callers: callerProof.callers,
-    decide: (caller, ask) => decide(unrevoked(), caller, ask, clock.nowSeconds(), budget),
+    decide: (caller, ask, charged) => {
+      const left = charged === undefined ? budget : havingTaken(charged, budget)
+      return decide(unrevoked(), caller, ask, clock.nowSeconds(), left)
+    },
     foresee: (caller, ask) => foresee(unrevoked(), caller, ask, clock.nowSeconds()),
     foreseeUnrevoked: (caller, ask) => foresee(policy(), caller, ask, clock.nowSeconds()),
     stillGiven: (grant, ask) => stillGiven(unrevoked(), grant, ask, clock.nowSeconds()),

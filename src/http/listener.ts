@@ -63,6 +63,9 @@ const askingForCertificates = {
   secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
 }
 
+/** The setting that a connection was cut by. */
+export type CutBy = 'maxConnections' | 'maxConnectionsPerAddress'
+
 /**
  * @param onCut Told of each connection that is one too many.
  * @throws Error of the system when the address cannot be bound or a TLS file cannot be read.
@@ -70,7 +73,7 @@ const askingForCertificates = {
 export async function listen(
   answer: RequestListener,
   settings: ListenerSettings,
-  onCut: () => void = () => undefined,
+  onCut: (by: CutBy) => void = () => undefined,
 ): Promise<Listener> {
   const { transport } = settings
   const options = {
@@ -105,10 +108,12 @@ export async function listen(
   server.on('connection', (socket: Socket) => {
     if (share.admit(socket)) return
     socket.destroy()
-    onCut()
+    onCut('maxConnectionsPerAddress')
   })
   server.maxConnections = settings.connectionsMax
-  server.on('drop', onCut)
+  server.on('drop', () => {
+    onCut('maxConnections')
+  })
   if (transport.kind === 'behind-proxy') admitOnly(server, transport.addresses)
   await bound(server, settings.host, settings.port)
   const scheme = transport.kind === 'tls' ? 'https' : 'http'

@@ -132,8 +132,13 @@ function revokedIn({
   ]
 }
 
-const callerFrom = ({ issuer, subject }: NonNullable<RevocationBody['caller']>) =>
-  ({ what: 'caller', issuer: issuerFrom(issuer), subject }) as const
+function callerFrom({ issuer, subject }: NonNullable<RevocationBody['caller']>) {
+  // No caller has such a name, and no entry could hold it.
+  if (!subject.isWellFormed()) {
+    throw new RequestProblem('request_invalid', 'The subject must be text without lone surrogates.')
+  }
+  return { what: 'caller', issuer: issuerFrom(issuer), subject } as const
+}
 
 function issuerFrom(text: string) {
   const issuer = parseIssuerName(text)

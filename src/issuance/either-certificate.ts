@@ -1,3 +1,4 @@
+import type { ApplicationName } from '../base/ids.ts'
 import { GovernorError, type PermitRequest } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
@@ -20,6 +21,8 @@ const secondTryTakesMs = 2_000
 
 /** The primary one of the pair is not proven, so it could not be tried. */
 const notProven = 'CERTIFICATE_NOT_PROVEN'
+/** It is proven, and somebody has stopped its key version. */
+const revoked = 'CERTIFICATE_KEY_REVOKED'
 
 /**
  * Acts with the certificate that has the duty, and with the other one when the first could not be used:
@@ -36,7 +39,7 @@ export async function withEitherCertificate<T>(
   const { application, credentials } = admitted
   const [first, second] = deps.duty.inOrder(application.name, credentials)
   if (first === undefined) throw new NothingProven()
-  if (second === undefined) return act(onlyTry(first))
+  if (second === undefined) return act(onlyTry(first, whyNoOther(application.name, deps)))
   try {
     return await act({ credential: first, whilePaused: 'refuse' })
   } catch (error) {
@@ -57,11 +60,16 @@ export function firstKeyId(
   return first?.key.keyId
 }
 
-const onlyTry = (credential: SigningCredential): CertificateTry => ({
+const onlyTry = (credential: SigningCredential, why: string): CertificateTry => ({
   credential,
   whilePaused: 'wait',
-  ...(credential.place === 'standby' ? { insteadBecause: notProven } : {}),
+  ...(credential.place === 'standby' ? { insteadBecause: why } : {}),
 })
+
+const whyNoOther = (
+  application: ApplicationName,
+  { credentials }: Pick<IssuanceDeps, 'credentials'>,
+) => (credentials.current(application).length > 1 ? revoked : notProven)
 
 type FirstFailure = GovernorError | RememberedRefusal | SignerError | TokenEndpointError
 

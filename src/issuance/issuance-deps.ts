@@ -11,7 +11,14 @@ import type { UnderWay } from '../base/under-way.ts'
 import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Ask, CallerFacts, Decision, TokenAsk, TokenTerms } from '../policy/decision.ts'
+import type {
+  Ask,
+  CallerFacts,
+  Decision,
+  NamedCaller,
+  TokenAsk,
+  TokenTerms,
+} from '../policy/decision.ts'
 import type { RevocationsInForce } from '../revocation/revocations-in-force.ts'
 import type { Governor, PermitRequest } from '../signer/governor.ts'
 import type { Signer } from '../signer/signer.ts'
@@ -34,8 +41,12 @@ export interface IssuanceDeps {
   readonly clock: Clock
   readonly cloud: Cloud
   readonly callers: CallerIdentifier
-  /** The policy in force without what is revoked, its budgets charged. */
-  readonly decide: (caller: CallerFacts, ask: Ask) => Decision
+  /**
+   * The policy in force without what is revoked, its budgets charged.
+   *
+   * @param charged The grant that this attempt has used already: it is not charged again.
+   */
+  readonly decide: (caller: NamedCaller, ask: Ask, charged: GrantName | undefined) => Decision
   /** The same while every grant has budget left, and nothing is charged. */
   readonly foresee: (caller: CallerFacts, ask: Ask) => Decision
   /** The same as if nothing were revoked. */
@@ -95,6 +106,8 @@ export interface AdmittedAttempt {
 export interface Beginning {
   /** The grant goes into the ledger, with its first act. */
   isWritten: boolean
+  /** The grant whose budget was charged; undefined while none was. */
+  chargedGrant: GrantName | undefined
   /** What the caller's token is good for once, or a few times, is taken. */
   isUseTaken: boolean
 }

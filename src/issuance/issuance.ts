@@ -149,7 +149,7 @@ const decisionsMax = 10
 async function decidingAgain<Outcome>(
   act: (beginning: Beginning) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const beginning: Beginning = { isWritten: false, isUseTaken: false }
+  const beginning: Beginning = { isWritten: false, chargedGrant: undefined, isUseTaken: false }
   for (let left = decisionsMax; ; left -= 1) {
     try {
       return await act(beginning)
@@ -364,10 +364,14 @@ async function admit(
     return turnAway(useRefusal(known, caller, deps.onceIssuers), attempt, deps)
   // What is decided is decided under one epoch; what comes behind another one is decided again.
   const stands = deps.revocations.current()
-  const decision = decideUnder(stands, caller, ask, deps)
+  // What nothing can be signed for costs nothing: it is decided only to say why not.
+  const decide = () =>
+    isServable ? deps.decide(caller, ask, beginning.chargedGrant) : deps.foresee(caller, ask)
+  const decision = decideUnder(stands, caller, ask, decide, deps)
   if (decision === 'revoked') return refuseRevoked(caller, request, beginning, deps)
-  if (!decision.ok) return refuse(decision, caller, request, deps)
+  if (!decision.ok) return refuse(decision, caller, request, beginning, deps)
   if (!isServable) return refuseRevoked(caller, request, beginning, deps)
+  beginning.chargedGrant = decision.grant
   // Before anything is signed, and not given back: what fails afterwards cannot be asked for without end.
   const taken = use && (await deps.tokenUses.take(use))
   if (taken?.ok === false)
@@ -403,16 +407,23 @@ function decideUnder(
   stands: Revocations,
   caller: Caller,
   ask: Ask,
-  deps: IssuanceDeps,
+  decide: () => Decision,
+  deps: Pick<IssuanceDeps, 'foreseeUnrevoked'>,
 ): Decision | 'revoked' {
   const { issuer, subject } = caller
   const { application, tenant } = ask
   const isStopped = isRevoked(stands, { issuer, subject, application, tenant })
-  const decision = isStopped ? undefined : deps.decide(caller, ask)
-  if (decision !== undefined && (decision.ok || stands.made.length === 0)) return decision
+  const decision = isStopped ? undefined : decide()
+  if (decision !== undefined && (stands.made.length === 0 || isOfPolicyAlone(decision))) {
+    return decision
+  }
   const unrevoked = deps.foreseeUnrevoked(caller, ask)
   return unrevoked.ok ? 'revoked' : (decision ?? unrevoked)
 }
+
+/** It is given, or will be to whoever waits: nothing that gives it is stopped. */
+const isOfPolicyAlone = (decision: Decision) =>
+  decision.ok || decision.refusal.reason === 'limit_reached'
 
 /** What may sign for the application. */
 export const credentialsFor = (
@@ -477,18 +488,19 @@ function turnAway(
 
 /**
  * A proven caller. What a grant names is written down; strangers, and whoever has used up a limit,
- * could ask for ever, so they are counted.
+ * could ask for ever, so they are counted. An attempt that has begun ends in the ledger in any case.
  */
 async function refuse(
   decision: Extract<Decision, { ok: false }>,
   caller: Caller,
   request: IssuanceRequest,
+  { isWritten }: Beginning,
   deps: IssuanceDeps,
 ): Promise<Refused> {
   const { refusal } = decision
   const { attempt } = request
   const { reason } = refusal
-  if (reason === 'caller_not_named' || reason === 'limit_reached') {
+  if (!isWritten && (reason === 'caller_not_named' || reason === 'limit_reached')) {
     deps.turnedAway.count(reason, caller.issuer)
     deps.events.turnedAway(attempt, reason, caller.issuer, `subject ${caller.subject}`)
     return { ok: false, refusal }

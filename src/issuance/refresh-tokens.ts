@@ -104,7 +104,7 @@ function admit({ key, grant }: DueToken, deps: IssuanceDeps): AdmittedAttempt | 
     decidedUnder: stands.epoch,
     credentials,
     onRecord,
-    beginning: { isWritten: false, isUseTaken: false },
+    beginning: { isWritten: false, chargedGrant: undefined, isUseTaken: false },
     priority: 'ahead',
     deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
   }

@@ -145,7 +145,8 @@ export class GroupCommitLedger implements OpenableLedger {
   }
 
   async append(entries: readonly Entry[], decidedUnder?: number): Promise<void> {
-    this.#assertRoomFor(entries.length)
+    this.#assertTaken()
+    if (!isAlwaysTaken(entries)) this.#assertRoomFor(entries.length)
     await this.#enqueue(entries, decidedUnder)
   }
 
@@ -178,10 +179,12 @@ export class GroupCommitLedger implements OpenableLedger {
     await this.#store?.end()
   }
 
+  #assertTaken(): void {
+    if (this.#refusal === undefined) return
+    throw new LedgerError(this.#refusal.code, { cause: this.#refusal.cause })
+  }
+
   #assertRoomFor(count: number): void {
-    if (this.#refusal !== undefined) {
-      throw new LedgerError(this.#refusal.code, { cause: this.#refusal.cause })
-    }
     if (this.#unsettledEntries + count > this.#options.waitingEntriesMax) {
       throw new LedgerError('LEDGER_OVERLOADED')
     }
@@ -282,6 +285,10 @@ export class GroupCommitLedger implements OpenableLedger {
     this.#openedAtMs = systemClock.monotonicMs()
   }
 }
+
+/** A crowd that fills the queue may be what is to be stopped; who may do that is few, and one entry at a time. */
+const isAlwaysTaken = (entries: readonly Entry[]) =>
+  entries.length === 0 || entries.some(isRevocationChange)
 
 /** A store that nobody will use is not left open. */
 async function entriesOrEnd(store: OpenStore, first: FirstEntries): Promise<readonly Entry[]> {

@@ -17,6 +17,7 @@ export interface Ledger {
    *
    * Entries that make or lift a revocation change what stands in the same commit. Of no entries nothing
    * is written; what others have revoked until then is told before it resolves, as with every append.
+   * For both there is room, however many entries wait.
    *
    * @param decidedUnder Epoch of the revocations that were heeded when these entries were decided: where
    *   another one has begun, nothing is appended, and the one that stands is told first. Absent for what

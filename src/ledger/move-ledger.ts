@@ -32,8 +32,9 @@ const pageEntries = 1000
 
 /**
  * Copies the ledger of a file into an empty one in PostgreSQL, entry by entry with the same hashes,
- * and verifies the chain as it goes. One transaction: all of it is there in the end, or nothing. The
- * file is left as it is, and nobody else can write it meanwhile.
+ * and verifies the chain as it goes, with what is revoked. One transaction: all of it is there in the end, or
+ * nothing. The file keeps its entries, one of an earlier release is extended as by any writer, and nobody else
+ * can write it meanwhile.
  *
  * @throws LedgerFileError when the file is missing, in use, or something else.
  * @throws LedgerDatabaseError when the database cannot be used.

@@ -24,6 +24,12 @@ export interface CallerFacts {
   readonly claims: Readonly<Record<string, unknown>>
 }
 
+/** The same of a caller that is proven, which limits are counted for. */
+export interface NamedCaller extends CallerFacts {
+  /** Who it is for its issuer, whatever claims its proof has; at most 512 characters. */
+  readonly subject: string
+}
+
 /** What a grant says of the tokens that it gives. */
 export interface TokenTerms {
   /** Callers that ask for it may have tokens of a day, which nobody can recall; absent: they may not. */

@@ -1,16 +1,18 @@
 import { LRUCache } from 'lru-cache'
-import { ownClaim } from '../base/claim-rules.ts'
 import type { Clock } from '../base/clock.ts'
 import type { GrantName } from '../base/ids.ts'
-import type { CallerFacts } from './decision.ts'
+import type { NamedCaller } from './decision.ts'
 
 /** How often a grant may be used in any minute. */
 export interface GrantLimits {
   /** By all of its callers together; absent: without limit. */
   readonly perMinute?: number
-  /** By each of them, which is who its issuer says in `sub`; absent: without limit. */
+  /** By each of them, which is its issuer and its name there; absent: without limit. */
   readonly perCallerPerMinute?: number
 }
+
+/** Who uses a grant, by the name that the ledger has: of long ones, those that begin alike share. */
+export type CallerOfGrant = Pick<NamedCaller, 'issuer' | 'subject'>
 
 /** How often each grant has been used lately. */
 export interface GrantBudget {
@@ -19,7 +21,7 @@ export interface GrantBudget {
    * callers that want the last one, one gets it. What was taken is not given back, so that a request
    * that fails afterwards cannot be repeated without end.
    */
-  take(grant: GrantName, limits: GrantLimits, caller: CallerFacts): BudgetAnswer
+  take(grant: GrantName, limits: GrantLimits, caller: CallerOfGrant): BudgetAnswer
 }
 
 export type BudgetAnswer =
@@ -28,11 +30,14 @@ export type BudgetAnswer =
 /** 61 whole seconds hold any 60 s, so no minute, wherever it begins, has more than its number. */
 const secondsCounted = 61
 
+/** For what has taken a use of one grant before: it needs no other of that one, and has none left to wait for. */
+export const havingTaken = (taken: GrantName, budget: GrantBudget): GrantBudget => ({
+  take: (grant, limits, caller) =>
+    grant === taken ? { ok: true } : budget.take(grant, limits, caller),
+})
+
 /** Some 5 MB of them; of more within a minute, those that were heard of longest ago count as new. */
 const callersMax = 10_000
-
-/** As the ledger has it: of longer ones, those that begin alike share. */
-const subjectCharactersMax = 512
 
 /**
  * Counts in this process alone; a restart forgets. Its size is bounded by the grants in use: what has
@@ -80,10 +85,7 @@ export function createMemoryGrantBudget(clock: Clock): GrantBudget {
 }
 
 /** Names of issuers hold no spaces. */
-function nameOf({ issuer, claims }: CallerFacts): string {
-  const sub = ownClaim(claims, 'sub')
-  return `${issuer} ${typeof sub === 'string' ? sub.slice(0, subjectCharactersMax) : ''}`
-}
+const nameOf = ({ issuer, subject }: CallerOfGrant) => `${issuer} ${subject}`
 
 /** One count for each of the last seconds, in a ring. */
 class SlidingMinute {

@@ -1,7 +1,15 @@
 import type { GrantName } from '../base/ids.ts'
-import type { Ask, CallerFacts, Decision, PolicyRefusal, TokenAsk, TokenTerms } from './decision.ts'
+import type {
+  Ask,
+  CallerFacts,
+  Decision,
+  NamedCaller,
+  PolicyRefusal,
+  TokenAsk,
+  TokenTerms,
+} from './decision.ts'
 import { limitsFor, offerOf, termsOf, type Grant, type Offer } from './grant.ts'
-import type { GrantBudget } from './grant-budget.ts'
+import type { BudgetAnswer, GrantBudget, GrantLimits } from './grant-budget.ts'
 import { createGrantIndex, type GrantIndex } from './grant-index.ts'
 
 /** Everything that is allowed at one moment. A reload makes a new one; it never changes. */
@@ -32,29 +40,37 @@ export function withoutGrants(policy: Policy, isLeftOut: (grant: Grant) => boole
  *
  * @param nowSeconds Seconds since the Unix epoch: a grant whose `until` has come allows nothing.
  */
-export function decide(
+export const decide = (
+  policy: Policy,
+  caller: NamedCaller,
+  ask: Ask,
+  nowSeconds: number,
+  budget: GrantBudget,
+): Decision =>
+  decideCharging(policy, caller, ask, nowSeconds, (grant, limits) =>
+    budget.take(grant, limits, caller),
+  )
+
+type TakeUse = (grant: GrantName, limits: GrantLimits) => BudgetAnswer
+
+function decideCharging(
   policy: Policy,
   caller: CallerFacts,
   ask: Ask,
   nowSeconds: number,
-  budget: GrantBudget,
+  takeUse: TakeUse,
 ): Decision {
   const naming = policy.index.naming(caller).filter((grant) => isInForce(grant, nowSeconds))
   if (naming.length === 0) return refused({ reason: 'caller_not_named' })
   const enforced = naming.filter(({ mode }) => mode === undefined)
-  const decision = enforcedDecision(enforced, caller, ask, budget)
+  const decision = enforcedDecision(enforced, ask, takeUse)
   if (enforced.length === naming.length) return decision
   const tried = offersOf(naming, ask).filter(({ grant }) => grant.mode === 'dry-run')
   const dryRun = tried.filter((offer) => lives(offer, ask)).map(({ grant }) => grant.name)
   return dryRun.length === 0 ? decision : { ...decision, dryRun }
 }
 
-function enforcedDecision(
-  naming: readonly Grant[],
-  caller: CallerFacts,
-  ask: Ask,
-  budget: GrantBudget,
-): Decision {
+function enforcedDecision(naming: readonly Grant[], ask: Ask, takeUse: TakeUse): Decision {
   const offers = offersOf(naming, ask)
   const [first, ...others] = offers
   if (first === undefined) {
@@ -63,7 +79,7 @@ function enforcedDecision(
 
   const longEnough = offers.filter((offer) => lives(offer, ask))
   if (longEnough.length === 0) return refused(tooLong(others.reduce(longer, first)))
-  return charged(longEnough, caller, ask, budget)
+  return charged(longEnough, ask, takeUse)
 }
 
 /** What {@link decide} says as long as every grant has budget left. Nothing is charged. */
@@ -72,9 +88,7 @@ export const foresee = (
   caller: CallerFacts,
   ask: Ask,
   nowSeconds: number,
-): Decision => decide(policy, caller, ask, nowSeconds, boundless)
-
-const boundless: GrantBudget = { take: () => ({ ok: true }) }
+): Decision => decideCharging(policy, caller, ask, nowSeconds, () => ({ ok: true }))
 
 const offersOf = (grants: readonly Grant[], ask: Ask): readonly Offer[] =>
   grants.map((grant) => offerOf(grant, ask)).filter((offer) => offer !== undefined)
@@ -135,18 +149,13 @@ const tooLong = (offer: Offer): PolicyRefusal => ({
 })
 
 /** @param offers At least one, by name. */
-function charged(
-  offers: readonly Offer[],
-  caller: CallerFacts,
-  ask: Ask,
-  budget: GrantBudget,
-): Decision {
+function charged(offers: readonly Offer[], ask: Ask, takeUse: TakeUse): Decision {
   const exhausted: LimitReached[] = []
   for (const offer of offers) {
     const limits = limitsFor(offer.grant, ask.want)
     if (limits === undefined) return granted(offer, ask)
     const grant = offer.grant.name
-    const answer = budget.take(grant, limits, caller)
+    const answer = takeUse(grant, limits)
     if (answer.ok) return granted(offer, ask)
     const { retryAfterSeconds } = answer
     exhausted.push({ reason: 'limit_reached', grant, retryAfterSeconds })

@@ -110,6 +110,18 @@ export function describeRevocations(
       expect(ledger.healthy()).toBe(true)
     })
 
+    it('takes one although no more entries may wait, and tells what stands', async () => {
+      await ledger.close()
+      told = []
+      ledger = await store.open(1, (standing) => void told.push(standing))
+      const waiting = ledger.append([startedEntry('1')])
+      await expect(ledger.append([startedEntry('2')])).rejects.toThrow('LEDGER_OVERLOADED')
+      const made = revokedEntry('1', 1)
+      await Promise.all([waiting, ledger.append([made], 0), ledger.append([])])
+      expect(told.at(-1)).toEqual({ epoch: 1, made: [made] })
+      expect(await store.entries()).toEqual([startedEntry('1'), made])
+    })
+
     it('does not let one stand whose commit has failed', async () => {
       await store.breakWrites()
       await expect(ledger.append([revokedEntry('1', 1)], 0)).rejects.toThrow('LEDGER_UNAVAILABLE')

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { signing, strike } from '../support/faults.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
 import { required } from '../support/required.ts'
 import {
@@ -38,6 +39,11 @@ const oncePerMinute: GrantFile = {
   may: [{ application: 'events', tenant: cast.fabrikam, scopes: [cast.orders] }],
   limits: { perMinute: 1 },
 }
+const incidentResponse: GrantFile = {
+  grant: 'incident-response',
+  caller: { issuer: 'gitlab', claims: { project_id: '22' } },
+  may: [{ admin: 'revoke' }],
+}
 
 const spent: ProblemWords = {
   status: 401,
@@ -56,7 +62,7 @@ beforeAll(async () => {
       ...file,
       issuers: { ...issuers, gitlab: { ...required(issuers['gitlab']), replay: 'once' } },
     }),
-    grants: [...defaultGrants, deployInBoth, onceJob, oncePerMinute],
+    grants: [...defaultGrants, deployInBoth, onceJob, oncePerMinute, incidentResponse],
   })
 })
 afterAll(() => service.stop())
@@ -221,5 +227,29 @@ describe('a memory that takes nothing', () => {
     } finally {
       await broken.stop()
     }
+  })
+})
+
+describe('a token that is good once, while something is revoked', () => {
+  afterEach(() => {
+    service.emulator.faults.clear()
+  })
+
+  test('serves the request that has used it, decided again, and no other', async () => {
+    const admin = () => service.callerToken('gitlab', { claims: { project_id: '22' } })
+    const token = await service.callerToken('gitlab')
+    strike(service.emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+    service.newEntries()
+    const asked = assertion(token)
+    await expect
+      .poll(() => service.newEntries().map(({ kind }) => kind))
+      .toContain('signature.begun')
+    const revoked = await service.ask('POST /v1/revocations', {
+      token: await admin(),
+      json: { tenant: cast.northwind },
+    })
+    expect(revoked.status).toBe(200)
+    expect((await asked).status).toBe(200)
+    expectProblem(await assertion(token), spent)
   })
 })

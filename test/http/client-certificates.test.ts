@@ -31,6 +31,8 @@ let pinned: ClientAuthority
 let pinnedClient: ClientCredential
 
 const export_ = 'spiffe://fabrikam.example/billing/export'
+const admin = 'spiffe://fabrikam.example/security/on-call'
+const few = 'spiffe://fabrikam.example/few'
 
 function granted(issuer: string, claims: GrantFile['caller']['claims']): GrantFile {
   return {
@@ -74,6 +76,16 @@ beforeAll(async () => {
           ...granted('edge', {}).may,
           { application: 'deploy', tenant: cast.fabrikam, assertion: {} },
         ],
+      },
+      {
+        ...granted('edge', { uri: admin }),
+        grant: 'incident-response',
+        may: [{ admin: 'revoke' }],
+      },
+      {
+        ...granted('edge', { uri: { like: `${few}/*` } }),
+        grant: 'a-few-each',
+        limits: { perCallerPerMinute: 1 },
       },
       granted('hosts', { dns: { like: '*.orders.fabrikam.example' } }),
       granted('people', { email: 'octavia@fabrikam.example' }),
@@ -316,5 +328,53 @@ describe('a token beside a certificate', () => {
     const answer = await askAs(undefined, token)
     expect(answer.status).toBe(401)
     expect(whyOf(answer)).toEqual(['caller_binding_unknown', 'github', 'cnf'])
+  })
+})
+
+describe('whoever a certificate proves', () => {
+  const issue = (name: string) => clients.issue(clientOrder({ names: [name] }))
+
+  test('may revoke, be revoked, with whichever certificate, and be let go on', async () => {
+    const [onCall, workload, renewed] = [
+      await issue(admin),
+      await issue(export_),
+      await issue(export_),
+    ]
+    const over = (client: ClientCredential) => ({ dispatcher: files.connections(client) })
+    const assertion = () =>
+      service.ask('POST /v1/assertion', { json: deployAsk, ...over(workload) })
+    expect((await askAs(workload)).status).toBe(200)
+    service.newEntries()
+
+    const caller = { issuer: 'edge', subject: export_ }
+    const revoked = await service.ask('POST /v1/revocations', { json: { caller }, ...over(onCall) })
+    expect(revoked).toMatchObject({
+      status: 200,
+      body: { outstanding: { tokens: [{ lastGivenTo: caller }] } },
+    })
+    const [made] = service.newEntries()
+    expect(made).toMatchObject({
+      kind: 'revocation.made',
+      caller: { issuer: 'edge', subject: admin, certificateSha256: x5tS256Of(onCall) },
+    })
+    expect(made).not.toHaveProperty('caller.tokenSha256')
+    for (const answer of [await askAs(workload), await askAs(renewed), await assertion()]) {
+      expect(answer).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    }
+
+    const { id } = (revoked.body as { revocation: { id: string } }).revocation
+    const lift = (client: ClientCredential) =>
+      service.ask(`DELETE /v1/revocations/${id}`, over(client))
+    expect(await lift(workload)).toMatchObject({ status: 403, body: { code: 'not_granted' } })
+    expect((await lift(onCall)).status).toBe(200)
+    expect((await askAs(renewed)).status).toBe(200)
+    expect((await assertion()).status).toBe(200)
+  })
+
+  test('has a limit of its own, by its name', async () => {
+    const [noisy, quiet] = [await issue(`${few}/noisy`), await issue(`${few}/quiet`)]
+    expect((await askAs(noisy)).status).toBe(200)
+    expect(await askAs(noisy)).toMatchObject({ body: { code: 'limit_reached' } })
+    expect((await askAs(quiet)).status).toBe(200)
   })
 })

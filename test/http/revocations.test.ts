@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { TestEmulator } from '../support/emulator.ts'
@@ -224,6 +226,7 @@ describe('a revocation', () => {
     ['nothing', {}],
     ['two things', { grant: 'a', application: 'b' }],
     ['no grant', { grant: 'Not A Name' }],
+    ['a caller by what is no text', { caller: { issuer: 'gitlab', subject: 'a\ud800' } }],
     ['no key version', { keyVersion: 'https://vault.example/keys/name' }],
     ['a reason that does not print', { grant: 'a', reason: 'a\u001b[2Jb' }],
   ])('that names %s is refused', async (_, json) => {
@@ -326,7 +329,72 @@ describe('what is under way', () => {
   })
 })
 
+describe('a grant with a limit', () => {
+  const limited: GrantFile = {
+    grant: 'a-few',
+    caller: { issuer: 'gitlab', claims: { project_id: '21' } },
+    may: [{ application: 'events', tenant: cast.fabrikam, scopes: [cast.orders] }],
+    limits: { perMinute: 1 },
+  }
+  const limitedJob = () => service.callerToken('gitlab', { claims: { project_id: '21' } })
+
+  beforeEach(async () => {
+    await service.stop()
+    service = await startTestService({
+      emulator,
+      grants: [...defaultGrants, incidentResponse, limited],
+    })
+    strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+  })
+  afterEach(() => {
+    emulator.faults.clear()
+  })
+
+  test('is used once by what is decided again', async () => {
+    const { asked } = await underWay(() => askToken(limitedJob()))
+    await revoke({ application: 'deploy' })
+    expect((await asked).status).toBe(200)
+  })
+
+  test('is said to be used up, whatever else is revoked', async () => {
+    await revoke({ application: 'deploy' })
+    expect((await askToken(limitedJob())).status).toBe(200)
+    service.newEntries()
+    expect(await askToken(limitedJob())).toMatchObject({
+      status: 429,
+      body: { code: 'limit_reached' },
+    })
+    expect(service.newEntries()).toEqual([])
+  })
+
+  test('that has gone meanwhile leaves an attempt that ends in the ledger', async () => {
+    const { asked } = await underWay(() => askToken(limitedJob()))
+    rmSync(join(service.config.grants.folder, 'a-few.yaml'))
+    await service.service.grantsReload.look()
+    await revoke({ application: 'deploy' })
+    expect(await asked).toMatchObject({ status: 403, body: { code: 'not_granted' } })
+    expect(service.newEntries().at(-1)).toMatchObject({
+      kind: 'request.refused',
+      reason: 'caller_not_named',
+    })
+  })
+})
+
 describe('while nothing can be signed', () => {
+  test('a revoked key version costs a grant none of its uses', async () => {
+    await service.stop()
+    const few = { ...required(defaultGrants[0]), limits: { perMinute: 1 } }
+    service = await startTestService({
+      emulator,
+      grants: [few, ...defaultGrants.slice(1), incidentResponse],
+    })
+    const made = await revoke({ keyVersion: keyVersion('events') })
+    expect(await askToken()).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    expect(await askToken()).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    await lift(idIn(made))
+    expect((await askToken()).status).toBe(200)
+  })
+
   test('things are revoked and lifted all the same', async () => {
     await service.stop()
     service = await startTestService({

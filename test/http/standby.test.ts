@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { TestEmulator } from '../support/emulator.ts'
+import { liftedEntry, revokedEntry } from '../support/entries.ts'
 import { signing, strike } from '../support/faults.ts'
 import {
   customerAt,
@@ -104,6 +105,30 @@ describe('at the start', () => {
     expect((await ask(0)).status).toBe(200)
     expect(certificatesAccepted()).toEqual([thumbprintOf(emulator, 'partner-signing')])
     expect(switches()).toEqual([])
+  })
+
+  test('a primary whose key version is revoked signs nothing until that is lifted, and the ledger says why', async () => {
+    await start()
+    const primary = required(
+      service.service.credentials.proven.find(
+        ({ certificate, place }) => certificate === 'partners' && place === 'primary',
+      ),
+    )
+    const made = {
+      ...revokedEntry('1', 1),
+      revoked: { what: 'key-version', keyId: primary.key.keyId },
+    } as const
+    await service.service.ledger.append([made], 0)
+    expect((await ask(0)).status).toBe(200)
+    expect(switches()).toEqual([{ ...toStandby, reason: 'CERTIFICATE_KEY_REVOKED' }])
+
+    await service.service.ledger.append([liftedEntry('1', 2)], 1)
+    emulator.clock.shift(40)
+    expect((await ask(1)).status).toBe(200)
+    expect(certificatesAccepted()).toEqual([
+      thumbprintOf(emulator, 'partner-standby'),
+      thumbprintOf(emulator, 'partner-signing'),
+    ])
   })
 
   test('a primary whose vault is away keeps the standby from nothing, and comes later', async () => {

@@ -29,7 +29,7 @@ function policyOf(all: readonly Written[]): Policy {
 }
 
 const decision = (policy: Policy, from: CallerFacts, want: Ask) =>
-  decide(policy, from, want, now, createMemoryGrantBudget(fixedClock(now)))
+  decide(policy, { subject: 'any', ...from }, want, now, createMemoryGrantBudget(fixedClock(now)))
 
 /** Everything that one step of mending takes away: a file, an item, a value of a list. */
 function narrowings(all: readonly Written[]): readonly (readonly Written[])[] {
@@ -237,13 +237,7 @@ describe('claims of any shape', () => {
     fc.assert(
       fc.property(grants, anyClaims, ask, (all, drawn, want) => {
         const claims = JSON.parse(JSON.stringify(drawn)) as Record<string, unknown>
-        const found = decide(
-          policyOf(all),
-          { issuer: issuerName('cluster'), claims },
-          want,
-          now,
-          createMemoryGrantBudget(fixedClock(now)),
-        )
+        const found = decision(policyOf(all), { issuer: issuerName('cluster'), claims }, want)
         expect(typeof found.ok).toBe('boolean')
       }),
       { numRuns: 200 },
@@ -276,13 +270,7 @@ describe('claims of any shape', () => {
           const claims = Object.fromEntries(
             changed === undefined ? others : [...others, [claim, changed]],
           )
-          const found = decide(
-            policyOf([grant]),
-            { ...from, claims },
-            want,
-            now,
-            createMemoryGrantBudget(fixedClock(now)),
-          )
+          const found = decision(policyOf([grant]), { ...from, claims }, want)
           expect(found).toEqual({ ok: false, refusal: { reason: 'caller_not_named' } })
         },
       ),

@@ -106,7 +106,7 @@ async function signAfter(standstillMs: number) {
       application,
       tenant,
     },
-    beginning: { isWritten: false, isUseTaken: false },
+    beginning: { isWritten: false, chargedGrant: undefined, isUseTaken: false },
     priority: 'caller',
     decidedUnder: 0,
     deadlineMs: clock.monotonicMs() + 23_000,

@@ -56,7 +56,7 @@ const token: Ask = { want: 'token', application: events, tenant: fabrikam, scope
 const allows = (policy: Policy, ask: Ask = token) =>
   decide(
     policy,
-    { issuer: issuerName('cluster'), claims: { sub: 'api' } },
+    { issuer: issuerName('cluster'), subject: 'api', claims: { sub: 'api' } },
     ask,
     now,
     createMemoryGrantBudget(fixedClock(now)),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createMemoryGrantBudget } from '../../../src/policy/grant-budget.ts'
 import type { Grant } from '../../../src/policy/grant.ts'
-import type { Ask, TokenAsk } from '../../../src/policy/decision.ts'
+import type { Ask, CallerFacts, TokenAsk } from '../../../src/policy/decision.ts'
 import { createPolicy, decide, foresee, stillGiven } from '../../../src/policy/policy.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import {
@@ -20,7 +20,7 @@ import {
 
 const now = 1_790_000_000
 const cluster = issuerName('cluster')
-const api = { issuer: cluster, claims: { sub: 'api' } }
+const api = { issuer: cluster, subject: 'api', claims: { sub: 'api' } }
 const token: TokenAsk = {
   want: 'token',
   application: events,
@@ -30,8 +30,8 @@ const token: TokenAsk = {
 const assertion: Ask = { want: 'assertion', application: deploy, tenant: fabrikam }
 
 const freshBudget = () => createMemoryGrantBudget(fixedClock(now))
-const decideBy = (grants: readonly Grant[], caller: typeof api, ask: Ask, nowSeconds = now) =>
-  decide(createPolicy(grants), caller, ask, nowSeconds, freshBudget())
+const decideBy = (grants: readonly Grant[], caller: CallerFacts, ask: Ask, nowSeconds = now) =>
+  decide(createPolicy(grants), { subject: 'api', ...caller }, ask, nowSeconds, freshBudget())
 
 const stranger = { ok: false, refusal: { reason: 'caller_not_named' } }
 
@@ -267,7 +267,7 @@ describe('how often', () => {
     const policy = createPolicy([grant('orders', { perMinute: 1 })])
     const budget = freshBudget()
     decide(policy, api, { ...token, scope: graph }, now, budget)
-    decide(policy, { ...api, claims: { sub: 'other' } }, token, now, budget)
+    decide(policy, { ...api, subject: 'other', claims: { sub: 'other' } }, token, now, budget)
     expect(decide(policy, api, token, now, budget).ok).toBe(true)
   })
 })
@@ -292,14 +292,14 @@ describe('what a decision costs', () => {
 
   test('does not grow with grants that name others by a claim of their own', () => {
     const { policy, looks } = counted(5000, (index) => ({ ref: 'main', repository_id: `${index}` }))
-    const caller = { issuer: cluster, claims: { ref: 'main', repository_id: '4321', sub: 'x' } }
+    const caller = { ...api, claims: { ref: 'main', repository_id: '4321', sub: 'x' } }
     expect(decide(policy, caller, token, now, freshBudget())).toEqual({ ok: true, grant: 'g4321' })
     expect(looks()).toBe(1)
   })
 
   test('does not grow with grants of other issuers', () => {
     const { policy, looks } = counted(5000, () => ({ sub: 'api' }))
-    const caller = { issuer: issuerName('github'), claims: { sub: 'api' } }
+    const caller = { ...api, issuer: issuerName('github') }
     expect(decide(policy, caller, token, now, freshBudget())).toEqual(stranger)
     expect(looks()).toBe(0)
   })

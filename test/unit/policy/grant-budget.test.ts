@@ -7,10 +7,7 @@ import { grantName } from '../../support/grants.ts'
 
 const [ship, other] = [grantName('ship'), grantName('other')]
 
-const caller = (sub: unknown, issuer = 'github') => ({
-  issuer: issuerName(issuer),
-  claims: { sub },
-})
+const caller = (subject: string, issuer = 'github') => ({ issuer: issuerName(issuer), subject })
 const take = (budget: GrantBudget, grant: GrantName, perMinute: number) =>
   budget.take(grant, { perMinute }, caller('job'))
 
