@@ -35,7 +35,10 @@ export function createFolderPlace(
 ): FolderPlace {
   let position: GenerationName | undefined
   let seen: { readonly sha256: string; readonly sinceMs: number } | undefined
-  const isSettled = (sinceMs: number) => clock.monotonicMs() - sinceMs >= lagMaxMs
+  let newest: { readonly generation: number; readonly sinceMs: number } | undefined
+  /** By what others have made of the policy since, too: whatever it was before that, it may lag behind them now. */
+  const isSettled = (sinceMs: number) =>
+    clock.monotonicMs() - Math.max(sinceMs, newest?.sinceMs ?? -Infinity) >= lagMaxMs
 
   const see = (sha256: string) => {
     if (seen?.sha256 !== sha256) seen = { sha256, sinceMs: clock.monotonicMs() }
@@ -45,6 +48,8 @@ export function createFolderPlace(
   const checked = async (sha256: string): Promise<GenerationsFound> => {
     const found = await generations.find(sha256)
     check(found.newest)
+    const generation = found.newest?.generation ?? 0
+    if (newest?.generation !== generation) newest = { generation, sinceMs: clock.monotonicMs() }
     return found
   }
 

@@ -11,7 +11,7 @@ export interface FolderSeen {
   readonly sha256: string
   /** No file at all. */
   readonly isEmpty: boolean
-  /** It has been like this for so long that it does not lag behind the folder of another replica. */
+  /** It and the newest generation have been like this for so long that it does not lag behind that one. */
   readonly isSettled: boolean
 }
 

@@ -231,6 +231,52 @@ describe('while it runs', () => {
     expect([two.names(), one.names(), await published()]).toEqual([['b'], ['b'], 3])
   })
 
+  test('what the others take back does not come again with a folder that is late for both', async () => {
+    const [one, two] = await pair('a')
+    clock.advance(lagMaxMs / 1000)
+    for (const name of ['b', 'a']) {
+      one.fill(name)
+      await one.look()
+    }
+    await two.look()
+    two.fill('b')
+    await two.look()
+    expect([two.names(), await published()]).toEqual([['a'], 3])
+    two.fill('a')
+    await two.look()
+    expect([two.grants.standing, await published()]).toEqual([standing(3), 3])
+  })
+
+  test('what others have passed over waits again when they have gone further', async () => {
+    const [one, two] = await pair('a')
+    one.fill('c')
+    await one.look()
+    two.fill('b')
+    await two.look()
+    clock.advance(lagMaxMs / 1000)
+    one.fill('d')
+    await one.look()
+    await two.look()
+    expect([two.names(), await published()]).toEqual([['d'], 3])
+    two.fill('d')
+    await two.look()
+    expect([two.grants.standing, await published()]).toEqual([standing(3), 3])
+  })
+
+  test('a folder that lags is told of only when it has done so for longer than folders do', async () => {
+    const [one, two] = await pair('a')
+    clock.advance(lagMaxMs / 1000)
+    one.fill('b')
+    await one.look()
+    await two.look()
+    clock.advance(lagMaxMs / 1000 - 1)
+    await two.look()
+    expect([two.told, two.grants.standing]).toEqual([[], standing(2, { folder: 'differs' })])
+    clock.advance(1)
+    await two.look()
+    expect(two.told).toEqual(['differs'])
+  })
+
   test('a folder that is left behind is told of once, and again when it is in force', async () => {
     const [one, two] = await pair('a')
     one.fill('b')
