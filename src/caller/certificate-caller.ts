@@ -8,7 +8,7 @@ import type {
   Identification,
 } from './caller.ts'
 import { certificateIdentityFrom } from './certificate-identity.ts'
-import { findPath, type ProvenPath } from './certificate-path.ts'
+import { findPaths, type PathFinding, type ProvenPath } from './certificate-path.ts'
 import type { MtlsIssuerSettings } from './issuer-settings.ts'
 import { sealed } from './strict-json.ts'
 
@@ -16,6 +16,9 @@ import { sealed } from './strict-json.ts'
 type Judgement =
   | { readonly ok: true; readonly caller: Caller; readonly path: ProvenPath }
   | { readonly ok: false; readonly refusal: CallerRefusal }
+
+/** By each path to a CA of the one issuer that vouches; of those in date any will do. */
+type Judgements = readonly [Judgement, ...(readonly Judgement[])]
 
 /**
  * Proves callers by certificates of the CAs that the operator lists, each issuer with its own: which of
@@ -26,34 +29,39 @@ export function createCertificateCallerIdentifier(deps: {
   readonly issuers: readonly MtlsIssuerSettings[]
   readonly clock: Clock
 }): CertificateIdentifier {
-  const judged = new WeakMap<ClientCertificate, Judgement>()
-  const judgementOf = (certificate: ClientCertificate): Judgement => {
+  const judged = new WeakMap<ClientCertificate, Judgements>()
+  const judgementsOf = (certificate: ClientCertificate): Judgements => {
     const before = judged.get(certificate)
     if (before !== undefined) return before
-    const judgement = judge(certificate, deps.issuers)
-    judged.set(certificate, judgement)
-    return judgement
+    const judgements = judge(certificate, deps.issuers)
+    judged.set(certificate, judgements)
+    return judgements
   }
   return {
     identify: (certificate) => {
-      const judgement = judgementOf(certificate)
-      return judgement.ok ? atTime(judgement, deps.clock.nowMs()) : judgement
+      const nowMs = deps.clock.nowMs()
+      const [first, ...others] = judgementsOf(certificate)
+      const now = atTime(first, nowMs)
+      if (now.ok) return now
+      return others.map((other) => atTime(other, nowMs)).find(({ ok }) => ok) ?? now
     },
   }
 }
 
-function judge(certificate: ClientCertificate, issuers: readonly MtlsIssuerSettings[]): Judgement {
-  const findings = issuers.flatMap((issuer) => {
-    const finding = findPath(certificate.chain, issuer.anchors)
-    return finding.found === 'nothing' ? [] : [{ issuer, finding }]
+function judge(certificate: ClientCertificate, issuers: readonly MtlsIssuerSettings[]): Judgements {
+  const vouching = issuers.flatMap((issuer) => {
+    const [first, ...others] = findPaths(certificate.chain, issuer.anchors)
+    return first === undefined ? [] : [{ issuer, first, others }]
   })
-  const [only, another] = findings
-  if (only === undefined) return refused({ reason: 'caller_certificate_unknown' })
-  if (another !== undefined) return refused({ reason: 'caller_certificate_ambiguous' })
-  const { issuer, finding } = only
-  return finding.found === 'fault'
-    ? refusedBy(issuer, finding.fault)
-    : judgeIdentity(certificate, issuer, finding.path)
+  const [only, another] = vouching
+  if (only === undefined) return [refused({ reason: 'caller_certificate_unknown' })]
+  if (another !== undefined) return [refused({ reason: 'caller_certificate_ambiguous' })]
+  const { issuer, first, others } = only
+  const judgeFinding = (finding: PathFinding) =>
+    finding.found === 'fault'
+      ? refusedBy(issuer, finding.fault)
+      : judgeIdentity(certificate, issuer, finding.path)
+  return [judgeFinding(first), ...others.map(judgeFinding)]
 }
 
 function judgeIdentity(
@@ -80,12 +88,11 @@ function judgeIdentity(
 }
 
 /** No grace at either end: who issues for minutes has clocks that agree, and nothing may outlive its end. */
-function atTime(
-  { caller, path: { notBeforeMs, notAfterMs } }: Extract<Judgement, { ok: true }>,
-  nowMs: number,
-): Identification {
-  if (nowMs < notBeforeMs) return refusedBy({ name: caller.issuer }, 'not yet valid')
-  if (nowMs >= notAfterMs) return refusedBy({ name: caller.issuer }, 'expired')
+function atTime(judgement: Judgement, nowMs: number): Identification {
+  if (!judgement.ok) return judgement
+  const { caller, path } = judgement
+  if (nowMs < path.notBeforeMs) return refusedBy({ name: caller.issuer }, 'not yet valid')
+  if (nowMs >= path.notAfterMs) return refusedBy({ name: caller.issuer }, 'expired')
   return { ok: true, caller }
 }
 

@@ -24,8 +24,6 @@ export type PathFault =
 export type PathFinding =
   | { readonly found: 'path'; readonly path: ProvenPath }
   | { readonly found: 'fault'; readonly fault: PathFault }
-  /** None of the anchors stands above it. */
-  | { readonly found: 'nothing' }
 
 /** Ours: a client's own and three CAs below the anchor are more than anybody has; each costs a signature. */
 const sentMax = 4
@@ -40,13 +38,17 @@ const sentMax = 4
  *
  * @param chain As sent, the client's own first.
  * @param anchors Each of them is trusted by itself, whoever signed it.
+ * @returns One for each anchor that signed the same: a CA whose certificate was renewed has two for a while,
+ *   with one key. None where no anchor stands above.
  */
-export function findPath(
+export function findPaths(
   chain: readonly X509Certificate[],
   anchors: readonly X509Certificate[],
-): PathFinding {
-  const path = pathBySignature(chain, anchors)
-  if (path === undefined) return { found: 'nothing' }
+): readonly PathFinding[] {
+  return pathsBySignature(chain, anchors).map(findingOf)
+}
+
+function findingOf(path: readonly X509Certificate[]): PathFinding {
   const facts = path.map(certificateFactsFrom)
   const [own, ...authorities] = facts
   if (own === undefined || !areKnown(authorities)) {
@@ -69,20 +71,20 @@ const areKnown = (
   facts: readonly (CertificateFacts | undefined)[],
 ): facts is readonly CertificateFacts[] => !facts.includes(undefined)
 
-/** From the client's own to the anchor, both included. */
-function pathBySignature(
+/** Each from the client's own to an anchor, both included. */
+function pathsBySignature(
   chain: readonly X509Certificate[],
   anchors: readonly X509Certificate[],
-): readonly X509Certificate[] | undefined {
+): readonly (readonly X509Certificate[])[] {
   const path: X509Certificate[] = []
   for (const certificate of chain.slice(0, sentMax)) {
     const below = path.at(-1)
-    if (below !== undefined && !isSignedBy(below, certificate)) return undefined
+    if (below !== undefined && !isSignedBy(below, certificate)) return []
     path.push(certificate)
-    const anchor = anchors.find((one) => isSignedBy(certificate, one))
-    if (anchor !== undefined) return [...path, anchor]
+    const above = anchors.filter((one) => isSignedBy(certificate, one))
+    if (above.length > 0) return above.map((anchor) => [...path, anchor])
   }
-  return undefined
+  return []
 }
 
 function isSignedBy(certificate: X509Certificate, authority: X509Certificate): boolean {

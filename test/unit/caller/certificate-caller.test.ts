@@ -8,7 +8,7 @@ import type { Clock } from '../../../src/base/clock.ts'
 import { sha256Base64url } from '../../../src/base/sha256.ts'
 import type { ClientCertificate, Identification } from '../../../src/caller/caller.ts'
 import { createCertificateCallerIdentifier } from '../../../src/caller/certificate-caller.ts'
-import { findPath } from '../../../src/caller/certificate-path.ts'
+import { findPaths } from '../../../src/caller/certificate-path.ts'
 import type { MtlsIssuerSettings } from '../../../src/caller/issuer-settings.ts'
 import { booleanTrue, implicitTag, octetString, sequence } from '../../../src/emulator/x509/der.ts'
 import { critical, extension } from '../../../src/emulator/x509/certificate.ts'
@@ -194,7 +194,8 @@ function below(what: string, changes: Parameters<typeof authority>[2], finding: 
 }
 
 const findingOf = ({ sent, anchors = [root] }: Case) => {
-  const found = findPath(certificatesOf(sent), certificatesOf(anchors))
+  const [found] = findPaths(certificatesOf(sent), certificatesOf(anchors))
+  if (found === undefined) return nothing
   return found.found === 'fault' ? found.fault : found.found
 }
 
@@ -209,9 +210,9 @@ describe('the path of a certificate', () => {
     const nowSeconds = Math.floor(Date.now() / 1000)
     const short = authority('CN=short', root, { notAfterSeconds: nowSeconds + 60 })
     const late = client(short, { notBeforeSeconds: nowSeconds - 5 })
-    expect(findPath(certificatesOf([late, short]), [root.certificate])).toMatchObject({
-      path: { notBeforeMs: (nowSeconds - 5) * 1000, notAfterMs: (nowSeconds + 60) * 1000 },
-    })
+    expect(findPaths(certificatesOf([late, short]), [root.certificate])).toMatchObject([
+      { path: { notBeforeMs: (nowSeconds - 5) * 1000, notAfterMs: (nowSeconds + 60) * 1000 } },
+    ])
   })
 
   test('is not followed further than anybody’s', () => {
@@ -343,6 +344,23 @@ describe('which issuer vouches', () => {
     const issuers = [issuer('first', authority('CN=root')), issuer('second', root)]
     expect(identify(issuers, client(root, { extendedKeyUsage: [] }))).toMatchObject({
       refusal: { reason: 'caller_certificate_refused', issuer: 'second' },
+    })
+  })
+
+  test('is the same while a CA has two certificates with one key, whichever of them is in date', () => {
+    const nowSeconds = Math.floor(Date.now() / 1000)
+    const past = authority('CN=root', undefined, { notAfterSeconds: nowSeconds - 60 }, keys(root))
+    const next = authority('CN=root', undefined, { notBeforeSeconds: nowSeconds + 60 }, keys(root))
+    for (const anchors of [
+      [past, root, next],
+      [next, root, past],
+    ]) {
+      expect(identify([issuer('first', ...anchors)], client(root))).toMatchObject({
+        caller: { issuer: 'first' },
+      })
+    }
+    expect(identify([issuer('first', past, next)], client(root))).toMatchObject({
+      refusal: { reason: 'caller_certificate_refused', detail: 'expired' },
     })
   })
 
