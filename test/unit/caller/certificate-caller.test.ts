@@ -36,6 +36,9 @@ const nameConstraints = sequence(
   ]),
 )
 
+/** Years have four digits; written with more, OpenSSL takes the whole for no time at all. */
+const afterYear9999 = 253_402_300_800
+
 interface Case {
   readonly what: string
   /** As sent, the client's own first. */
@@ -153,6 +156,11 @@ const cases: readonly Case[] = [
   {
     what: 'with a name that is no text',
     sent: [client(root, { alternativeNames: ['spiffe://fabrikam.example/a\0b'] })],
+    finding: 'a certificate of an unknown form',
+  },
+  {
+    what: 'with an end that is no time',
+    sent: [client(root, { notAfterSeconds: afterYear9999 })],
     finding: 'a certificate of an unknown form',
   },
   {
