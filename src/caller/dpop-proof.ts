@@ -117,7 +117,7 @@ function faultOf(
   return Math.abs(nowSeconds - iat) <= clockSeconds ? undefined : 'iat'
 }
 
-/** Normalised as URLs are (RFC 3986 §6.2.2, §6.2.3), without query and fragment. */
+/** As parsers of URLs write both (case, default port, dots), without query and fragment; other escapes are another path. */
 function isThis(htu: string, publicUrl: string, path: string): boolean {
   // A target of another form, with a host of its own, is none that a proof could be about.
   if (!path.startsWith('/')) return false

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   existsSync,
   mkdirSync,
@@ -10,6 +11,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 /** The package as it would be published, unpacked where a user has it: below somebody's node_modules. */
@@ -41,6 +43,8 @@ const countersign = (...args: readonly string[]) =>
     cwd: folder,
   })
 
+const ledgerVerbs = ['prepare', 'migrate', 'verify'].map((verb) => ['ledger', verb])
+
 describe('the packed package', () => {
   test('holds what runs, and neither sources nor tests', () => {
     for (const name of ['dist', 'bin', 'openapi.yaml', 'schemas', 'LICENSE', 'README.md']) {
@@ -65,12 +69,14 @@ describe('the packed package', () => {
 
   test('has a version, and help with an example for every verb', () => {
     expect(countersign('--version').stdout).toMatch(/^\d+\.\d+\.\d+/)
-    const verbs = ['serve', 'check', 'token', 'assertion', 'reconcile', 'ledger', 'emulate', 'demo']
-    for (const verb of verbs) {
-      const { status, stdout } = countersign(verb, '--help')
-      expect(status, verb).toBe(0)
-      expect(stdout, verb).toMatch(/Example/)
-      expect(stdout, verb).toContain('$ ')
+    const listed = [...countersign('--help').stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)]
+    const verbs = listed.map(([, verb]) => verb ?? '')
+    expect(verbs).toEqual(expect.arrayContaining(['serve', 'explain', 'revoke', 'ledger', 'demo']))
+    for (const words of [...verbs.map((verb) => [verb]), ...ledgerVerbs]) {
+      const { status, stdout } = countersign(...words, '--help')
+      expect(status, words.join(' ')).toBe(0)
+      expect(stdout, words.join(' ')).toMatch(/Example/)
+      expect(stdout, words.join(' ')).toContain('$ ')
     }
   })
 
@@ -79,6 +85,24 @@ describe('the packed package', () => {
     expect(status).not.toBe(0)
     expect(stderr).toContain('countersign --help')
   })
+
+  test('brings the driver of PostgreSQL along, and an emulator with a world', async () => {
+    const { stderr } = countersign('ledger', 'prepare', '--to', 'postgres://owner@127.0.0.1:1/none')
+    expect(stderr).toContain('ECONNREFUSED')
+
+    const args = [join(installed, 'bin/countersign.js'), 'emulate', '--state', 'emulator']
+    const emulator = spawn(process.execPath, args, { cwd: folder })
+    const lines = createInterface(emulator.stdout)
+    const ended = once(emulator, 'exit')
+    const said: string[] = []
+    for await (const line of lines) {
+      said.push(line)
+      if (line === 'ready') emulator.kill()
+    }
+    expect(said).toContain('ready')
+    expect(said.join('\n')).toContain('vault contoso-hsm')
+    await ended
+  }, 30_000)
 
   test('plays the whole demo', () => {
     const { status, stdout, stderr } = countersign('demo')
