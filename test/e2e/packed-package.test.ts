@@ -10,7 +10,7 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -65,6 +65,17 @@ describe('the packed package', () => {
       expect(licences).toContain(`\n${name} ${version}: `)
     }
     expect(licences).toContain('Permission is hereby granted, free of charge')
+  })
+
+  test('holds every page and example that its own pages link to', () => {
+    for (const page of ['README.md', 'docs/configuration.md', 'docs/operations.md']) {
+      const text = readFileSync(join(installed, page), 'utf8')
+      const links = [...text.matchAll(/\]\(([\w./-]+)/g)].map(([, link]) => link ?? '')
+      expect(links.length, page).toBeGreaterThan(0)
+      for (const link of links) {
+        expect(existsSync(join(installed, dirname(page), link)), `${page}: ${link}`).toBe(true)
+      }
+    }
   })
 
   test('has a version, and help with an example for every verb', () => {
