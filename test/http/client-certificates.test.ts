@@ -88,6 +88,11 @@ beforeAll(async () => {
         limits: { perCallerPerMinute: 1 },
       },
       granted('hosts', { dns: { like: '*.orders.fabrikam.example' } }),
+      {
+        ...granted('hosts', { dns: { like: '*.meters.fabrikam.example' } }),
+        grant: 'one-each',
+        limits: { perCallerPerMinute: 1 },
+      },
       granted('people', { email: 'octavia@fabrikam.example' }),
       granted('pinned', { thumbprint: thumbprintOf(pinnedClient) }),
     ],
@@ -174,6 +179,13 @@ describe('a client certificate', () => {
     const answer = await askAs(await clients.issue(clientOrder({ names })))
     expect(answer.status).toBe(403)
     expect(whyOf(answer)).toContain('caller_not_named')
+  })
+
+  test('has its own share of a grant that limits each caller', async () => {
+    const ask = async (host: string) =>
+      (await askAs(await hosts.issue(clientOrder({ names: [`${host}.meters.fabrikam.example`] }))))
+        .status
+    expect([await ask('a'), await ask('b'), await ask('a')]).toEqual([200, 200, 429])
   })
 
   const refused = 'caller_certificate_refused'
