@@ -179,12 +179,25 @@ const spiffe: IssuerKind = {
   subject: (claims) => textOf(claims, 'sub'),
 }
 
+/** Any other: what its tokens say of a workload is for the world and the order to tell. */
+const oidc: IssuerKind = {
+  jwksPath: '/jwks',
+  typ: 'JWT',
+  lifetimeSeconds: 300,
+  backdatedSeconds: 0,
+  audienceAsArray: false,
+  defaultAudience: (issuer) => issuer,
+  defaultClaims: () => ({ jti: randomUUID(), sub: 'workload' }),
+  subject: (claims) => textOf(claims, 'sub'),
+}
+
 export const issuerKinds: Readonly<Record<WorldIssuer['kind'], IssuerKind>> = {
   github,
   gitlab,
   kubernetes,
   'azure-devops': azureDevOps,
   spiffe,
+  oidc,
 }
 
 function textOf(claims: JWTPayload, name: string): string {
