@@ -154,6 +154,19 @@ const entra: Example = {
   },
 }
 
+const entraB2c: Example = {
+  kind: 'entra-b2c',
+  grant: 'billing-export',
+  found: () => ({ issuer: issuerUrl('customers') }),
+  // Its audience is the client id of an application, which is what the emulator has too.
+  mint: minted('customers'),
+  others: { sub: '884408e1-2918-4c00-b12d-3aa027d7563c' },
+  run: ({ token }) => ({
+    command: read('entra-b2c/export.sh'),
+    environment: { TENANT: cast.fabrikam, COUNTERSIGN_TOKEN: token },
+  }),
+}
+
 const spiffe: Example = {
   kind: 'spiffe',
   grant: 'billing-export',
@@ -183,7 +196,7 @@ const oidc: Example = {
   },
 }
 
-const examples = [github, gitlab, kubernetes, azureDevOps, entra, spiffe, oidc]
+const examples = [github, gitlab, kubernetes, azureDevOps, entra, entraB2c, spiffe, oidc]
 
 /** Stand for programs of others: one says what it was told, one gives what the platform would. */
 const programs = {
@@ -199,6 +212,7 @@ beforeAll(async () => {
     ...serviceWorld,
     issuers: [
       ...serviceWorld.issuers,
+      { name: 'customers', kind: 'entra-b2c', claims: {} },
       {
         name: 'buildkite',
         kind: 'oidc',
