@@ -72,12 +72,16 @@ export function createTokenProof(
 
 const tokenIssuersOf = ({ issuers }: Config) => issuers.filter((issuer) => issuer.kind !== 'mtls')
 
-/** Tokens of one organisation of Azure DevOps come from two places. */
+/** Tokens of one organisation of Azure DevOps come from two places, and each policy of B2C has its own keys. */
 function issuerSettings(
   issuer: TokenIssuerConfig,
   { authority, authorityV1 }: CloudConfig,
 ): readonly IssuerSettings[] {
   if (issuer.kind === 'entra') return [{ ...issuer, authority, authorityV1 }]
+  if (issuer.kind === 'entra-b2c') {
+    const { policies, ...common } = issuer
+    return policies.map((policy) => ({ ...common, policy }))
+  }
   if (issuer.kind !== 'azure-devops' || issuer.connectedTenant === undefined) return [issuer]
   const kind = 'azure-devops-in-entra'
   return [issuer, { ...issuer, kind, authority, tenant: issuer.connectedTenant }]

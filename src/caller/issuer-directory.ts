@@ -1,7 +1,9 @@
 import type { TenantId } from '../base/ids.ts'
+import { parsePolicy, policyIn } from './b2c-policy.ts'
 import {
   assertIssuerSettings,
   type AzureDevOpsInEntraSettings,
+  type EntraB2cSettings,
   type EntraIssuerSettings,
   type IssuerSettings,
 } from './issuer-settings.ts'
@@ -29,13 +31,18 @@ export type IssuerFinding =
   | { readonly found: 'unlisted tenant'; readonly settings: EntraIssuerSettings }
   | { readonly found: 'nothing' }
 
+/** Claims that say from whom a token is. */
+interface NamingClaims {
+  readonly iss?: unknown
+  readonly sub?: unknown
+  readonly tid?: unknown
+  readonly tfp?: unknown
+  readonly acr?: unknown
+}
+
 /** Who a token says it is from, among those that count. Decided before any key is looked for. */
 export interface IssuerDirectory {
-  find(claims: {
-    readonly iss?: unknown
-    readonly sub?: unknown
-    readonly tid?: unknown
-  }): IssuerFinding
+  find(claims: NamingClaims): IssuerFinding
 }
 
 /** @throws RangeError when two issuers could have made one token: nobody could say which vouches. */
@@ -44,19 +51,26 @@ export function createIssuerDirectory(issuers: readonly IssuerSettings[]): Issue
   const byIss = mapOf(issuers, namesOf)
   const byOrganization = mapOf(issuers, organizationNamesOf)
   const byTrustDomain = mapOf(issuers, trustDomainNamesOf)
+  const byPolicy = mapOf(issuers, policyNamesOf)
+  for (const { settings } of byPolicy.values()) {
+    if ('issuer' in settings && byIss.has(settings.issuer)) {
+      throw new RangeError(`issuer ${settings.name}: ${settings.issuer} is another's`)
+    }
+  }
   const entra = issuers.filter((settings) => settings.kind === 'entra')
 
-  const issuerFrom = (iss: string, sub: unknown): NamedIssuer | undefined => {
-    const issuer = byIss.get(iss)
-    const organization = organizationIn(sub)
+  const issuerFrom = (iss: string, claims: NamingClaims): NamedIssuer | undefined => {
+    const issuer = byIss.get(iss) ?? byPolicy.get(`${iss} ${policyIn(claims) ?? ''}`)
+    const organization = organizationIn(claims.sub)
     // Only Entra has service connections beside what else it issues, whose subjects never look so.
     const isOthers = issuer !== undefined && issuer.settings.kind !== 'entra'
     if (organization === undefined || isOthers) return issuer
     return byOrganization.get(`${iss} ${organization}`)
   }
   return {
-    find: ({ iss, sub, tid }) => {
-      const issuer = typeof iss === 'string' ? issuerFrom(iss, sub) : undefined
+    find: (claims) => {
+      const { iss, sub, tid } = claims
+      const issuer = typeof iss === 'string' ? issuerFrom(iss, claims) : undefined
       if (issuer === undefined) {
         const trustDomain = byTrustDomain.get(trustDomainIn(sub) ?? '')
         if (trustDomain !== undefined) return { found: 'issuer', issuer: trustDomain }
@@ -94,13 +108,19 @@ function mapOf(
 export function keyLocationOf(settings: IssuerSettings): KeyLocation {
   if (settings.jwksUri !== undefined) return { jwksUri: new URL(settings.jwksUri) }
   if (settings.kind === 'spiffe') return { bundleUrl: new URL(settings.bundleUrl) }
+  if (settings.kind === 'entra-b2c') return { jwksUri: policyKeysOf(settings) }
   if (!('authority' in settings)) return { discoverFrom: settings.issuer }
   return { jwksUri: new URL('/common/discovery/v2.0/keys', settings.authority) }
 }
 
+/** Each policy of B2C may sign with keys of its own: `…/TENANT/v2.0/` is beside `…/TENANT/POLICY/…`. */
+const policyKeysOf = ({ issuer, policy }: EntraB2cSettings) =>
+  new URL(`../${policy}/discovery/v2.0/keys`, issuer)
+
 /** Every `iss` that is theirs alone. */
 function namesOf(settings: IssuerSettings): Named {
   if (settings.kind === 'azure-devops-in-entra' || settings.kind === 'spiffe') return []
+  if (settings.kind === 'entra-b2c') return []
   if (settings.kind !== 'entra') return [[settings.issuer, { settings }]]
   return settings.tenants.flatMap((tenantId) => {
     const keyIssuer = issV2(settings, tenantId)
@@ -126,6 +146,12 @@ function organizationNamesOf(settings: IssuerSettings): Named {
 
 const trustDomainNamesOf = (settings: IssuerSettings): Named =>
   settings.kind === 'spiffe' ? [[`spiffe://${settings.trustDomain}`, { settings }]] : []
+
+/** All policies of a tenant of B2C share one `iss`. */
+const policyNamesOf = (settings: IssuerSettings): Named =>
+  settings.kind === 'entra-b2c'
+    ? [[`${settings.issuer} ${parsePolicy(settings.policy) ?? ''}`, { settings }]]
+    : []
 
 const issV1 = ({ authorityV1 }: EntraIssuerSettings, tenant: string) => `${authorityV1}/${tenant}/`
 const issV2 = ({ authority }: EntraIssuerSettings | AzureDevOpsInEntraSettings, tenant: string) =>

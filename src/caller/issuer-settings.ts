@@ -1,12 +1,17 @@
 import type { X509Certificate } from 'node:crypto'
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type { IssuerName, TenantId } from '../base/ids.ts'
+import { parsePolicy } from './b2c-policy.ts'
 import { parseFetchableUrl } from './json-fetcher.ts'
 import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 
 /** An issuer whose tokens prove callers, as the operator describes it. */
 export type IssuerSettings =
-  OpenIdIssuerSettings | EntraIssuerSettings | AzureDevOpsInEntraSettings | SpiffeIssuerSettings
+  | OpenIdIssuerSettings
+  | EntraIssuerSettings
+  | EntraB2cSettings
+  | AzureDevOpsInEntraSettings
+  | SpiffeIssuerSettings
 
 interface CommonSettings {
   readonly name: IssuerName
@@ -39,6 +44,15 @@ export interface EntraIssuerSettings extends CommonSettings {
   readonly authorityV1: string
   /** Closed list: tokens of other tenants prove nobody. */
   readonly tenants: readonly TenantId[]
+}
+
+/** One policy of a tenant of Azure AD B2C. The others have the same `iss`, and keys of their own. */
+export interface EntraB2cSettings extends CommonSettings {
+  readonly kind: 'entra-b2c'
+  /** Exactly as tokens say it in `iss`: `https://contoso.b2clogin.com/TENANT/v2.0/`. */
+  readonly issuer: string
+  /** `b2c_1_signin`, as the address of its keys has it; compared with tokens without regard to case. */
+  readonly policy: string
 }
 
 /** Service connections whose tokens Entra issues, in the name of the tenant that the organisation is connected to. */
@@ -88,13 +102,19 @@ export function assertIssuerSettings(settings: IssuerSettings): void {
     (!(maxTokenSeconds > 0) && 'no lifetime') ||
     (parseFetchableUrl(url) === undefined && 'an issuer that cannot be asked') ||
     (jwksUri !== undefined && parseFetchableUrl(jwksUri) === undefined && 'an unusable jwksUri') ||
-    (settings.kind === 'entra' && entraFault(settings))
+    (settings.kind === 'entra' && entraFault(settings)) ||
+    (settings.kind === 'entra-b2c' && b2cFault(settings))
   if (fault) throw new RangeError(`issuer ${name}: ${fault}`)
 }
 
 function askedUrlOf(settings: IssuerSettings): string {
   if ('authority' in settings) return settings.authority
   return settings.kind === 'spiffe' ? settings.bundleUrl : settings.issuer
+}
+
+function b2cFault({ issuer, policy }: EntraB2cSettings): string | false {
+  if (!issuer.endsWith('/v2.0/')) return 'an issuer that is none of B2C'
+  return parsePolicy(policy) === undefined && 'a policy that is none'
 }
 
 function entraFault({ authority, authorityV1, tenants }: EntraIssuerSettings): string | false {

@@ -42,14 +42,27 @@ const neededClaims = z.object({
   iat: z.number().optional(),
 })
 const neededEntraClaims = { oid: z.string().min(1) }
+/**
+ * `azp` and `scp` are in access tokens of B2C alone, never in the ID tokens that an application shows to
+ * nobody; a `nonce` may be in both. A tenant that is set to older ways says of everybody that `sub` is
+ * not supported, which would make one caller of all.
+ *
+ * @see Microsoft, Overview of tokens in Azure Active Directory B2C; Request an access token in it.
+ */
+const neededB2cClaims = {
+  sub: neededClaims.shape.sub.refine((sub) => !/^not supported/i.test(sub)),
+  azp: z.string().min(1),
+  scp: z.string().min(1),
+}
 
-/** Each reason once; the first that applies is told. */
+/** The first that applies is told. */
 const rules: readonly (readonly [CallerRefusalReason, Rule])[] = [
   ['caller_token_expired', expired],
   ['caller_token_not_yet_valid', notYetValid],
   ['caller_token_too_long_lived', tooLongLived],
   ['caller_audience_wrong', meantForSomebodyElse],
   ['caller_not_an_application', delegated],
+  ['caller_claim_refused', identityToken],
   ['caller_is_ourselves', ourOwn],
   ['caller_claim_refused', requirementBroken],
 ]
@@ -69,10 +82,12 @@ export function judgeClaims(claims: StrictJsonObject, context: ClaimContext): Cl
   return { ok: true, subject: subjectFrom(sub), expiresAtSeconds: Math.floor(exp) }
 }
 
-const schemaOf = ({ tenant }: NamedIssuer) =>
-  tenant?.version === undefined
+function schemaOf({ settings, tenant }: NamedIssuer): typeof neededClaims {
+  if (settings.kind === 'entra-b2c') return neededClaims.extend(neededB2cClaims)
+  return tenant?.version === undefined
     ? neededClaims
     : neededClaims.extend({ ...neededEntraClaims, ver: z.literal(tenant.version) })
+}
 
 /** Cutting may split a pair of surrogates, and the ledger takes only well-formed text. */
 const subjectFrom = (sub: string) => sub.slice(0, 512).toWellFormed()
@@ -110,6 +125,12 @@ function delegated({ claims: { idtyp, scp, oid, sub }, issuer }: Case) {
   if (scp !== undefined) return 'scp'
   if (idtyp === undefined) return oid === sub ? undefined : 'sub is not oid'
   return idtyp === 'app' ? undefined : 'idtyp'
+}
+
+/** Hashes of what was issued beside it are in ID tokens alone, whatever a policy adds to them. */
+function identityToken({ claims, issuer }: Case) {
+  if (issuer.settings.kind !== 'entra-b2c') return undefined
+  return ['at_hash', 'c_hash'].find((claim) => claims[claim] !== undefined)
 }
 
 /** By whichever issuer it comes: a generic one may be an Entra tenant. */

@@ -136,7 +136,11 @@ export type IssuerKind = IssuerConfig['kind']
 
 /** Whose tokens prove callers. */
 export type TokenIssuerConfig =
-  OpenIdIssuerConfig | EntraIssuerConfig | AzureDevOpsIssuerConfig | SpiffeIssuerConfig
+  | OpenIdIssuerConfig
+  | EntraIssuerConfig
+  | EntraB2cIssuerConfig
+  | AzureDevOpsIssuerConfig
+  | SpiffeIssuerConfig
 
 /** Whose certificates prove callers: a CA of its own. */
 export interface MtlsIssuerConfig {
@@ -181,6 +185,14 @@ export interface EntraIssuerConfig extends IssuerCommon {
   readonly kind: 'entra'
   /** Tenants whose applications may call; `iss` and keys follow from {@link CloudConfig}. At least one. */
   readonly tenants: readonly TenantId[]
+}
+
+export interface EntraB2cIssuerConfig extends IssuerCommon {
+  readonly kind: 'entra-b2c'
+  /** What its policies share in `iss`. */
+  readonly issuer: string
+  /** Lower case, sorted, each once; at least one. */
+  readonly policies: readonly string[]
 }
 
 export interface AzureDevOpsIssuerConfig extends IssuerCommon {

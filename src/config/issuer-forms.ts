@@ -94,6 +94,30 @@ export const entraForm = z.strictObject({
   ...common,
 })
 
+/** What the policies of a tenant share in `iss`: tenants that put the policy there too have another form. */
+const b2cIssuer = '^https://[^?#]+/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/v2\\.0/$'
+
+/** B2C's own default; up to a day can be set. */
+const maxTokenSecondsOfB2c = 3600
+
+export const entraB2cForm = z.strictObject({
+  kind: z.literal('entra-b2c'),
+  issuer: parsed(
+    'https://HOST/TENANT/v2.0/ with the GUID of the tenant, exactly as iss has it',
+    (written) => (new RegExp(b2cIssuer).test(written) ? parseIssuerUrl(written) : undefined),
+    b2cIssuer,
+  ).describe(issuerDescription),
+  policies: listOf(
+    text('the name of a policy, such as B2C_1_signin', /^[Bb]2[Cc]_1[Aa]?_[A-Za-z0-9_-]{1,64}$/),
+    'a list of policies',
+  ).describe('User flows and custom policies whose tokens count; case makes no difference.'),
+  ...common,
+  audience: common.audience
+    .unwrap()
+    .describe('Client id of the application that stands for this service in the tenant.'),
+  maxTokenSeconds: longestLife(maxTokenSecondsOfB2c),
+})
+
 export const azureDevOpsForm = z.strictObject({
   kind: z.literal('azure-devops'),
   organization: parsed('the GUID of an organisation', parseOrganization, guidPattern).describe(
@@ -158,11 +182,12 @@ const issuerForm = z.discriminatedUnion(
     spiffeForm,
     oidcForm,
     entraForm,
+    entraB2cForm,
     mtlsForm,
   ],
   {
     error:
-      'a map that begins with kind: github, gitlab, kubernetes, azure-devops, spiffe, oidc, entra or mtls',
+      'a map that begins with kind: github, gitlab, kubernetes, azure-devops, spiffe, oidc, entra, entra-b2c or mtls',
   },
 )
 

@@ -6,6 +6,7 @@ import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { CloudConfig, IssuerConfig, TokenIssuerConfig } from './config.ts'
 import {
   azureDevOpsForm,
+  entraB2cForm,
   entraForm,
   githubForm,
   gitlabForm,
@@ -101,6 +102,11 @@ function issuerFrom(
   if (form.kind === 'entra') {
     return { ...common, kind: form.kind, tenants: [...new Set(form.tenants)].toSorted() }
   }
+  if (form.kind === 'entra-b2c') {
+    const { kind, issuer, policies } = form
+    const named = new Set(policies.map((policy) => policy.toLowerCase()))
+    return { ...common, kind, issuer, policies: [...named].toSorted() }
+  }
   if (form.kind === 'azure-devops') {
     const { kind, organization, connectedTenant, issuer } = form
     return {
@@ -135,6 +141,7 @@ const forms = {
   spiffe: spiffeForm,
   oidc: oidcForm,
   entra: entraForm,
+  'entra-b2c': entraB2cForm,
   mtls: mtlsForm,
 } satisfies Record<IssuerForm['kind'], z.ZodObject>
 

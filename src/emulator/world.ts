@@ -126,7 +126,7 @@ const resourceSchema = z.strictObject({
 /** Who mints caller tokens. Claims given here are the defaults of each minted token. */
 const issuerSchema = z.strictObject({
   name: z.string(),
-  kind: z.enum(['github', 'gitlab', 'kubernetes', 'azure-devops', 'spiffe']),
+  kind: z.enum(['github', 'gitlab', 'kubernetes', 'azure-devops', 'spiffe', 'oidc', 'entra-b2c']),
   claims: z.record(z.string(), z.unknown()).default({}),
 })
 

@@ -8,7 +8,16 @@ const audience = 'https://countersign.contoso.example'
 let emulator: TestEmulator
 
 beforeAll(async () => {
-  emulator = await startTestEmulator({ world: oneVaultWorld })
+  emulator = await startTestEmulator({
+    world: {
+      ...oneVaultWorld,
+      issuers: [
+        ...oneVaultWorld.issuers,
+        { name: 'builds', kind: 'oidc', claims: { sub: 'build-1' } },
+        { name: 'customers', kind: 'entra-b2c', claims: {} },
+      ],
+    },
+  })
   trustByDefault(emulator.ca)
 })
 afterAll(() => emulator.stop())
@@ -32,6 +41,25 @@ const issuerUrl = (name: string) => emulator.endpoints.issuers[name] ?? ''
 test.each(['github', 'gitlab', 'cluster'])('a token of %s verifies over HTTPS', async (name) => {
   const { payload } = await verify(issuerUrl(name), await mint(name))
   expect(payload.jti).toMatch(/^[0-9a-f-]{36}$/)
+})
+
+test('an issuer of no kind of its own says what its world does', async () => {
+  const { payload } = await verify(issuerUrl('builds'), await mint('builds'))
+  expect(payload.sub).toBe('build-1')
+})
+
+test('a policy of B2C has its metadata below its name, about an issuer that does not name it', async () => {
+  const iss = issuerUrl('customers')
+  const metadata = await fetch(
+    new URL('../b2c_1_signin/v2.0/.well-known/openid-configuration', iss),
+  )
+  const { issuer, jwks_uri } = (await metadata.json()) as { issuer: string; jwks_uri: string }
+  expect(issuer).toBe(iss)
+  expect(jwks_uri).toBe(new URL('../b2c_1_signin/discovery/v2.0/keys', iss).href)
+  const keys = createRemoteJWKSet(new URL(jwks_uri))
+  const { payload } = await jwtVerify(await mint('customers'), keys, { issuer, audience })
+  expect(payload).toMatchObject({ tfp: 'B2C_1_signin', ver: '1.0' })
+  expect((await fetch(new URL('../b2c_1_other/discovery/v2.0/keys', iss))).status).toBe(404)
 })
 
 test('a token of one issuer is none of another', async () => {

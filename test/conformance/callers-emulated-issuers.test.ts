@@ -29,7 +29,12 @@ const namesInWorld = {
 let emulator: TestEmulator
 let fetcher: JsonFetcher
 beforeAll(async () => {
-  emulator = await startTestEmulator({ world: defaultWorld })
+  emulator = await startTestEmulator({
+    world: {
+      ...defaultWorld,
+      issuers: [...defaultWorld.issuers, { name: 'customers', kind: 'entra-b2c', claims: {} }],
+    },
+  })
   fetcher = createJsonFetcher({ caCertificates: [emulator.ca] })
 })
 afterAll(async () => {
@@ -65,7 +70,15 @@ function settings(): readonly IssuerSettings[] {
     bundleUrl: `${required(emulator.issuers.find('mesh')).url}/bundle`,
     maxTokenSeconds: 3600,
   } as const
-  return [...openId, entra, mesh]
+  const customers = {
+    ...pinned,
+    kind: 'entra-b2c',
+    name: issuerName('customers'),
+    issuer: required(emulator.issuers.find('customers')).url,
+    policy: 'b2c_1_signin',
+    maxTokenSeconds: 3600,
+  } as const
+  return [...openId, entra, mesh, customers]
 }
 
 function issuerOf(kind: Kind) {
@@ -123,6 +136,24 @@ describe('callers of the emulated issuers', () => {
       ['audience', 'caller_audience_wrong'],
     ]) {
       expect(reasonOf(await identify(await svid({ wrong })))).toBe(reason)
+    }
+  })
+
+  it('are proven by the access tokens of a policy of B2C, and by nothing else of that tenant', async () => {
+    const customers = required(emulator.issuers.find('customers'))
+    const reasonFor = async (order: object) =>
+      reasonOf(await identify(await customers.mint(mintOrderSchema.parse({ audience, ...order }))))
+    expect(await reasonFor({})).toBe('proven')
+    expect(await reasonFor({ claims: { tfp: 'B2C_1_signup' } })).toBe('caller_issuer_unknown')
+    expect(await reasonFor({ claims: { azp: null, scp: null } })).toBe('caller_claim_missing')
+    for (const [wrong, reason] of [
+      ['signature', 'caller_signature_wrong'],
+      ['unknown-key', 'caller_key_unknown'],
+      ['issuer', 'caller_issuer_unknown'],
+      ['audience', 'caller_audience_wrong'],
+      ['expired', 'caller_token_expired'],
+    ]) {
+      expect(await reasonFor({ wrong })).toBe(reason)
     }
   })
 

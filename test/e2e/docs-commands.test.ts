@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { programsIn, runCommand } from '../support/command-line.ts'
 import { createSqliteStore, type SqliteStore } from '../support/ledger-store.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import type { TestEmulator } from '../support/emulator.ts'
@@ -38,19 +37,13 @@ beforeAll(async () => {
       },
     ],
   })
-  const bin = join(service.folder, 'bin')
-  mkdirSync(bin)
-  const program = join(bin, 'countersign')
-  const entry = resolve('src/cli/countersign.ts')
-  writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${entry}' "$@"\n`)
-  chmodSync(program, 0o755)
   const file = (name: string, text: string) => {
     const path = join(service.folder, name)
     writeFileSync(path, text)
     return path
   }
   environment = {
-    PATH: `${bin}:${join(process.execPath, '..')}:${process.env['PATH'] ?? ''}`,
+    PATH: programsIn(service.folder),
     COUNTERSIGN_URL: service.origin,
     TENANT: cast.fabrikam,
     DEPLOY_CLIENT_ID: cast.deployClientId,
@@ -86,25 +79,8 @@ function commandsOf(page: string): readonly [heading: string, command: string][]
     })
 }
 
-async function run(
-  command: string,
-  more: Readonly<Record<string, string>> = {},
-  folder = '.',
-): Promise<{ code: unknown; stdout: string; stderr: string }> {
-  const child = spawn('bash', ['-euo', 'pipefail', '-c', command], {
-    cwd: folder,
-    env: { ...environment, ...more },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const output = { stdout: '', stderr: '' }
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (chunk: string) => {
-      output[name] += chunk
-    })
-  }
-  const [code] = (await once(child, 'close')) as [unknown]
-  return { code, ...output }
-}
+const run = (command: string, more: Readonly<Record<string, string>> = {}, folder = '.') =>
+  runCommand(command, { ...environment, ...more }, folder)
 
 const byCertificate = 'A workload with a client certificate'
 

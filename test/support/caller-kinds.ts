@@ -202,6 +202,38 @@ export const spiffe: CallerKind = {
   }),
 }
 
+/** Where a policy of B2C shows its keys, by its name in lower case. */
+export const policyKeysPath = (policy: string) => `/${tenantId}/${policy}/discovery/v2.0/keys`
+
+/** As Microsoft documents access tokens of Azure AD B2C; the nonce is in the sample of one. */
+export const entraB2c: CallerKind = {
+  name: 'entra-b2c',
+  settings: (url) => ({
+    ...pinned,
+    kind: 'entra-b2c',
+    name: issuerName('customers'),
+    issuer: `${url}/${tenantId}/v2.0/`,
+    policy: 'b2c_1_signin',
+    require: [{ claim: 'extension_team', anyOf: ['billing'] }],
+    maxTokenSeconds: 3600,
+  }),
+  claims: (url, now) => ({
+    iss: `${url}/${tenantId}/v2.0/`,
+    sub: objectId,
+    oid: objectId,
+    aud: audience,
+    ver: '1.0',
+    tfp: 'B2C_1_signin',
+    nonce: 'anyRandomValue',
+    scp: 'read',
+    azp: callerClientId,
+    extension_team: 'billing',
+    nbf: now,
+    iat: now,
+    exp: now + 3600,
+  }),
+}
+
 const entraSettings = (authority: string): IssuerSettings => ({
   ...pinned,
   kind: 'entra',
@@ -259,6 +291,7 @@ export const callerKinds = [
   azureDevOps,
   azureDevOpsInEntra,
   spiffe,
+  entraB2c,
   ...entraKinds,
 ]
 

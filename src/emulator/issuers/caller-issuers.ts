@@ -14,8 +14,10 @@ import type { MintOrder } from './mint-order.ts'
 export interface CallerIssuer {
   readonly name: string
   readonly kind: WorldIssuer['kind']
-  /** Its `iss`, and the address below which its metadata and keys are. */
+  /** Its `iss`. */
   readonly url: string
+  /** The address below which its metadata and keys are: the same but for issuers that add to it. */
+  readonly place: string
   readonly keys: SigningKeys
   mint(order: MintOrder): Promise<string>
   readonly jobs: Jobs
@@ -66,16 +68,18 @@ const faultWords: FaultWords = {
 }
 
 function createCallerIssuer(
-  url: string,
+  place: string,
   issuer: WorldIssuer,
   keys: SigningKeys,
   clock: EmulatorClock,
 ): CallerIssuer {
+  const url = `${place}${issuerKinds[issuer.kind].issuerPath ?? ''}`
   const mint = (order: MintOrder) => {
     const claims = callerTokenClaims(url, issuer, order, clock.nowSeconds())
     return signCallerToken(claims, issuer, keys.current(), order.wrong)
   }
-  return { name: issuer.name, kind: issuer.kind, url, keys, mint, jobs: createJobs(url, mint) }
+  const { name, kind } = issuer
+  return { name, kind, url, place, keys, mint, jobs: createJobs(url, mint) }
 }
 
 async function replyOf(
@@ -83,8 +87,8 @@ async function replyOf(
   path: string,
   request: EmulatedRequest,
 ): Promise<EmulatedReply> {
-  const { jwksPath } = issuerKinds[issuer.kind]
-  if (path === '/.well-known/openid-configuration') return metadataReply(issuer)
+  const { jwksPath, metadataPath = '/.well-known/openid-configuration' } = issuerKinds[issuer.kind]
+  if (path === metadataPath) return metadataReply(issuer)
   if (path === jwksPath) return keysReply(issuer)
   const jobId = /^\/jobs\/([^/]+)\/oidctoken$/.exec(path)?.[1]
   // Only GitHub's runners fetch tokens; elsewhere they are put into the job's environment or pod.
@@ -92,10 +96,10 @@ async function replyOf(
   return notFound
 }
 
-const metadataReply = ({ url, kind }: CallerIssuer) =>
+const metadataReply = ({ url, place, kind }: CallerIssuer) =>
   jsonReply(200, {
     issuer: url,
-    jwks_uri: `${url}${issuerKinds[kind].jwksPath}`,
+    jwks_uri: `${place}${issuerKinds[kind].jwksPath}`,
     subject_types_supported: ['public'],
     response_types_supported: ['id_token'],
     id_token_signing_alg_values_supported: ['RS256'],

@@ -4,8 +4,12 @@ import type { WorldIssuer } from '../world.ts'
 
 /** What differs between the kinds of issuers. */
 export interface IssuerKind {
-  /** Of the JWKS, below the issuer's URL. */
+  /** Of the JWKS, below the issuer's place. */
   readonly jwksPath: string
+  /** Of the discovery document; absent: where OpenID Connect has it. */
+  readonly metadataPath?: string
+  /** What `iss` has after the issuer's place; absent: nothing. */
+  readonly issuerPath?: string
   /** `typ` in the header. */
   readonly typ: 'JWT' | 'JOSE' | undefined
   /** `use` of its keys where it is not `sig`, and no `iss` is said then. */
@@ -179,12 +183,55 @@ const spiffe: IssuerKind = {
   subject: (claims) => textOf(claims, 'sub'),
 }
 
+/** Any other: what its tokens say of a workload is for the world and the order to tell. */
+const oidc: IssuerKind = {
+  jwksPath: '/jwks',
+  typ: 'JWT',
+  lifetimeSeconds: 300,
+  backdatedSeconds: 0,
+  audienceAsArray: false,
+  defaultAudience: (issuer) => issuer,
+  defaultClaims: () => ({ jti: randomUUID(), sub: 'workload' }),
+  subject: (claims) => textOf(claims, 'sub'),
+}
+
+const b2cTenant = 'fab00000-0000-4000-8000-0000000000bc'
+const b2cPolicy = 'B2C_1_signin'
+
+/** As documented, and never compared with the real one: one tenant of Azure AD B2C with one policy. */
+const entraB2c: IssuerKind = {
+  jwksPath: `/${b2cTenant}/${b2cPolicy.toLowerCase()}/discovery/v2.0/keys`,
+  metadataPath: `/${b2cTenant}/${b2cPolicy.toLowerCase()}/v2.0/.well-known/openid-configuration`,
+  issuerPath: `/${b2cTenant}/v2.0/`,
+  typ: 'JWT',
+  lifetimeSeconds: 3600,
+  backdatedSeconds: 0,
+  audienceAsArray: false,
+  // The client id of the API that the access token is for.
+  defaultAudience: () => '33333333-0000-4000-8000-000000000003',
+  defaultClaims: (_, nowSeconds) => ({
+    ver: '1.0',
+    sub: '884408e1-2918-4c00-b12d-3aa027d7563b',
+    oid: '884408e1-2918-4c00-b12d-3aa027d7563b',
+    name: 'Octavia',
+    tfp: b2cPolicy,
+    nonce: '12345',
+    scp: 'tokens.get',
+    azp: '975251ed-e4f5-4efd-abcb-5f1a8f566ab7',
+    auth_time: nowSeconds,
+  }),
+  // The object id of whoever signed in.
+  subject: (claims) => textOf(claims, 'sub'),
+}
+
 export const issuerKinds: Readonly<Record<WorldIssuer['kind'], IssuerKind>> = {
   github,
   gitlab,
   kubernetes,
   'azure-devops': azureDevOps,
   spiffe,
+  oidc,
+  'entra-b2c': entraB2c,
 }
 
 function textOf(claims: JWTPayload, name: string): string {

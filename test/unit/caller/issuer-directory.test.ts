@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { parseTenantId, type TenantId } from '../../../src/base/ids.ts'
 import { createIssuerDirectory, keyLocationOf } from '../../../src/caller/issuer-directory.ts'
 import type {
+  EntraB2cSettings,
   EntraIssuerSettings,
   IssuerSettings,
   OpenIdIssuerSettings,
@@ -32,6 +33,13 @@ const platform: EntraIssuerSettings = {
   authority: 'https://login.microsoftonline.com',
   authorityV1: 'https://sts.windows.net',
   tenants: [listed],
+}
+const customers: EntraB2cSettings = {
+  ...common,
+  kind: 'entra-b2c',
+  name: issuerName('customers'),
+  issuer: `https://contoso.b2clogin.com/${listed}/v2.0/`,
+  policy: 'B2C_1_signin',
 }
 const directory = createIssuerDirectory([cluster, platform])
 
@@ -126,6 +134,15 @@ describe('createIssuerDirectory', () => {
     expect(() => createIssuerDirectory([platform, generic])).toThrow(RangeError)
   })
 
+  it('refuses a policy of B2C twice, and an issuer that has its tokens too', () => {
+    const inCapitals = { ...customers, policy: 'B2C_1_SIGNIN' }
+    expect(() => createIssuerDirectory([customers, inCapitals])).toThrow(RangeError)
+    const generic = { ...cluster, issuer: customers.issuer }
+    expect(() => createIssuerDirectory([customers, generic])).toThrow(RangeError)
+    const other = { ...customers, policy: 'B2C_1_other' }
+    expect(() => createIssuerDirectory([customers, other])).not.toThrow()
+  })
+
   it('accepts two Entra issuers that share no tenant', () => {
     const other = { ...platform, name: issuerName('other'), tenants: [unlisted] }
     const iss = `https://login.microsoftonline.com/${unlisted}/v2.0`
@@ -142,6 +159,8 @@ describe('createIssuerDirectory', () => {
     ['an issuer that cannot be asked', { ...cluster, issuer: 'http://oidc.example' }],
     ['an issuer that cannot be asked', { ...cluster, issuer: 'kubernetes/serviceaccount' }],
     ['an unusable jwksUri', { ...cluster, jwksUri: 'http://oidc.example/keys' }],
+    ['an issuer that is none of B2C', { ...customers, issuer: 'https://contoso.b2clogin.com/' }],
+    ['a policy that is none', { ...customers, policy: '../other' }],
     ['no tenant', { ...platform, tenants: [] }],
     ['an authority that is not an origin', { ...platform, authority: 'https://login.example/' }],
     ['an authority that is not an origin', { ...platform, authorityV1: 'sts.windows.net' }],

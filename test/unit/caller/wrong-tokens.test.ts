@@ -18,11 +18,13 @@ import {
   bundlePath,
   callerKinds,
   connectionSubject,
+  entraB2c,
   entraKeyIssuer,
   entraKeysPath,
   entraKinds,
   otherTenantId,
   ownClientId,
+  policyKeysPath,
   spiffe,
   tenantId,
   type CallerKind,
@@ -44,6 +46,7 @@ const fetcher = createJsonFetcher()
 const key = createIssuerKey('current')
 const keyOfOtherTenant = createIssuerKey('of-other-tenant')
 const keyOfNobody = createIssuerKey('of-nobody')
+const keyOfOtherPolicy = createIssuerKey('of-other-policy')
 const keyOfX509 = createIssuerKey('of-x509')
 const unpublished = createIssuerKey('current')
 const ellipticKey = createIssuerKey('elliptic', 'ES256')
@@ -63,6 +66,9 @@ beforeAll(async () => {
     keyOfNobody.jwk,
   ]
   issuer.answer(entraKeysPath, { json: { keys } })
+  const policyKeys = { keys: [key.jwk, ellipticKey.jwk, encryption] }
+  issuer.answer(policyKeysPath('b2c_1_signin'), { json: policyKeys })
+  issuer.answer(policyKeysPath('b2c_1_other'), { json: { keys: [keyOfOtherPolicy.jwk] } })
   const svid = { use: 'jwt-svid' }
   const bundle = [
     { ...key.jwk, ...svid },
@@ -658,6 +664,102 @@ describe('an identifier for workloads of a trust domain', () => {
     const before = issuer.asked.length
     await identifierFor(spiffe).identify(new Secret(await goodOf(spiffe).sign()))
     expect(issuer.asked.slice(before)).toEqual([bundlePath])
+  })
+})
+
+describe('an identifier for a policy of B2C', () => {
+  const b2cFaults: readonly Fault[] = [
+    ...[
+      ['of a policy that is not listed', { tfp: 'B2C_1_other' }],
+      ['of a policy whose name begins like it', { tfp: 'B2C_1_signin2' }],
+      ['of a policy that only looks like it', { tfp: 'B2C_1_s\u0131gnin' }],
+      ['of no policy', { tfp: undefined }],
+      ['of a policy without a name', { tfp: '' }],
+      ['of a policy that is a list', { tfp: ['B2C_1_signin'] }],
+      ['of two policies', { acr: 'B2C_1_other' }],
+      ['of two policies, the other way round', { tfp: 'B2C_1_other', acr: 'B2C_1_signin' }],
+      ['with a level of assurance where the policy would be', { acr: 1 }],
+      ['of the tenant itself', { iss: undefined }],
+    ].map(([name, changes]): Fault => [
+      name as string,
+      'caller_issuer_unknown',
+      '',
+      (good) => good.sign(changes as Claims),
+    ]),
+    [
+      'signed with a key of another policy',
+      'caller_key_unknown',
+      'kid of-other-policy',
+      (good) => good.sign({}, {}, keyOfOtherPolicy),
+    ],
+    [
+      'for an application itself, with no permission for anybody',
+      'caller_claim_missing',
+      'azp',
+      (good) => good.sign({ azp: undefined, scp: undefined }),
+    ],
+    [
+      'without a permission',
+      'caller_claim_missing',
+      'scp',
+      (good) => good.sign({ scp: undefined }),
+    ],
+    [
+      'about an access token that came with it',
+      'caller_claim_refused',
+      'at_hash',
+      (good) => good.sign({ at_hash: 'SGCPtt01wxwfgnYZy2VJtQ' }),
+    ],
+    [
+      'about a code that came with it',
+      'caller_claim_refused',
+      'c_hash',
+      (good) => good.sign({ c_hash: 'SGCPtt01wxwfgnYZy2VJtQ' }),
+    ],
+    [
+      'of a tenant that gives everybody one subject',
+      'caller_claim_missing',
+      'sub',
+      (good) => good.sign({ sub: 'Not supported currently. Use oid claim.' }),
+    ],
+  ]
+  it.each(b2cFaults)('refuses a token %s: %s', async (_, reason, detail, mint) => {
+    await expectRefusal(entraB2c, mint, reason, detail)
+  })
+
+  it.each<[string, Claims]>([
+    ['by acr', { tfp: undefined, acr: 'b2c_1_signin' }],
+    ['twice', { acr: 'b2c_1_signin' }],
+    ['in capitals', { tfp: 'B2C_1_SIGNIN' }],
+  ])('proves a caller whose token names the policy %s', async (_, changes) => {
+    const token = new Secret(await goodOf(entraB2c).sign(changes))
+    expect(await identifierFor(entraB2c).identify(token)).toMatchObject({ ok: true })
+  })
+
+  it('asks for the keys of its policy alone', async () => {
+    const before = issuer.asked.length
+    await identifierFor(entraB2c).identify(new Secret(await goodOf(entraB2c).sign()))
+    expect(issuer.asked.slice(before)).toEqual([policyKeysPath('b2c_1_signin')])
+  })
+
+  it('takes each policy’s tokens by that policy’s keys', async () => {
+    const settings = entraB2c.settings(issuer.url)
+    const identifier = createJwtCallerIdentifier({
+      issuers: [settings, { ...settings, policy: 'b2c_1_other' } as typeof settings],
+      ownClientIds: [],
+      clock,
+      fetchJson: fetcher.fetchJson,
+      onIssuerAway: () => undefined,
+    })
+    const reasonOf = async (policy: string, by: IssuerKey) => {
+      const token = await goodOf(entraB2c).sign({ tfp: policy }, {}, by)
+      const identification = await identifier.identify(new Secret(token))
+      return identification.ok ? 'proven' : identification.refusal.reason
+    }
+    expect(await reasonOf('B2C_1_signin', key)).toBe('proven')
+    expect(await reasonOf('B2C_1_other', keyOfOtherPolicy)).toBe('proven')
+    expect(await reasonOf('B2C_1_signin', keyOfOtherPolicy)).toBe('caller_key_unknown')
+    expect(await reasonOf('B2C_1_other', key)).toBe('caller_key_unknown')
   })
 })
 

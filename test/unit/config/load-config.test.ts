@@ -168,6 +168,13 @@ describe('a configuration that says everything', () => {
       issuer: 'https://vstoken.dev.azure.com/0f0f0f0f-0000-4000-8000-000000000001',
       audience: 'api://AzureADTokenExchange',
     })
+    expect(issuers.find(({ name }) => name === 'customers')).toMatchObject({
+      kind: 'entra-b2c',
+      issuer: 'https://contoso.b2clogin.com/fab00000-0000-4000-8000-0000000000bc/v2.0/',
+      policies: ['b2c_1_signin', 'b2c_1a_partners'],
+      audience: '33333333-0000-4000-8000-000000000003',
+      maxTokenSeconds: 3600,
+    })
     expect(issuers.find(({ name }) => name === 'cluster')).toMatchObject({
       acceptSharedAudience: true,
       jwksUri: 'https://10.0.0.1/openid/v1/jwks',
@@ -200,6 +207,7 @@ describe('a configuration that says everything', () => {
     expect(applications.map(({ name }) => name)).toEqual(['events', 'legacy'])
     expect(issuers.map(({ name }) => name)).toEqual([
       'cluster',
+      'customers',
       'devops',
       'edge',
       'github',
