@@ -135,8 +135,32 @@ async function tokenFor(
     expiresAtSeconds: token.expiresAtSeconds,
   }
   await deps.ledger.append([issued], admitted.decidedUnder)
+  if (isStopped(caller, admitted, token.keyId, deps)) {
+    return refuseRevoked(caller, request, { isWritten: true }, deps)
+  }
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
   return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
+}
+
+/**
+ * Whether what is written down as issued was stopped right behind that, as far as this process has heard:
+ * then it is not given, and the ledger says more than happened.
+ */
+function isStopped(
+  { issuer, subject }: Caller,
+  { onRecord, tenant }: AdmittedAttempt,
+  keyId: string,
+  deps: IssuanceDeps,
+): boolean {
+  const { grant, application } = onRecord
+  return isRevoked(deps.revocations.current(), {
+    issuer,
+    subject,
+    grant,
+    application,
+    tenant,
+    keyId,
+  })
 }
 
 /** Each takes a revocation that is made or lifted meanwhile, anywhere; more than anybody ever makes. */
@@ -294,6 +318,9 @@ async function assertionFor(
     recordSuccess(signed.made, admitted.attempt, deps),
     deps.ledger.append([issued], admitted.decidedUnder),
   ])
+  if (isStopped(caller, admitted, signed.keyId, deps)) {
+    return refuseRevoked(caller, request, { isWritten: true }, deps)
+  }
   deps.events.assertionIssued()
   return {
     ok: true,
@@ -518,7 +545,7 @@ async function refuse(
 async function refuseRevoked(
   caller: Caller,
   request: IssuanceRequest,
-  { isWritten }: Beginning,
+  { isWritten }: Pick<Beginning, 'isWritten'>,
   deps: IssuanceDeps,
 ): Promise<Refused> {
   const { attempt, ask } = request

@@ -3,8 +3,9 @@ import { newAttemptId, parseCloud, parseIssuerName } from '../../../src/base/ids
 import type { Caller } from '../../../src/caller/caller.ts'
 import { issueToken } from '../../../src/issuance/issuance.ts'
 import type { IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
+import type { Entry, RevokedOnRecord } from '../../../src/ledger/entry.ts'
 import { noRevocations } from '../../../src/ledger/standing-revocations.ts'
-import { revocationsFrom } from '../../../src/revocation/revocation.ts'
+import { revocationsFrom, stopping } from '../../../src/revocation/revocation.ts'
 import { keyId, obtainedToken, tokenKey } from '../../support/cached-tokens.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import { grantName } from '../../support/grants.ts'
@@ -28,11 +29,16 @@ const decision = { ok: true, grant: grantName('orders') } as const
 interface Start {
   /** Where nobody has the token, this is asked first; what is proven afterwards. */
   readonly provenBehindLooking: readonly unknown[]
+  /** What is heard of while the token is written down; absent: nothing. */
+  readonly revokedBehind?: RevokedOnRecord
 }
 
-async function issueAtStart({ provenBehindLooking }: Start) {
+/** What is written down, and what comes of it. */
+async function issueAtStart({ provenBehindLooking, revokedBehind }: Start) {
   let hasLooked = false
   const token = obtainedToken(clock)
+  const kinds: string[] = []
+  let stands = revocationsFrom(noRevocations)
   const deps = {
     clock,
     cloud: required(parseCloud('https://login.microsoftonline.com')),
@@ -41,7 +47,7 @@ async function issueAtStart({ provenBehindLooking }: Start) {
     decide: () => decision,
     foresee: () => decision,
     foreseeUnrevoked: () => decision,
-    revocations: { current: () => revocationsFrom(noRevocations) },
+    revocations: { current: () => stands },
     applications: new Map([[application, { name: application }]]),
     sharedAudienceIssuers: new Set(),
     onceIssuers: new Set(),
@@ -54,7 +60,14 @@ async function issueAtStart({ provenBehindLooking }: Start) {
         return fetch()
       },
     },
-    ledger: { healthy: () => true, append: () => Promise.resolve() },
+    ledger: {
+      healthy: () => true,
+      append: (entries: readonly Entry[]) => {
+        kinds.push(...entries.map(({ kind }) => kind))
+        if (revokedBehind !== undefined) stands = { ...stands, ...stopping([revokedBehind]) }
+        return Promise.resolve()
+      },
+    },
     turnedAway: { count: () => undefined },
     failureLines: { mayWrite: () => true },
     events: {
@@ -71,18 +84,39 @@ async function issueAtStart({ provenBehindLooking }: Start) {
     claims: { isCapable: false },
     gone: () => new AbortController().signal,
   } as const
-  return issueToken(request, deps)
+  return { outcome: await issueToken(request, deps), kinds }
 }
 
 describe('while the start proves certificates', () => {
   test('whoever comes before that, and is looked for behind it, is served', async () => {
-    expect(await issueAtStart({ provenBehindLooking: [credential] })).toMatchObject({ ok: true })
+    const { outcome } = await issueAtStart({ provenBehindLooking: [credential] })
+    expect(outcome).toMatchObject({ ok: true })
   })
 
   test('whoever is looked for before that is told to come again', async () => {
-    expect(await issueAtStart({ provenBehindLooking: [] })).toEqual({
-      ok: false,
-      refusal: { reason: 'not_ready' },
-    })
+    const { outcome } = await issueAtStart({ provenBehindLooking: [] })
+    expect(outcome).toEqual({ ok: false, refusal: { reason: 'not_ready' } })
+  })
+})
+
+describe('a revocation that is heard of once the token is written down', () => {
+  const issueBeside = (revokedBehind: RevokedOnRecord) =>
+    issueAtStart({ provenBehindLooking: [credential], revokedBehind })
+
+  test.each<RevokedOnRecord>([
+    { what: 'caller', issuer: 'cluster', subject: 'orders' },
+    { what: 'grant', grant: 'orders' },
+    { what: 'tenant', tenant },
+    { what: 'key-version', keyId },
+  ])('keeps the token from whom it stops: $what', async (revoked) => {
+    const { outcome, kinds } = await issueBeside(revoked)
+    expect(outcome).toEqual({ ok: false, refusal: { reason: 'revoked' } })
+    expect(kinds).toEqual(['token.issued', 'request.refused'])
+  })
+
+  test('keeps it from nobody else', async () => {
+    const { outcome, kinds } = await issueBeside({ what: 'grant', grant: 'invoices' })
+    expect(outcome).toMatchObject({ ok: true })
+    expect(kinds).toEqual(['token.issued'])
   })
 })
