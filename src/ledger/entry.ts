@@ -193,6 +193,8 @@ export interface PolicyLoaded extends EntryOf<'policy.loaded'> {
   readonly added?: readonly string[]
   readonly removed?: readonly string[]
   readonly changed?: readonly string[]
+  /** By which somebody gets what no grant gave before, new ones too. */
+  readonly widened?: readonly string[]
   /** These are the first hundred of some list; absent: they are all. */
   readonly cut?: true
 }

@@ -1,5 +1,6 @@
 import type { GrantName } from '../base/ids.ts'
 import type { CompiledGrants } from './compile-grants.ts'
+import { grantWidenings } from './widening.ts'
 
 /** What is allowed now. Whoever decides asks once for each decision, and so sees one policy, whole. */
 export interface PolicyInForce {
@@ -24,6 +25,8 @@ export interface GrantChanges {
   /** With those whose files do not load any more. */
   readonly removed: readonly GrantName[]
   readonly changed: readonly GrantName[]
+  /** Those by which somebody gets what no grant gave before, new ones too: more of them rather than fewer. */
+  readonly widened: readonly GrantName[]
 }
 
 export function changesBetween(before: CompiledGrants, after: CompiledGrants): GrantChanges {
@@ -33,5 +36,6 @@ export function changesBetween(before: CompiledGrants, after: CompiledGrants): G
     added: names(after).filter((name) => !before.fingerprints.has(name)),
     removed: names(before).filter((name) => !after.fingerprints.has(name)),
     changed: kept.filter((name) => before.fingerprints.get(name) !== after.fingerprints.get(name)),
+    widened: grantWidenings(before.policy, after.policy).map(({ grant }) => grant),
   }
 }

@@ -29,12 +29,13 @@ export function policyLoaded(
   }
 }
 
-function namesOf({ added, removed, changed }: GrantChanges) {
-  const isCut = [added, removed, changed].some(({ length }) => length > namesMax)
+function namesOf({ added, removed, changed, widened }: GrantChanges) {
+  const isCut = [added, removed, changed, widened].some(({ length }) => length > namesMax)
   return {
     added: added.slice(0, namesMax),
     removed: removed.slice(0, namesMax),
     changed: changed.slice(0, namesMax),
+    widened: widened.slice(0, namesMax),
     ...(isCut ? { cut: true as const } : {}),
   }
 }

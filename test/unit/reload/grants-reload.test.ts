@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -66,7 +66,7 @@ describe('a look at the grants', () => {
     expect([told, loads()]).toEqual([[], []])
   })
 
-  test('puts into force what was added, removed and changed, and writes down which', async () => {
+  test('puts into force what was added, removed, changed and widened, and writes down which', async () => {
     write('alerts')
     const { reload, names, told, loads } = await started()
     write('orders', 'orders-2')
@@ -74,9 +74,21 @@ describe('a look at the grants', () => {
     rmSync(file('alerts'))
     await reload.look()
     expect(names()).toEqual(['meters', 'orders'])
-    const changes = { added: ['meters'], removed: ['alerts'], changed: ['orders'] }
+    const changes = {
+      added: ['meters'],
+      removed: ['alerts'],
+      changed: ['orders'],
+      widened: ['meters', 'orders'],
+    }
     expect(told).toMatchObject([{ changes, grants: 2, broken: 0, problems: [] }])
     expect(loads()).toMatchObject([{ atMs: now * 1000, grants: 2, broken: 0, ...changes }])
+  })
+
+  test('does not call widened what gives nobody more than before', async () => {
+    const { reload, loads } = await started()
+    writeFileSync(file('orders'), `${readFileSync(file('orders'), 'utf8')}\n# reviewed\n`)
+    await reload.look()
+    expect(loads()).toMatchObject([{ changed: ['orders'], widened: [] }])
   })
 
   test('takes away what is half written, and says so; the others stay', async () => {
