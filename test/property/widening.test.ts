@@ -5,15 +5,7 @@ import { compileGrants } from '../../src/policy/compile-grants.ts'
 import { foresee, type Policy } from '../../src/policy/policy.ts'
 import { grantWidenings, type GrantWidening } from '../../src/policy/widening.ts'
 import { isoTimeFrom } from '../../src/base/clock.ts'
-import {
-  ask,
-  callers,
-  fileOf,
-  grants,
-  now,
-  surroundings,
-  type Written,
-} from '../support/drawn-grants.ts'
+import { askers, fileOf, grants, now, surroundings, type Written } from '../support/drawn-grants.ts'
 
 /** Grants with terms, of which any may be absent. */
 const terms = fc.record(
@@ -67,8 +59,7 @@ const situations = (drawn: fc.Arbitrary<Drawn>) =>
     fc.record({
       before: fc.constant(policyOf(before)),
       after: fc.constant(policyOf(after)),
-      caller: callers(after),
-      want: ask,
+      asker: askers(after),
       at: fc.constantFrom(now - 20, now, now + 500, now + 5000),
     }),
   )
@@ -101,7 +92,7 @@ function reportedWhenever(
 ): number {
   let met = 0
   fc.assert(
-    fc.property(situations(drawn), ({ before, after, caller, want, at }) => {
+    fc.property(situations(drawn), ({ before, after, asker: { caller, want }, at }) => {
       const [was, is] = [seen(before, caller, want, at), seen(after, caller, want, at)]
       if (is === undefined || !isNewlyGiven(was, is)) return
       met += 1

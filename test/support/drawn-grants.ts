@@ -11,6 +11,8 @@ import {
   graph,
   issuerName,
   northwind,
+  scope,
+  tenantId,
 } from './grants.ts'
 
 /** A small world, so that what is drawn often meets: few names, few values, few tenants. */
@@ -128,6 +130,26 @@ export const ask: fc.Arbitrary<Ask> = fc.oneof(
     { requiredKeys: ['want', 'application', 'tenant', 'lifetimeSeconds'] },
   ),
 )
+
+/** Somebody who asks for something: often whom one of these grants names, for what that gives. */
+export const askers = (from: readonly Written[]) => {
+  const anybody = fc.record({ caller: callers(from), want: ask })
+  return from.length === 0 ? anybody : fc.oneof(anybody, fc.constantFrom(...from).chain(taking))
+}
+
+const taking = (grant: Written) =>
+  fc.record({
+    caller: fc.constant(matching(grant)),
+    want: fc.constantFrom(...grant.may).map(askOf),
+  })
+
+function askOf({ application: name, tenant: named, scopes: given, assertion }: Item): Ask {
+  const application = applicationName(name)
+  const tenant = named === 'any-listed' ? fabrikam : tenantId(named)
+  return assertion === undefined
+    ? { want: 'token', application, tenant, scope: scope(given?.[0] ?? eventHubs) }
+    : { want: 'assertion', application, tenant, ...assertion }
+}
 
 export const fileOf = (grant: Written): GrantFile => ({
   file: `grants/${grant.grant}.yaml`,
