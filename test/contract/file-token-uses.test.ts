@@ -3,9 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createFileTokenUses, type FileTokenUses } from '../../src/token-use/file-token-uses.ts'
 import { fixedClock } from '../support/fixed-clock.ts'
-import { describeTokenUses, tokensMax } from './token-uses.contract.ts'
+import {
+  describeClockedUses,
+  describeLastingUses,
+  describeTokenUses,
+  tokensMax,
+} from './token-uses.contract.ts'
 
-describeTokenUses('uses in a file', async () => {
+const createPlace = async () => {
   const clock = fixedClock(1_790_000_000)
   const folder = await mkdtemp(join(tmpdir(), 'countersign-uses-'))
   const opened: FileTokenUses[] = []
@@ -19,7 +24,7 @@ describeTokenUses('uses in a file', async () => {
     nowSeconds: () => clock.nowSeconds(),
     open,
     openAgain: open,
-    pass: (seconds) => {
+    pass: (seconds: number) => {
       clock.advance(seconds)
     },
     remove: async () => {
@@ -27,4 +32,8 @@ describeTokenUses('uses in a file', async () => {
       await rm(folder, { recursive: true })
     },
   }
-})
+}
+
+describeTokenUses('uses in a file', createPlace)
+describeLastingUses('uses in a file', createPlace)
+describeClockedUses('uses in a file', createPlace)

@@ -3,7 +3,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import { createPostgresTokenUses } from '../../src/token-use/postgres-token-uses.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { createTestSessions } from '../support/postgres-session.ts'
-import { describeTokenUses, tokensMax } from './token-uses.contract.ts'
+import { describeLastingUses, describeTokenUses, tokensMax } from './token-uses.contract.ts'
 
 let server: TestPostgres
 beforeAll(async () => {
@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.stop())
 
-describeTokenUses('uses in PostgreSQL', async () => {
+const createPlace = async () => {
   const sessions = await createTestSessions(server)
   const open = () =>
     Promise.resolve(createPostgresTokenUses({ session: sessions.open(), tokensMax }))
@@ -19,7 +19,9 @@ describeTokenUses('uses in PostgreSQL', async () => {
     nowSeconds: () => systemClock.nowSeconds(),
     open,
     openAgain: open,
-    pass: undefined,
     remove: () => sessions.close(),
   }
-})
+}
+
+describeTokenUses('uses in PostgreSQL', createPlace)
+describeLastingUses('uses in PostgreSQL', createPlace)

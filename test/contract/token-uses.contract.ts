@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import {
   rememberedAfterSeconds,
   type TokenUse,
@@ -8,12 +8,19 @@ import {
 /** Where the uses of a test are remembered: of four tokens at most. */
 export interface UsesPlace {
   readonly nowSeconds: () => number
-  /** As one more replica opens it, or the next process after it; undefined: nothing outlives the process. */
-  readonly openAgain: (() => Promise<TokenUses>) | undefined
   open(): Promise<TokenUses>
-  /** Lets time pass, for memories that have a clock of their own. */
-  readonly pass: ((seconds: number) => void) | undefined
   remove(): Promise<void>
+}
+
+/** Whose uses outlive a process. */
+export interface LastingPlace extends UsesPlace {
+  /** As one more replica opens it, or the next process after it. */
+  openAgain(): Promise<TokenUses>
+}
+
+/** Whose clock is the test's. */
+export interface ClockedPlace extends UsesPlace {
+  pass(seconds: number): void
 }
 
 export const tokensMax = 4
@@ -32,18 +39,9 @@ export function describeTokenUses(
     })
     afterEach(() => place.remove())
 
-    const use = (tokenId: string, about: Partial<TokenUse> = {}): TokenUse => ({
-      tokenId,
-      purpose: 'deploy fabrikam',
-      usesMax: 2,
-      expiresAtSeconds: place.nowSeconds() + 300,
-      ...about,
-    })
+    const use = (tokenId: string, about?: Partial<TokenUse>) => useOf(place, tokenId, about)
     /** So long ago that it need not be remembered any more. */
     const expired = () => place.nowSeconds() - rememberedAfterSeconds - 1
-    const taken = { ok: true }
-    const spent = { ok: false, why: 'spent' }
-
     test('gives a token so many uses as it has, and others theirs', async () => {
       expect(await uses.take(use('a'))).toEqual(taken)
       expect(await uses.take(use('a'))).toEqual(taken)
@@ -109,26 +107,54 @@ export function describeTokenUses(
       await uses.tidy()
       expect(await uses.take(use('a', { usesMax: 1 }))).toEqual(spent)
     })
+  })
+}
 
-    test('forgets nothing when another replica, or the next process, is asked', async ({
-      skip,
-    }) => {
-      if (place.openAgain === undefined) return skip('nothing outlives it')
-      await uses.take(use('a'))
-      await uses.take(use('once', { usesMax: 1 }))
-      const other = await place.openAgain()
-      expect(await other.take(use('once', { usesMax: 1 }))).toEqual(spent)
-      expect(await other.take(use('a'))).toEqual(taken)
-      expect(await other.take(use('a'))).toEqual(spent)
-    })
+const taken = { ok: true }
+const spent = { ok: false, why: 'spent' }
 
-    test('has room again as time passes', async ({ skip }) => {
-      if (place.pass === undefined) return skip('its clock is not ours')
-      for (const token of ['a', 'b', 'c', 'd']) await uses.take(use(token))
-      place.pass(299 + rememberedAfterSeconds)
-      expect(await uses.take(use('e'))).toMatchObject({ why: 'full', retryAfterSeconds: 1 })
-      place.pass(1)
-      expect(await uses.take(use('e'))).toEqual(taken)
-    })
+const useOf = (
+  { nowSeconds }: UsesPlace,
+  tokenId: string,
+  about: Partial<TokenUse> = {},
+): TokenUse => ({
+  tokenId,
+  purpose: 'deploy fabrikam',
+  usesMax: 2,
+  expiresAtSeconds: nowSeconds() + 300,
+  ...about,
+})
+
+/** What those promise besides whose uses outlive a process. */
+export function describeLastingUses(name: string, createPlace: () => Promise<LastingPlace>): void {
+  test(`${name} are not forgotten when another replica, or the next process, is asked`, async () => {
+    const place = await createPlace()
+    onTestFinished(() => place.remove())
+    const uses = await place.open()
+    const once = useOf(place, 'once', { usesMax: 1 })
+    await uses.take(useOf(place, 'a'))
+    await uses.take(once)
+    const other = await place.openAgain()
+    expect(await other.take(once)).toEqual(spent)
+    expect(await other.take(useOf(place, 'a'))).toEqual(taken)
+    expect(await other.take(useOf(place, 'a'))).toEqual(spent)
+  })
+}
+
+/** What can be asked of those whose clock is the test's. */
+export function describeClockedUses(
+  name: string,
+  createPlace: () => ClockedPlace | Promise<ClockedPlace>,
+): void {
+  test(`${name} have room again as time passes`, async () => {
+    const place = await createPlace()
+    onTestFinished(() => place.remove())
+    const uses = await place.open()
+    for (const token of ['a', 'b', 'c', 'd']) await uses.take(useOf(place, token))
+    place.pass(299 + rememberedAfterSeconds)
+    const fifth = () => uses.take(useOf(place, 'e'))
+    expect(await fifth()).toMatchObject({ why: 'full', retryAfterSeconds: 1 })
+    place.pass(1)
+    expect(await fifth()).toEqual(taken)
   })
 }
