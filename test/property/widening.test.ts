@@ -107,13 +107,13 @@ function reportedWhenever(
 
 describe('what is reported of two policies', () => {
   test('names each grant by which somebody gets what they did not get before', () => {
-    expect(reportedWhenever(pairs, (was) => was === undefined, 2000)).toBeGreaterThan(50)
+    expect(reportedWhenever(pairs, (was) => was === undefined, 1000)).toBeGreaterThan(50)
   })
 
   test('names each grant by which somebody gets tokens of a day, and got ordinary ones', () => {
     const isLonger = (was: { readonly longLived?: true } | undefined, is: typeof was) =>
       was?.longLived !== true && is?.longLived === true
-    expect(reportedWhenever(reterms, isLonger, 2000)).toBeGreaterThan(20)
+    expect(reportedWhenever(reterms, isLonger, 1000)).toBeGreaterThan(20)
   })
 
   test('is nothing where files were only taken away, and no tokens of a day come to light', () => {
