@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AttemptId, newAttemptId } from '../base/ids.ts'
-import { failureCode, isCallerGone } from '../issuance/issuance.ts'
+import { failureCode, isCallerGone } from '../issuance/failure-code.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import type { IssuanceEvents } from '../issuance/issuance-events.ts'
 import { type Answer, writeAnswer } from './answer.ts'

@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler } from 'express'
 import { newAttemptId } from '../base/ids.ts'
-import { failureCode } from '../issuance/issuance.ts'
+import { failureCode } from '../issuance/failure-code.ts'
 import type { IssuanceEvents } from '../issuance/issuance-events.ts'
 import { writeAnswer } from './answer.ts'
 import { problemAnswer, problemFromFailure } from './problem.ts'

@@ -1,56 +1,30 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
 import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
-import type { ApplicationName, AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
-import {
-  type Caller,
-  CallerError,
-  type Identification,
-  type PresentedProofs,
-} from '../caller/caller.ts'
-import type {
-  AssertionIssued,
-  CallerOnRecord,
-  DecisionOnRecord,
-  RequestFailed,
-  RequestRefused,
-  TokenIssued,
-} from '../ledger/entry.ts'
+import type { Caller } from '../caller/caller.ts'
+import type { AssertionIssued, TokenIssued } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
-import type { Ask, AssertionAsk, Decision, PolicyRefusal, TokenAsk } from '../policy/decision.ts'
-import { isRevoked, type Revocations } from '../revocation/revocation.ts'
-import { GovernorError } from '../signer/governor.ts'
-import { SignerError } from '../signer/signer.ts'
-import { TokenUsesError } from '../token-use/token-uses.ts'
-import { type CachedToken, TokenCacheError, type TokenWish } from '../token-cache/token-cache.ts'
+import type { AssertionAsk, TokenAsk } from '../policy/decision.ts'
+import { isRevoked } from '../revocation/revocation.ts'
+import type { CachedToken, TokenWish } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
-import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
-import { attemptLastsMs } from './attempt-deadline.ts'
+import { admit, asCaller, type GrantedDecision } from './admit.ts'
 import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
-import { RememberedRefusal } from './entra-refusals.ts'
-import type { SigningCredential } from './credentials.ts'
+import { failureCode, unexpected } from './failure-code.ts'
 import type { AdmittedAttempt, Beginning, IssuanceDeps } from './issuance-deps.ts'
+import type { IssuanceRequest, Refused } from './issuance-request.ts'
 import { NothingProven } from './nothing-proven.ts'
 import { obtainToken } from './obtain-token.ts'
-import { recordFailure } from './record-failure.ts'
 import { recordSuccess } from './record-success.ts'
-import type { Refusal } from './refusal.ts'
+import { recordingFailure } from './recording-failure.ts'
+import { refuseRevoked } from './refuse.ts'
 import { signAssertion } from './sign-assertion.ts'
-import { tokenUseFor, useRefusal } from './token-use.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
 // Whoever asks knows issuance, and not the policy.
 export type { AssertionAsk, TokenAsk }
-
-export interface IssuanceRequest<A extends Ask = Ask> {
-  /** Made for this request, and told to the caller whatever comes of it. */
-  readonly attempt: AttemptId
-  /** What the request has of proofs; it may be none. */
-  readonly proofs: PresentedProofs
-  readonly ask: A
-}
 
 /** What a caller says about the token beside what it is for (continuous access evaluation). */
 export interface TokenClaims {
@@ -69,11 +43,6 @@ export interface TokenRequest extends IssuanceRequest<TokenAsk> {
 export interface AssertionRequest extends IssuanceRequest<AssertionAsk> {
   /** Of a signal that is aborted when nobody is there any more, who would take the assertion. */
   readonly gone: () => AbortSignal
-}
-
-export interface Refused {
-  readonly ok: false
-  readonly refusal: Refusal
 }
 
 export type TokenOutcome =
@@ -206,8 +175,6 @@ function wishFor(
   return { key, grant: granted.grant, ...after }
 }
 
-type GrantedDecision = Extract<Decision, { ok: true }>
-
 /**
  * Whether it can be served although nothing can be signed for it: this replica has the token, or takes
  * it from another one now. Also when the decision says no, which needs no token. Nothing is charged.
@@ -330,304 +297,3 @@ async function assertionFor(
     tokenEndpoint: deps.tokenEndpoint.urlOf(admitted.tenant),
   }
 }
-
-type Admission =
-  | {
-      readonly ok: true
-      readonly admitted: AdmittedAttempt
-      readonly decision: GrantedDecision
-    }
-  | Refused
-
-/** Proves the caller, and acts for it unless it has as many requests under way as one may. */
-async function asCaller<Outcome>(
-  { attempt, proofs }: IssuanceRequest,
-  deps: IssuanceDeps,
-  act: (caller: Caller) => Promise<Outcome>,
-): Promise<Outcome | Refused> {
-  const identified = await identify(proofs, deps)
-  if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
-
-  const { caller } = identified
-  const leave = deps.callerSlots.enter(caller)
-  if (leave === undefined) {
-    const { issuer, subject } = caller
-    const detail = `subject ${subject}`
-    return turnAway({ reason: 'too_many_requests', issuer, detail }, attempt, deps)
-  }
-  try {
-    return await act(caller)
-  } finally {
-    leave()
-  }
-}
-
-/**
- * Decides, and sees to it that a refusal is known to those who must know.
- *
- * @param isThere Whether the caller can be served without a signature; asked while nothing is proven.
- */
-async function admit(
-  caller: Caller,
-  request: IssuanceRequest,
-  beginning: Beginning,
-  deps: IssuanceDeps,
-  isThere: () => Promise<boolean>,
-): Promise<Admission> {
-  const { attempt, ask } = request
-  const application = deps.applications.get(ask.application)
-  // Before the decision: what cannot be done now must not cost the grant one of its uses. It may all the
-  // same, where the first of several grants has none left and only its own token was there.
-  const canSign = () => credentialsFor(ask.application, deps).length > 0
-  // Looked at again afterwards: what was not proven then may be proven by now.
-  const isServable = application === undefined || canSign() || (await isThere()) || canSign()
-  if (!isServable && deps.credentials.current(ask.application).length === 0) {
-    return turnAway({ reason: 'not_ready' }, attempt, deps)
-  }
-  const use = beginning.isUseTaken ? undefined : tokenUseFor(caller, ask, deps.onceIssuers)
-  // Before the decision too: whoever sends what is spent must not use up what the grant has for others.
-  const known = use && deps.tokenUses.knownDenial(use)
-  if (known !== undefined)
-    return turnAway(useRefusal(known, caller, deps.onceIssuers), attempt, deps)
-  // What is decided is decided under one epoch; what comes behind another one is decided again.
-  const stands = deps.revocations.current()
-  // What nothing can be signed for costs nothing: it is decided only to say why not.
-  const decide = () =>
-    isServable ? deps.decide(caller, ask, beginning.chargedGrant) : deps.foresee(caller, ask)
-  const decision = decideUnder(stands, caller, ask, decide, deps)
-  if (decision === 'revoked') return refuseRevoked(caller, request, beginning, deps)
-  if (!decision.ok) return refuse(decision, caller, request, beginning, deps)
-  if (!isServable) return refuseRevoked(caller, request, beginning, deps)
-  beginning.chargedGrant = decision.grant
-  // Before anything is signed, and not given back: what fails afterwards cannot be asked for without end.
-  const taken = use && (await deps.tokenUses.take(use))
-  if (taken?.ok === false)
-    return turnAway(useRefusal(taken, caller, deps.onceIssuers), attempt, deps)
-  beginning.isUseTaken = true
-  if (application === undefined) {
-    throw new TypeError('a grant was compiled for an application that does not exist')
-  }
-  const onRecord = {
-    ...decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask),
-    ...dryRunOnRecord(decision),
-  }
-  return {
-    ok: true,
-    admitted: {
-      attempt,
-      issuer: caller.issuer,
-      application,
-      tenant: ask.tenant,
-      decidedUnder: stands.epoch,
-      credentials: credentialsFor(ask.application, deps),
-      onRecord,
-      beginning,
-      priority: 'caller',
-      deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
-    },
-    decision,
-  }
-}
-
-/** A revocation is told only to whom it takes something: for everybody else it is as if there were none. */
-function decideUnder(
-  stands: Revocations,
-  caller: Caller,
-  ask: Ask,
-  decide: () => Decision,
-  deps: Pick<IssuanceDeps, 'foreseeUnrevoked'>,
-): Decision | 'revoked' {
-  const { issuer, subject } = caller
-  const { application, tenant } = ask
-  const isStopped = isRevoked(stands, { issuer, subject, application, tenant })
-  const decision = isStopped ? undefined : decide()
-  if (decision !== undefined && (stands.made.length === 0 || isOfPolicyAlone(decision))) {
-    return decision
-  }
-  const unrevoked = deps.foreseeUnrevoked(caller, ask)
-  return unrevoked.ok ? 'revoked' : (decision ?? unrevoked)
-}
-
-/** It is given, or will be to whoever waits: nothing that gives it is stopped. */
-const isOfPolicyAlone = (decision: Decision) =>
-  decision.ok || decision.refusal.reason === 'limit_reached'
-
-/** What may sign for the application. */
-export const credentialsFor = (
-  application: ApplicationName,
-  { credentials, revocations }: Pick<IssuanceDeps, 'credentials' | 'revocations'>,
-): readonly SigningCredential[] => {
-  const stands = revocations.current()
-  return credentials
-    .current(application)
-    .filter(({ key }) => !isRevoked(stands, { keyId: key.keyId }))
-}
-
-/** Whoever names an issuer that cannot be asked is a stranger until it can. */
-async function identify(proofs: PresentedProofs, deps: IssuanceDeps): Promise<Identification> {
-  try {
-    return await deps.callers.identify(proofs)
-  } catch (error) {
-    if (error instanceof CallerError) deps.turnedAway.count(error.code, error.issuer)
-    throw error
-  }
-}
-
-const callerOnRecord = (caller: Caller, deps: IssuanceDeps): CallerOnRecord => ({
-  issuer: caller.issuer,
-  subject: caller.subject,
-  ...(caller.tokenSha256 === undefined ? {} : { tokenSha256: caller.tokenSha256 }),
-  ...(caller.certificateSha256 === undefined
-    ? {}
-    : { certificateSha256: caller.certificateSha256 }),
-  ...(deps.sharedAudienceIssuers.has(caller.issuer) ? { sharedAudience: true } : {}),
-})
-
-export const decisionOnRecord = (
-  attempt: AttemptId,
-  caller: CallerOnRecord,
-  grant: string,
-  ask: Ask,
-): DecisionOnRecord => ({
-  attempt,
-  caller,
-  grant,
-  application: ask.application,
-  tenant: ask.tenant,
-  ...(ask.want === 'token' ? { scope: ask.scope } : {}),
-})
-
-/** What would be otherwise if grants that are only tried were enforced. */
-const dryRunOnRecord = ({ dryRun }: Decision) => (dryRun === undefined ? {} : { dryRun })
-
-/** Counted and not written down, so that strangers cannot fill the ledger. */
-function turnAway(
-  refusal: Exclude<Refusal, PolicyRefusal>,
-  attempt: AttemptId,
-  deps: IssuanceDeps,
-): Refused {
-  const issuer = 'issuer' in refusal ? refusal.issuer : undefined
-  const detail = 'detail' in refusal ? refusal.detail : ''
-  deps.turnedAway.count(refusal.reason, issuer)
-  deps.events.turnedAway(attempt, refusal.reason, issuer, detail)
-  return { ok: false, refusal }
-}
-
-/**
- * A proven caller. What a grant names is written down; strangers, and whoever has used up a limit,
- * could ask for ever, so they are counted. An attempt that has begun ends in the ledger in any case.
- */
-async function refuse(
-  decision: Extract<Decision, { ok: false }>,
-  caller: Caller,
-  request: IssuanceRequest,
-  { isWritten }: Beginning,
-  deps: IssuanceDeps,
-): Promise<Refused> {
-  const { refusal } = decision
-  const { attempt } = request
-  const { reason } = refusal
-  if (!isWritten && (reason === 'caller_not_named' || reason === 'limit_reached')) {
-    deps.turnedAway.count(reason, caller.issuer)
-    deps.events.turnedAway(attempt, reason, caller.issuer, `subject ${caller.subject}`)
-    return { ok: false, refusal }
-  }
-  const entry = refusedEntry(reason, callerOnRecord(caller, deps), request, deps)
-  await deps.ledger.append([{ ...entry, ...dryRunOnRecord(decision) }])
-  deps.events.refused(attempt, reason)
-  return { ok: false, refusal }
-}
-
-/**
- * Written down for the first ones of each minute, and then counted: whoever is stopped may ask as fast
- * as before. An attempt that has begun ends in the ledger in any case.
- */
-async function refuseRevoked(
-  caller: Caller,
-  request: IssuanceRequest,
-  { isWritten }: Pick<Beginning, 'isWritten'>,
-  deps: IssuanceDeps,
-): Promise<Refused> {
-  const { attempt, ask } = request
-  const reason = 'revoked'
-  const onRecord = callerOnRecord(caller, deps)
-  if (isWritten || deps.failureLines.mayWrite(onRecord, ask.application, reason)) {
-    await deps.ledger.append([refusedEntry(reason, onRecord, request, deps)])
-  } else {
-    deps.turnedAway.count(reason, caller.issuer)
-  }
-  deps.events.refused(attempt, reason)
-  return { ok: false, refusal: { reason } }
-}
-
-const refusedEntry = (
-  reason: string,
-  caller: CallerOnRecord,
-  { attempt, ask }: IssuanceRequest,
-  { clock }: Pick<IssuanceDeps, 'clock'>,
-): RequestRefused => ({
-  kind: 'request.refused',
-  atMs: clock.nowMs(),
-  attempt,
-  caller,
-  reason,
-  application: ask.application,
-  tenant: ask.tenant,
-  ...(ask.want === 'token' ? { scope: ask.scope } : {}),
-})
-
-/** Every granted attempt ends in the ledger, those that got nothing too, or is counted in it. */
-export async function recordingFailure<T>(
-  admitted: AdmittedAttempt,
-  deps: IssuanceDeps,
-  act: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await act()
-  } catch (error) {
-    // When the ledger itself failed there is nowhere to write that it did.
-    if (error instanceof LedgerError) throw error
-    const code = failureCode(error)
-    const { onRecord, issuer } = admitted
-    const { caller, application } = onRecord
-    if (costNothing(error) && !deps.failureLines.mayWrite(caller, application, code)) {
-      deps.turnedAway.count(code, issuer)
-      throw error
-    }
-    const remembered = costNothing(error) ? error.remembered : undefined
-    const entry: RequestFailed = {
-      kind: 'request.failed',
-      atMs: deps.clock.nowMs(),
-      ...onRecord,
-      code,
-      ...(remembered === undefined ? {} : { remembered }),
-    }
-    return recordFailure(error, entry, admitted.attempt, deps)
-  }
-}
-
-/** Refused before anybody was asked. */
-const costNothing = (error: unknown): error is GovernorError | RememberedRefusal =>
-  error instanceof GovernorError || error instanceof RememberedRefusal
-
-/** Whether it is about nobody but a caller that did not wait for its answer. */
-export const isCallerGone = (error: unknown): boolean =>
-  (error instanceof TokenCacheError && error.code === 'TOKEN_CALLER_GONE') ||
-  (error instanceof GovernorError && error.code === 'GOVERNOR_ABANDONED')
-
-/** The code of a failure at one of our boundaries; whatever else is thrown is a mistake of ours. */
-export function failureCode(error: unknown): string {
-  const known =
-    error instanceof GovernorError ||
-    error instanceof RememberedRefusal ||
-    error instanceof NothingProven ||
-    error instanceof SignerError ||
-    error instanceof TokenEndpointError ||
-    error instanceof CallerError ||
-    error instanceof TokenCacheError ||
-    error instanceof TokenUsesError ||
-    error instanceof LedgerError
-  return known ? error.code : unexpected
-}
-
-const unexpected = 'UNEXPECTED'

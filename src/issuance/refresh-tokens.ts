@@ -3,17 +3,15 @@ import type { CallerOnRecord } from '../ledger/entry.ts'
 import { isRevoked } from '../revocation/revocation.ts'
 import type { DueToken } from '../token-cache/token-cache.ts'
 import { tokenKeyText } from '../token-cache/token-key.ts'
-import {
-  credentialsFor,
-  decisionOnRecord,
-  failureCode,
-  recordingFailure,
-  withLife,
-} from './issuance.ts'
+import { credentialsFor } from './admit.ts'
 import { attemptLastsMs } from './attempt-deadline.ts'
 import { firstKeyId } from './either-certificate.ts'
+import { failureCode } from './failure-code.ts'
+import { withLife } from './issuance.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { obtainToken } from './obtain-token.ts'
+import { decisionOnRecord } from './on-record.ts'
+import { recordingFailure } from './recording-failure.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
 /**

@@ -1,0 +1,35 @@
+import type { AttemptId } from '../base/ids.ts'
+import type { Caller } from '../caller/caller.ts'
+import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
+import type { Ask, Decision } from '../policy/decision.ts'
+import type { IssuanceDeps } from './issuance-deps.ts'
+
+export const callerOnRecord = (
+  caller: Caller,
+  deps: Pick<IssuanceDeps, 'sharedAudienceIssuers'>,
+): CallerOnRecord => ({
+  issuer: caller.issuer,
+  subject: caller.subject,
+  ...(caller.tokenSha256 === undefined ? {} : { tokenSha256: caller.tokenSha256 }),
+  ...(caller.certificateSha256 === undefined
+    ? {}
+    : { certificateSha256: caller.certificateSha256 }),
+  ...(deps.sharedAudienceIssuers.has(caller.issuer) ? { sharedAudience: true } : {}),
+})
+
+export const decisionOnRecord = (
+  attempt: AttemptId,
+  caller: CallerOnRecord,
+  grant: string,
+  ask: Ask,
+): DecisionOnRecord => ({
+  attempt,
+  caller,
+  grant,
+  application: ask.application,
+  tenant: ask.tenant,
+  ...(ask.want === 'token' ? { scope: ask.scope } : {}),
+})
+
+/** What would be otherwise if grants that are only tried were enforced. */
+export const dryRunOnRecord = ({ dryRun }: Decision) => (dryRun === undefined ? {} : { dryRun })

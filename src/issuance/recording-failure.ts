@@ -1,0 +1,35 @@
+import type { RequestFailed } from '../ledger/entry.ts'
+import { LedgerError } from '../ledger/ledger.ts'
+import { costNothing, failureCode } from './failure-code.ts'
+import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { recordFailure } from './record-failure.ts'
+
+/** Every granted attempt ends in the ledger, those that got nothing too, or is counted in it. */
+export async function recordingFailure<T>(
+  admitted: AdmittedAttempt,
+  deps: IssuanceDeps,
+  act: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    // When the ledger itself failed there is nowhere to write that it did.
+    if (error instanceof LedgerError) throw error
+    const code = failureCode(error)
+    const { onRecord, issuer } = admitted
+    const { caller, application } = onRecord
+    if (costNothing(error) && !deps.failureLines.mayWrite(caller, application, code)) {
+      deps.turnedAway.count(code, issuer)
+      throw error
+    }
+    const remembered = costNothing(error) ? error.remembered : undefined
+    const entry: RequestFailed = {
+      kind: 'request.failed',
+      atMs: deps.clock.nowMs(),
+      ...onRecord,
+      code,
+      ...(remembered === undefined ? {} : { remembered }),
+    }
+    return recordFailure(error, entry, admitted.attempt, deps)
+  }
+}
