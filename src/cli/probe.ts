@@ -9,7 +9,7 @@ import { readTextFile } from '../base/text-file.ts'
 import { type CallerEnvironment, readEnvironment, readSecrets } from '../config/environment.ts'
 import { loadProbes, type Probe } from '../config/probes-file.ts'
 import { createRedaction } from '../telemetry/redaction.ts'
-import { findCallerToken } from './caller-token.ts'
+import { type CallerCredential, findCredential } from './caller-credential.ts'
 import { CommandError } from './command-error.ts'
 import {
   probeLines,
@@ -19,13 +19,10 @@ import {
   resultOf,
   verdictOn,
 } from './probe-result.ts'
-import { serviceUrlOf } from './request-options.ts'
+import { namedService, type ServiceOptions, serviceOptions } from './request-options.ts'
 import { answerOfService } from './service-client.ts'
 
-interface ProbeOptions {
-  readonly url?: string
-  readonly audience?: string
-  readonly tokenFile?: string
+interface ProbeOptions extends ServiceOptions {
   readonly metricsFile?: string
   readonly json?: true
 }
@@ -51,7 +48,7 @@ Example:
 
 A probe is a request like any other: it is in the ledger, counts against limits, and one that is granted
 gets a token or an assertion, which is dropped at once and never printed. Without tokenFile it asks with
-the token that \`countersign token\` would ask with.
+what \`countersign token\` would ask with: a token, a client certificate, or a token that is bound to a key.
 
 Refused is what the service answers with 401 or 403. What is busy, broken or away, a limit that is
 reached and the answer of a proxy prove nothing: undecided. Give the code, because a token that has
@@ -69,12 +66,9 @@ Exits with
 
 export function probeCommand(): Command {
   return (
-    new Command('probe')
+    serviceOptions(new Command('probe'))
       .description('Asks a running service for what it must grant and what it must refuse, once.')
       .argument('<file>', 'YAML with the probes, by name')
-      .option('--url <url>', 'of the service, https or on loopback (COUNTERSIGN_URL)')
-      .option('--audience <uri>', 'what a CI platform is asked for; the URL unless said')
-      .option('--token-file <file>', 'of probes without one of their own (COUNTERSIGN_TOKEN_FILE)')
       .option('--metrics-file <file>', "for Prometheus' textfile collector, replaced as a whole")
       .option('--json', 'the results for programs')
       .addHelpText('after', example)
@@ -118,34 +112,28 @@ async function resultsOf(
   const service = serviceFrom(options, environment)
   const results: ProbeResult[] = []
   for (const probe of probes) {
-    const result = await ask(probe, service, environment).catch((error: unknown): ProbeResult => {
-      const why = redact(error instanceof Error ? error.message : String(error))
-      const { name, expect } = probe
-      return {
-        probe: name,
-        expect,
-        result: 'undecided',
-        answer: `not asked or not answered: ${why}`,
-      }
-    })
+    const result = await ask(probe, service, options, environment).catch(
+      (error: unknown): ProbeResult => {
+        const why = redact(error instanceof Error ? error.message : String(error))
+        const { name, expect } = probe
+        return {
+          probe: name,
+          expect,
+          result: 'undecided',
+          answer: `not asked or not answered: ${why}`,
+        }
+      },
+    )
     results.push(result)
   }
   return results
 }
 
-interface AskedService {
-  readonly url: string
-  readonly audience: string
-  readonly tokenFile: string | undefined
-}
+type NamedService = ReturnType<typeof namedService>
 
-function serviceFrom(
-  { url: named, audience, tokenFile }: ProbeOptions,
-  environment: CallerEnvironment,
-): AskedService {
+function serviceFrom(options: ProbeOptions, environment: CallerEnvironment): NamedService {
   try {
-    const url = serviceUrlOf(named === undefined ? {} : { url: named }, environment)
-    return { url, audience: audience ?? url, tokenFile }
+    return namedService(options, environment)
   } catch (error) {
     throw new CommandError(error instanceof Error ? error.message : String(error))
   }
@@ -157,18 +145,19 @@ const assertionGiven = z.object({ client_assertion: z.string() }).transform(() =
 
 async function ask(
   probe: Probe,
-  { url, audience, tokenFile }: AskedService,
+  service: NamedService,
+  options: ProbeOptions,
   environment: CallerEnvironment,
 ): Promise<ProbeResult> {
-  const { application, tenant, want: asked } = probe
+  const { application, tenant, want: asked, tokenFile } = probe
   const { want, ...rest } = asked
-  const callerToken =
-    probe.tokenFile === undefined
-      ? await findCallerToken(tokenFile, audience, environment)
-      : await tokenIn(probe.tokenFile)
+  const credential: CallerCredential =
+    tokenFile === undefined
+      ? await findCredential(options, service.audience, environment)
+      : { kind: 'bearer', token: await tokenIn(tokenFile) }
   const answer = await answerOfService(
-    `${url}/v1/${want}`,
-    callerToken,
+    { ...service, credential },
+    `/v1/${want}`,
     { post: { application, tenant, ...rest } },
     want === 'token' ? tokenGiven : assertionGiven,
   )

@@ -2,13 +2,11 @@ import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { isoTimeFrom } from '../base/clock.ts'
 import { printable } from '../base/printable.ts'
-import type { Secret } from '../base/secret.ts'
 import { readEnvironment, readSecrets } from '../config/environment.ts'
 import { createRedaction } from '../telemetry/redaction.ts'
-import { findCallerToken } from './caller-token.ts'
 import { CommandError } from './command-error.ts'
-import { type ServiceOptions, serviceOptions, serviceUrlOf } from './request-options.ts'
-import { askService } from './service-client.ts'
+import { askedService, type ServiceOptions, serviceOptions } from './request-options.ts'
+import { type AskedService, askService } from './service-client.ts'
 
 interface RevokeOptions extends ServiceOptions {
   readonly caller?: string
@@ -115,14 +113,12 @@ export function revokeCommand(): Command {
 
 async function done(options: RevokeOptions): Promise<readonly string[]> {
   const act = actFrom(options)
-  const environment = readEnvironment().caller
-  const url = serviceUrlOf(options, environment)
-  const audience = options.audience ?? url
-  const token = await findCallerToken(options.tokenFile, audience, environment)
-  return act(`${url}/v1/revocations`, token)
+  return act(await askedService(options, readEnvironment().caller))
 }
 
-type Act = (url: string, token: Secret<string>) => Promise<readonly string[]>
+type Act = (service: AskedService) => Promise<readonly string[]>
+
+const route = '/v1/revocations'
 
 /** @throws CommandError when the options do not say one thing. */
 function actFrom(options: RevokeOptions): Act {
@@ -137,19 +133,19 @@ function actFrom(options: RevokeOptions): Act {
   const lines = <Answer>(answer: Answer, text: (one: Answer) => readonly string[]) =>
     output === 'json' ? [JSON.stringify(answer)] : text(answer)
   if (lift !== undefined) {
-    return async (url, token) =>
-      lines(
-        await askService(`${url}/${encodeURIComponent(lift)}`, token, 'DELETE', liftAnswer),
-        ({ lifted }) => [`LIFTED ${lifted}: other replicas hear of it within a second or so.`],
-      )
+    const one = `${route}/${encodeURIComponent(lift)}`
+    return async (service) =>
+      lines(await askService(service, one, 'DELETE', liftAnswer), ({ lifted }) => [
+        `LIFTED ${lifted}: other replicas hear of it within a second or so.`,
+      ])
   }
   if (list === true) {
-    return async (url, token) => lines(await askService(url, token, 'GET', listAnswer), listLines)
+    return async (service) => lines(await askService(service, route, 'GET', listAnswer), listLines)
   }
   const { reason, lockout } = options
   const body = { ...named[0], reason, lockout }
-  return async (url, token) =>
-    lines(await askService(url, token, { post: body }, revokeAnswer), revokedLines)
+  return async (service) =>
+    lines(await askService(service, route, { post: body }, revokeAnswer), revokedLines)
 }
 
 function revokedFrom(options: RevokeOptions): readonly object[] {
