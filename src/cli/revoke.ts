@@ -18,6 +18,7 @@ interface RevokeOptions extends ServiceOptions {
   readonly lift?: string
   readonly list?: true
   readonly reason?: string
+  readonly socket?: string
   readonly lockout: 'refuse' | 'accept'
   readonly output: 'text' | 'json'
 }
@@ -74,6 +75,9 @@ Examples, with a caller token whose grant says "may: [{ admin: revoke }]":
   $ countersign revoke --list
   $ countersign revoke --lift 01990000-0000-7000-8000-000000000001
 
+On the service's own machine, as its user or root, where nobody else can (issuer away, everybody locked out):
+  $ countersign revoke --socket /run/countersign/revocations.sock --list
+
 It holds at once, on every replica, whether or not that one has heard of it. What was issued before cannot be
 taken back, and is listed with the time until which it lives.
 `
@@ -88,6 +92,10 @@ export function revokeCommand(): Command {
     .option('--tenant <guid>', 'whatever is given for a tenant')
     .option('--key-version <id>', 'https://VAULT/keys/NAME/VERSION: it signs no more')
     .option('--reason <text>', 'one line for the ledger')
+    .option(
+      '--socket <path>',
+      'listen.revocationSocket of a service on this machine; asks for no proof',
+    )
     .option('--lift <id>', 'let it go on')
     .option('--list', 'what is stopped now')
     .addOption(
@@ -113,7 +121,15 @@ export function revokeCommand(): Command {
 
 async function done(options: RevokeOptions): Promise<readonly string[]> {
   const act = actFrom(options)
-  return act(await askedService(options, readEnvironment().caller))
+  return act(await serviceFrom(options))
+}
+
+async function serviceFrom(options: RevokeOptions): Promise<AskedService> {
+  const { socket, url, publicUrl, audience, tokenFile, certificate, key, dpopKey } = options
+  if (socket === undefined) return askedService(options, readEnvironment().caller)
+  const others = [url, publicUrl, audience, tokenFile, certificate, key, dpopKey]
+  if (others.every((one) => one === undefined)) return { socket }
+  throw new CommandError('--socket takes no URL and no proof: leave them out')
 }
 
 type Act = (service: AskedService) => Promise<readonly string[]>
