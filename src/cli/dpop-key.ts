@@ -21,8 +21,6 @@ export interface ProvenRequest {
   readonly url: string
   readonly token: Secret<string>
   readonly nowSeconds: number
-  /** Names this proof, which counts once: `jti`. */
-  readonly id?: string
 }
 
 interface ProofAlgorithm {
@@ -62,9 +60,11 @@ export function parseDpopKey(pem: string): DpopKey {
   const jwk = createPublicKey(key).export({ format: 'jwk' })
   const header = encoded({ typ: 'dpop+jwt', alg, jwk })
   return {
-    proofFor: ({ method, url, token, nowSeconds, id = randomUUID() }) => {
+    proofFor: ({ method, url, token, nowSeconds }) => {
       const ath = sha256Base64url(token.reveal())
-      const input = `${header}.${encoded({ jti: id, htm: method, htu: url, iat: nowSeconds, ath })}`
+      // Each counts once.
+      const claims = { jti: randomUUID(), htm: method, htu: url, iat: nowSeconds, ath }
+      const input = `${header}.${encoded(claims)}`
       const signature = sign(hash, Buffer.from(input), {
         key,
         dsaEncoding: 'ieee-p1363',

@@ -1,4 +1,4 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { Command } from 'commander'
 import { z } from 'zod'
@@ -240,6 +240,10 @@ async function tokenIn(file: string): Promise<Secret<string>> {
 
 /** Whoever reads it meanwhile sees all of the run before or all of this one. */
 function replaceFile(file: string, text: string): void {
+  // What is renamed over a device takes its place: /dev/null would be a file from then on.
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
+    throw new CommandError(`the metrics cannot be written to ${file}: it is not an ordinary file`)
+  }
   const beside = `${file}.${process.pid}.tmp`
   try {
     writeFileSync(beside, text)

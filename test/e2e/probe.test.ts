@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -167,6 +167,15 @@ describe('countersign probe', () => {
     expect(error).toContain('the metrics cannot be written to none/countersign.prom (ENOENT)')
     expect(code).toBe(2)
   })
+})
+
+test('countersign probe never puts its metrics in the place of a device or a pipe', async () => {
+  expect(spawnSync('mkfifo', [join(folder, 'pipe')]).status).toBe(0)
+  const one = { one: { expect: 'granted', ...orders } }
+  const { error, code } = await probe(one, '--metrics-file', 'pipe')
+  expect(error).toContain('the metrics cannot be written to pipe: it is not an ordinary file')
+  expect(code).toBe(2)
+  expect(lstatSync(join(folder, 'pipe')).isFIFO()).toBe(true)
 })
 
 describe('countersign probe --every', () => {
