@@ -8,6 +8,7 @@ import { isTransient } from './base/transient.ts'
 import type { Config } from './config/config.ts'
 import { type CutBy, listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
+import { listenOnSocket } from './http/socket-listener.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
 import { watchFolder } from './reload/folder-watch.ts'
 import { createService, type Service } from './wiring.ts'
@@ -82,20 +83,46 @@ interface Listeners {
   readonly callers: Listener
   /** Undefined where machines have none of their own. */
   readonly machines: Listener | undefined
+  /** Undefined where there is no local socket. */
+  readonly revocations: Listener | undefined
 }
 
-/** @throws ListenerError when one of them cannot be opened; then neither is. */
+const drainNow = ({ callers, machines, revocations }: Partial<Listeners>) =>
+  Promise.all([callers?.drain(0), machines?.drain(0), revocations?.drain(0)])
+
+/** @throws ListenerError | SocketError when one of them cannot be opened; then none is. */
 async function openListeners(service: Service, options: ServeOptions): Promise<Listeners> {
-  const { config, logger } = options
   const machines = await openMachines(service, options)
+  let revocations: Listener | undefined
+  try {
+    revocations = await openRevocations(service, options)
+    return { callers: await openCallers(service, options), machines, revocations }
+  } catch (error) {
+    await drainNow({ machines, revocations })
+    throw error
+  }
+}
+
+async function openCallers(service: Service, options: ServeOptions): Promise<Listener> {
+  const { config, logger } = options
   try {
     const callers = await listen(service.app.answer, config.listen, warnOfCutConnections(options))
     logger.info({ origin: callers.origin }, 'listening')
-    return { callers, machines }
+    return callers
   } catch (error) {
-    await machines?.drain(0)
     throw new ListenerError('listen', config.listen, error)
   }
+}
+
+async function openRevocations(
+  service: Service,
+  { config, logger }: ServeOptions,
+): Promise<Listener | undefined> {
+  const { revocationSocket } = config.listen
+  if (revocationSocket === undefined) return undefined
+  const revocations = await listenOnSocket(service.revocationsApp, revocationSocket)
+  logger.info({ origin: revocations.origin }, 'listening for revocations')
+  return revocations
 }
 
 async function openMachines(
@@ -141,7 +168,7 @@ async function serveUntil(
     if (!stop.aborted) await aborted(stop)
     await drain(service, listeners, tasks, options)
   } catch (error) {
-    await Promise.all([listeners.callers.drain(0), listeners.machines?.drain(0)])
+    await drainNow(listeners)
     await Promise.all(tasks.map((task) => task.stop()))
     throw error
   }
@@ -354,11 +381,14 @@ function startTasks(service: Service, { config, logger }: ServeOptions): readonl
   ]
 }
 
+const drainAskers = ({ callers, revocations }: Listeners) =>
+  Promise.all([callers.drain(drainDeadlineMs), revocations?.drain(drainDeadlineMs)])
+
 /** Nothing has begun, so nothing is under way, and there is nowhere to write that it ends. */
 async function leave(service: Service, listeners: Listeners, logger: Logger): Promise<void> {
   logger.info('stopping')
   service.stopping()
-  await listeners.callers.drain(drainDeadlineMs)
+  await drainAskers(listeners)
   await listeners.machines?.drain(machinesDrainDeadlineMs)
   logger.info('stopped')
 }
@@ -379,7 +409,7 @@ async function drain(
   const refreshed = withDeadline(drainDeadlineMs, () => service.refresher.stop()).catch(() => {
     logger.warn('refreshes are left under way')
   })
-  await listeners.callers.drain(drainDeadlineMs)
+  await drainAskers(listeners)
   await refreshed
   // Callers hang up, and what they have asked for is signed all the same.
   const leftMs = Math.max(0, endsAtMs - clock.monotonicMs())

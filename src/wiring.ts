@@ -8,7 +8,7 @@ import { type Cloud, type GrantName, parseCloud } from './base/ids.ts'
 import { createUnderWay, type UnderWay } from './base/under-way.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
 import type { Config, LedgerConfig } from './config/config.ts'
-import { createApp, createMachinesApp } from './http/app.ts'
+import { createApp, createMachinesApp, createRevocationsApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
 import { createCallerProof } from './caller-proof.ts'
 import type { Application } from './issuance/application.ts'
@@ -22,7 +22,7 @@ import type { IssuanceDeps } from './issuance/issuance-deps.ts'
 import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-tokens.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
-import type { Entry } from './ledger/entry.ts'
+import type { Entry, RevokedOnRecord } from './ledger/entry.ts'
 import type { FirstEntries, Ledger, OnRevocations } from './ledger/ledger.ts'
 import { ledgerInDatabase, ledgerInFile, type LedgerSource } from './ledger/ledger-source.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
@@ -60,6 +60,8 @@ export interface Service {
   readonly app: ReturnType<typeof createApp>
   /** For the listener of machines, where there is one. */
   readonly machinesApp: ReturnType<typeof createMachinesApp>
+  /** For the local socket, where there is one. */
+  readonly revocationsApp: ReturnType<typeof createRevocationsApp>
   readonly credentials: Credentials
   readonly ledger: Ledger
   /**
@@ -313,20 +315,18 @@ export async function createService(options: WiringOptions): Promise<Service> {
     }),
   }
   const machines = config.machines.at === 'callers-listener' ? 'here' : 'elsewhere'
+  const revoking = {
+    ...issuance,
+    policy,
+    callerSlots: createCallerSlots(config.listen.requestsPerCallerMax),
+    outstanding: async (revoked: RevokedOnRecord) =>
+      findOutstanding(revoked, await ledgerSource(config.ledger), clock),
+  }
 
   return {
-    app: createApp({
-      ...told,
-      revocations: {
-        ...issuance,
-        policy,
-        outstanding: async (revoked) =>
-          findOutstanding(revoked, await ledgerSource(config.ledger), clock),
-      },
-      contract,
-      machines,
-    }),
+    app: createApp({ ...told, revocations: revoking, contract, machines }),
     machinesApp: createMachinesApp(told),
+    revocationsApp: createRevocationsApp({ issuance, revocations: revoking }),
     credentials,
     ledger,
     begin: (first) => begin(async () => [...first, await grantsReload.first()]),

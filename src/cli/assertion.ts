@@ -1,14 +1,14 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { readEnvironment, readSecrets } from '../config/environment.ts'
 import { createRedaction } from '../telemetry/redaction.ts'
-import { findCallerToken } from './caller-token.ts'
-import { requestOptions, type RequestOptions, serviceUrlOf } from './request-options.ts'
+import { answerText, outputOption, type OutputForm } from './answer-output.ts'
+import { askedService, requestOptions, type RequestOptions } from './request-options.ts'
 import { askService } from './service-client.ts'
 
 interface AssertionOptions extends RequestOptions {
   readonly lifetimeSeconds?: number
-  readonly output: 'raw' | 'json'
+  readonly output: OutputForm
 }
 
 const assertionAnswer = z.object({
@@ -24,17 +24,17 @@ const example = `
 Example, in a CI job:
   $ az login --service-principal -u CLIENT_ID -t TENANT --federated-token \\
       "$(countersign assertion --application deploy --tenant TENANT)"
+
+With --output env it prints COUNTERSIGN_CLIENT_ASSERTION, COUNTERSIGN_CLIENT_ID, COUNTERSIGN_TOKEN_ENDPOINT and
+the other members of the answer, for
+  $ eval "$(countersign assertion --output env …)"
 `
 
 export function assertionCommand(): Command {
   return requestOptions(new Command('assertion'))
     .description('Asks the service for a fresh client assertion, with the identity of this CI job.')
     .option('--lifetime-seconds <n>', 'shorter than the grant allows', wholeSeconds)
-    .addOption(
-      new Option('--output <form>', 'raw: the assertion alone; json: the whole answer')
-        .choices(['raw', 'json'])
-        .default('raw'),
-    )
+    .addOption(outputOption('assertion'))
     .addHelpText('after', example)
     .action(async (options: AssertionOptions, command: Command) => {
       try {
@@ -54,16 +54,12 @@ function wholeSeconds(text: string): number {
 }
 
 async function assertionText(options: AssertionOptions): Promise<string> {
-  const environment = readEnvironment().caller
-  const url = serviceUrlOf(options, environment)
-  const audience = options.audience ?? url
-  const callerToken = await findCallerToken(options.tokenFile, audience, environment)
-  const { application, tenant, lifetimeSeconds } = options
+  const { application, tenant, lifetimeSeconds, output } = options
   const answer = await askService(
-    `${url}/v1/assertion`,
-    callerToken,
+    await askedService(options, readEnvironment().caller),
+    '/v1/assertion',
     { post: { application, tenant, lifetimeSeconds } },
     assertionAnswer,
   )
-  return options.output === 'raw' ? answer.client_assertion : JSON.stringify(answer)
+  return answerText(output, answer, answer.client_assertion)
 }

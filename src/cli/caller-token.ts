@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { Secret } from '../base/secret.ts'
 import type { CallerEnvironment } from '../config/environment.ts'
-import { parseBearerUrl, sendBearer } from './bearer-request.ts'
+import { authorizationWith, parseBearerUrl } from './bearer-token.ts'
+import { jsonIn, sendRequest } from './http-request.ts'
 
 /**
  * The caller's own token: from the file that is named, else from the environment, else from the CI
@@ -36,14 +37,17 @@ async function askGitHub(
 ): Promise<Secret<string>> {
   const url = parseBearerUrl(requestUrl, 'ACTIONS_ID_TOKEN_REQUEST_URL')
   url.searchParams.set('audience', audience)
-  const response = await sendBearer(url, requestToken, {
-    method: 'GET',
-    headers: { accept: 'application/json' },
-    timeoutMs: 10_000,
-  })
-  const answer = requestUrlAnswer.safeParse(await response.json().catch(() => undefined))
-  if (!response.ok || !answer.success) {
-    throw new Error(`the platform's request URL gave no token (status ${response.status})`)
+  const { status, text } = await sendRequest(
+    { url },
+    {
+      method: 'GET',
+      headers: { accept: 'application/json', ...authorizationWith('Bearer', requestToken) },
+      timeoutMs: 10_000,
+    },
+  )
+  const answer = requestUrlAnswer.safeParse(jsonIn(text))
+  if (status !== 200 || !answer.success) {
+    throw new Error(`the platform's request URL gave no token (status ${status})`)
   }
   return new Secret(answer.data.value)
 }

@@ -38,8 +38,8 @@ Example, in a pull request, with the branch that it goes to checked out beside i
 
 Every widening is named, and sometimes more than that counts as one:
   - what a caller had by several grants together, and has by one now;
-  - a grant under another name whose uses are limited, as those of assertions always are, or that gives
-    tokens of a day: each name has a limit of its own, and the first name sets the terms;
+  - a grant under another name whose uses are limited, as those of assertions always are: each name has a
+    limit of its own;
   - isolate, whichever way it changes, and every change that this release cannot judge: of certificates,
     client ids, authorities, where the service listens, and settings that it does not know;
   - an application or issuer that is new, or lists more tenants, before any grant names it.

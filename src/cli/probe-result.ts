@@ -52,12 +52,22 @@ export function probeLines(results: readonly ProbeResult[]): readonly string[] {
   const count = results.filter(({ result }) => result === verdict).length
   return [
     `${verdict.toUpperCase()}: ${count} of ${results.length} probes.`,
-    ...results.map(
-      ({ probe, expect, result, answer }) =>
-        `${result.padEnd(9)} ${probe}: must be ${expect}, and was ${answer}`,
-    ),
+    ...results.map(probeLine),
   ]
 }
+
+export const probeLine = ({ probe, expect, result, answer }: ProbeResult) =>
+  `${result.padEnd(9)} ${probe}: must be ${expect}, and was ${answer}`
+
+/** Those that came out otherwise than in the run before; all of them after none. */
+export const changedSince = (
+  before: readonly ProbeResult[],
+  results: readonly ProbeResult[],
+): readonly ProbeResult[] =>
+  results.filter(
+    ({ probe, result, answer }) =>
+      !before.some((one) => one.probe === probe && one.result === result && one.answer === answer),
+  )
 
 /** Prometheus' text format. Names of probes need no escaping. @param nowSeconds Of the end of the run. */
 export function probeMetrics(results: readonly ProbeResult[], nowSeconds: number): string {

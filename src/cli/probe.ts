@@ -1,17 +1,19 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { Command } from 'commander'
 import { z } from 'zod'
-import { systemClock } from '../base/clock.ts'
+import { isoTimeFrom, systemClock } from '../base/clock.ts'
 import { byPlace, formatProblem } from '../base/configuration-problem.ts'
 import { Secret } from '../base/secret.ts'
 import { readTextFile } from '../base/text-file.ts'
 import { type CallerEnvironment, readEnvironment, readSecrets } from '../config/environment.ts'
 import { loadProbes, type Probe } from '../config/probes-file.ts'
 import { createRedaction } from '../telemetry/redaction.ts'
-import { findCallerToken } from './caller-token.ts'
+import { type CallerCredential, findCredential } from './caller-credential.ts'
 import { CommandError } from './command-error.ts'
 import {
+  changedSince,
+  probeLine,
   probeLines,
   probeMetrics,
   type ProbeResult,
@@ -19,15 +21,15 @@ import {
   resultOf,
   verdictOn,
 } from './probe-result.ts'
-import { serviceUrlOf } from './request-options.ts'
+import { namedService, type ServiceOptions, serviceOptions } from './request-options.ts'
+import { parseInterval, repeat } from './repeat.ts'
 import { answerOfService } from './service-client.ts'
 
-interface ProbeOptions {
-  readonly url?: string
-  readonly audience?: string
-  readonly tokenFile?: string
+interface ProbeOptions extends ServiceOptions {
   readonly metricsFile?: string
   readonly json?: true
+  /** Milliseconds; absent: once. */
+  readonly every?: number
 }
 
 const exitCodes: Readonly<Record<ProbeVerdict, number>> = {
@@ -51,17 +53,19 @@ Example:
 
 A probe is a request like any other: it is in the ledger, counts against limits, and one that is granted
 gets a token or an assertion, which is dropped at once and never printed. Without tokenFile it asks with
-the token that \`countersign token\` would ask with.
+what \`countersign token\` would ask with: a token, a client certificate, or a token that is bound to a key.
 
 Refused is what the service answers with 401 or 403. What is busy, broken or away, a limit that is
 reached and the answer of a proxy prove nothing: undecided. Give the code, because a token that has
 expired is refused as well: with another code than that one the probe is undecided.
 
-It runs once, and a scheduler runs it again: a cron job, a timer, a CronJob. Whoever alerts on
-countersign_probe{result!="satisfied"} == 1 and on countersign_probe_run_timestamp_seconds being old
-is told of a service that does as it must not, and of probes that do not run at all.
+It runs once, and a scheduler runs it again: a cron job, a timer, a CronJob. With --every it runs by itself,
+about that often, prints what has changed, and ends with 0 on SIGTERM; files of tokens and keys are read
+each time. Whoever alerts on countersign_probe{result!="satisfied"} == 1 and on
+countersign_probe_run_timestamp_seconds being old is told of a service that does as it must not, and of
+probes that do not run at all.
 
-Exits with
+Exits, when it ran once, with
   0  all of them are satisfied
   1  something was granted that must be refused, or refused that must be granted
   2  neither, and not all could be decided: no answer, no token, a file that does not load, a wrong option
@@ -69,36 +73,86 @@ Exits with
 
 export function probeCommand(): Command {
   return (
-    new Command('probe')
-      .description('Asks a running service for what it must grant and what it must refuse, once.')
+    serviceOptions(new Command('probe'))
+      .description('Asks a running service for what it must grant and what it must refuse.')
       .argument('<file>', 'YAML with the probes, by name')
-      .option('--url <url>', 'of the service, https or on loopback (COUNTERSIGN_URL)')
-      .option('--audience <uri>', 'what a CI platform is asked for; the URL unless said')
-      .option('--token-file <file>', 'of probes without one of their own (COUNTERSIGN_TOKEN_FILE)')
       .option('--metrics-file <file>', "for Prometheus' textfile collector, replaced as a whole")
       .option('--json', 'the results for programs')
+      .option('--every <period>', 'again and again, such as 5m; otherwise once', parseInterval)
       .addHelpText('after', example)
       // Commander's own 1 would say that a probe is violated.
       .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
-      .action(runProbe)
+      .action(probe)
   )
 }
 
-async function runProbe(file: string, options: ProbeOptions, command: Command): Promise<void> {
+async function probe(file: string, options: ProbeOptions, command: Command): Promise<void> {
   const redact = createRedaction(readSecrets())
   try {
     const probes = await soundProbes(file)
-    const results = await resultsOf(probes, options, redact)
-    const lines = options.json === true ? [JSON.stringify({ results })] : probeLines(results)
-    for (const line of lines) console.log(line)
-    if (options.metricsFile !== undefined) {
-      replaceFile(options.metricsFile, probeMetrics(results, systemClock.nowSeconds()))
-    }
-    process.exitCode = exitCodes[verdictOn(results)]
+    const run = runOf(probes, options, redact)
+    if (options.every === undefined) await once(run, options)
+    else await againAndAgain(run, options.every, options, redact)
   } catch (error) {
-    const isExpected = error instanceof CommandError
-    command.error(redact(`probe: ${isExpected ? error.message : inspect(error)}`))
+    command.error(redact(`probe: ${sentenceOf(error)}`))
   }
+}
+
+const sentenceOf = (error: unknown) =>
+  error instanceof CommandError ? error.message : inspect(error)
+
+type Run = () => Promise<readonly ProbeResult[]>
+
+async function once(run: Run, options: ProbeOptions): Promise<void> {
+  const results = await run()
+  const lines = options.json === true ? [JSON.stringify({ results })] : probeLines(results)
+  for (const line of lines) console.log(line)
+  writeMetrics(results, options)
+  process.exitCode = exitCodes[verdictOn(results)]
+}
+
+/** Says what has changed, until SIGTERM or SIGINT; alerts are made of the metrics. */
+async function againAndAgain(
+  run: Run,
+  everyMs: number,
+  options: ProbeOptions,
+  redact: (text: string) => string,
+): Promise<void> {
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      stop.abort()
+    })
+  }
+  let before: readonly ProbeResult[] = []
+  await repeat(
+    async () => {
+      const results = await run()
+      for (const one of changedSince(before, results)) console.log(changeLine(one, options))
+      before = results
+      try {
+        writeMetrics(results, options)
+      } catch (error) {
+        // Whoever alerts on their age is told; the next run may write them.
+        console.error(redact(`probe: ${sentenceOf(error)}`))
+      }
+    },
+    everyMs,
+    stop.signal,
+  )
+  // What is still asked would keep the process for as long as it is waited for.
+  process.exit(0)
+}
+
+function changeLine(result: ProbeResult, { json }: ProbeOptions): string {
+  const at = isoTimeFrom(systemClock.nowMs())
+  return json === true ? JSON.stringify({ at, ...result }) : `${at} ${probeLine(result)}`
+}
+
+/** @throws CommandError */
+function writeMetrics(results: readonly ProbeResult[], { metricsFile }: ProbeOptions): void {
+  if (metricsFile === undefined) return
+  replaceFile(metricsFile, probeMetrics(results, systemClock.nowSeconds()))
 }
 
 async function soundProbes(file: string): Promise<readonly Probe[]> {
@@ -108,17 +162,26 @@ async function soundProbes(file: string): Promise<readonly Probe[]> {
   throw new CommandError('the probes do not load: see above')
 }
 
-/** One after another: whoever checks a service does not want to be its load. */
-async function resultsOf(
+/** @throws CommandError when the service is not named. */
+function runOf(
   probes: readonly Probe[],
   options: ProbeOptions,
   redact: (text: string) => string,
-): Promise<readonly ProbeResult[]> {
+): Run {
   const environment = readEnvironment().caller
   const service = serviceFrom(options, environment)
+  return () => resultsOf(probes, (one) => ask(one, service, options, environment), redact)
+}
+
+/** One after another: whoever checks a service does not want to be its load. */
+async function resultsOf(
+  probes: readonly Probe[],
+  askFor: (probe: Probe) => Promise<ProbeResult>,
+  redact: (text: string) => string,
+): Promise<readonly ProbeResult[]> {
   const results: ProbeResult[] = []
   for (const probe of probes) {
-    const result = await ask(probe, service, environment).catch((error: unknown): ProbeResult => {
+    const result = await askFor(probe).catch((error: unknown): ProbeResult => {
       const why = redact(error instanceof Error ? error.message : String(error))
       const { name, expect } = probe
       return {
@@ -133,19 +196,11 @@ async function resultsOf(
   return results
 }
 
-interface AskedService {
-  readonly url: string
-  readonly audience: string
-  readonly tokenFile: string | undefined
-}
+type NamedService = ReturnType<typeof namedService>
 
-function serviceFrom(
-  { url: named, audience, tokenFile }: ProbeOptions,
-  environment: CallerEnvironment,
-): AskedService {
+function serviceFrom(options: ProbeOptions, environment: CallerEnvironment): NamedService {
   try {
-    const url = serviceUrlOf(named === undefined ? {} : { url: named }, environment)
-    return { url, audience: audience ?? url, tokenFile }
+    return namedService(options, environment)
   } catch (error) {
     throw new CommandError(error instanceof Error ? error.message : String(error))
   }
@@ -157,18 +212,19 @@ const assertionGiven = z.object({ client_assertion: z.string() }).transform(() =
 
 async function ask(
   probe: Probe,
-  { url, audience, tokenFile }: AskedService,
+  service: NamedService,
+  options: ProbeOptions,
   environment: CallerEnvironment,
 ): Promise<ProbeResult> {
-  const { application, tenant, want: asked } = probe
+  const { application, tenant, want: asked, tokenFile } = probe
   const { want, ...rest } = asked
-  const callerToken =
-    probe.tokenFile === undefined
-      ? await findCallerToken(tokenFile, audience, environment)
-      : await tokenIn(probe.tokenFile)
+  const credential: CallerCredential =
+    tokenFile === undefined
+      ? await findCredential(options, service.audience, environment)
+      : { kind: 'bearer', token: await tokenIn(tokenFile) }
   const answer = await answerOfService(
-    `${url}/v1/${want}`,
-    callerToken,
+    { ...service, credential },
+    `/v1/${want}`,
     { post: { application, tenant, ...rest } },
     want === 'token' ? tokenGiven : assertionGiven,
   )
@@ -184,6 +240,10 @@ async function tokenIn(file: string): Promise<Secret<string>> {
 
 /** Whoever reads it meanwhile sees all of the run before or all of this one. */
 function replaceFile(file: string, text: string): void {
+  // What is renamed over a device takes its place: /dev/null would be a file from then on.
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
+    throw new CommandError(`the metrics cannot be written to ${file}: it is not an ordinary file`)
+  }
   const beside = `${file}.${process.pid}.tmp`
   try {
     writeFileSync(beside, text)

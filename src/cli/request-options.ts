@@ -1,12 +1,14 @@
 import type { Command } from 'commander'
 import type { CallerEnvironment } from '../config/environment.ts'
-import { parseBearerUrl } from './bearer-request.ts'
+import { parseBearerUrl } from './bearer-token.ts'
+import { type CredentialOptions, findCredential } from './caller-credential.ts'
+import { type AskedService, serviceUrlName } from './service-client.ts'
 
 /** What every verb that asks the service needs. */
-export interface ServiceOptions {
+export interface ServiceOptions extends CredentialOptions {
   readonly url?: string
+  readonly publicUrl?: string
   readonly audience?: string
-  readonly tokenFile?: string
 }
 
 /** What `token` and `assertion` both ask for. */
@@ -26,19 +28,33 @@ export function requestOptions(command: Command): Command {
 export function serviceOptions(command: Command): Command {
   return command
     .option('--url <url>', 'of the service, https or on loopback (COUNTERSIGN_URL)')
-    .option('--audience <uri>', 'what a CI platform is asked for; the URL unless said')
+    .option('--public-url <url>', 'what the service calls itself, if you reach it by another URL')
+    .option('--audience <uri>', 'what a CI platform is asked for; the public URL unless said')
     .option('--token-file <file>', "the caller's own token (COUNTERSIGN_TOKEN_FILE)")
+    .option('--certificate <file>', 'PEM of a client certificate: the proof instead of a token')
+    .option('--key <file>', 'PEM of its key')
+    .option('--dpop-key <file>', 'PEM of the private key that the token is bound to (DPoP)')
 }
 
-export const serviceUrlName = 'the URL of the service'
+/** The service that the options name, with what the caller proves itself with. @throws Error in one sentence. */
+export async function askedService(
+  options: ServiceOptions,
+  environment: CallerEnvironment,
+): Promise<AskedService> {
+  const named = namedService(options, environment)
+  return { ...named, credential: await findCredential(options, named.audience, environment) }
+}
 
 /** @throws Error that says what to set when the service is not named, or no token may be sent there. */
-export function serviceUrlOf(
-  options: Pick<ServiceOptions, 'url'>,
+export function namedService(
+  { url: named, publicUrl, audience }: Pick<ServiceOptions, 'url' | 'publicUrl' | 'audience'>,
   environment: CallerEnvironment,
-): string {
-  const url = options.url ?? environment.url
+) {
+  const url = named ?? environment.url
   if (url === undefined) throw new Error('give --url URL or set COUNTERSIGN_URL')
   parseBearerUrl(url, serviceUrlName)
-  return url.replace(/\/+$/, '')
+  const everybodys = withoutSlash(publicUrl ?? url)
+  return { url: withoutSlash(url), publicUrl: everybodys, audience: audience ?? everybodys }
 }
+
+const withoutSlash = (url: string) => url.replace(/\/+$/, '')

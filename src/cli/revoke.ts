@@ -2,13 +2,11 @@ import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { isoTimeFrom } from '../base/clock.ts'
 import { printable } from '../base/printable.ts'
-import type { Secret } from '../base/secret.ts'
 import { readEnvironment, readSecrets } from '../config/environment.ts'
 import { createRedaction } from '../telemetry/redaction.ts'
-import { findCallerToken } from './caller-token.ts'
 import { CommandError } from './command-error.ts'
-import { type ServiceOptions, serviceOptions, serviceUrlOf } from './request-options.ts'
-import { askService } from './service-client.ts'
+import { askedService, type ServiceOptions, serviceOptions } from './request-options.ts'
+import { type AskedService, askService } from './service-client.ts'
 
 interface RevokeOptions extends ServiceOptions {
   readonly caller?: string
@@ -20,6 +18,7 @@ interface RevokeOptions extends ServiceOptions {
   readonly lift?: string
   readonly list?: true
   readonly reason?: string
+  readonly socket?: string
   readonly lockout: 'refuse' | 'accept'
   readonly output: 'text' | 'json'
 }
@@ -76,6 +75,9 @@ Examples, with a caller token whose grant says "may: [{ admin: revoke }]":
   $ countersign revoke --list
   $ countersign revoke --lift 01990000-0000-7000-8000-000000000001
 
+On the service's own machine, as its user or root, where nobody else can (issuer away, everybody locked out):
+  $ countersign revoke --socket /run/countersign/revocations.sock --list
+
 It holds at once, on every replica, whether or not that one has heard of it. What was issued before cannot be
 taken back, and is listed with the time until which it lives.
 `
@@ -90,6 +92,10 @@ export function revokeCommand(): Command {
     .option('--tenant <guid>', 'whatever is given for a tenant')
     .option('--key-version <id>', 'https://VAULT/keys/NAME/VERSION: it signs no more')
     .option('--reason <text>', 'one line for the ledger')
+    .option(
+      '--socket <path>',
+      'listen.revocationSocket of a service on this machine; asks for no proof',
+    )
     .option('--lift <id>', 'let it go on')
     .option('--list', 'what is stopped now')
     .addOption(
@@ -115,14 +121,20 @@ export function revokeCommand(): Command {
 
 async function done(options: RevokeOptions): Promise<readonly string[]> {
   const act = actFrom(options)
-  const environment = readEnvironment().caller
-  const url = serviceUrlOf(options, environment)
-  const audience = options.audience ?? url
-  const token = await findCallerToken(options.tokenFile, audience, environment)
-  return act(`${url}/v1/revocations`, token)
+  return act(await serviceFrom(options))
 }
 
-type Act = (url: string, token: Secret<string>) => Promise<readonly string[]>
+async function serviceFrom(options: RevokeOptions): Promise<AskedService> {
+  const { socket, url, publicUrl, audience, tokenFile, certificate, key, dpopKey } = options
+  if (socket === undefined) return askedService(options, readEnvironment().caller)
+  const others = [url, publicUrl, audience, tokenFile, certificate, key, dpopKey]
+  if (others.every((one) => one === undefined)) return { socket }
+  throw new CommandError('--socket takes no URL and no proof: leave them out')
+}
+
+type Act = (service: AskedService) => Promise<readonly string[]>
+
+const route = '/v1/revocations'
 
 /** @throws CommandError when the options do not say one thing. */
 function actFrom(options: RevokeOptions): Act {
@@ -137,19 +149,19 @@ function actFrom(options: RevokeOptions): Act {
   const lines = <Answer>(answer: Answer, text: (one: Answer) => readonly string[]) =>
     output === 'json' ? [JSON.stringify(answer)] : text(answer)
   if (lift !== undefined) {
-    return async (url, token) =>
-      lines(
-        await askService(`${url}/${encodeURIComponent(lift)}`, token, 'DELETE', liftAnswer),
-        ({ lifted }) => [`LIFTED ${lifted}: other replicas hear of it within a second or so.`],
-      )
+    const one = `${route}/${encodeURIComponent(lift)}`
+    return async (service) =>
+      lines(await askService(service, one, 'DELETE', liftAnswer), ({ lifted }) => [
+        `LIFTED ${lifted}: other replicas hear of it within a second or so.`,
+      ])
   }
   if (list === true) {
-    return async (url, token) => lines(await askService(url, token, 'GET', listAnswer), listLines)
+    return async (service) => lines(await askService(service, route, 'GET', listAnswer), listLines)
   }
   const { reason, lockout } = options
   const body = { ...named[0], reason, lockout }
-  return async (url, token) =>
-    lines(await askService(url, token, { post: body }, revokeAnswer), revokedLines)
+  return async (service) =>
+    lines(await askService(service, route, { post: body }, revokeAnswer), revokedLines)
 }
 
 function revokedFrom(options: RevokeOptions): readonly object[] {

@@ -1,7 +1,19 @@
 import { z } from 'zod'
-import type { Secret } from '../base/secret.ts'
-import { parseBearerUrl, sendBearer } from './bearer-request.ts'
-import { serviceUrlName } from './request-options.ts'
+import { parseBearerUrl } from './bearer-token.ts'
+import { type CallerCredential, headersFrom } from './caller-credential.ts'
+import { jsonIn, type RequestPlace, sendRequest } from './http-request.ts'
+
+/** A service, and what it is shown. */
+export type AskedService =
+  | {
+      /** Without a slash at its end, as all of them. */
+      readonly url: string
+      /** Under which everybody reaches it, and which a proof names. */
+      readonly publicUrl: string
+      readonly credential: CallerCredential
+    }
+  /** The socket of a service on this machine, which asks for no proof. */
+  | { readonly socket: string }
 
 const problemSchema = z.object({
   title: z.string(),
@@ -33,17 +45,20 @@ export type ServiceAnswer<Value> =
  * @throws Error in one sentence when no answer comes.
  */
 export async function answerOfService<Schema extends z.ZodType>(
-  url: string,
-  callerToken: Secret<string>,
+  service: AskedService,
+  path: string,
   request: ServiceRequest,
   schema: Schema,
 ): Promise<ServiceAnswer<z.output<Schema>>> {
-  const response = await sendBearer(parseBearerUrl(url, serviceUrlName), callerToken, {
-    ...partsOf(request),
+  const { headers, ...parts } = partsOf(request)
+  const shown = 'socket' in service ? {} : proofHeaders(service, parts.method, path)
+  const { status, text } = await sendRequest(placeOf(service, path), {
+    ...parts,
+    headers: { ...headers, ...shown },
     timeoutMs: 30_000,
   })
-  const answer: unknown = await response.json().catch(() => undefined)
-  if (!response.ok) return refusalFrom(answer, response.status)
+  const answer = jsonIn(text)
+  if (status < 200 || status > 299) return refusalFrom(answer, status)
   const expected = schema.safeParse(answer)
   return expected.success ? { is: 'answer', value: expected.data } : { is: 'foreign' }
 }
@@ -55,20 +70,41 @@ export async function answerOfService<Schema extends z.ZodType>(
  *   cannot be reached or is something else.
  */
 export async function askService<Schema extends z.ZodType>(
-  url: string,
-  callerToken: Secret<string>,
+  service: AskedService,
+  path: string,
   request: ServiceRequest,
   schema: Schema,
 ): Promise<z.output<Schema>> {
-  const answer = await answerOfService(url, callerToken, request, schema)
+  const answer = await answerOfService(service, path, request, schema)
   switch (answer.is) {
     case 'answer':
       return answer.value
     case 'refusal':
       throw new Error(answer.text)
     case 'foreign':
-      throw new Error(`${url} answered with something else than Countersign does: check the URL`)
+      throw new Error(
+        'socket' in service
+          ? `${service.socket} answered with something else than Countersign does: check the path`
+          : `${service.url}${path} answered with something else than Countersign does: check the URL`,
+      )
   }
+}
+
+const proofHeaders = (
+  { publicUrl, credential }: Extract<AskedService, { url: string }>,
+  method: string,
+  path: string,
+) => headersFrom(credential, { method, publicUrl: `${publicUrl}${path}` })
+
+export const serviceUrlName = 'the URL of the service'
+
+function placeOf(service: AskedService, path: string): RequestPlace {
+  if ('socket' in service) return { socket: service.socket, path }
+  const url = parseBearerUrl(`${service.url}${path}`, serviceUrlName)
+  const { credential } = service
+  if (credential.kind !== 'certificate') return { url }
+  if (url.protocol === 'https:') return { url, certificate: credential.certificate }
+  throw new Error(`${serviceUrlName} must be https: without TLS no certificate is shown`)
 }
 
 const partsOf = (request: ServiceRequest) =>

@@ -1,14 +1,14 @@
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { z } from 'zod'
 import { readEnvironment, readSecrets } from '../config/environment.ts'
 import { createRedaction } from '../telemetry/redaction.ts'
-import { findCallerToken } from './caller-token.ts'
-import { requestOptions, type RequestOptions, serviceUrlOf } from './request-options.ts'
+import { answerText, outputOption, type OutputForm } from './answer-output.ts'
+import { askedService, requestOptions, type RequestOptions } from './request-options.ts'
 import { askService } from './service-client.ts'
 
 interface TokenOptions extends RequestOptions {
   readonly scope: string
-  readonly output: 'raw' | 'json'
+  readonly output: OutputForm
 }
 
 const tokenAnswer = z.object({
@@ -22,17 +22,17 @@ const example = `
 Example:
   $ export COUNTERSIGN_URL=https://countersign.contoso.example COUNTERSIGN_TOKEN_FILE=/var/run/secrets/tokens/countersign
   $ countersign token --application events --tenant fab00000-0000-4000-8000-000000000002 --scope https://orders.example/.default
+  $ countersign token --certificate workload.pem --key workload.key --application events …
+
+With --output env it prints COUNTERSIGN_ACCESS_TOKEN and the other members of the answer, for
+  $ eval "$(countersign token --output env …)"
 `
 
 export function tokenCommand(): Command {
   return requestOptions(new Command('token'))
     .description('Asks the service for an access token, with the identity that this process has.')
     .requiredOption('--scope <scope>', 'one resource and /.default')
-    .addOption(
-      new Option('--output <form>', 'raw: the token alone; json: the whole answer')
-        .choices(['raw', 'json'])
-        .default('raw'),
-    )
+    .addOption(outputOption('token'))
     .addHelpText('after', example)
     .action(async (options: TokenOptions, command: Command) => {
       try {
@@ -45,16 +45,12 @@ export function tokenCommand(): Command {
 }
 
 async function tokenText(options: TokenOptions): Promise<string> {
-  const environment = readEnvironment().caller
-  const url = serviceUrlOf(options, environment)
-  const audience = options.audience ?? url
-  const callerToken = await findCallerToken(options.tokenFile, audience, environment)
-  const { application, tenant, scope } = options
+  const { application, tenant, scope, output } = options
   const answer = await askService(
-    `${url}/v1/token`,
-    callerToken,
+    await askedService(options, readEnvironment().caller),
+    '/v1/token',
     { post: { application, tenant, scope } },
     tokenAnswer,
   )
-  return options.output === 'raw' ? answer.access_token : JSON.stringify(answer)
+  return answerText(output, answer, answer.access_token)
 }

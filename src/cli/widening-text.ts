@@ -128,8 +128,6 @@ function stepText(step: WideningStep): string {
       return `gave ${step.by === 'perMinute' ? '' : 'each caller '}${step.from} ${step.of}s a minute, and gives ${step.to ?? 'any number'}`
     case 'long-lived':
       return 'gives tokens of a day, which cannot be recalled'
-    case 'long-lived-uncovered':
-      return `gives tokens of a day, where ${step.by.join(' and ')} came first and gave none`
     case 'isolate':
       return step.isolated ? 'has tokens of its own' : 'is served tokens that others have too'
     case 'lifetime':

@@ -37,6 +37,8 @@ export interface CallersListenConfig extends ListenConfig {
   readonly connectionsPerAddressMax?: number
   /** Of one caller, at one time. */
   readonly requestsPerCallerMax: number
+  /** Absolute path of a Unix socket: whoever may open it may stop things, without any proof. Absent: there is none. */
+  readonly revocationSocket?: string
 }
 
 export interface ListenConfig {

@@ -30,6 +30,11 @@ const form = z.strictObject({
   maxRequestsPerCaller: wholeNumber(1, 1_000_000)
     .optional()
     .describe('Requests of one caller at one time. Absent: half of maxConnections.'),
+  revocationSocket: text('the path of a Unix socket')
+    .optional()
+    .describe(
+      'A Unix socket, mode 0600: whoever may open it may stop things and let them go on, without a grant. Its folder must be closed to others. Absent: none.',
+    ),
   tls: z
     .strictObject({
       certFile: pemFile().describe('Certificate chain, leaf first, relative to this file.'),
@@ -119,6 +124,7 @@ export function listenFrom(
   asked: AskedOfClients,
 ): CallersListenConfig {
   const { host, port, maxConnections, maxConnectionsPerAddress, maxRequestsPerCaller } = form
+  const { revocationSocket: socket } = form
   const transport = transportFrom(form, folder)
   const half = Math.ceil(maxConnections / 2)
   const perAddress = maxConnectionsPerAddress ?? (transport.kind === 'tls' ? half : undefined)
@@ -128,6 +134,7 @@ export function listenFrom(
     connectionsMax: maxConnections,
     ...(perAddress === undefined ? {} : { connectionsPerAddressMax: perAddress }),
     requestsPerCallerMax: maxRequestsPerCaller ?? half,
+    ...(socket === undefined ? {} : { revocationSocket: resolve(folder, socket) }),
     transport: transport.kind === 'tls' ? { ...transport, ...asked } : transport,
   }
 }

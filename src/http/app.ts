@@ -9,6 +9,9 @@ import { RequestProblem } from './request-problem.ts'
 import { assertionRoute } from './v1-assertion.ts'
 import { assertionRequestUrlRoute } from './v1-assertion-request-url.ts'
 import {
+  askerByLocalSocket,
+  askerByProofs,
+  type AskerOf,
   liftRoute,
   listRevocationsRoute,
   type RevocationRoutesDeps,
@@ -74,13 +77,7 @@ function createRouter(
     .head(only('GET'))
     .get(assertionRequestUrlRoute(deps.issuance))
     .all(only('GET'))
-  app
-    .route('/v1/revocations')
-    .head(only('GET, POST'))
-    .get(listRevocationsRoute(deps.revocations))
-    .post(revokeRoute(deps.revocations))
-    .all(only('GET, POST'))
-  app.route('/v1/revocations/:id').delete(liftRoute(deps.revocations)).all(only('DELETE'))
+  addRevocationRoutes(app, deps, askerByProofs)
   if (deps.machines === 'here') addMachineRoutes(app, deps)
   else {
     app.route('/healthz').get(healthRoute).all(only('GET'))
@@ -97,6 +94,27 @@ export function createMachinesApp(
   const app = bareApp()
   addMachineRoutes(app, deps)
   return completed(app, 'Here are /healthz, /readyz and /metrics.', deps)
+}
+
+/** The HTTP surface of the local socket: what stops things, for whoever may open it, and nothing else. */
+export function createRevocationsApp(deps: Pick<AppDeps, 'issuance' | 'revocations'>): Express {
+  const app = bareApp()
+  addRevocationRoutes(app, deps, askerByLocalSocket)
+  return completed(app, 'Here is /v1/revocations.', deps)
+}
+
+function addRevocationRoutes(
+  app: Express,
+  { revocations }: Pick<AppDeps, 'revocations'>,
+  askerOf: AskerOf,
+): void {
+  app
+    .route('/v1/revocations')
+    .head(only('GET, POST'))
+    .get(listRevocationsRoute(revocations, askerOf))
+    .post(revokeRoute(revocations, askerOf))
+    .all(only('GET, POST'))
+  app.route('/v1/revocations/:id').delete(liftRoute(revocations, askerOf)).all(only('DELETE'))
 }
 
 function addMachineRoutes(app: Express, deps: Pick<AppDeps, 'readiness' | 'metrics'>): void {

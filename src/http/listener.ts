@@ -40,6 +40,16 @@ const headerBytesMax = 32 * 1024
 /** A client that takes longer to say what it wants is cut off. */
 const requestTimeoutMs = 15_000
 
+/** Of every listener. */
+export const serverOptions = {
+  maxHeaderSize: headerBytesMax,
+  requestTimeout: requestTimeoutMs,
+  headersTimeout: requestTimeoutMs,
+  keepAliveTimeout: 65_000,
+  // How often Node looks for those that are over time; half a minute unless said.
+  connectionsCheckingInterval: 1000,
+} as const
+
 /**
  * Ours: a connection carries what it has asked for all at once, if its client does not wait for answers,
  * and a client that stays for ever never meets a replica that was added. A new connection in a thousand
@@ -76,14 +86,6 @@ export async function listen(
   onCut: (by: CutBy) => void = () => undefined,
 ): Promise<Listener> {
   const { transport } = settings
-  const options = {
-    maxHeaderSize: headerBytesMax,
-    requestTimeout: requestTimeoutMs,
-    headersTimeout: requestTimeoutMs,
-    keepAliveTimeout: 65_000,
-    // How often Node looks for those that are over time; half a minute unless said.
-    connectionsCheckingInterval: 1000,
-  }
   const share = createAddressShare(settings.connectionsPerAddressMax ?? Infinity)
   const answerShared: RequestListener = (request, response) => {
     if (share.isBeyond(request.socket)) {
@@ -94,7 +96,7 @@ export async function listen(
     transport.kind === 'tls'
       ? createHttpsServer(
           {
-            ...options,
+            ...serverOptions,
             cert: readFileSync(transport.certFile),
             key: readFileSync(transport.keyFile),
             minVersion: 'TLSv1.2',
@@ -103,7 +105,7 @@ export async function listen(
           },
           answerShared,
         )
-      : createHttpServer(options, answerShared)
+      : createHttpServer(serverOptions, answerShared)
   server.maxRequestsPerSocket = requestsPerConnectionMax
   server.on('connection', (socket: Socket) => {
     if (share.admit(socket)) return
@@ -152,7 +154,7 @@ function admitOnly(server: Server, addresses: readonly string[]): void {
   })
 }
 
-async function drain(server: Server, deadlineMs: number): Promise<void> {
+export async function drain(server: Server, deadlineMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.close(() => {
       resolve()

@@ -1,10 +1,17 @@
+import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import { z } from 'zod'
 import { type AttemptId, parseGrantName, parseIssuerName, parseRevocationId } from '../base/ids.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import type { RevocationMade, RevokedOnRecord } from '../ledger/entry.ts'
 import type { Outstanding } from '../revocation/outstanding.ts'
-import { lift, listRevocations, type RevocationDeps, revoke } from '../revocation/revoke.ts'
+import {
+  lift,
+  listRevocations,
+  type RevocationAsker,
+  type RevocationDeps,
+  revoke,
+} from '../revocation/revoke.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
 import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
@@ -12,6 +19,16 @@ import { readJsonBody } from './json-body.ts'
 import { presentedProofsOf } from './presented-proofs.ts'
 import { problemAnswer, problemFromRefusal } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
+
+/** Who a request comes from: by what it presents, or by where it came in. */
+export type AskerOf = (request: IncomingMessage) => RevocationAsker
+
+export const askerByProofs: AskerOf = (request) => ({
+  by: 'proofs',
+  proofs: presentedProofsOf(request),
+})
+
+export const askerByLocalSocket: AskerOf = () => ({ by: 'local-socket' })
 
 export type RevocationRoutesDeps = RevocationDeps &
   Pick<IssuanceDeps, 'events' | 'underWay'> & {
@@ -36,13 +53,13 @@ export const revocationRequestSchema = z.strictObject({
 type RevocationBody = z.output<typeof revocationRequestSchema>
 
 /** `POST /v1/revocations`: stops something, at once here and for whatever any replica decides from now on. */
-export function revokeRoute(deps: RevocationRoutesDeps): AttemptRoute {
+export function revokeRoute(deps: RevocationRoutesDeps, askerOf: AskerOf): AttemptRoute {
   return attemptRoute(async (request, attempt) => {
     const body = await readJsonBody(request, revocationRequestSchema)
     const outcome = await revoke(
       {
         attempt,
-        proofs: presentedProofsOf(request),
+        asker: askerOf(request),
         revoked: revokedFrom(body),
         lockout: body.lockout ?? 'refuse',
         ...reasonFrom(body.reason),
@@ -71,24 +88,22 @@ async function outstandingOf(
 }
 
 /** `DELETE /v1/revocations/{id}`: lets it go on. */
-export function liftRoute(deps: RevocationRoutesDeps): AttemptRoute<Request> {
+export function liftRoute(deps: RevocationRoutesDeps, askerOf: AskerOf): AttemptRoute<Request> {
   return attemptRoute(async (request, attempt) => {
     const id = parseRevocationId(String(request.params['id']))
     if (id === undefined) {
       throw new RequestProblem('request_invalid', 'The id of a revocation must be a GUID.')
     }
-    const proofs = presentedProofsOf(request)
-    const outcome = await lift({ attempt, proofs, id }, deps)
+    const outcome = await lift({ attempt, asker: askerOf(request), id }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, { lifted: id, epoch: outcome.lifted.epoch, attempt })
   }, deps)
 }
 
 /** `GET /v1/revocations`: what stands. */
-export function listRevocationsRoute(deps: RevocationRoutesDeps): AttemptRoute {
+export function listRevocationsRoute(deps: RevocationRoutesDeps, askerOf: AskerOf): AttemptRoute {
   return attemptRoute(async (request, attempt) => {
-    const proofs = presentedProofsOf(request)
-    const outcome = await listRevocations({ attempt, proofs }, deps)
+    const outcome = await listRevocations({ attempt, asker: askerOf(request) }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     const { epoch, made } = outcome.standing
     return jsonAnswer(200, { revocations: made.map(revocationMember), epoch, attempt })

@@ -113,7 +113,10 @@ async function tokenFor(
 
 /**
  * Whether what is written down as issued was stopped right behind that, as far as this process has heard:
- * then it is not given, and the ledger says more than happened.
+ * then it is not given, and the ledger says more than happened. With its own commit it has heard of all that
+ * stood before, and what stood otherwise than it was decided was not written down at all. So what is left is
+ * a revocation of another replica that came behind that commit and is not heard of yet: the answer may
+ * arrive behind it, and whoever revoked was told of it, because its entry stood there to be read.
  */
 function isStopped(
   { issuer, subject }: Caller,

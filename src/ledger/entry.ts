@@ -34,7 +34,10 @@ interface EntryOf<Kind extends string> {
   readonly atMs: number
 }
 
-/** Who asked, as proven; or the service itself: `countersign` for `refresh`, ahead of a token's end. */
+/**
+ * Who asked, as proven; or the service itself, as `countersign`: for `refresh`, ahead of a token's end, and
+ * for `local-socket`, whoever that is.
+ */
 export interface CallerOnRecord {
   readonly issuer: string
   /** `sub` of the caller's token, or the name in its certificate: what the issuer vouches for. */
@@ -215,8 +218,8 @@ interface RevocationOnRecord {
   readonly revocation: string
   readonly attempt: string
   readonly caller: CallerOnRecord
-  /** That lets the caller do so. */
-  readonly grant: string
+  /** That lets the caller do so; absent: it came by the local socket, which asks for none. */
+  readonly grant?: string
   /** In the words of the caller; absent when there are none. */
   readonly reason?: string
   /** That begins with this entry: what was decided under an earlier one does not follow it. */

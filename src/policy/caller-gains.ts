@@ -44,27 +44,20 @@ export function callerGains(
   return widened.flatMap((widening) => {
     const grant = after.named.get(widening.grant)
     if (grant?.issuer !== issuer) return []
-    return surest(sides.flatMap((known) => gainsOf(grant, widening, known, before)))
+    return surest(sides.flatMap((known) => gainsOf(grant, known, before)))
   })
 }
 
 const othersIn = (rules: readonly ClaimRule[]) => rules.filter(({ claim }) => claim !== 'sub')
 
-function gainsOf(
-  grant: Grant,
-  widening: GrantWidening,
-  known: readonly ClaimRule[],
-  before: Policy,
-): readonly CallerGain[] {
+function gainsOf(grant: Grant, known: readonly ClaimRule[], before: Policy): readonly CallerGain[] {
   const met = grant.rules.map((rule) => meeting(rule, knownOf(known, rule)))
   if (met.some(({ anyOf }) => anyOf.length === 0)) return []
   const besides = known.filter(({ claim }) => grant.rules.every((rule) => rule.claim !== claim))
   const ofCaller = wideningOfOne(before, { ...grant, rules: [...met, ...besides] })
-  const isUncovered = widening.steps.some(({ step }) => step === 'long-lived-uncovered')
-  const powers = isUncovered ? widening.powers : ofCaller?.powers
-  if (powers === undefined) return []
+  if (ofCaller === undefined) return []
   const ifClaims = grant.rules.filter((rule) => !isSure(rule, knownOf(known, rule)))
-  return [{ grant: grant.name, powers, ifClaims }]
+  return [{ grant: grant.name, powers: ofCaller.powers, ifClaims }]
 }
 
 const knownOf = (known: readonly ClaimRule[], { claim }: ClaimRule) =>

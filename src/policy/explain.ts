@@ -1,7 +1,7 @@
 import { claimsMatch, type ClaimRule, type ClaimValue, ownClaim } from '../base/claim-rules.ts'
 import type { GrantName } from '../base/ids.ts'
 import type { Ask, CallerFacts } from './decision.ts'
-import { type Grant, missingIn, offerOf } from './grant.ts'
+import { byCharge, type Grant, missingIn, offerOf } from './grant.ts'
 import { isInForce, type Policy } from './policy.ts'
 
 /** How one grant stands to a caller and what it asks for. */
@@ -35,7 +35,7 @@ export type ClaimFound =
 
 /**
  * Every grant of the caller's issuer, those first that come nearest to giving what is asked: it says
- * `gives` of exactly those that {@link decide} would choose among.
+ * `gives` of exactly those that `decide` would choose among, and in its order.
  *
  * @param nowSeconds Seconds since the Unix epoch.
  */
@@ -52,7 +52,7 @@ export function explain(
       finding: findingOf(grant, caller, ask, nowSeconds),
       matched: grant.rules.filter((rule) => claimsMatch([rule], caller.claims)).length,
     }))
-    .toSorted((a, b) => nearness(b) - nearness(a) || (a.grant.name < b.grant.name ? -1 : 1))
+    .toSorted((a, b) => nearness(b) - nearness(a) || byCharge(a.grant, b.grant, ask.want))
     .map(({ grant, finding }) => ({ grant: grant.name, finding }))
 }
 

@@ -83,6 +83,11 @@ export const termsOf = ({ longLived, isolate }: Grant): TokenTerms => ({
   ...(isolate === undefined ? {} : { isolate }),
 })
 
+/** Of two that give the same, which is charged first: see `decide`. */
+export const byCharge = (a: Grant, b: Grant, want: Ask['want']): number =>
+  (want === 'token' ? Number(b.longLived === true) - Number(a.longLived === true) : 0) ||
+  (a.name < b.name ? -1 : 1)
+
 /** Undefined when the grant does not allow this, whoever asks. */
 export function offerOf(grant: Grant, ask: Ask): Offer | undefined {
   const terms = grant.permissions.get(keyOf(ask))?.filter(({ tenants }) => tenants.has(ask.tenant))

@@ -8,7 +8,7 @@ import type {
   TokenAsk,
   TokenTerms,
 } from './decision.ts'
-import { limitsFor, offerOf, termsOf, type Grant, type Offer } from './grant.ts'
+import { byCharge, limitsFor, offerOf, termsOf, type Grant, type Offer } from './grant.ts'
 import type { BudgetAnswer, GrantBudget, GrantLimits } from './grant-budget.ts'
 import { createGrantIndex, type GrantIndex } from './grant-index.ts'
 
@@ -35,8 +35,10 @@ export function withoutGrants(policy: Policy, isLeftOut: (grant: Grant) => boole
 
 /**
  * Whether this caller may have this. Grants only ever add: each is looked at by itself, and a caller
- * gets what any one of them allows. Of several, the first by name that has budget left is charged
- * and its terms apply. Nothing else is read or written; it never throws, whatever the claims hold.
+ * gets what any one of them allows. Of several, the first that has budget left is charged and its terms
+ * apply: those that give tokens of a day come first, and then they follow by name. So no grant keeps
+ * another from giving such tokens, and whoever takes one away brings none to light. Nothing else is read
+ * or written; it never throws, whatever the claims hold.
  *
  * @param nowSeconds Seconds since the Unix epoch: a grant whose `until` has come allows nothing.
  */
@@ -90,8 +92,12 @@ export const foresee = (
   nowSeconds: number,
 ): Decision => decideCharging(policy, caller, ask, nowSeconds, () => ({ ok: true }))
 
+/** In the order in which they are charged. */
 const offersOf = (grants: readonly Grant[], ask: Ask): readonly Offer[] =>
-  grants.map((grant) => offerOf(grant, ask)).filter((offer) => offer !== undefined)
+  grants
+    .map((grant) => offerOf(grant, ask))
+    .filter((offer) => offer !== undefined)
+    .sort((a, b) => byCharge(a.grant, b.grant, ask.want))
 
 export type AdminDecision =
   | { readonly ok: true; readonly grant: GrantName }
@@ -148,7 +154,7 @@ const tooLong = (offer: Offer): PolicyRefusal => ({
   maxSeconds: lifetimeOf(offer),
 })
 
-/** @param offers At least one, by name. */
+/** @param offers At least one, in the order in which they are charged. */
 function charged(offers: readonly Offer[], ask: Ask, takeUse: TakeUse): Decision {
   const exhausted: LimitReached[] = []
   for (const offer of offers) {

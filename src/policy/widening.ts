@@ -42,8 +42,6 @@ export type WideningStep =
       readonly to?: number
     }
   | { readonly step: 'long-lived' }
-  /** These came first, gave the same without `longLived`, and do not come first for all of it any more. */
-  | { readonly step: 'long-lived-uncovered'; readonly by: readonly GrantName[] }
   /** Whose tokens it is served has changed. */
   | { readonly step: 'isolate'; readonly isolated: boolean }
   | {
@@ -62,38 +60,16 @@ export type WideningStep =
  * `before`, or yes without `longLived`, that grant is here, with what was asked for among its powers.
  *
  * Never the other way round: what several grants gave together may be reported although nothing is new.
- * So is a grant under another name when its uses are limited, because each name has a limit of its own,
- * or when it gives tokens of a day, because the first name sets the terms.
+ * So is a grant under another name when its uses are limited, because each name has a limit of its own.
  */
 export function grantWidenings(before: Policy, after: Policy): readonly GrantWidening[] {
   const isSubset = rememberingSubsets()
-  const uncovering = uncoveringIn(before, after, isSubset)
-  return after.grants.flatMap((grant) => {
-    const found = [wideningOf(grant, before, isSubset), uncovering(grant)]
-    return together(found.filter((widening) => widening !== undefined))
-  })
+  return after.grants
+    .map((grant) => wideningOf(grant, before, isSubset))
+    .filter((widening) => widening !== undefined)
 }
 
-/** Of one grant. */
-function together(found: readonly GrantWidening[]): readonly GrantWidening[] {
-  const [first] = found
-  if (first === undefined) return []
-  const { grant } = first
-  const powers = found.flatMap((one) => one.powers)
-  return [{ grant, steps: found.flatMap(({ steps }) => steps), powers: eachOnce(powers) }]
-}
-
-/** Of the same power, the one in most tenants, and for the longest. */
-const eachOnce = (powers: readonly PowerReach[]) =>
-  powers.filter((power, index) => !powers.some((other, at) => at > index && holds(other, power)))
-
-function holds(whole: PowerReach, part: PowerReach): boolean {
-  if (whole.power !== part.power || whole.lifetimeSeconds !== part.lifetimeSeconds) return false
-  const tenants = new Set(whole.tenants)
-  return part.tenants.every((tenant) => tenants.has(tenant))
-}
-
-/** What one grant newly gives, whatever became of others that came before it. */
+/** What one grant newly gives. */
 export const wideningOfOne = (before: Policy, grant: Grant): GrantWidening | undefined =>
   wideningOf(grant, before, rememberingSubsets())
 
@@ -118,37 +94,6 @@ const powerFrom = ({ power, tenants, lifetimeSeconds }: GrantReach): PowerReach 
   tenants: [...tenants].toSorted(),
   ...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
 })
-
-/**
- * Of several grants the first by name sets the terms, so that one without `longLived` keeps later ones
- * from giving tokens of a day. Where it is taken away, or in part, they give them.
- */
-function uncoveringIn(before: Policy, after: Policy, isSubset: IsSubset) {
-  const gone = before.grants.filter((cover) => {
-    if (cover.mode === 'dry-run' || cover.longLived === true) return false
-    const now = after.named.get(cover.name)
-    return now === undefined || now.longLived === true || !isGivenBy([now], cover, isSubset)
-  })
-  return (grant: Grant): GrantWidening | undefined => {
-    if (grant.longLived !== true || grant.mode === 'dry-run') return undefined
-    const covers = gone.filter(
-      ({ name, issuer, permissions }) =>
-        name < grant.name &&
-        issuer === grant.issuer &&
-        [...permissions.keys()].some((power) => grant.permissions.has(power)),
-    )
-    if (covers.length === 0) return undefined
-    const powers = reachesOf(grant).filter(({ power }) =>
-      covers.some(({ permissions }) => permissions.has(power)),
-    )
-    const by = covers.map(({ name }) => name)
-    return {
-      grant: grant.name,
-      steps: [{ step: 'long-lived-uncovered', by }],
-      powers: powers.map(powerFrom),
-    }
-  }
-}
 
 /**
  * A caller that the grant names. A grant that gives something to everybody of them names this one, so
@@ -220,12 +165,9 @@ const isAsLong = (before: GrantReach, reach: GrantReach) =>
   (before.lifetimeSeconds ?? 0) >= (reach.lifetimeSeconds ?? 0) &&
   isDeepStrictEqual(before.others, reach.others)
 
-/**
- * Two names have two limits, and the first name sets the terms: a grant that is limited, or of tokens
- * of a day, stands for the one of its own name alone.
- */
+/** Two names have two limits: a grant that is limited stands for the one of its own name alone. */
 const isAsFar = (before: Grant, grant: Grant, want: Ask['want']) =>
-  (before.name === grant.name || (!isLimited(before, want) && before.longLived !== true)) &&
+  (before.name === grant.name || !isLimited(before, want)) &&
   stepsBeyond(before, grant, [want]).length === 0
 
 /** At least one, where something is left. */

@@ -1,3 +1,4 @@
+import type { IssuerName } from '../base/ids.ts'
 import type { CallerRefusal } from '../caller/caller.ts'
 import type { PolicyRefusal } from '../policy/decision.ts'
 
@@ -5,6 +6,8 @@ import type { PolicyRefusal } from '../policy/decision.ts'
 export type RevocationRefusal =
   | CallerRefusal
   | PolicyRefusal
+  /** The caller has as many requests of this kind under way as one may; `detail` is for the protected log. */
+  | { readonly reason: 'too_many_requests'; readonly issuer: IssuerName; readonly detail: string }
   /** Whoever asks is stopped, or what lets it ask is. */
   | { readonly reason: 'revoked' }
   /** It would leave whoever asks unable to lift it, which was not said to be meant. */

@@ -27,6 +27,13 @@ export interface RevocationDeps {
   readonly policy: () => Policy
   readonly revocations: Pick<RevocationsInForce, 'current'>
   readonly ledger: Ledger
+  /**
+   * Requests about revocations that each caller has under way, and no others: what it asks for besides
+   * does not keep it from stopping something.
+   */
+  readonly callerSlots: {
+    enter(caller: Pick<Caller, 'issuer' | 'subject'>): (() => void) | undefined
+  }
   /** Whoever may not is counted, and not written down: strangers could ask for ever. */
   readonly turnedAway: { count(reason: string, issuer: IssuerName | undefined): void }
   readonly events: {
@@ -39,10 +46,17 @@ export interface RevocationDeps {
   }
 }
 
+/**
+ * Who asks: by proofs, somebody whom a grant must let; or whoever may open the socket of the operator's
+ * machine, which lets only those who could end the service too.
+ */
+export type RevocationAsker =
+  { readonly by: 'proofs'; readonly proofs: PresentedProofs } | { readonly by: 'local-socket' }
+
 export interface RevocationRequest {
-  /** Made for this request, and told to the caller whatever comes of it. */
+  /** Made for this request, and told to whoever asks whatever comes of it. */
   readonly attempt: AttemptId
-  readonly proofs: PresentedProofs
+  readonly asker: RevocationAsker
 }
 
 export interface RevokeRequest extends RevocationRequest {
@@ -79,7 +93,7 @@ const standingMax = 10_000
  */
 export async function revoke(request: RevokeRequest, deps: RevocationDeps): Promise<RevokeOutcome> {
   const { attempt, revoked, reason, lockout } = request
-  return changing(request, deps, async (by, caller, standing) => {
+  return changing(request, deps, async ({ by, mayStill }, standing) => {
     const stands = standingFor(standing, revoked)
     if (stands !== undefined) return { ok: true, made: stands }
     if (standing.made.length >= standingMax) return notDone('revocations_too_many')
@@ -94,7 +108,7 @@ export async function revoke(request: RevokeRequest, deps: RevocationDeps): Prom
       epoch: standing.epoch + 1,
     }
     const after = { epoch: made.epoch, made: [...standing.made, made] }
-    if (lockout === 'refuse' && !isAllowed(caller, after, deps).ok) {
+    if (lockout === 'refuse' && !mayStill(after)) {
       return notDone('revokes_its_maker')
     }
     await deps.ledger.append([made], standing.epoch)
@@ -109,7 +123,7 @@ export async function revoke(request: RevokeRequest, deps: RevocationDeps): Prom
  */
 export async function lift(request: LiftRequest, deps: RevocationDeps): Promise<LiftOutcome> {
   const { attempt, id, reason } = request
-  return changing(request, deps, async (by, _caller, standing) => {
+  return changing(request, deps, async ({ by }, standing) => {
     if (!standing.made.some(({ revocation }) => revocation === id)) {
       return notDone('revocation_unknown')
     }
@@ -136,9 +150,7 @@ export async function listRevocations(
   request: RevocationRequest,
   deps: RevocationDeps,
 ): Promise<ListOutcome> {
-  return changing(request, deps, (_by, _caller, standing) =>
-    Promise.resolve({ ok: true, standing }),
-  )
+  return changing(request, deps, (_actor, standing) => Promise.resolve({ ok: true, standing }))
 }
 
 const notDone = (reason: Exclude<RevocationRefusal['reason'], WithFacts>): NotDone => ({
@@ -152,44 +164,81 @@ type WithFacts = Exclude<
   'revoked' | 'revokes_its_maker' | 'revocation_unknown' | 'revocations_too_many'
 >
 
-/** Who did it, and by which grant. */
-interface By {
-  readonly caller: CallerOnRecord
-  readonly grant: string
+/** Somebody who may change what stands now. */
+interface Actor {
+  /** Who does it, and by which grant, for the ledger. */
+  readonly by: { readonly caller: CallerOnRecord; readonly grant?: string }
+  /** Whether it may under what will stand, too. */
+  readonly mayStill: (after: StandingRevocations) => boolean
+}
+
+type Act<Done> = (actor: Actor, standing: StandingRevocations) => Promise<Done | NotDone>
+
+/** Of Unix sockets Node does not tell who is at the other end. */
+const localOperator: Actor = {
+  by: { caller: { issuer: 'countersign', subject: 'local-socket' } },
+  mayStill: () => true,
+}
+
+/** Proves whoever asks, and acts on what stands now; again when somebody else has changed it meanwhile. */
+function changing<Done>(
+  request: RevocationRequest,
+  deps: RevocationDeps,
+  act: Act<Done>,
+): Promise<Done | NotDone> {
+  const { asker } = request
+  return asker.by === 'local-socket'
+    ? untilNotOvertaken(deps, (standing) => act(localOperator, standing))
+    : asCaller(asker.proofs, request, deps, act)
+}
+
+async function asCaller<Done>(
+  proofs: PresentedProofs,
+  request: RevocationRequest,
+  deps: RevocationDeps,
+  act: Act<Done>,
+): Promise<Done | NotDone> {
+  const identified = await identify(proofs, deps)
+  if (!identified.ok) {
+    const { refusal } = identified
+    const detail = 'detail' in refusal ? refusal.detail : ''
+    const issuer = 'issuer' in refusal ? refusal.issuer : undefined
+    return turnAway(request, refusal, issuer, detail, deps)
+  }
+  const { caller } = identified
+  const { issuer, subject } = caller
+  const detail = `subject ${subject}`
+  const leave = deps.callerSlots.enter(caller)
+  if (leave === undefined) {
+    return turnAway(request, { reason: 'too_many_requests', issuer, detail }, issuer, detail, deps)
+  }
+  try {
+    // Whoever may not anyway does not make the ledger look at what stands, for which it always has room.
+    const known = deps.ledger.healthy() ? mayRevokeNow(caller, deps) : undefined
+    if (known?.ok === false) return turnAway(request, known.refusal, issuer, detail, deps)
+    return await untilNotOvertaken(deps, async (standing) => {
+      const allowed = isAllowed(caller, standing, deps)
+      if (!allowed.ok) return turnAway(request, allowed.refusal, issuer, detail, deps)
+      const by = { caller: onRecord(caller), grant: allowed.grant }
+      return act({ by, mayStill: (after) => isAllowed(caller, after, deps).ok }, standing)
+    })
+  } finally {
+    leave()
+  }
 }
 
 /** Each takes a change that somebody else makes meanwhile. */
 const triesMax = 10
 
-/** Proves the caller, and acts on what stands now; again when somebody else has changed it meanwhile. */
-async function changing<Done>(
-  request: RevocationRequest,
-  deps: RevocationDeps,
-  act: (by: By, caller: Caller, standing: StandingRevocations) => Promise<Done | NotDone>,
-): Promise<Done | NotDone> {
-  const identified = await identify(request.proofs, deps)
-  if (!identified.ok) {
-    const { refusal } = identified
-    const detail = 'detail' in refusal ? refusal.detail : ''
-    return turnAway(
-      request,
-      refusal,
-      'issuer' in refusal ? refusal.issuer : undefined,
-      detail,
-      deps,
-    )
-  }
-  const { caller } = identified
+async function untilNotOvertaken<Outcome>(
+  { ledger, revocations }: Pick<RevocationDeps, 'ledger' | 'revocations'>,
+  act: (standing: StandingRevocations) => Promise<Outcome>,
+): Promise<Outcome> {
   for (let left = triesMax; ; left -= 1) {
     // Of no entries: what others have changed until now is heard of.
-    await deps.ledger.append([])
-    const standing = deps.revocations.current()
-    const allowed = isAllowed(caller, standing, deps)
-    if (!allowed.ok) {
-      return turnAway(request, allowed.refusal, caller.issuer, `subject ${caller.subject}`, deps)
-    }
+    await ledger.append([])
     try {
-      return await act({ caller: onRecord(caller), grant: allowed.grant }, caller, standing)
+      return await act(revocations.current())
     } catch (error) {
       const isOvertaken = error instanceof LedgerError && error.code === 'LEDGER_OVERTAKEN'
       if (left === 1 || !isOvertaken) throw error
@@ -215,14 +264,20 @@ const onRecord = ({ issuer, subject, tokenSha256, certificateSha256 }: Caller): 
 
 type Allowed = ReturnType<typeof mayRevoke> | NotDone
 
+const mayRevokeNow = (
+  caller: Caller,
+  { policy, clock }: Pick<RevocationDeps, 'policy' | 'clock'>,
+) => mayRevoke(policy(), caller, clock.nowSeconds())
+
 /** Whoever is stopped may not stop others either, nor let itself go on. */
 function isAllowed(
   caller: Caller,
   standing: StandingRevocations,
-  { policy, clock }: Pick<RevocationDeps, 'policy' | 'clock'>,
+  deps: Pick<RevocationDeps, 'policy' | 'clock'>,
 ): Allowed {
+  const { policy, clock } = deps
   const stands = revocationsFrom(standing)
-  const whole = mayRevoke(policy(), caller, clock.nowSeconds())
+  const whole = mayRevokeNow(caller, deps)
   if (!whole.ok) return whole
   if (isRevoked(stands, { issuer: caller.issuer, subject: caller.subject })) {
     return notDone('revoked')

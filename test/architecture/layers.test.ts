@@ -260,9 +260,14 @@ describe('things that live in one place', () => {
     expect(callers.map(({ path }) => path)).toEqual(wirings)
   })
 
-  test('nothing outside the emulator can hold a private key', () => {
+  test('nothing outside the emulator can hold a private key, but a caller its own', () => {
     const holders = users(/\b(createPrivateKey|generateKeyPair|privateEncrypt|createSign)\b/)
-    expect(holders.filter((path) => !path.startsWith('src/emulator/'))).toEqual([])
+    const ofCallers = 'src/cli/dpop-key.ts'
+    expect(holders.filter((path) => !path.startsWith('src/emulator/'))).toEqual([ofCallers])
+    const loading = files.filter(({ imports }) => imports.includes(ofCallers))
+    expect(loading.map(({ path }) => path)).toEqual(['src/cli/caller-credential.ts'])
+    const using = files.filter(({ imports }) => imports.includes('src/cli/caller-credential.ts'))
+    expect(using.map(({ path }) => path).filter((path) => !path.startsWith('src/cli/'))).toEqual([])
     expect(holders.length).toBeGreaterThan(0)
   })
 })

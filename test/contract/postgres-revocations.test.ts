@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ledgerInDatabase } from '../../src/ledger/ledger-source.ts'
 import { moveLedger } from '../../src/ledger/move-ledger.ts'
 import type { StandingRevocations } from '../../src/ledger/standing-revocations.ts'
-import { liftedEntry, revokedEntry, startedEntry } from '../support/entries.ts'
+import { findOutstanding } from '../../src/revocation/outstanding.ts'
+import { liftedEntry, revokedEntry, startedEntry, tokenIssuedEntry } from '../support/entries.ts'
+import { fixedClock } from '../support/fixed-clock.ts'
 import { createSqliteStore } from '../support/ledger-store.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { createPostgresStore, ledgerAt } from '../support/postgres-store.ts'
@@ -32,6 +35,29 @@ describe('revocations of several ledgers', () => {
     await one.append([liftedEntry('1', 2)], 1)
     await other.append([])
     expect(told.at(-1)).toEqual({ epoch: 2, made: [] })
+    await Promise.all([one.close(), other.close()])
+  })
+
+  it('are answered with what another replica has issued just before, and may give to its caller just after', async () => {
+    const store = await createPostgresStore(server)
+    const told: StandingRevocations[] = []
+    const [one, other] = [await store.open(), await store.open(undefined, tellingTo(told))]
+    const issued = tokenIssuedEntry('1', 'token')
+    await other.append([issued], 0)
+    const made = revokedEntry('1', 1)
+    await one.append([made], 0)
+    // Nobody has told the one whose answer is on its way.
+    expect(told.map(({ epoch }) => epoch)).toEqual([0])
+    const { tokens, complete } = await findOutstanding(
+      made.revoked,
+      ledgerInDatabase(ledgerAt(store.url)),
+      fixedClock(issued.atMs / 1000),
+    )
+    expect(tokens.map(({ tokenSha256 }) => tokenSha256)).toEqual([issued.tokenSha256])
+    expect(complete).toBe(true)
+    // And nothing else follows.
+    const later = other.append([tokenIssuedEntry('1', 'later')], 0)
+    await expect(later).rejects.toMatchObject({ code: 'LEDGER_OVERTAKEN' })
     await Promise.all([one.close(), other.close()])
   })
 

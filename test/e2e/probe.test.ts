@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cast, startTestService, type TestService } from '../support/test-service.ts'
@@ -165,5 +166,68 @@ describe('countersign probe', () => {
     expect(out).toMatch(/^SATISFIED/)
     expect(error).toContain('the metrics cannot be written to none/countersign.prom (ENOENT)')
     expect(code).toBe(2)
+  })
+})
+
+test('countersign probe never puts its metrics in the place of a device or a pipe', async () => {
+  expect(spawnSync('mkfifo', [join(folder, 'pipe')]).status).toBe(0)
+  const one = { one: { expect: 'granted', ...orders } }
+  const { error, code } = await probe(one, '--metrics-file', 'pipe')
+  expect(error).toContain('the metrics cannot be written to pipe: it is not an ordinary file')
+  expect(code).toBe(2)
+  expect(lstatSync(join(folder, 'pipe')).isFIFO()).toBe(true)
+})
+
+describe('countersign probe --every', () => {
+  const granted = { status: 200, body: '{"access_token":"a"}' }
+  const refused = { status: 403, body: '{"title":"No","detail":"No.","code":"not_granted"}' }
+
+  test('says what has changed and nothing else, tells Prometheus each time, and ends on SIGTERM', async () => {
+    let [answer, asked] = [granted, 0]
+    const server = createServer((_, response) => {
+      asked += 1
+      response.writeHead(answer.status).end(answer.body)
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const probes = { 'orders-are-served': { expect: 'granted', ...orders } }
+    writeFileSync(join(folder, 'every.yaml'), JSON.stringify({ probes }))
+    const metrics = join(folder, 'every.prom')
+    const child = spawn(
+      process.execPath,
+      [program, 'probe', 'every.yaml', '--every', '1s', '--url', url, '--metrics-file', metrics],
+      { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const ended = once(child, 'exit')
+    const lines: string[] = []
+    createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
+    try {
+      await expect.poll(() => asked, { timeout: 20_000 }).toBeGreaterThanOrEqual(3)
+      expect(lines).toHaveLength(1)
+      expect(lines[0]).toMatch(
+        /^\S+Z satisfied orders-are-served: must be granted, and was granted$/,
+      )
+      answer = refused
+      await expect.poll(() => lines.length, { timeout: 20_000 }).toBe(2)
+      expect(lines[1]).toMatch(/Z violated {2}orders-are-served: .* answered with 403 not_granted$/)
+      await expect
+        .poll(() => readFileSync(metrics, 'utf8'), { timeout: 20_000 })
+        .toContain('expect="granted",result="violated"} 1\n')
+      answer = granted
+      await expect.poll(() => lines.length, { timeout: 20_000 }).toBe(3)
+      child.kill('SIGTERM')
+      expect(await ended).toEqual([0, null])
+    } finally {
+      child.kill('SIGKILL')
+      server.close()
+    }
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  }, 90_000)
+
+  test.each(['5', '0s', '25h'])('is refused with the period %s', async (period) => {
+    const one = { one: { expect: 'granted', ...orders } }
+    const { out, error, code } = await probe(one, '--every', period)
+    expect(error).toContain('a period such as 30s, 5m or 1h')
+    expect({ out, code }).toEqual({ out: '', code: 2 })
   })
 })

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signing, strike } from '../support/faults.ts'
 import { expectNothingPrivate, expectProblem } from '../support/problems.ts'
 import {
@@ -20,6 +20,16 @@ const shared: GrantFile = {
   limits: { perMinute: 10, perCallerPerMinute: 2 },
 }
 
+const incidentResponse: GrantFile = {
+  grant: 'incident-response',
+  caller: { issuer: 'cluster', claims: { sub: 'system:serviceaccount:orders:api' } },
+  may: [
+    { admin: 'revoke' },
+    { application: 'events', tenant: cast.fabrikam, scopes: [cast.orders] },
+    { application: 'deploy', tenant: cast.fabrikam, assertion: {} },
+  ],
+}
+
 let service: TestService
 beforeAll(async () => {
   service = await startTestService({
@@ -27,7 +37,7 @@ beforeAll(async () => {
       ...file,
       listen: { ...file.listen, maxConnections: 100, maxRequestsPerCaller: 2 },
     }),
-    grants: [...defaultGrants, shared],
+    grants: [...defaultGrants, shared, incidentResponse],
   })
 })
 afterAll(() => service.stop())
@@ -87,5 +97,43 @@ describe('a caller that asks for too much at one time', () => {
     const answers = await Promise.all(underWay)
     expect(answers.map(({ status }) => status)).toEqual([200, 200])
     expect((await assertion()).status).toBe(200)
+  })
+})
+
+describe('requests about revocations', () => {
+  const admin = () =>
+    service.callerToken('cluster', { claims: { sub: 'system:serviceaccount:orders:api' } })
+  const list = (token: string) => service.ask('GET /v1/revocations', { token })
+  const statusesOf = async (token: string) => {
+    const answers = await Promise.all(Array.from({ length: 30 }, () => list(token)))
+    return new Set(answers.map(({ status }) => status))
+  }
+
+  test('of one caller are as many as others may be', async () => {
+    const token = await admin()
+    expect(await statusesOf(token)).toEqual(new Set([200, 429]))
+    expect((await list(token)).status).toBe(200)
+  })
+
+  test('are taken from whoever has all of its other requests under way', async () => {
+    const token = await admin()
+    strike(service.emulator, { ...signing, kind: 'delay', delayMs: 1500, times: 2 })
+    const assertion = () => service.ask('POST /v1/assertion', { token, json: deployAsk })
+    const underWay = [assertion(), assertion()]
+    await expect.poll(() => service.service.underWay.count).toBe(2)
+    expect((await assertion()).status).toBe(429)
+    const revoked = await service.ask('POST /v1/revocations', { token, json: { grant: 'other' } })
+    expect(revoked.status).toBe(200)
+    expect((await Promise.all(underWay)).map(({ status }) => status)).toEqual([200, 200])
+  })
+
+  test('of whoever may not ask leave the ledger alone', async () => {
+    const { ledger } = service.service
+    const appended = vi.spyOn(ledger, 'append')
+    expect((await list(await job('curious'))).status).toBe(403)
+    expect(appended).not.toHaveBeenCalled()
+    expect((await list(await admin())).status).toBe(200)
+    expect(appended).toHaveBeenCalledWith([])
+    appended.mockRestore()
   })
 })

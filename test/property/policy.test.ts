@@ -1,13 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { GrantName } from '../../src/base/ids.ts'
 import type { Ask, CallerFacts } from '../../src/policy/decision.ts'
 import { compileGrants } from '../../src/policy/compile-grants.ts'
 import { explain } from '../../src/policy/explain.ts'
-import { createMemoryGrantBudget } from '../../src/policy/grant-budget.ts'
+import { createMemoryGrantBudget, type GrantBudget } from '../../src/policy/grant-budget.ts'
 import type { GrantFile } from '../../src/policy/grant-folder.ts'
 import { decide, type Policy } from '../../src/policy/policy.ts'
 import {
   ask,
+  askers,
   callers,
   claimNames,
   fileOf,
@@ -20,7 +22,7 @@ import {
   written,
 } from '../support/drawn-grants.ts'
 import { fixedClock } from '../support/fixed-clock.ts'
-import { issuerName } from '../support/grants.ts'
+import { grantName, issuerName } from '../support/grants.ts'
 
 function policyOf(all: readonly Written[]): Policy {
   const { policy, problems } = compileGrants(all.map(fileOf), surroundings, now)
@@ -66,6 +68,28 @@ function narrowings(all: readonly Written[]): readonly (readonly Written[])[] {
   ])
 }
 
+const sixOf = <Value>(value: fc.Arbitrary<Value>) => fc.array(value, { minLength: 6, maxLength: 6 })
+
+/** Grants for the same callers, with and without tokens of a day, some of them limited; and one of those callers. */
+const sameCallers = fc
+  .tuple(grants, sixOf(fc.boolean()), sixOf(fc.boolean()))
+  .map(([drawn, days, limits]) =>
+    drawn.map((grant, index) => ({
+      ...grant,
+      caller: drawn[0]?.caller ?? grant.caller,
+      longLived: days[index] === true,
+      ...(limits[index] === true ? { limits: { perMinute: 5 } } : {}),
+    })),
+  )
+  .chain((all) => askers(all).map(({ caller, want }) => ({ all, from: caller, want })))
+
+const names = ['a', 'b', 'c', 'd', 'e', 'f'].map(grantName)
+
+/** Those that are limited have none left where they are named. */
+const budgetWithout = (spent: readonly GrantName[]): GrantBudget => ({
+  take: (grant) => (spent.includes(grant) ? { ok: false, retryAfterSeconds: 1 } : { ok: true }),
+})
+
 describe('widening', () => {
   test('taking away a file, an item or a value of a list never allows anything new', () => {
     let named = 0
@@ -84,6 +108,47 @@ describe('widening', () => {
       { numRuns: 500 },
     )
     expect(named).toBeGreaterThan(10)
+  })
+
+  test('nor tokens that live longer, whatever budget is left', () => {
+    let kept = 0
+    fc.assert(
+      fc.property(sameCallers, fc.subarray(names), ({ all, from, want }, spent) => {
+        const left = budgetWithout(spent)
+        const isLong = (some: readonly Written[]) => {
+          const found = decide(policyOf(some), { subject: 'any', ...from }, want, now, left)
+          return found.ok && found.longLived === true
+        }
+        if (isLong(all)) return
+        kept += all.some(({ longLived }) => longLived) ? 1 : 0
+        for (const fewer of narrowings(all)) expect(isLong(fewer)).toBe(false)
+      }),
+      { numRuns: 300 },
+    )
+    expect(kept).toBeGreaterThan(15)
+  })
+
+  test('adding a grant never makes tokens live shorter', () => {
+    let long = 0
+    fc.assert(
+      fc.property(sameCallers, written('0'), ({ all, from, want }, drawn) => {
+        const [first] = all
+        const added = {
+          ...drawn,
+          caller: first?.caller ?? drawn.caller,
+          may: first?.may ?? drawn.may,
+        }
+        const isLong = (some: readonly Written[]) => {
+          const found = decision(policyOf(some), from, want)
+          return found.ok && found.longLived === true
+        }
+        if (!isLong(all)) return
+        long += 1
+        expect(isLong([...all, added])).toBe(true)
+      }),
+      { numRuns: 500 },
+    )
+    expect(long).toBeGreaterThan(50)
   })
 
   test('adding a grant never takes anything away', () => {

@@ -116,16 +116,14 @@ describe('what is reported of two policies', () => {
     expect(reportedWhenever(reterms, isLonger, 1000)).toBeGreaterThan(20)
   })
 
-  test('is nothing where files were only taken away, and no tokens of a day come to light', () => {
+  test('is nothing where files were only taken away', () => {
     let fewer = 0
     fc.assert(
       fc.property(
         policies.chain((all) => fc.tuple(fc.constant(all), fc.subarray(all))),
         ([all, some]) => {
-          const plain = (grant: Written) => ({ ...grant, longLived: false })
           fewer += some.length < all.length ? 1 : 0
-          const found = grantWidenings(policyOf(all.map(plain)), policyOf(some.map(plain)))
-          expect(found).toEqual([])
+          expect(grantWidenings(policyOf(all), policyOf(some))).toEqual([])
         },
       ),
       { numRuns: 300 },
@@ -141,7 +139,6 @@ describe('what is reported of two policies', () => {
           ...grant,
           caller: { ...grant.caller, claims: narrowed(grant.caller.claims) },
           may: grant.may.slice(-1),
-          longLived: false,
         }))
         narrower += JSON.stringify(less) === JSON.stringify(all) ? 0 : 1
         expect(grantWidenings(policyOf(all), policyOf(less))).toEqual([])

@@ -44,6 +44,7 @@ export interface Written {
   readonly caller: { readonly issuer: string; readonly claims: Record<string, unknown> }
   readonly may: readonly Item[]
   readonly mode?: 'enforced' | 'dry-run'
+  readonly longLived?: boolean
 }
 
 const subset = <Value>(values: readonly Value[]) =>

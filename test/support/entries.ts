@@ -1,6 +1,11 @@
 import { canonicalEntry, chainHash, genesisHash } from '../../src/ledger/chain.ts'
 import type { Row } from '../../src/ledger/chain.ts'
-import type { Entry, RevocationLifted, RevocationMade } from '../../src/ledger/entry.ts'
+import type {
+  Entry,
+  RevocationLifted,
+  RevocationMade,
+  TokenIssued,
+} from '../../src/ledger/entry.ts'
 
 /** The smallest entry there is, told from others by `version`. */
 export const startedEntry = (version: string): Entry => ({
@@ -42,4 +47,19 @@ export const liftedEntry = (grant: string, epoch: number): RevocationLifted => (
   ...ofAdmin,
   revocation: revocationId(grant),
   epoch,
+})
+
+/** By this grant, of an hour. */
+export const tokenIssuedEntry = (grant: string, token: string): TokenIssued => ({
+  kind: 'token.issued',
+  atMs: ofAdmin.atMs,
+  attempt: ofAdmin.attempt,
+  caller: { issuer: 'cluster', subject: 'api', tokenSha256: 'B' },
+  grant,
+  application: 'events',
+  tenant: 'fab00000-0000-4000-8000-000000000002',
+  scope: 'https://eventhubs.azure.net/.default',
+  obtainedBy: ofAdmin.attempt,
+  tokenSha256: token,
+  expiresAtSeconds: ofAdmin.atMs / 1000 + 3600,
 })

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { parseProbeName } from '../../../src/base/ids.ts'
 import {
+  changedSince,
   probeMetrics,
+  type ProbeResult,
   type ProbeVerdict,
   resultOf,
   verdictOn,
@@ -78,4 +80,26 @@ describe('a run', () => {
       '',
     ])
   })
+})
+
+describe('what has changed', () => {
+  const result = (name: string, verdict: ProbeVerdict, answer = 'granted'): ProbeResult => ({
+    probe: required(parseProbeName(name)),
+    expect: 'granted',
+    result: verdict,
+    answer,
+  })
+  const [orders, deploy] = [result('orders', 'satisfied'), result('deploy', 'violated')]
+
+  test('is all in the first run, and nothing while all is as it was', () => {
+    expect(changedSince([], [orders, deploy])).toEqual([orders, deploy])
+    expect(changedSince([orders, deploy], [{ ...orders }, { ...deploy }])).toEqual([])
+  })
+
+  test.each([result('orders', 'violated'), result('orders', 'satisfied', 'otherwise')])(
+    'is what comes out otherwise: %j',
+    (now) => {
+      expect(changedSince([orders, deploy], [now, deploy])).toEqual([now])
+    },
+  )
 })

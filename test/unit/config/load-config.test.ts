@@ -94,6 +94,7 @@ describe('a configuration that says everything', () => {
       connectionsMax: 2000,
       connectionsPerAddressMax: 300,
       requestsPerCallerMax: 400,
+      revocationSocket: resolve(folder, 'run/revocations.sock'),
       transport: {
         kind: 'tls',
         certFile: resolve(folder, 'tls/tls.crt'),

@@ -176,6 +176,26 @@ describe('on what terms', () => {
     expect(decide(policy, api, token, now, budget)).toEqual({ ok: true, grant: 'b' })
   })
 
+  test('of which one that gives tokens of a day is charged before others, as long as it has budget left', () => {
+    const long = grant('b', { longLived: true, perMinute: 1 })
+    const [policy, budget] = [
+      createPolicy([grant('a'), long, grant('c', { longLived: true })]),
+      freshBudget(),
+    ]
+    const asked = () => decide(policy, api, token, now, budget)
+    expect(asked()).toEqual({ ok: true, grant: 'b', longLived: true })
+    expect(asked()).toEqual({ ok: true, grant: 'c', longLived: true })
+    const [fewer, left] = [createPolicy([grant('a'), long]), freshBudget()]
+    decide(fewer, api, token, now, left)
+    expect(decide(fewer, api, token, now, left)).toEqual({ ok: true, grant: 'a' })
+  })
+
+  test('by name alone where assertions are asked for', () => {
+    const may = [deployAssertion()]
+    const both = [grant('b', { longLived: true, may }), grant('a', { may })]
+    expect(decideBy(both, api, assertion)).toMatchObject({ grant: 'a' })
+  })
+
   test('which say nothing of assertions', () => {
     const grants = [grant('ship', { ...both, may: [deployAssertion()] })]
     expect(decideBy(grants, api, assertion)).toEqual({

@@ -6,6 +6,7 @@ import {
   deploy,
   deployAssertion,
   eventHubs,
+  eventHubsToken,
   events,
   fabrikam,
   grant,
@@ -32,6 +33,14 @@ const findings = (
 
 const only = (one: ReturnType<typeof grant>, ask: Ask = eventHubsAsk): GrantStanding | undefined =>
   findings([one], ask)[0]?.finding
+
+test('grants that give it are told in the order in which they are charged', () => {
+  const may = [eventHubsToken, deployAssertion()]
+  const grants = [grant('a', { may }), grant('c', { may }), grant('b', { may, longLived: true })]
+  const names = (ask: Ask) => findings(grants, ask).map(({ grant: name }) => name)
+  expect(names(eventHubsAsk)).toEqual(['b', 'a', 'c'])
+  expect(names(assertionAsk)).toEqual(['a', 'b', 'c'])
+})
 
 describe('a grant', () => {
   test('gives what it gives', () => {

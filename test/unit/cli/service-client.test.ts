@@ -3,9 +3,9 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { Secret } from '../../../src/base/secret.ts'
-import { parseBearerUrl } from '../../../src/cli/bearer-request.ts'
+import { parseBearerUrl } from '../../../src/cli/bearer-token.ts'
 import { findCallerToken } from '../../../src/cli/caller-token.ts'
-import { serviceUrlOf } from '../../../src/cli/request-options.ts'
+import { namedService } from '../../../src/cli/request-options.ts'
 import { askService } from '../../../src/cli/service-client.ts'
 
 const token = new Secret('eyJ-of-the-caller')
@@ -41,7 +41,12 @@ const answering =
     response.writeHead(status, headers).end(body)
 
 const ask = (url: string, shown = token) =>
-  askService(`${url}/v1/token`, shown, { post: {} }, answerSchema)
+  askService(
+    { url, publicUrl: url, credential: { kind: 'bearer', token: shown } },
+    '/v1/token',
+    { post: {} },
+    answerSchema,
+  )
 
 async function failure(asked: Promise<unknown>): Promise<string> {
   const error: unknown = await asked.then(
@@ -71,8 +76,8 @@ describe('a URL that a token may be sent to', () => {
     ['https://me:secret@countersign.example', 'must not hold a name or a password'],
     ['countersign.example', 'is not a URL'],
   ])('is not %s', (url, why) => {
-    expect(() => serviceUrlOf({ url }, {})).toThrow(`the URL of the service ${why}`)
-    expect(() => serviceUrlOf({}, { url })).toThrow(why)
+    expect(() => namedService({ url }, {})).toThrow(`the URL of the service ${why}`)
+    expect(() => namedService({}, { url })).toThrow(why)
   })
 
   test('is demanded again where the token is sent', async () => {
@@ -113,6 +118,14 @@ describe('what a caller is told of the service', () => {
   test('is that a redirect was not followed', async () => {
     const url = await started(answering(307, '', { location: '/elsewhere' }))
     expect(await failure(ask(url))).toBe(`no answer from ${url}/v1/token (unexpected redirect)`)
+  })
+
+  test('is that an answer was too long, and that a certificate cannot be shown in clear', async () => {
+    const url = await started(answering(200, 'x'.repeat(4_000_001)))
+    expect(await failure(ask(url))).toBe(`no answer from ${url}/v1/token (too long)`)
+    const credential = { kind: 'certificate', certificate: { cert: '', key: '' } } as const
+    const shown = askService({ url, publicUrl: url, credential }, '/v1/token', 'GET', answerSchema)
+    expect(await failure(shown)).toContain('must be https')
   })
 
   test.each(['', 'eyJ two words', 'eyJ\nline', 'eyJ\u20ac'])(
