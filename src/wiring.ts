@@ -19,6 +19,7 @@ import { createEntraRefusals } from './issuance/entra-refusals.ts'
 import { createFailureLines } from './issuance/failure-lines.ts'
 import { createInternalAssertions } from './issuance/internal-assertions.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
+import { createKnownUses } from './issuance/known-uses.ts'
 import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-tokens.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
@@ -41,10 +42,8 @@ import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import {
   createPolicySharing,
   createTokenSharing,
-  createTokenUseMemory,
   createVaultBudgets,
   type TokenSharing,
-  type TokenUseMemory,
   type VaultBudgets,
 } from './sharing.ts'
 import { createMemoryGovernor } from './signer/memory-governor.ts'
@@ -80,7 +79,6 @@ export interface Service {
   readonly budgets: VaultBudgets
   /** Undefined where replicas share none. */
   readonly tokenSharing: TokenSharing | undefined
-  readonly tokenUses: TokenUseMemory
   /** Hears of what other replicas have revoked, while there is nothing to append. */
   lookForRevocations(): Promise<void>
   /** From now on `/readyz` says no. */
@@ -132,7 +130,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
       clientId: options.identityClientId,
       loopbackVaults: config.cloud.loopbackVaults,
     }),
-    createLedger(config.ledger, (standing) => {
+    createLedger(config.ledger, clock, (standing) => {
       revocations.heard(standing)
     }),
   ])
@@ -145,7 +143,6 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const access = accessing.value
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
-  const tokenUses = await createTokenUseMemory(config.ledger, clock)
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
   // Whole milliseconds, as budgets count them.
   const pacing = { nowMs: () => Math.floor(clock.monotonicMs()), random: Math.random }
@@ -214,7 +211,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     brokenGrants: () => inForce.current().broken,
     policyGeneration: () => (fleetGrants?.standing ?? aloneStanding).generation,
     folderInForce: () => (fleetGrants?.standing ?? aloneStanding).folder === 'in-force',
-    rememberedCallerTokens: () => tokenUses.uses.remembered,
+    rememberedCallerTokens: () => ledger.tokensRemembered(),
     rememberedRefusals: () => entraRefusals.size,
     certificates: () =>
       credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
@@ -275,7 +272,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
         .filter((issuer) => issuer.kind !== 'mtls' && issuer.replay === 'once')
         .map(({ name }) => name),
     ),
-    tokenUses: tokenUses.uses,
+    knownUses: createKnownUses(),
     callerSlots: createCallerSlots(config.listen.requestsPerCallerMax),
     credentials,
     duty: createCertificateDuty({ ...pacing, epochMs: () => clock.nowMs() }),
@@ -339,7 +336,6 @@ export async function createService(options: WiringOptions): Promise<Service> {
     grantsReload,
     budgets,
     tokenSharing,
-    tokenUses,
     lookForRevocations: async () => {
       if (ledger.healthy()) await ledger.append([])
     },
@@ -347,12 +343,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
       isStopping = true
     },
     close: async () => {
-      await Promise.all([
-        budgets.close(),
-        tokenSharing?.close(),
-        policySharing?.close(),
-        tokenUses.close(),
-      ])
+      await Promise.all([budgets.close(), tokenSharing?.close(), policySharing?.close()])
       await Promise.all([access.close(), entraAgent.close(), callerProof.close()])
     },
   }
@@ -366,10 +357,11 @@ interface OpeningLedger {
 /** A file is opened here: it is there or it is not. A database may be away, and is opened when it begins. */
 async function createLedger(
   config: LedgerConfig,
+  clock: Clock,
   onRevocations: OnRevocations,
 ): Promise<OpeningLedger> {
   if (config.kind === 'sqlite') {
-    const ledger = await createSqliteLedger({ file: config.file, onRevocations })
+    const ledger = await createSqliteLedger({ file: config.file, clock, onRevocations })
     return { ledger, begin: async (first) => ledger.append(await first()) }
   }
   // Most ledgers are files: whoever has one does not wait at the start for the driver of a database.

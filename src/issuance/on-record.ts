@@ -1,6 +1,6 @@
 import type { AttemptId } from '../base/ids.ts'
 import type { Caller } from '../caller/caller.ts'
-import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
+import type { CallerOnRecord, DecisionOnRecord, RequestGranted } from '../ledger/entry.ts'
 import type { Ask, Decision } from '../policy/decision.ts'
 import type { IssuanceDeps } from './issuance-deps.ts'
 
@@ -29,6 +29,12 @@ export const decisionOnRecord = (
   application: ask.application,
   tenant: ask.tenant,
   ...(ask.want === 'token' ? { scope: ask.scope } : {}),
+})
+
+export const grantedEntry = (decided: DecisionOnRecord, nowMs: number): RequestGranted => ({
+  kind: 'request.granted',
+  atMs: nowMs,
+  ...decided,
 })
 
 /** What would be otherwise if grants that are only tried were enforced. */

@@ -97,7 +97,7 @@ export async function revoke(request: RevokeRequest, deps: RevocationDeps): Prom
     if (lockout === 'refuse' && !isAllowed(caller, after, deps).ok) {
       return notDone('revokes_its_maker')
     }
-    await deps.ledger.append([made], standing.epoch)
+    await deps.ledger.append([made], { decidedUnder: standing.epoch })
     return { ok: true, made }
   })
 }
@@ -122,7 +122,7 @@ export async function lift(request: LiftRequest, deps: RevocationDeps): Promise<
       ...(reason === undefined ? {} : { reason }),
       epoch: standing.epoch + 1,
     }
-    await deps.ledger.append([lifted], standing.epoch)
+    await deps.ledger.append([lifted], { decidedUnder: standing.epoch })
     return { ok: true, lifted }
   })
 }
