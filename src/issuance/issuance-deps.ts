@@ -113,10 +113,13 @@ export interface Beginning {
   chargedGrant: GrantName | undefined
   /** The use of the caller's token, where it takes one. */
   isUseTaken: boolean
+  /** What was decided last; undefined while nothing was granted. */
+  decided: DecisionOnRecord | undefined
 }
 
 export const notBegun = (): Beginning => ({
   isWritten: false,
   chargedGrant: undefined,
   isUseTaken: false,
+  decided: undefined,
 })

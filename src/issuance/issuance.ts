@@ -1,5 +1,6 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
 import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
+import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
@@ -23,6 +24,8 @@ import {
 import type { IssuanceRequest, Refused } from './issuance-request.ts'
 import { NothingProven } from './nothing-proven.ts'
 import { obtainToken } from './obtain-token.ts'
+import { failedEntry } from './on-record.ts'
+import { recordFailure } from './record-failure.ts'
 import { recordSuccess } from './record-success.ts'
 import { recordingFailure } from './recording-failure.ts'
 import { refuseRevoked, refuseUse } from './refuse.ts'
@@ -93,6 +96,7 @@ async function tokenFor(
   if (!admission.ok) return admission
   const wish = wishFor(request, admission.decision, deps)
   const admitted = withLife(admission.admitted, wish.key.life)
+  beginning.decided = admitted.onRecord
 
   const cached = deps.cache.get(wish)
   deps.events.cacheAsked(cached === undefined ? 'miss' : 'hit')
@@ -162,12 +166,25 @@ async function decidingAgain<Outcome>(
       return await act(beginning)
     } catch (error) {
       if (error instanceof TokenUseDenied) return refuseUse(error.denial, caller, attempt, deps)
-      if (left === 1 || !isOvertaken(error)) throw error
+      if (!isOvertaken(error)) throw error
+      if (left === 1) return await givingUp(error, attempt, beginning, deps)
     }
   }
 }
 
-const isOvertaken = (error: unknown) =>
+/** @throws `error`, or the LedgerError that keeps it from being written down. */
+async function givingUp(
+  error: LedgerError,
+  attempt: AttemptId,
+  { decided }: Beginning,
+  deps: IssuanceDeps,
+): Promise<never> {
+  if (decided === undefined) throw error
+  const entry = failedEntry(decided, error.code, deps.clock.nowMs())
+  return recordFailure(error, entry, attempt, deps)
+}
+
+const isOvertaken = (error: unknown): error is LedgerError =>
   error instanceof LedgerError && error.code === 'LEDGER_OVERTAKEN'
 
 /**
@@ -278,6 +295,7 @@ async function assertionFor(
   if (!admission.ok) return admission
   const { decision } = admission
   const admitted = { ...admission.admitted, gone: request.gone() }
+  beginning.decided = admitted.onRecord
   const lifetimeSeconds = decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds
   const signed = await recordingFailure(admitted, deps, () =>
     withEitherCertificate(admitted, deps, (one) =>

@@ -2,6 +2,7 @@ import type { RequestFailed } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import { costNothing, failureCode } from './failure-code.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { failedEntry } from './on-record.ts'
 import { recordFailure } from './record-failure.ts'
 
 /**
@@ -31,10 +32,7 @@ export async function recordingFailure<T>(
     }
     const remembered = costNothing(error) ? error.remembered : undefined
     const entry: RequestFailed = {
-      kind: 'request.failed',
-      atMs: deps.clock.nowMs(),
-      ...onRecord,
-      code,
+      ...failedEntry(onRecord, code, deps.clock.nowMs()),
       ...(remembered === undefined ? {} : { remembered }),
     }
     return recordFailure(error, entry, admitted.attempt, deps)

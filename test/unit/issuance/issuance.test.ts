@@ -5,11 +5,7 @@ import { issueToken } from '../../../src/issuance/issuance.ts'
 import type { IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
 import { createKnownUses } from '../../../src/issuance/known-uses.ts'
 import type { Entry, RevokedOnRecord } from '../../../src/ledger/entry.ts'
-import {
-  type AppendCondition,
-  type LedgerError,
-  TokenUseDenied,
-} from '../../../src/ledger/ledger.ts'
+import { type AppendCondition, LedgerError, TokenUseDenied } from '../../../src/ledger/ledger.ts'
 import { noRevocations } from '../../../src/ledger/standing-revocations.ts'
 import { revocationsFrom, stopping } from '../../../src/revocation/revocation.ts'
 import { keyId, obtainedToken, tokenKey } from '../../support/cached-tokens.ts'
@@ -139,6 +135,16 @@ describe('a revocation that is heard of once the token is written down', () => {
 describe('an attempt that the ledger does not take', () => {
   const issueRejected = (rejectsWith: LedgerError) =>
     issueAtStart({ provenBehindLooking: [credential], rejectsWith })
+
+  test('is decided again while it is overtaken, and ends in the ledger when that goes on', async () => {
+    const overtaken = new LedgerError('LEDGER_OVERTAKEN')
+    const { outcome, written, rejections } = await issueRejected(overtaken)
+    expect(outcome).toBe(overtaken)
+    expect(rejections).toBe(10)
+    expect(written).toMatchObject([
+      { kind: 'request.failed', code: 'LEDGER_OVERTAKEN', grant: 'orders' },
+    ])
+  })
 
   test.each([
     [{ ok: false, why: 'spent' }, { reason: 'caller_token_replayed' }],
