@@ -36,7 +36,10 @@ import { createFleetGrants } from './reload/fleet-grants.ts'
 import { createGrantsReload, type GrantsReload } from './reload/grants-reload.ts'
 import { findOutstanding } from './revocation/outstanding.ts'
 import { isRevoked, stopping } from './revocation/revocation.ts'
-import { createRevocationsInForce } from './revocation/revocations-in-force.ts'
+import {
+  createRevocationsInForce,
+  type RevocationsInForce,
+} from './revocation/revocations-in-force.ts'
 import { createUnrevokedPolicy } from './revocation/unrevoked-policy.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import {
@@ -52,7 +55,7 @@ import { createReloadTelemetry } from './telemetry/reload-telemetry.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
 import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
-import { createVaultAccess } from './vault-access/vault-access.ts'
+import { createVaultAccess, type VaultAccess } from './vault-access/vault-access.ts'
 
 /** The parts that the life of the process is about; everything else is inside them. */
 export interface Service {
@@ -106,23 +109,10 @@ const aloneStanding = { generation: 0, state: 'newest', folder: 'in-force' } as 
 /** A few dozen connections to one authority carry more exchanges than a vault can sign for. */
 const entraConnectionsMax = 64
 
-/** Constructs every part of the service, once. */
+/** Constructs every part of the service, once: all of them, or none is left open. */
 export async function createService(options: WiringOptions): Promise<Service> {
-  const { config, clock, logger } = options
-  const policySharing = await createPolicySharing({ config, clock })
-  // Where replicas share it nothing is allowed before it is known, and nothing is decided before the
-  // ledger is open.
-  const inForce = createPolicyInForce(
-    policySharing === undefined ? options.policy : compileGrants([], config, clock.nowSeconds()),
-  )
-  const policy = () => inForce.current().policy
+  const { config, clock } = options
   const revocations = createRevocationsInForce()
-  const unrevoked = createUnrevokedPolicy(policy, () => revocations.current())
-
-  const contract = readFileSync(options.contractFile, 'utf8')
-  const vault = createDependencyWatch(clock)
-  const entra = createDependencyWatch(clock)
-
   // Together: a thread opens the ledger while this one loads an SDK, which is the slowest of the start.
   const [accessing, opening] = await Promise.allSettled([
     createVaultAccess({
@@ -135,12 +125,35 @@ export async function createService(options: WiringOptions): Promise<Service> {
     }),
   ])
   if (opening.status === 'rejected') throw opening.reason
-  const { ledger, begin } = opening.value
-  if (accessing.status === 'rejected') {
-    await ledger.close()
-    throw accessing.reason
+  try {
+    if (accessing.status === 'rejected') throw accessing.reason
+    return await createAround(opening.value, accessing.value, revocations, options)
+  } catch (error) {
+    await opening.value.ledger.close()
+    throw error
   }
-  const access = accessing.value
+}
+
+/** Everything else. */
+async function createAround(
+  { ledger, begin }: OpeningLedger,
+  access: VaultAccess,
+  revocations: RevocationsInForce,
+  options: WiringOptions,
+): Promise<Service> {
+  const { config, clock, logger } = options
+  const policySharing = await createPolicySharing({ config, clock })
+  // Where replicas share it nothing is allowed before it is known, and nothing is decided before the
+  // ledger is open.
+  const inForce = createPolicyInForce(
+    policySharing === undefined ? options.policy : compileGrants([], config, clock.nowSeconds()),
+  )
+  const policy = () => inForce.current().policy
+  const unrevoked = createUnrevokedPolicy(policy, () => revocations.current())
+
+  const contract = readFileSync(options.contractFile, 'utf8')
+  const vault = createDependencyWatch(clock)
+  const entra = createDependencyWatch(clock)
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
