@@ -159,7 +159,6 @@ async function serveUntil(
     await Promise.all([
       proveCertificates(service, logger, stop),
       Promise.race([service.budgets.prove(), aborted(stop)]),
-      Promise.race([service.tokenUses.prove(), aborted(stop)]),
       Promise.race([service.tokenSharing?.prove(), aborted(stop)]),
     ])
     const { grants } = service.inForce.current().policy
@@ -336,7 +335,7 @@ function startReloading(
 }
 
 function startTasks(service: Service, { config, logger }: ServeOptions): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher, tokenSharing, tokenUses } = service
+  const { proofs, turnedAway, clockWatch, refresher, tokenSharing } = service
   const report = (task: string) => reportFor(task, logger)
   return [
     startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
@@ -362,7 +361,6 @@ function startTasks(service: Service, { config, logger }: ServeOptions): readonl
       },
       report('clock'),
     ),
-    startBackgroundTask(tidyEveryMs, () => tokenUses.uses.tidy(), report('token uses')),
     ...(config.ledger.kind === 'sqlite'
       ? []
       : [

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
 import { settlesWithin } from './base/deadline.ts'
-import type { Config, LedgerConfig } from './config/config.ts'
+import type { Config } from './config/config.ts'
 import { DatabaseAccessError } from './database-access/database-access-error.ts'
 import { toldFailures } from './issuance/told-failures.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
@@ -24,8 +24,6 @@ import { createFleetTokenCache } from './token-cache/fleet-token-cache.ts'
 import { createPostgresSharedTokens } from './token-cache/postgres-shared-tokens.ts'
 import { createSealedTokens } from './token-cache/sealed-tokens.ts'
 import type { TokenCache } from './token-cache/token-cache.ts'
-import { createFileTokenUses } from './token-use/file-token-uses.ts'
-import type { TokenUses } from './token-use/token-uses.ts'
 import type { VaultAccess } from './vault-access/vault-access.ts'
 
 /** For what others are told last; without it they wait until a lease ends. */
@@ -122,52 +120,6 @@ export async function createPolicySharing(deps: {
       channel: policyChannel,
       kept: generationsKept,
     }),
-    close: () => session.close(),
-  }
-}
-
-/** What caller tokens were used for, and where that is kept. */
-export interface TokenUseMemory {
-  readonly uses: TokenUses
-  /**
-   * That this replica may remember. When the database does not answer now, that is for later.
-   *
-   * @throws DatabaseAccessError when its answer is wrong, which waiting would not change.
-   */
-  prove(): Promise<void>
-  close(): Promise<void>
-}
-
-/** Some 40 MB of a lone process, and some 400 MB of a database. */
-const tokensMaxOfProcess = 100_000
-const tokensMaxOfFleet = 1_000_000
-
-/** Beside the ledger: in its database, or in a file of its own next to its file. */
-export async function createTokenUseMemory(
-  place: LedgerConfig,
-  clock: Clock,
-): Promise<TokenUseMemory> {
-  if (place.kind === 'sqlite') {
-    const file = `${place.file}-uses`
-    const uses = await createFileTokenUses({ file, clock, tokensMax: tokensMaxOfProcess })
-    return { uses, prove: () => Promise.resolve(), close: () => uses.close() }
-  }
-  const [{ createDatabaseSession }, { createPostgresTokenUses }] = await Promise.all([
-    import('./database-access/database-session.ts'),
-    import('./token-use/postgres-token-uses.ts'),
-  ])
-  // Of its own: a caller does not wait for what others look up.
-  const session = createDatabaseSession({ locate: () => locateLedger(place), clock })
-  const uses = createPostgresTokenUses({ session, tokensMax: tokensMaxOfFleet })
-  return {
-    uses,
-    prove: async () => {
-      try {
-        await uses.prove()
-      } catch (error) {
-        if (!(error instanceof DatabaseAccessError) || !error.transient) throw error
-      }
-    },
     close: () => session.close(),
   }
 }

@@ -19,6 +19,7 @@ import { createEntraRefusals } from './issuance/entra-refusals.ts'
 import { createFailureLines } from './issuance/failure-lines.ts'
 import { createInternalAssertions } from './issuance/internal-assertions.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
+import { createKnownUses } from './issuance/known-uses.ts'
 import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-tokens.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
@@ -35,16 +36,17 @@ import { createFleetGrants } from './reload/fleet-grants.ts'
 import { createGrantsReload, type GrantsReload } from './reload/grants-reload.ts'
 import { findOutstanding } from './revocation/outstanding.ts'
 import { isRevoked, stopping } from './revocation/revocation.ts'
-import { createRevocationsInForce } from './revocation/revocations-in-force.ts'
+import {
+  createRevocationsInForce,
+  type RevocationsInForce,
+} from './revocation/revocations-in-force.ts'
 import { createUnrevokedPolicy } from './revocation/unrevoked-policy.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import {
   createPolicySharing,
   createTokenSharing,
-  createTokenUseMemory,
   createVaultBudgets,
   type TokenSharing,
-  type TokenUseMemory,
   type VaultBudgets,
 } from './sharing.ts'
 import { createMemoryGovernor } from './signer/memory-governor.ts'
@@ -53,7 +55,7 @@ import { createReloadTelemetry } from './telemetry/reload-telemetry.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
 import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
-import { createVaultAccess } from './vault-access/vault-access.ts'
+import { createVaultAccess, type VaultAccess } from './vault-access/vault-access.ts'
 
 /** The parts that the life of the process is about; everything else is inside them. */
 export interface Service {
@@ -82,7 +84,6 @@ export interface Service {
   readonly budgets: VaultBudgets
   /** Undefined where replicas share none. */
   readonly tokenSharing: TokenSharing | undefined
-  readonly tokenUses: TokenUseMemory
   /** Hears of what other replicas have revoked, while there is nothing to append. */
   lookForRevocations(): Promise<void>
   /** From now on `/readyz` says no. */
@@ -110,26 +111,14 @@ const aloneStanding = { generation: 0, state: 'newest', folder: 'in-force' } as 
 /** A few dozen connections to one authority carry more exchanges than a vault can sign for. */
 const entraConnectionsMax = 64
 
-/** Constructs every part of the service, once. */
+/** Constructs every part of the service, once: all of them, or none is left open. */
 export async function createService(options: WiringOptions): Promise<Service> {
-  const { config, clock, logger } = options
-  const policySharing = await createPolicySharing({ config, clock })
-  // Where replicas share it nothing is allowed before it is known, and nothing is decided before the
-  // ledger is open.
-  const inForce = createPolicyInForce(
-    policySharing === undefined ? options.policy : compileGrants([], config, clock.nowSeconds()),
-  )
-  const policy = () => inForce.current().policy
+  const { config, clock } = options
   const revocations = createRevocationsInForce()
-  const unrevoked = createUnrevokedPolicy(policy, () => revocations.current())
-
-  const contract = readFileSync(options.contractFile, 'utf8')
-  const vault = createDependencyWatch(clock)
-  const entra = createDependencyWatch(clock)
-
   // Together: a thread opens the ledger while this one loads an SDK, which is the slowest of the start.
+  // The thread first, because it starts while the SDK keeps this one from anything else.
   const [opening, accessing] = await Promise.allSettled([
-    createLedger(config.ledger, (standing) => {
+    createLedger(config.ledger, clock, (standing) => {
       revocations.heard(standing)
     }),
     createVaultAccess({
@@ -139,15 +128,37 @@ export async function createService(options: WiringOptions): Promise<Service> {
     }),
   ])
   if (opening.status === 'rejected') throw opening.reason
-  const { ledger, begin } = opening.value
-  if (accessing.status === 'rejected') {
-    await ledger.close()
-    throw accessing.reason
+  try {
+    if (accessing.status === 'rejected') throw accessing.reason
+    return await createAround(opening.value, accessing.value, revocations, options)
+  } catch (error) {
+    await opening.value.ledger.close()
+    throw error
   }
-  const access = accessing.value
+}
+
+/** Everything else. */
+async function createAround(
+  { ledger, begin }: OpeningLedger,
+  access: VaultAccess,
+  revocations: RevocationsInForce,
+  options: WiringOptions,
+): Promise<Service> {
+  const { config, clock, logger } = options
+  const policySharing = await createPolicySharing({ config, clock })
+  // Where replicas share it nothing is allowed before it is known, and nothing is decided before the
+  // ledger is open.
+  const inForce = createPolicyInForce(
+    policySharing === undefined ? options.policy : compileGrants([], config, clock.nowSeconds()),
+  )
+  const policy = () => inForce.current().policy
+  const unrevoked = createUnrevokedPolicy(policy, () => revocations.current())
+
+  const contract = readFileSync(options.contractFile, 'utf8')
+  const vault = createDependencyWatch(clock)
+  const entra = createDependencyWatch(clock)
   const entraAgent = new Agent({ connections: entraConnectionsMax, keepAliveTimeout: 60_000 })
 
-  const tokenUses = await createTokenUseMemory(config.ledger, clock)
   const signer = createKeyVaultSigner(access, `countersign/${options.version}`, clock)
   // Whole milliseconds, as budgets count them.
   const pacing = { nowMs: () => Math.floor(clock.monotonicMs()), random: Math.random }
@@ -216,7 +227,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
     brokenGrants: () => inForce.current().broken,
     policyGeneration: () => (fleetGrants?.standing ?? aloneStanding).generation,
     folderInForce: () => (fleetGrants?.standing ?? aloneStanding).folder === 'in-force',
-    rememberedCallerTokens: () => tokenUses.uses.remembered,
+    rememberedCallerTokens: () => ledger.tokensRemembered(),
     rememberedRefusals: () => entraRefusals.size,
     certificates: () =>
       credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
@@ -277,7 +288,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
         .filter((issuer) => issuer.kind !== 'mtls' && issuer.replay === 'once')
         .map(({ name }) => name),
     ),
-    tokenUses: tokenUses.uses,
+    knownUses: createKnownUses(),
     callerSlots: createCallerSlots(config.listen.requestsPerCallerMax),
     credentials,
     duty: createCertificateDuty({ ...pacing, epochMs: () => clock.nowMs() }),
@@ -339,7 +350,6 @@ export async function createService(options: WiringOptions): Promise<Service> {
     grantsReload,
     budgets,
     tokenSharing,
-    tokenUses,
     lookForRevocations: async () => {
       if (ledger.healthy()) await ledger.append([])
     },
@@ -347,12 +357,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
       isStopping = true
     },
     close: async () => {
-      await Promise.all([
-        budgets.close(),
-        tokenSharing?.close(),
-        policySharing?.close(),
-        tokenUses.close(),
-      ])
+      await Promise.all([budgets.close(), tokenSharing?.close(), policySharing?.close()])
       await Promise.all([access.close(), entraAgent.close(), callerProof.close()])
     },
   }
@@ -366,10 +371,11 @@ interface OpeningLedger {
 /** A file is opened here: it is there or it is not. A database may be away, and is opened when it begins. */
 async function createLedger(
   config: LedgerConfig,
+  clock: Clock,
   onRevocations: OnRevocations,
 ): Promise<OpeningLedger> {
   if (config.kind === 'sqlite') {
-    const ledger = await createSqliteLedger({ file: config.file, onRevocations })
+    const ledger = await createSqliteLedger({ file: config.file, clock, onRevocations })
     return { ledger, begin: async (first) => ledger.append(await first()) }
   }
   // Most ledgers are files: whoever has one does not wait at the start for the driver of a database.

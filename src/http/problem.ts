@@ -7,7 +7,6 @@ import type { RevocationRefusal } from '../revocation/revocation-refusal.ts'
 import { GovernorError, type GovernorErrorCode } from '../signer/governor.ts'
 import { SignerError, type SignerErrorCode } from '../signer/signer.ts'
 import { TokenCacheError } from '../token-cache/token-cache.ts'
-import { TokenUsesError } from '../token-use/token-uses.ts'
 import { TokenEndpointError, tokenEndpointErrorMeanings } from '../token-endpoint/token-endpoint.ts'
 import { type Answer, jsonAnswer } from './answer.ts'
 import { RequestProblem, type RequestProblemCode } from './request-problem.ts'
@@ -247,7 +246,7 @@ export function problemFromFailure(error: unknown): Problem {
   if (error instanceof RequestProblem) return problemFromRequest(error)
   if (error instanceof CallerError) return issuerUnavailable(error)
   // To the caller it is the same: what has to be written down cannot be.
-  if (error instanceof LedgerError || error instanceof TokenUsesError) return ledgerUnavailable
+  if (error instanceof LedgerError) return ledgerUnavailable
   if (error instanceof NothingProven) return notReady
   if (error instanceof GovernorError) return governorProblem(error)
   if (error instanceof SignerError) return signerProblems[error.code]

@@ -12,8 +12,8 @@ import type { SigningCredential } from './credentials.ts'
 import type { AdmittedAttempt, Beginning, IssuanceDeps } from './issuance-deps.ts'
 import type { IssuanceRequest, Refused } from './issuance-request.ts'
 import { callerOnRecord, decisionOnRecord, dryRunOnRecord } from './on-record.ts'
-import { refuse, refuseRevoked, turnAway } from './refuse.ts'
-import { tokenUseFor, useRefusal } from './token-use.ts'
+import { refuse, refuseRevoked, refuseUse, turnAway } from './refuse.ts'
+import { tokenUseFor } from './token-use.ts'
 
 export type GrantedDecision = Extract<Decision, { ok: true }>
 
@@ -70,11 +70,11 @@ export async function admit(
   if (!isServable && deps.credentials.current(ask.application).length === 0) {
     return turnAway({ reason: 'not_ready' }, attempt, deps)
   }
-  const use = beginning.isUseTaken ? undefined : tokenUseFor(caller, ask, deps.onceIssuers)
+  const tokenUse = tokenUseFor(caller, ask, deps.onceIssuers)
   // Before the decision too: whoever sends what is spent must not use up what the grant has for others.
-  const known = use && deps.tokenUses.knownDenial(use)
-  if (known !== undefined)
-    return turnAway(useRefusal(known, caller, deps.onceIssuers), attempt, deps)
+  const denial =
+    tokenUse === undefined || beginning.isUseTaken ? undefined : deps.knownUses.denialOf(tokenUse)
+  if (denial !== undefined) return refuseUse(denial, caller, attempt, deps)
   // What is decided is decided under one epoch; what comes behind another one is decided again.
   const stands = deps.revocations.current()
   // What nothing can be signed for costs nothing: it is decided only to say why not.
@@ -85,11 +85,6 @@ export async function admit(
   if (!decision.ok) return refuse(decision, caller, request, beginning, deps)
   if (!isServable) return refuseRevoked(caller, request, beginning, deps)
   beginning.chargedGrant = decision.grant
-  // Before anything is signed, and not given back: what fails afterwards cannot be asked for without end.
-  const taken = use && (await deps.tokenUses.take(use))
-  if (taken?.ok === false)
-    return turnAway(useRefusal(taken, caller, deps.onceIssuers), attempt, deps)
-  beginning.isUseTaken = true
   if (application === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
@@ -105,6 +100,7 @@ export async function admit(
       application,
       tenant: ask.tenant,
       decidedUnder: stands.epoch,
+      tokenUse,
       credentials: credentialsFor(ask.application, deps),
       onRecord,
       beginning,

@@ -4,7 +4,6 @@ import { GovernorError } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
 import { TokenCacheError } from '../token-cache/token-cache.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
-import { TokenUsesError } from '../token-use/token-uses.ts'
 import { RememberedRefusal } from './entra-refusals.ts'
 import { NothingProven } from './nothing-proven.ts'
 
@@ -27,7 +26,6 @@ export function failureCode(error: unknown): string {
     error instanceof TokenEndpointError ||
     error instanceof CallerError ||
     error instanceof TokenCacheError ||
-    error instanceof TokenUsesError ||
     error instanceof LedgerError
   return known ? error.code : unexpected
 }

@@ -11,6 +11,7 @@ import type { UnderWay } from '../base/under-way.ts'
 import type { CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { TokenUse } from '../ledger/token-use.ts'
 import type {
   Ask,
   CallerFacts,
@@ -23,7 +24,6 @@ import type { RevocationsInForce } from '../revocation/revocations-in-force.ts'
 import type { Governor, PermitRequest } from '../signer/governor.ts'
 import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
-import type { TokenUses } from '../token-use/token-uses.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
 import type { Application } from './application.ts'
 import type { CallerSlots } from './caller-slots.ts'
@@ -33,6 +33,7 @@ import type { EntraRefusals } from './entra-refusals.ts'
 import type { FailureLines } from './failure-lines.ts'
 import type { InternalAssertions } from './internal-assertions.ts'
 import type { IssuanceEvents } from './issuance-events.ts'
+import type { KnownUses } from './known-uses.ts'
 import type { SignatureProofs } from './signature-proofs.ts'
 import type { TurnedAway } from './turned-away.ts'
 
@@ -60,7 +61,7 @@ export interface IssuanceDeps {
   readonly sharedAudienceIssuers: ReadonlySet<IssuerName>
   /** Issuers whose tokens are good for one request each. */
   readonly onceIssuers: ReadonlySet<IssuerName>
-  readonly tokenUses: TokenUses
+  readonly knownUses: KnownUses
   readonly callerSlots: CallerSlots
   readonly credentials: Credentials
   readonly duty: CertificateDuty
@@ -91,6 +92,8 @@ export interface AdmittedAttempt {
    * none of it follows a revocation that this attempt has not heard of.
    */
   readonly decidedUnder: number
+  /** What it takes of its caller's token, with its first entry; undefined: nothing that is counted. */
+  readonly tokenUse: TokenUse | undefined
   /** None while none is proven, or not revoked: then it can only be served what is there. */
   readonly credentials: readonly SigningCredential[]
   readonly onRecord: DecisionOnRecord
@@ -108,6 +111,15 @@ export interface Beginning {
   isWritten: boolean
   /** The grant whose budget was charged; undefined while none was. */
   chargedGrant: GrantName | undefined
-  /** What the caller's token is good for once, or a few times, is taken. */
+  /** The use of the caller's token, where it takes one. */
   isUseTaken: boolean
+  /** What was decided last; undefined while nothing was granted. */
+  decided: DecisionOnRecord | undefined
 }
+
+export const notBegun = (): Beginning => ({
+  isWritten: false,
+  chargedGrant: undefined,
+  isUseTaken: false,
+  decided: undefined,
+})

@@ -1,25 +1,34 @@
 import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.ts'
 import { atLeastMsUntil, type Clock, type Instant } from '../base/clock.ts'
+import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { AssertionIssued, TokenIssued } from '../ledger/entry.ts'
-import { LedgerError } from '../ledger/ledger.ts'
+import { LedgerError, TokenUseDenied } from '../ledger/ledger.ts'
 import type { AssertionAsk, TokenAsk } from '../policy/decision.ts'
 import { isRevoked } from '../revocation/revocation.ts'
 import type { CachedToken, TokenWish } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { admit, asCaller, type GrantedDecision } from './admit.ts'
+import { appendDecided, beginWithGrant } from './append-decided.ts'
 import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
 import { failureCode, unexpected } from './failure-code.ts'
-import type { AdmittedAttempt, Beginning, IssuanceDeps } from './issuance-deps.ts'
+import {
+  type AdmittedAttempt,
+  type Beginning,
+  type IssuanceDeps,
+  notBegun,
+} from './issuance-deps.ts'
 import type { IssuanceRequest, Refused } from './issuance-request.ts'
 import { NothingProven } from './nothing-proven.ts'
 import { obtainToken } from './obtain-token.ts'
+import { failedEntry } from './on-record.ts'
+import { recordFailure } from './record-failure.ts'
 import { recordSuccess } from './record-success.ts'
 import { recordingFailure } from './recording-failure.ts'
-import { refuseRevoked } from './refuse.ts'
+import { refuseRevoked, refuseUse } from './refuse.ts'
 import { signAssertion } from './sign-assertion.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
@@ -68,11 +77,11 @@ const waitMs = 25_000
  * When it resolves, what it says is durable in the ledger.
  *
  * @throws CallerError | GovernorError | LedgerError | NothingProven | RememberedRefusal | SignerError |
- *   TokenCacheError | TokenEndpointError | TokenUsesError
+ *   TokenCacheError | TokenEndpointError
  */
 export const issueToken = (request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> =>
   asCaller(request, deps, (caller) =>
-    decidingAgain((beginning) => tokenFor(caller, request, beginning, deps)),
+    decidingAgain(caller, request, deps, (beginning) => tokenFor(caller, request, beginning, deps)),
   )
 
 async function tokenFor(
@@ -87,12 +96,17 @@ async function tokenFor(
   if (!admission.ok) return admission
   const wish = wishFor(request, admission.decision, deps)
   const admitted = withLife(admission.admitted, wish.key.life)
+  beginning.decided = admitted.onRecord
 
   const cached = deps.cache.get(wish)
   deps.events.cacheAsked(cached === undefined ? 'miss' : 'hit')
   const token =
     cached ??
-    (await recordingFailure(admitted, deps, () => obtain(wish, admitted, request.gone(), deps)))
+    (await recordingFailure(admitted, deps, async () => {
+      // Whoever leads does so for others too, and must not be found to have used up its own token by then.
+      if (admitted.tokenUse !== undefined) await beginWithGrant(admitted, deps)
+      return obtain(wish, admitted, request.gone(), deps)
+    }))
 
   refuseOfRevokedKey(token, deps)
   const issued: TokenIssued = {
@@ -103,7 +117,7 @@ async function tokenFor(
     tokenSha256: token.sha256,
     expiresAtSeconds: token.expiresAtSeconds,
   }
-  await deps.ledger.append([issued], admitted.decidedUnder)
+  await appendDecided([issued], admitted, deps)
   if (isStopped(caller, admitted, token.keyId, deps)) {
     return refuseRevoked(caller, request, { isWritten: true }, deps)
   }
@@ -140,22 +154,40 @@ const decisionsMax = 10
 
 /**
  * Decides and acts, and does so again when revocations have changed in between: what nobody has stopped
- * goes on, and what somebody has ends in a refusal. What the ledger knows of the attempt stays known.
+ * goes on, and what somebody has ends in a refusal, as what the caller's token is not good for any more.
+ * What the ledger knows of the attempt stays known.
  */
 async function decidingAgain<Outcome>(
+  caller: Caller,
+  { attempt }: IssuanceRequest,
+  deps: IssuanceDeps,
   act: (beginning: Beginning) => Promise<Outcome>,
-): Promise<Outcome> {
-  const beginning: Beginning = { isWritten: false, chargedGrant: undefined, isUseTaken: false }
+): Promise<Outcome | Refused> {
+  const beginning = notBegun()
   for (let left = decisionsMax; ; left -= 1) {
     try {
       return await act(beginning)
     } catch (error) {
-      if (left === 1 || !isOvertaken(error)) throw error
+      if (error instanceof TokenUseDenied) return refuseUse(error.denial, caller, attempt, deps)
+      if (!isOvertaken(error)) throw error
+      if (left === 1) return await givingUp(error, attempt, beginning, deps)
     }
   }
 }
 
-const isOvertaken = (error: unknown) =>
+/** @throws `error`, or the LedgerError that keeps it from being written down. */
+async function givingUp(
+  error: LedgerError,
+  attempt: AttemptId,
+  { decided }: Beginning,
+  deps: IssuanceDeps,
+): Promise<never> {
+  if (decided === undefined) throw error
+  const entry = failedEntry(decided, error.code, deps.clock.nowMs())
+  return recordFailure(error, entry, attempt, deps)
+}
+
+const isOvertaken = (error: unknown): error is LedgerError =>
   error instanceof LedgerError && error.code === 'LEDGER_OVERTAKEN'
 
 /**
@@ -244,14 +276,16 @@ export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAt
  *
  * When it resolves, what it says is durable in the ledger.
  *
- * @throws CallerError | GovernorError | LedgerError | SignerError | TokenUsesError
+ * @throws CallerError | GovernorError | LedgerError | SignerError
  */
 export const issueAssertion = (
   request: AssertionRequest,
   deps: IssuanceDeps,
 ): Promise<AssertionOutcome> =>
   asCaller(request, deps, (caller) =>
-    decidingAgain((beginning) => assertionFor(caller, request, beginning, deps)),
+    decidingAgain(caller, request, deps, (beginning) =>
+      assertionFor(caller, request, beginning, deps),
+    ),
   )
 
 async function assertionFor(
@@ -264,6 +298,7 @@ async function assertionFor(
   if (!admission.ok) return admission
   const { decision } = admission
   const admitted = { ...admission.admitted, gone: request.gone() }
+  beginning.decided = admitted.onRecord
   const lifetimeSeconds = decision.lifetimeSeconds ?? assertionLifetimeDefaultSeconds
   const signed = await recordingFailure(admitted, deps, () =>
     withEitherCertificate(admitted, deps, (one) =>
@@ -286,7 +321,7 @@ async function assertionFor(
   // Appended together, so in one commit; that it was signed is so whatever is revoked.
   await Promise.all([
     recordSuccess(signed.made, admitted.attempt, deps),
-    deps.ledger.append([issued], admitted.decidedUnder),
+    appendDecided([issued], admitted, deps),
   ])
   if (isStopped(caller, admitted, signed.keyId, deps)) {
     return refuseRevoked(caller, request, { isWritten: true }, deps)

@@ -2,18 +2,14 @@ import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.t
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
+import { beginWithGrant } from './append-decided.ts'
 import { attemptLastsMs, timeLeftMs } from './attempt-deadline.ts'
 import { type CertificateTry, withEitherCertificate } from './either-certificate.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
 import type { InternalAssertion } from './internal-assertions.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { recordSuccess } from './record-success.ts'
-import {
-  grantedEntry,
-  signAssertion,
-  type SignedAssertion,
-  type SignOrder,
-} from './sign-assertion.ts'
+import { signAssertion, type SignedAssertion, type SignOrder } from './sign-assertion.ts'
 
 /**
  * Obtains a token for an attempt that leads, unless it is known that Entra refuses it: with a young
@@ -55,11 +51,7 @@ async function exchangeWith(
   const sign = () => signForExchange(admitted, one, probesEntra, deps)
   const assertion = await deps.assertions.obtain(admitted, one.credential, sign)
   // Whoever signs has written it with the signature's beginning.
-  if (!admitted.beginning.isWritten) {
-    const granted = grantedEntry(admitted, deps.clock.nowMs())
-    await deps.ledger.append([granted], admitted.decidedUnder)
-    admitted.beginning.isWritten = true
-  }
+  await beginWithGrant(admitted, deps)
   try {
     return await exchangeAssertion(assertion.signed, admitted, key, deps)
   } catch (error) {

@@ -1,6 +1,11 @@
 import type { AttemptId } from '../base/ids.ts'
 import type { Caller } from '../caller/caller.ts'
-import type { CallerOnRecord, DecisionOnRecord } from '../ledger/entry.ts'
+import type {
+  CallerOnRecord,
+  DecisionOnRecord,
+  RequestFailed,
+  RequestGranted,
+} from '../ledger/entry.ts'
 import type { Ask, Decision } from '../policy/decision.ts'
 import type { IssuanceDeps } from './issuance-deps.ts'
 
@@ -30,6 +35,18 @@ export const decisionOnRecord = (
   tenant: ask.tenant,
   ...(ask.want === 'token' ? { scope: ask.scope } : {}),
 })
+
+export const grantedEntry = (decided: DecisionOnRecord, nowMs: number): RequestGranted => ({
+  kind: 'request.granted',
+  atMs: nowMs,
+  ...decided,
+})
+
+export const failedEntry = (
+  decided: DecisionOnRecord,
+  code: string,
+  nowMs: number,
+): RequestFailed => ({ kind: 'request.failed', atMs: nowMs, ...decided, code })
 
 /** What would be otherwise if grants that are only tried were enforced. */
 export const dryRunOnRecord = ({ dryRun }: Decision) => (dryRun === undefined ? {} : { dryRun })

@@ -2,9 +2,13 @@ import type { RequestFailed } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import { costNothing, failureCode } from './failure-code.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { failedEntry } from './on-record.ts'
 import { recordFailure } from './record-failure.ts'
 
-/** Every granted attempt ends in the ledger, those that got nothing too, or is counted in it. */
+/**
+ * Every granted attempt ends in the ledger, those that got nothing too, or is counted in it where it has not
+ * begun there.
+ */
 export async function recordingFailure<T>(
   admitted: AdmittedAttempt,
   deps: IssuanceDeps,
@@ -16,18 +20,19 @@ export async function recordingFailure<T>(
     // When the ledger itself failed there is nowhere to write that it did.
     if (error instanceof LedgerError) throw error
     const code = failureCode(error)
-    const { onRecord, issuer } = admitted
+    const { onRecord, issuer, beginning } = admitted
     const { caller, application } = onRecord
-    if (costNothing(error) && !deps.failureLines.mayWrite(caller, application, code)) {
+    const isLeftOut =
+      costNothing(error) &&
+      !beginning.isWritten &&
+      !deps.failureLines.mayWrite(caller, application, code)
+    if (isLeftOut) {
       deps.turnedAway.count(code, issuer)
       throw error
     }
     const remembered = costNothing(error) ? error.remembered : undefined
     const entry: RequestFailed = {
-      kind: 'request.failed',
-      atMs: deps.clock.nowMs(),
-      ...onRecord,
-      code,
+      ...failedEntry(onRecord, code, deps.clock.nowMs()),
       ...(remembered === undefined ? {} : { remembered }),
     }
     return recordFailure(error, entry, admitted.attempt, deps)

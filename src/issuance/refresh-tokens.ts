@@ -8,7 +8,7 @@ import { attemptLastsMs } from './attempt-deadline.ts'
 import { firstKeyId } from './either-certificate.ts'
 import { failureCode } from './failure-code.ts'
 import { withLife } from './issuance.ts'
-import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { type AdmittedAttempt, type IssuanceDeps, notBegun } from './issuance-deps.ts'
 import { obtainToken } from './obtain-token.ts'
 import { decisionOnRecord } from './on-record.ts'
 import { recordingFailure } from './recording-failure.ts'
@@ -102,7 +102,8 @@ function admit({ key, grant }: DueToken, deps: IssuanceDeps): AdmittedAttempt | 
     decidedUnder: stands.epoch,
     credentials,
     onRecord,
-    beginning: { isWritten: false, chargedGrant: undefined, isUseTaken: false },
+    tokenUse: undefined,
+    beginning: notBegun(),
     priority: 'ahead',
     deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
   }

@@ -1,11 +1,13 @@
 import type { AttemptId } from '../base/ids.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { CallerOnRecord, RequestRefused } from '../ledger/entry.ts'
+import type { UseDenial } from '../ledger/token-use.ts'
 import type { Decision, PolicyRefusal } from '../policy/decision.ts'
 import type { Beginning, IssuanceDeps } from './issuance-deps.ts'
 import type { IssuanceRequest, Refused } from './issuance-request.ts'
 import { callerOnRecord, dryRunOnRecord } from './on-record.ts'
 import type { Refusal } from './refusal.ts'
+import { useRefusal } from './token-use.ts'
 
 /** Counted and not written down, so that strangers cannot fill the ledger. */
 export function turnAway(
@@ -19,6 +21,14 @@ export function turnAway(
   deps.events.turnedAway(attempt, refusal.reason, issuer, detail)
   return { ok: false, refusal }
 }
+
+/** Of a caller token that is used up: by whoever sends it, as often as they like. */
+export const refuseUse = (
+  denial: UseDenial,
+  caller: Caller,
+  attempt: AttemptId,
+  deps: IssuanceDeps,
+): Refused => turnAway(useRefusal(denial, caller, deps.onceIssuers), attempt, deps)
 
 /**
  * A proven caller. What a grant names is written down; strangers, and whoever has used up a limit,

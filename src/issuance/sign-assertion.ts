@@ -8,18 +8,15 @@ import { type Instant, instantNow, laterBy } from '../base/clock.ts'
 import { type AttemptId, newJwtId, newSignatureId, type SignatureId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
-import type {
-  RequestGranted,
-  SignatureBegun,
-  SignatureFailed,
-  SignatureMade,
-} from '../ledger/entry.ts'
+import type { SignatureBegun, SignatureFailed, SignatureMade } from '../ledger/entry.ts'
 import { GovernorError, type Permit, type PermitOutcome } from '../signer/governor.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
+import { appendDecided } from './append-decided.ts'
 import { timeLeftMs } from './attempt-deadline.ts'
 import type { DutyChange } from './certificate-duty.ts'
 import type { CertificateTry } from './either-certificate.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { grantedEntry } from './on-record.ts'
 import { recordFailure } from './record-failure.ts'
 
 /** The vault answers in tens of milliseconds; a caller's patience ends near half a minute. */
@@ -157,11 +154,11 @@ async function begin(
     const nonce = randomBytes(16).toString('base64url')
     const atMs = deps.clock.nowMs()
     const beginning = [
-      ...(admitted.beginning.isWritten ? [] : [grantedEntry(admitted, atMs)]),
+      ...(admitted.beginning.isWritten ? [] : [grantedEntry(admitted.onRecord, atMs)]),
       ...(change === undefined ? [] : [change.entry]),
       begun(admitted, one, order, unsigned, signatureId, nonce, atMs),
     ]
-    await deps.ledger.append(beginning, admitted.decidedUnder)
+    await appendDecided(beginning, admitted, deps)
     admitted.beginning.isWritten = true
     if (change !== undefined) deps.events.certificateSwitched(change.entry)
     return { unsigned, builtAt, signatureId, nonce }
@@ -182,12 +179,6 @@ function dutyChangeFor(
   if (insteadBecause === undefined && probes) return undefined
   return deps.duty.changeTo(application.name, credential, insteadBecause)
 }
-
-export const grantedEntry = ({ onRecord }: AdmittedAttempt, nowMs: number): RequestGranted => ({
-  kind: 'request.granted',
-  atMs: nowMs,
-  ...onRecord,
-})
 
 function unsignedAssertion(
   admitted: AdmittedAttempt,

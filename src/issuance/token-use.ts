@@ -1,7 +1,7 @@
 import type { IssuerName } from '../base/ids.ts'
 import type { Caller } from '../caller/caller.ts'
+import type { TokenUse, UseDenial } from '../ledger/token-use.ts'
 import type { Ask } from '../policy/decision.ts'
-import type { TokenUse, UseDenial } from '../token-use/token-uses.ts'
 
 /** The caller is who it says, and its token has been used for what it is good for. */
 export type TokenUseRefusal =

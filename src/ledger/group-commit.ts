@@ -2,10 +2,17 @@ import { systemClock } from '../base/clock.ts'
 import { settlesWithin } from '../base/deadline.ts'
 import { canonicalEntry } from './chain.ts'
 import type { Entry } from './entry.ts'
-import { LedgerError } from './ledger.ts'
-import type { FirstEntries, LedgerErrorCode, OnRevocations, OpenableLedger } from './ledger.ts'
+import { LedgerError, TokenUseDenied } from './ledger.ts'
+import type {
+  AppendCondition,
+  FirstEntries,
+  LedgerErrorCode,
+  OnRevocations,
+  OpenableLedger,
+} from './ledger.ts'
+import type { Denied, PendingAppend } from './pending-append.ts'
 import { isRevocationChange } from './standing-revocations.ts'
-import type { PendingAppend, StandingRevocations } from './standing-revocations.ts'
+import type { StandingRevocations } from './standing-revocations.ts'
 
 /** What becomes of the commits of a store. */
 export interface StoreEvents {
@@ -17,17 +24,23 @@ export interface StoreEvents {
 export interface CommitOutcome {
   /** Of which nothing was stored, because another epoch has begun. */
   readonly overtaken: ReadonlySet<PendingAppend>
+  /** Of which nothing was stored either. */
+  readonly denied: Denied<PendingAppend>
   /** What stands from now on; undefined: what stood before. */
   readonly standing: StandingRevocations | undefined
+  /** Caller tokens whose uses the store remembers now. */
+  readonly tokensRemembered: number
 }
 
 /** What a ledger is kept in, from its opening until its first failure: one commit at a time. */
 export interface OpenStore {
   /** When it was opened. */
   readonly standing: StandingRevocations
+  /** Likewise. */
+  readonly tokensRemembered: number
   /**
-   * Chains and stores the canonical entries of the appends that are not overtaken, adjacent and in this
-   * order, with what they change; `StoreEvents` say when they are durable.
+   * Chains and stores the canonical entries of the appends whose condition holds, adjacent and in this
+   * order, with what they change and the uses that they take; `StoreEvents` say when they are durable.
    */
   commit(appends: readonly PendingAppend[]): void
   /** Closes it, in bounded time. */
@@ -89,6 +102,7 @@ export class GroupCommitLedger implements OpenableLedger {
   #reopenTimer: NodeJS.Timeout | undefined
   /** The latest opening, which closing waits for; it never rejects. */
   #reopening: Promise<void> = Promise.resolve()
+  #tokensRemembered = 0
   #isClosing = false
   #closed: Promise<void> | undefined
 
@@ -144,17 +158,20 @@ export class GroupCommitLedger implements OpenableLedger {
     if (this.#lost !== undefined) throw this.#lost.cause
   }
 
-  async append(entries: readonly Entry[], decidedUnder?: number): Promise<void> {
+  async append(entries: readonly Entry[], condition?: AppendCondition): Promise<void> {
     this.#assertTaken()
     if (!isAlwaysTaken(entries)) this.#assertRoomFor(entries.length)
-    await this.#enqueue(entries, decidedUnder)
+    await this.#enqueue(entries, condition)
   }
 
-  async #enqueue(entries: readonly Entry[], decidedUnder?: number): Promise<void> {
+  async #enqueue(entries: readonly Entry[], condition?: AppendCondition): Promise<void> {
+    if (condition?.tokenUse !== undefined && isAlwaysTaken(entries)) {
+      throw new TypeError('a use is taken by what a token is used for, and by nothing else')
+    }
     const canonicalEntries = entries.map(canonicalEntry)
     const { promise, resolve, reject } = Promise.withResolvers<undefined>()
     const changes = entries.filter(isRevocationChange)
-    this.#waiting.push({ canonicalEntries, decidedUnder, changes, resolve, reject })
+    this.#waiting.push({ canonicalEntries, condition, changes, resolve, reject })
     this.#unsettledEntries += entries.length
     this.#lastAccepted = promise
     this.#sendWhenIdle()
@@ -163,6 +180,10 @@ export class GroupCommitLedger implements OpenableLedger {
 
   healthy(): boolean {
     return this.#refusal === undefined
+  }
+
+  tokensRemembered(): number {
+    return this.#tokensRemembered
   }
 
   close(): Promise<void> {
@@ -207,8 +228,9 @@ export class GroupCommitLedger implements OpenableLedger {
     this.#store?.commit(this.#committing)
   }
 
-  #committed({ overtaken, standing }: CommitOutcome): void {
+  #committed({ overtaken, denied, standing, tokensRemembered }: CommitOutcome): void {
     this.#failures = 0
+    this.#tokensRemembered = tokensRemembered
     const ended = this.#committing
     this.#committing = []
     // Before anybody is answered: whoever was overtaken decides again, and must know what stands.
@@ -217,7 +239,9 @@ export class GroupCommitLedger implements OpenableLedger {
     this.#send()
     for (const append of ended) {
       this.#unsettledEntries -= append.canonicalEntries.length
+      const denial = denied.get(append)
       if (overtaken.has(append)) append.reject(new LedgerError('LEDGER_OVERTAKEN'))
+      else if (denial !== undefined) append.reject(new TokenUseDenied(denial))
       else append.resolve(undefined)
     }
   }
@@ -281,6 +305,7 @@ export class GroupCommitLedger implements OpenableLedger {
 
   #use(store: OpenStore): void {
     this.#store = store
+    this.#tokensRemembered = store.tokensRemembered
     this.#options.onRevocations(store.standing)
     this.#openedAtMs = systemClock.monotonicMs()
   }

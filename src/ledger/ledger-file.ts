@@ -11,9 +11,12 @@ import type { Row } from './chain.ts'
 
 /** `CSLG`: tells a ledger from any other SQLite file. */
 const applicationId = 0x43534c47
-/** 1 was before revocations: read as it is, and extended by whoever writes it. */
-const schemaVersion = 2
+/** Earlier ones are read as they are, and extended by whoever writes them. */
+const schemaVersion = 3
 const schemaVersionMin = 1
+/** Since when there are tables for them. */
+const revocationsSince = 2
+const tokenUsesSince = 3
 
 /** Beside the chain, so that nothing which is done to that takes a revocation away. */
 const revocationTables = `
@@ -27,7 +30,19 @@ const revocationTables = `
     epoch INTEGER NOT NULL
   ) STRICT;
   INSERT INTO revocation_epoch (one, epoch) VALUES (1, 0);
-  PRAGMA user_version = ${schemaVersion};
+  PRAGMA user_version = ${revocationsSince};
+`
+
+/** Beside the chain too: what is kept for minutes is no entry, and is changed with the entries that it is for. */
+const tokenUseTable = `
+  CREATE TABLE token_use (
+    token_id TEXT PRIMARY KEY,
+    purpose TEXT NOT NULL,
+    uses INTEGER NOT NULL,
+    forget_at_seconds INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX token_use_forgotten ON token_use (forget_at_seconds);
+  PRAGMA user_version = ${tokenUsesSince};
 `
 
 /** Text, so that people can read it with any SQLite tool; its UTF-8 bytes are what is hashed. */
@@ -39,6 +54,7 @@ const schema = `
   ) STRICT;
   PRAGMA application_id = ${applicationId};
   ${revocationTables}
+  ${tokenUseTable}
 `
 
 /** How long another process may keep the file locked: a service that just closes, a tool of the operator. */
@@ -141,11 +157,15 @@ export function ensureSchema(db: DatabaseSync): void {
 /** Brings a ledger of an earlier release up to this one. */
 export function extendSchema(db: DatabaseSync): void {
   if (!hasRevocations(db)) db.exec(`BEGIN IMMEDIATE; ${revocationTables} COMMIT`)
+  if (!hasTokenUses(db)) db.exec(`BEGIN IMMEDIATE; ${tokenUseTable} COMMIT`)
 }
 
 /** Whether it has tables for them. */
 export const hasRevocations = (db: DatabaseSync): boolean =>
-  pragma(db, 'user_version') >= schemaVersion
+  pragma(db, 'user_version') >= revocationsSince
+
+export const hasTokenUses = (db: DatabaseSync): boolean =>
+  pragma(db, 'user_version') >= tokenUsesSince
 
 /** @throws LedgerFileError when the file is not a ledger, or one of a later version. */
 export function assertLedger(db: DatabaseSync, file: string): void {

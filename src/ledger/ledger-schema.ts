@@ -44,9 +44,9 @@ export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeede
  * epoch stands in the row that whoever appends locks and reads anyway. A program that does not look at it
  * would issue what is revoked, so none may use these tables any more.
  *
- * Step 6 is what caller tokens were used for. As durable as entries: a token that is good once must not be
- * good again after the server has crashed. One row counts them, because counting rows takes as long as there
- * are many; it also lets one who takes uses follow another.
+ * Step 6 is what caller tokens were used for, taken in the transaction that stores the entries which it is
+ * for. The row that it locks and reads anyway counts them, because counting rows takes as long as there are
+ * many. A program that does not look at them gives what it always gave, beside later ones that count.
  */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -245,55 +245,36 @@ export const schemaSteps: readonly SchemaStep[] = [
         forget_at_seconds bigint NOT NULL
       );
       CREATE INDEX token_use_forgotten ON token_use (forget_at_seconds);
-      CREATE TABLE token_use_count (
-        one boolean PRIMARY KEY DEFAULT true CHECK (one),
-        tokens bigint NOT NULL
-      );
-      INSERT INTO token_use_count (tokens) VALUES (0);
-
-      CREATE FUNCTION forget_token_uses(in_rows_max integer) RETURNS bigint
-      LANGUAGE plpgsql AS $body$
-      DECLARE
-        remembered bigint;
-        forgotten bigint;
-      BEGIN
-        SELECT tokens INTO remembered FROM token_use_count FOR UPDATE;
-        DELETE FROM token_use WHERE token_id IN (
-          SELECT token_id FROM token_use
-          WHERE forget_at_seconds <= extract(epoch FROM clock_timestamp())
-          LIMIT in_rows_max);
-        GET DIAGNOSTICS forgotten = ROW_COUNT;
-        UPDATE token_use_count SET tokens = tokens - forgotten WHERE forgotten > 0;
-        RETURN remembered - forgotten;
-      END
-      $body$;
+      ALTER TABLE tip ADD COLUMN tokens_remembered bigint NOT NULL DEFAULT 0;
 
       CREATE FUNCTION take_token_uses(
         in_tokens text[], in_purposes text[], in_uses_max integer[], in_forget_at_seconds bigint[],
-        in_tokens_max bigint,
-        OUT answers text[], OUT retry_after_seconds integer
+        in_tokens_max bigint, in_forgotten_max integer,
+        OUT answers text[], OUT remembered bigint, OUT retry_after_seconds integer
       ) LANGUAGE plpgsql AS $body$
       DECLARE
         known token_use%ROWTYPE;
-        remembered bigint;
-        added bigint := 0;
+        forgotten bigint;
       BEGIN
-        -- One who takes follows another, and sees what that one has left.
-        SELECT tokens INTO remembered FROM token_use_count FOR UPDATE;
-        IF remembered + cardinality(in_tokens) > in_tokens_max THEN
-          remembered := forget_token_uses(1000);
-        END IF;
+        -- Whoever commits has this lock already, so one who takes follows another.
+        SELECT tokens_remembered INTO remembered FROM tip FOR UPDATE;
+        DELETE FROM token_use WHERE token_id IN (
+          SELECT token_id FROM token_use
+          WHERE forget_at_seconds <= extract(epoch FROM clock_timestamp())
+          ORDER BY forget_at_seconds LIMIT in_forgotten_max);
+        GET DIAGNOSTICS forgotten = ROW_COUNT;
+        remembered := remembered - forgotten;
         answers := '{}';
         FOR i IN 1 .. cardinality(in_tokens) LOOP
           SELECT * INTO known FROM token_use WHERE token_id = in_tokens[i];
           IF NOT FOUND THEN
-            IF remembered + added >= in_tokens_max THEN
+            IF remembered >= in_tokens_max THEN
               answers := answers || 'full'::text;
               CONTINUE;
             END IF;
             INSERT INTO token_use (token_id, purpose, uses, forget_at_seconds)
             VALUES (in_tokens[i], in_purposes[i], 1, in_forget_at_seconds[i]);
-            added := added + 1;
+            remembered := remembered + 1;
           ELSIF known.uses >= in_uses_max[i] THEN
             answers := answers || 'spent'::text;
             CONTINUE;
@@ -305,7 +286,7 @@ export const schemaSteps: readonly SchemaStep[] = [
           END IF;
           answers := answers || 'taken'::text;
         END LOOP;
-        UPDATE token_use_count SET tokens = tokens + added WHERE added > 0;
+        UPDATE tip SET tokens_remembered = remembered WHERE tokens_remembered <> remembered;
         SELECT greatest(1, ceil(min(forget_at_seconds) - extract(epoch FROM clock_timestamp())))::integer
         INTO retry_after_seconds FROM token_use WHERE 'full' = ANY (answers);
       END

@@ -2,9 +2,13 @@ import { Worker } from 'node:worker_threads'
 import { settlesWithin } from '../base/deadline.ts'
 import type { CommitOutcome, OpenStore, StoreEvents } from './group-commit.ts'
 import { LedgerFileError } from './ledger-file.ts'
+import type { UseOfEntries } from './ledger-writer.ts'
+import { appendsWithUse, deniedOf, sift } from './pending-append.ts'
+import type { AppendWithUse, PendingAppend } from './pending-append.ts'
 import type { FromWorker, ToWorker, WorkerInput } from './sqlite-ledger-worker.ts'
-import { sift, standingAfter } from './standing-revocations.ts'
-import type { PendingAppend, StandingRevocations } from './standing-revocations.ts'
+import { standingAfter } from './standing-revocations.ts'
+import type { StandingRevocations } from './standing-revocations.ts'
+import type { TakingTerms } from './token-use-table.ts'
 
 /** Source runs by type stripping and finds `.ts`; the build leaves `.js`. */
 const workerUrl = new URL(
@@ -15,18 +19,23 @@ const workerUrl = new URL(
 /**
  * Starts a thread that opens the file and verifies its tip.
  *
+ * @param terms Of the uses of a commit that begins now.
  * @throws LedgerFileError when the file is in use, is no ledger, or its tip does not verify.
  */
 export async function startLedgerThread(
   input: WorkerInput,
   events: StoreEvents,
+  terms: () => TakingTerms,
 ): Promise<LedgerThread> {
   const worker = new Worker(workerUrl, { workerData: input })
-  const standing = await opened(worker)
-  return new LedgerThread(worker, input.commitTimeoutMs, standing, events)
+  const found = await opened(worker)
+  return new LedgerThread(worker, input.commitTimeoutMs, found, events, terms)
 }
 
-function opened(worker: Worker): Promise<StandingRevocations> {
+type FileOpened = Extract<FromWorker, { kind: 'opened' }>
+type FileCommitted = Extract<FromWorker, { kind: 'committed' }>
+
+function opened(worker: Worker): Promise<FileOpened> {
   return new Promise((resolve, reject) => {
     worker.once('error', reject)
     worker.once('exit', () => {
@@ -34,13 +43,19 @@ function opened(worker: Worker): Promise<StandingRevocations> {
     })
     worker.once('message', (message: FromWorker) => {
       worker.off('error', reject)
-      if (message.kind === 'opened') resolve(message.standing)
+      if (message.kind === 'opened') resolve(message)
       if (message.kind === 'refused') reject(new LedgerFileError(message.code, message.message))
     })
   })
 }
 
-const nothingOvertaken: CommitOutcome = { overtaken: new Set(), standing: undefined }
+/** What is known of a commit before the thread has answered. */
+interface CommitUnderWay extends Pick<CommitOutcome, 'overtaken' | 'standing'> {
+  /** The appends whose uses the thread is asked for. */
+  readonly wanting: readonly AppendWithUse<PendingAppend>[]
+}
+
+const nothingUnderWay: CommitUnderWay = { overtaken: new Set(), standing: undefined, wanting: [] }
 
 /** Some thousand entries. */
 const memoryUsualBytes = 1024 * 1024
@@ -51,26 +66,32 @@ const memoryUsualBytes = 1024 * 1024
  */
 export class LedgerThread implements OpenStore {
   readonly standing: StandingRevocations
+  readonly tokensRemembered: number
   readonly #worker: Worker
   readonly #commitTimeoutMs: number
   readonly #events: StoreEvents
+  readonly #terms: () => TakingTerms
   readonly #exited: Promise<void>
   /** What the thread reads entries from. */
   #memory: Buffer = Buffer.alloc(0)
   #deadline: NodeJS.Timeout | undefined
   #isOver = false
   #latest: StandingRevocations
-  /** Of the commit that is under way. */
-  #outcome: CommitOutcome = nothingOvertaken
+  #latestTokens: number
+  #underWay: CommitUnderWay = nothingUnderWay
 
   constructor(
     worker: Worker,
     commitTimeoutMs: number,
-    standing: StandingRevocations,
+    { standing, tokensRemembered }: FileOpened,
     events: StoreEvents,
+    terms: () => TakingTerms,
   ) {
     this.standing = standing
+    this.tokensRemembered = tokensRemembered
     this.#latest = standing
+    this.#latestTokens = tokensRemembered
+    this.#terms = terms
     this.#worker = worker
     this.#commitTimeoutMs = commitTimeoutMs
     this.#events = events
@@ -84,24 +105,26 @@ export class LedgerThread implements OpenStore {
       this.#fail(error)
     })
     worker.on('message', (message: FromWorker) => {
-      if (message.kind === 'committed') this.#committed()
+      if (message.kind === 'committed') this.#committed(message)
       if (message.kind === 'failed') this.#fail(message.cause)
     })
   }
 
   commit(appends: readonly PendingAppend[]): void {
-    const { canonicalEntries, changes, overtaken } = sift(this.#latest.epoch, appends)
+    const { timely, changes, overtaken } = sift(this.#latest.epoch, appends)
     const standing = changes.length === 0 ? undefined : standingAfter(this.#latest, changes)
-    this.#outcome = { overtaken, standing }
+    this.#underWay = { overtaken, standing, wanting: appendsWithUse(timely) }
+    const canonicalEntries = timely.flatMap((append) => append.canonicalEntries)
     if (canonicalEntries.length === 0) {
       setImmediate(() => {
-        this.#committed()
+        this.#committed({ kind: 'committed', answers: [], tokensRemembered: this.#latestTokens })
       })
       return
     }
     const lines = canonicalEntries.join('\n')
     this.#makeRoomFor(Buffer.byteLength(lines))
-    this.#post({ commitBytes: this.#memory.write(lines), changes })
+    const taking = { uses: usesOf(timely), ...this.#terms() }
+    this.#post({ commitBytes: this.#memory.write(lines), changes, taking })
     this.#deadline = setTimeout(() => {
       this.#fail(new Error(`a commit took longer than ${this.#commitTimeoutMs} ms`))
     }, this.#commitTimeoutMs)
@@ -125,11 +148,14 @@ export class LedgerThread implements OpenStore {
     this.#post({ memory })
   }
 
-  #committed(): void {
+  #committed({ answers, tokensRemembered }: FileCommitted): void {
     if (this.#isOver) return
     clearTimeout(this.#deadline)
-    this.#latest = this.#outcome.standing ?? this.#latest
-    this.#events.committed(this.#outcome)
+    const { overtaken, standing, wanting } = this.#underWay
+    this.#latest = standing ?? this.#latest
+    this.#latestTokens = tokensRemembered
+    const denied = deniedOf(wanting, answers)
+    this.#events.committed({ overtaken, denied, standing, tokensRemembered })
   }
 
   #fail(cause: unknown): void {
@@ -144,4 +170,16 @@ export class LedgerThread implements OpenStore {
   #post(message: ToWorker): void {
     this.#worker.postMessage(message)
   }
+}
+
+/** Where in the commit the entries are that take one. */
+function usesOf(appends: readonly PendingAppend[]): readonly UseOfEntries[] {
+  const uses: UseOfEntries[] = []
+  let first = 0
+  for (const { canonicalEntries, condition } of appends) {
+    const count = canonicalEntries.length
+    if (condition?.tokenUse !== undefined) uses.push({ tokenUse: condition.tokenUse, first, count })
+    first += count
+  }
+  return uses
 }

@@ -15,6 +15,8 @@ import {
 } from './ledger-file.ts'
 import { changeStanding, readStanding } from './revocation-tables.ts'
 import type { RevocationChange, StandingRevocations } from './standing-revocations.ts'
+import type { TokenUse, UseAnswer } from './token-use.ts'
+import { createTokenUseTable, type TakingTerms } from './token-use-table.ts'
 
 /**
  * The one writer of a ledger file, synchronous. After a throw it is of no more use than to be closed:
@@ -23,12 +25,33 @@ import type { RevocationChange, StandingRevocations } from './standing-revocatio
 export interface LedgerWriter {
   /** When the file was opened. */
   readonly standing: StandingRevocations
+  /** Caller tokens whose uses are remembered. */
+  readonly tokensRemembered: number
   /**
-   * Chains and stores the canonical entries in one commit, with what they change of what stands; synced
-   * to the disk when this returns.
+   * Chains and stores the canonical entries in one commit, with what they change of what stands and the
+   * uses that they take, but for those that do not get theirs; synced to the disk when this returns.
+   *
+   * @returns The answers to the uses, in their order.
    */
-  append(canonicalEntries: readonly Uint8Array[], changes: readonly RevocationChange[]): void
+  append(
+    canonicalEntries: readonly Uint8Array[],
+    changes: readonly RevocationChange[],
+    taking: Taking,
+  ): readonly UseAnswer[]
   close(): void
+}
+
+/** The uses that entries of one commit take. */
+export interface Taking extends TakingTerms {
+  readonly uses: readonly UseOfEntries[]
+}
+
+/** Entries that are stored only if they get their use. */
+export interface UseOfEntries {
+  readonly tokenUse: TokenUse
+  /** Index of the first one in the commit, and how many they are. */
+  readonly first: number
+  readonly count: number
 }
 
 export interface LedgerWriterOptions {
@@ -159,6 +182,7 @@ function writerFrom(
   const insert = db.prepare(
     'INSERT INTO entry (sequence, hash, canonical) VALUES (?, ?, CAST(? AS TEXT))',
   )
+  const tokenUses = createTokenUseTable(db)
   let tip = openedAt
 
   const insertAfter = ({ sequence, hash }: Link, canonical: Uint8Array): Link => {
@@ -168,14 +192,20 @@ function writerFrom(
   }
   return {
     standing: readStanding(db),
-    append(canonicalEntries, changes) {
+    get tokensRemembered() {
+      return tokenUses.tokens
+    },
+    append(canonicalEntries, changes, { uses, ...terms }) {
       // A file without a name takes entries too, and nobody will ever read them.
       assertSameFile(path, identity)
       db.exec('BEGIN IMMEDIATE')
-      const next = canonicalEntries.reduce(insertAfter, tip)
+      const wanted = uses.map(({ tokenUse }) => tokenUse)
+      const answers = tokenUses.take(wanted, terms)
+      const next = withoutDenied(canonicalEntries, uses, answers).reduce(insertAfter, tip)
       changeStanding(db, changes)
       db.exec('COMMIT')
       tip = next
+      return answers
     },
     close() {
       // First the file, then the claim: the next writer must find the file as this one leaves it.
@@ -183,4 +213,18 @@ function writerFrom(
       claim.close()
     },
   }
+}
+
+function withoutDenied(
+  canonicalEntries: readonly Uint8Array[],
+  uses: readonly UseOfEntries[],
+  answers: readonly UseAnswer[],
+): readonly Uint8Array[] {
+  const denied = uses.filter((_, index) => answers[index]?.ok === false)
+  if (denied.length === 0) return canonicalEntries
+  const left = new Set(canonicalEntries.keys())
+  for (const { first, count } of denied) {
+    for (let index = first; index < first + count; index += 1) left.delete(index)
+  }
+  return canonicalEntries.filter((_, index) => left.has(index))
 }

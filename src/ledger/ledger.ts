@@ -1,5 +1,6 @@
 import type { Entry } from './entry.ts'
 import type { StandingRevocations } from './standing-revocations.ts'
+import type { TokenUse, UseDenial } from './token-use.ts'
 
 /**
  * Where everything that the service does is written before it counts.
@@ -19,24 +20,41 @@ export interface Ledger {
    * is written; what others have revoked until then is told before it resolves, as with every append.
    * For both there is room, however many entries wait.
    *
-   * @param decidedUnder Epoch of the revocations that were heeded when these entries were decided: where
-   *   another one has begun, nothing is appended, and the one that stands is told first. Absent for what
+   * @param condition Looked at in the commit; where it does not hold, nothing is appended. Absent for what
    *   has happened whatever is revoked.
    * @throws LedgerError when they are not, or may not be; whoever waits must then not act. Entries of
-   *   a commit that failed may turn out to be there, all of them or none; of `LEDGER_OVERTAKEN`, none.
+   *   a commit that failed may turn out to be there, all of them or none, and with them the use that they
+   *   take; of `LEDGER_OVERTAKEN` and `LEDGER_USE_DENIED`, none.
    * @throws RangeError for a text without canonical form (a lone surrogate), and nothing is appended.
    */
-  append(entries: readonly Entry[], decidedUnder?: number): Promise<void>
+  append(entries: readonly Entry[], condition?: AppendCondition): Promise<void>
   /**
    * Whether appends are taken: not from a failure until the store was opened again, and not
    * after closing. Readiness reads it, nothing is written.
    */
   healthy(): boolean
+  /** Caller tokens whose uses are remembered, as far as the last commit has told. */
+  tokensRemembered(): number
   /**
    * Waits for what was appended, then closes; appends after it are refused. A store that hangs is
    * waited for no longer than a few commits may take, and then left behind.
    */
   close(): Promise<void>
+}
+
+/** What has to be so when entries are stored. */
+export interface AppendCondition {
+  /**
+   * Epoch of the revocations that were heeded when the entries were decided: where another one has begun,
+   * the one that stands is told first, and then `LEDGER_OVERTAKEN`.
+   */
+  readonly decidedUnder: number
+  /**
+   * Taken in the same commit, for entries that neither make nor lift a revocation. Of any number that want
+   * the last one, by whichever replica, one gets it, and nothing gives it back; the others are told
+   * {@link TokenUseDenied}. Absent: none is taken.
+   */
+  readonly tokenUse?: TokenUse
 }
 
 /** What a run begins with, found out when the store is there and nobody can append anything yet. */
@@ -65,6 +83,7 @@ export type LedgerErrorCode =
   | 'LEDGER_UNAVAILABLE' // a commit failed, or the store is not open: not yet, or not again after one that did
   | 'LEDGER_OVERLOADED' // more is waiting than may wait
   | 'LEDGER_OVERTAKEN' // a revocation was made or lifted since it was decided: decide again
+  | 'LEDGER_USE_DENIED' // the caller's token has no such use left, or there is no room for it
   | 'LEDGER_CLOSED' // the service is stopping
 
 export class LedgerError extends Error {
@@ -79,5 +98,14 @@ export class LedgerError extends Error {
   /** Whether it may be had again without anybody's help. */
   get transient(): boolean {
     return this.code !== 'LEDGER_CLOSED'
+  }
+}
+
+export class TokenUseDenied extends LedgerError {
+  readonly denial: UseDenial
+
+  constructor(denial: UseDenial) {
+    super('LEDGER_USE_DENIED')
+    this.denial = denial
   }
 }

@@ -6,11 +6,12 @@ import type { LedgerDatabase } from './ledger-database.ts'
 import { lockWaitMs, openLedgerToRead } from './ledger-file.ts'
 import { fileIdentityOf, openLedgerWriter } from './ledger-writer.ts'
 import type { LedgerWriter } from './ledger-writer.ts'
-import { beginAtTip, connectToWrite, insertBehind, isSameHash } from './postgres-writer.ts'
 import { putStanding } from './postgres-revocations.ts'
+import { putUsedTokens } from './postgres-token-uses.ts'
+import { beginAtTip, connectToWrite, insertBehind, isSameHash } from './postgres-writer.ts'
 import { readRows } from './read.ts'
 import { readStanding } from './revocation-tables.ts'
-import type { StandingRevocations } from './standing-revocations.ts'
+import { usedTokensIn } from './token-use-table.ts'
 import { verifyChain } from './verify.ts'
 
 export type Move =
@@ -27,12 +28,12 @@ export type Move =
 /** Nobody else is served meanwhile, so what takes long may. */
 const waits: Waits = { connectMs: 10_000, lockMs: 10_000, answerMs: 60_000 }
 
-/** Entries that are in memory at a time. */
-const pageEntries = 1000
+/** Entries, or used tokens, that are in memory at a time. */
+const pageRows = 1000
 
 /**
  * Copies the ledger of a file into an empty one in PostgreSQL, entry by entry with the same hashes,
- * and verifies the chain as it goes, with what is revoked. One transaction: all of it is there in the end, or
+ * and verifies the chain as it goes, with what is revoked and what caller tokens were used for. One transaction: all of it is there in the end, or
  * nothing. The file keeps its entries, one of an earlier release is extended as by any writer, and nobody else
  * can write it meanwhile.
  *
@@ -75,16 +76,18 @@ async function copy(file: string, client: Client, target: LedgerDatabase): Promi
       throw new Error(`an entry of ${file} up to ${tip.sequence} is not UTF-8`)
     }
   }
-  await putStanding(standingIn(file), client)
+  await putBeside(file, client)
   await client.query('COMMIT')
   const stored = await beginAtTip(client, target)
   return { moved: true, source: tip, target: stored }
 }
 
-function standingIn(file: string): StandingRevocations {
+/** What stands beside the chain. */
+async function putBeside(file: string, client: Client): Promise<void> {
   const db = openLedgerToRead(file)
   try {
-    return readStanding(db)
+    await putStanding(readStanding(db), client)
+    for (const page of pagesOf(usedTokensIn(db))) await putUsedTokens(page, client)
   } finally {
     db.close()
   }
@@ -92,11 +95,11 @@ function standingIn(file: string): StandingRevocations {
 
 const textOf = ({ canonical }: Row) => Buffer.from(canonical).toString()
 
-function* pagesOf(rows: Iterable<Row>): Generator<readonly Row[], void, undefined> {
-  let page: Row[] = []
+function* pagesOf<R>(rows: Iterable<R>): Generator<readonly R[], void, undefined> {
+  let page: R[] = []
   for (const row of rows) {
     page.push(row)
-    if (page.length < pageEntries) continue
+    if (page.length < pageRows) continue
     yield page
     page = []
   }

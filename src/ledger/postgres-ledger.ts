@@ -9,9 +9,18 @@ import { asLedgerDatabaseError, askingLedger, nameOfLedger } from './ledger-data
 import type { LedgerDatabase } from './ledger-database.ts'
 import type { OnRevocations, OpenableLedger } from './ledger.ts'
 import { changeStanding, standingAt } from './postgres-revocations.ts'
-import { beginAtTip, connectToWrite, insertBehind, isSameHash } from './postgres-writer.ts'
-import { sift, standingAfter } from './standing-revocations.ts'
-import type { PendingAppend, StandingRevocations } from './standing-revocations.ts'
+import { appendsWithUse, deniedOf, sift } from './pending-append.ts'
+import type { AppendWithUse, PendingAppend } from './pending-append.ts'
+import { proveTokenUses, type TakenUses, takeTokenUses } from './postgres-token-uses.ts'
+import {
+  beginAtTip,
+  connectToWrite,
+  insertBehind,
+  isSameHash,
+  type Tip,
+} from './postgres-writer.ts'
+import { standingAfter } from './standing-revocations.ts'
+import type { StandingRevocations } from './standing-revocations.ts'
 
 export interface PostgresLedgerOptions {
   /** Asked for at each opening, so that a password may change while the service runs. */
@@ -27,6 +36,11 @@ export interface PostgresLedgerOptions {
   readonly connectTimeoutMs?: number
   /** Absent where nothing is issued. */
   readonly onRevocations?: OnRevocations
+  /**
+   * Caller tokens whose uses all replicas remember together, a few hundred bytes of the database each;
+   * 1,000,000 unless said.
+   */
+  readonly tokensMax?: number
 }
 
 /**
@@ -41,8 +55,8 @@ export interface PostgresLedgerOptions {
  */
 export function createPostgresLedger(options: PostgresLedgerOptions): OpenableLedger {
   const { locate, waitingEntriesMax = 50_000, onRevocations = () => undefined } = options
-  const { commitTimeoutMs = 10_000, connectTimeoutMs = 5000 } = options
-  const limits: Limits = { commitTimeoutMs, connectTimeoutMs }
+  const { commitTimeoutMs = 10_000, connectTimeoutMs = 5000, tokensMax = 1_000_000 } = options
+  const limits: Limits = { commitTimeoutMs, connectTimeoutMs, tokensMax }
   const durable: Durable = { end: undefined }
   return new GroupCommitLedger({
     openStore: async (events) => openStore(await locate(), limits, durable, events),
@@ -52,7 +66,9 @@ export function createPostgresLedger(options: PostgresLedgerOptions): OpenableLe
   })
 }
 
-type Limits = Required<Pick<PostgresLedgerOptions, 'commitTimeoutMs' | 'connectTimeoutMs'>>
+type Limits = Required<
+  Pick<PostgresLedgerOptions, 'commitTimeoutMs' | 'connectTimeoutMs' | 'tokensMax'>
+>
 
 /** The connection, what the server and its tables are, and the tip: each may take as long. */
 const openingSteps = 3
@@ -67,10 +83,11 @@ const lockWaitShare = 0.9
 
 async function openStore(
   ledger: LedgerDatabase,
-  { commitTimeoutMs, connectTimeoutMs }: Limits,
+  limits: Limits,
   durable: Durable,
   events: StoreEvents,
 ): Promise<OpenStore> {
+  const { commitTimeoutMs, connectTimeoutMs } = limits
   const waits: Waits = {
     connectMs: connectTimeoutMs,
     lockMs: Math.floor(commitTimeoutMs * lockWaitShare),
@@ -78,27 +95,27 @@ async function openStore(
   }
   const client = await connectToWrite(ledger, waits)
   try {
-    const standing = await withDeadline(connectTimeoutMs, () =>
+    const found = await withDeadline(connectTimeoutMs, () =>
       askingLedger(ledger, () => continued(client, ledger, durable)),
     )
-    return new PostgresStore(client, ledger, standing, commitTimeoutMs, durable, events)
+    return new PostgresStore(client, ledger, found, limits, durable, events)
   } catch (error) {
     cut(client)
     throw asLedgerDatabaseError(ledger, error)
   }
 }
 
-/** What stands, in a ledger that goes on from where it was. */
-async function continued(
-  client: Client,
-  ledger: LedgerDatabase,
-  { end }: Durable,
-): Promise<StandingRevocations> {
+type Found = Pick<OpenStore, 'standing' | 'tokensRemembered'>
+
+/** What stands beside the chain, in a ledger that goes on from where it was. */
+async function continued(client: Client, ledger: LedgerDatabase, { end }: Durable): Promise<Found> {
   const tip = await beginAtTip(client, ledger)
   if (end !== undefined) await assertHolds(client, ledger, tip, end)
   const standing = await standingAt(tip.epoch, client)
+  // A right that is missing must not fail the commits of everybody, once a token is used.
+  await proveTokenUses(client)
   await client.query('ROLLBACK')
-  return standing
+  return { standing, tokensRemembered: tip.tokensRemembered }
 }
 
 /** A standby that took over, or a backup, may have missed what was answered as durable. */
@@ -136,9 +153,10 @@ interface Commit extends CommitOutcome {
 /** One connection, until its first failure. */
 class PostgresStore implements OpenStore {
   readonly standing: StandingRevocations
+  readonly tokensRemembered: number
   readonly #client: Client
   readonly #ledger: LedgerDatabase
-  readonly #commitTimeoutMs: number
+  readonly #limits: Limits
   readonly #durable: Durable
   readonly #events: StoreEvents
   /** What the server has warned of since the last commit began. */
@@ -150,16 +168,17 @@ class PostgresStore implements OpenStore {
   constructor(
     client: Client,
     ledger: LedgerDatabase,
-    standing: StandingRevocations,
-    commitTimeoutMs: number,
+    { standing, tokensRemembered }: Found,
+    limits: Limits,
     durable: Durable,
     events: StoreEvents,
   ) {
     this.standing = standing
+    this.tokensRemembered = tokensRemembered
     this.#latest = standing
     this.#client = client
     this.#ledger = ledger
-    this.#commitTimeoutMs = commitTimeoutMs
+    this.#limits = limits
     this.#durable = durable
     this.#events = events
     client.on('end', () => {
@@ -175,7 +194,7 @@ class PostgresStore implements OpenStore {
   }
 
   commit(appends: readonly PendingAppend[]): void {
-    withDeadline(this.#commitTimeoutMs, () => this.#append(appends)).then(
+    withDeadline(this.#limits.commitTimeoutMs, () => this.#append(appends)).then(
       (commit) => {
         this.#committed(commit)
       },
@@ -197,7 +216,13 @@ class PostgresStore implements OpenStore {
     if (tip.sequence < before) throw rewound(this.#ledger, tip, before)
     const isKnown = tip.epoch === this.#latest.epoch
     const found = isKnown ? this.#latest : await standingAt(tip.epoch, this.#client)
-    const { canonicalEntries, changes, overtaken } = sift(tip.epoch, appends)
+    const { timely, changes, overtaken } = sift(tip.epoch, appends)
+    const wanting = appendsWithUse(timely)
+    const taken = await this.#take(wanting, tip)
+    const denied = deniedOf(wanting, taken.answers)
+    const canonicalEntries = timely.flatMap((append) =>
+      denied.has(append) ? [] : append.canonicalEntries,
+    )
     const end =
       canonicalEntries.length === 0
         ? undefined
@@ -206,7 +231,16 @@ class PostgresStore implements OpenStore {
     await this.#client.query('COMMIT')
     this.#assertNoWarning()
     const standing = isKnown && changes.length === 0 ? undefined : standingAfter(found, changes)
-    return { end, overtaken, standing }
+    return { end, overtaken, denied, standing, tokensRemembered: taken.tokensRemembered }
+  }
+
+  #take(
+    wanting: readonly AppendWithUse<PendingAppend>[],
+    tip: Tip,
+  ): Promise<TakenUses> | TakenUses {
+    const uses = wanting.map(({ tokenUse }) => tokenUse)
+    if (uses.length === 0) return { answers: [], tokensRemembered: tip.tokensRemembered }
+    return takeTokenUses(uses, this.#limits.tokensMax, this.#client)
   }
 
   /** A primary that gave up waiting for its standby says so beside an answer like any other. */

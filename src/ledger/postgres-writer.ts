@@ -29,9 +29,11 @@ export async function connectToWrite(ledger: LedgerDatabase, waits: Waits): Prom
   }
 }
 
-/** The end of the chain, and how many times what stands beside it has changed. */
+/** The end of the chain, how many times what stands beside it has changed, and what else is counted there. */
 export interface Tip extends Link {
   readonly epoch: number
+  /** Caller tokens whose uses are remembered. */
+  readonly tokensRemembered: number
 }
 
 /**
@@ -43,7 +45,8 @@ export interface Tip extends Link {
 export async function beginAtTip(client: Client, ledger: LedgerDatabase): Promise<Tip> {
   const results: unknown = await client.query(
     `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-     SELECT sequence, hash, revocation_epoch::float8 AS epoch FROM tip FOR UPDATE;
+     SELECT sequence, hash, revocation_epoch::float8 AS epoch, tokens_remembered::float8 AS tokens
+     FROM tip FOR UPDATE;
      SELECT ${rowColumns} FROM entry ORDER BY sequence DESC LIMIT 2`,
   )
   // Several statements in one query are answered by several results, which its type does not know.
@@ -57,7 +60,11 @@ function verifiedTip(
   [last, beforeLast]: readonly Row[],
   ledger: LedgerDatabase,
 ): Tip {
-  const tip = stored && { ...linkFrom(stored), epoch: Number(stored['epoch']) }
+  const tip = stored && {
+    ...linkFrom(stored),
+    epoch: Number(stored['epoch']),
+    tokensRemembered: Number(stored['tokens']),
+  }
   const end = last ?? genesis
   const isContinued = last === undefined || !chainFault(beforeLast ?? genesis, last)
   if (tip?.sequence === end.sequence && isSameHash(tip.hash, end.hash) && isContinued) return tip

@@ -2,8 +2,9 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { LedgerFileError } from './ledger-file.ts'
 import type { LedgerFileErrorCode } from './ledger-file.ts'
 import { openLedgerWriter } from './ledger-writer.ts'
-import type { FileIdentity, LedgerWriter } from './ledger-writer.ts'
+import type { FileIdentity, LedgerWriter, Taking } from './ledger-writer.ts'
 import type { RevocationChange, StandingRevocations } from './standing-revocations.ts'
+import type { UseAnswer } from './token-use.ts'
 
 /**
  * The thread that owns the file of a ledger, so that waiting for the disk never holds up the event
@@ -30,12 +31,21 @@ interface Commit {
   readonly commitBytes: number
   /** What its entries change of what stands, in their order; nearly always nothing. */
   readonly changes: readonly RevocationChange[]
+  readonly taking: Taking
 }
 
 export type FromWorker =
-  | { readonly kind: 'opened'; readonly standing: StandingRevocations }
+  | {
+      readonly kind: 'opened'
+      readonly standing: StandingRevocations
+      readonly tokensRemembered: number
+    }
   | { readonly kind: 'refused'; readonly code: LedgerFileErrorCode; readonly message: string }
-  | { readonly kind: 'committed' }
+  | {
+      readonly kind: 'committed'
+      readonly answers: readonly UseAnswer[]
+      readonly tokensRemembered: number
+    }
   | { readonly kind: 'failed'; readonly cause: unknown }
 
 if (parentPort === null) throw new TypeError('this file runs as a worker thread')
@@ -63,7 +73,8 @@ function openOrRefuse(input: WorkerInput): LedgerWriter | undefined {
 }
 
 function serve(writer: LedgerWriter): void {
-  report({ kind: 'opened', standing: writer.standing })
+  const { standing, tokensRemembered } = writer
+  report({ kind: 'opened', standing, tokensRemembered })
   let memory: Buffer = Buffer.alloc(0)
   port.on('message', (message: ToWorker) => {
     if (message === 'close') {
@@ -75,8 +86,9 @@ function serve(writer: LedgerWriter): void {
       return
     }
     try {
-      writer.append(linesIn(memory.subarray(0, message.commitBytes)), message.changes)
-      report({ kind: 'committed' })
+      const lines = linesIn(memory.subarray(0, message.commitBytes))
+      const answers = writer.append(lines, message.changes, message.taking)
+      report({ kind: 'committed', answers, tokensRemembered: writer.tokensRemembered })
     } catch (cause) {
       report({ kind: 'failed', cause })
       end()

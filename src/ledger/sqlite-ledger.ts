@@ -1,3 +1,4 @@
+import { atLeastMsSince, type Clock, instantNow, systemClock } from '../base/clock.ts'
 import { GroupCommitLedger } from './group-commit.ts'
 import { lockWaitMs as usualLockWaitMs } from './ledger-file.ts'
 import { startLedgerThread } from './ledger-thread.ts'
@@ -19,6 +20,10 @@ export interface SqliteLedgerOptions {
   readonly lockWaitMs?: number
   /** Absent where nothing is issued. */
   readonly onRevocations?: OnRevocations
+  /** Caller tokens whose uses are remembered at a time, some 200 bytes of the file each; 100,000 unless said. */
+  readonly tokensMax?: number
+  /** By which tokens expire; the machine's unless said. */
+  readonly clock?: Clock
 }
 
 /**
@@ -29,6 +34,10 @@ export interface SqliteLedgerOptions {
 export async function createSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
   const { file, waitingEntriesMax = 50_000, commitTimeoutMs = 10_000 } = options
   const { lockWaitMs = usualLockWaitMs, onRevocations = () => undefined } = options
+  const { tokensMax = 100_000, clock = systemClock } = options
+  const begun = instantNow(clock)
+  /** By both clocks, so that setting one of them forgets nothing too early. */
+  const nowSeconds = () => Math.floor((begun.ms + atLeastMsSince(begun, clock)) / 1000)
   /** Which file the entries so far are in. */
   let continues: FileIdentity | undefined
   const ledger = new GroupCommitLedger({
@@ -37,6 +46,7 @@ export async function createSqliteLedger(options: SqliteLedgerOptions): Promise<
       const thread = await startLedgerThread(
         { file, commitTimeoutMs, lockWaitMs, continues },
         events,
+        () => ({ nowSeconds: nowSeconds(), tokensMax }),
       )
       continues ??= fileIdentityOf(file)
       return thread

@@ -111,7 +111,7 @@ export async function revoke(request: RevokeRequest, deps: RevocationDeps): Prom
     if (lockout === 'refuse' && !mayStill(after)) {
       return notDone('revokes_its_maker')
     }
-    await deps.ledger.append([made], standing.epoch)
+    await deps.ledger.append([made], { decidedUnder: standing.epoch })
     return { ok: true, made }
   })
 }
@@ -136,7 +136,7 @@ export async function lift(request: LiftRequest, deps: RevocationDeps): Promise<
       ...(reason === undefined ? {} : { reason }),
       epoch: standing.epoch + 1,
     }
-    await deps.ledger.append([lifted], standing.epoch)
+    await deps.ledger.append([lifted], { decidedUnder: standing.epoch })
     return { ok: true, lifted }
   })
 }

@@ -98,7 +98,6 @@ describe('docs', () => {
       ...namesIn('src/database-access/database-access-error.ts', /'(DATABASE_[A-Z_]+)'/g),
       ...namesIn('src/reload/policy-generation-error.ts', /'(POLICY_[A-Z_]+)'/g),
       ...namesIn('src/token-cache/token-cache.ts', /'(TOKEN_[A-Z_]+)'/g),
-      ...namesIn('src/token-use/token-uses.ts', /'(TOKEN_USES_[A-Z_]+)'/g),
       ...namesIn('src/caller/caller.ts', /'(ISSUER_[A-Z_]+)'/g),
       ...namesIn('src/http/listener-error.ts', /'(LISTENER_[A-Z_]+)'/g),
       ...namesIn('src/issuance/nothing-proven.ts', /code = '([A-Z_]+)'/g),

@@ -20,7 +20,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   sealing: ['base', 'database-access', 'vault-access'],
   'token-endpoint': ['base'],
   'token-cache': ['base', 'database-access'],
-  'token-use': ['base', 'database-access'],
   ledger: ['base', 'database-access'],
   revocation: ['base', 'caller', 'ledger', 'policy'],
   issuance: [
@@ -33,7 +32,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'signer',
     'token-endpoint',
     'token-cache',
-    'token-use',
     'ledger',
   ],
   reload: ['base', 'database-access', 'ledger', 'policy'],
@@ -49,7 +47,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'signer',
     'token-cache',
     'token-endpoint',
-    'token-use',
   ],
   'caller-proof.ts': ['base', 'caller', 'config'],
   // A part of the wiring, for the wiring alone: what replicas share.
@@ -64,7 +61,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'signer',
     'telemetry',
     'token-cache',
-    'token-use',
     'vault-access',
   ],
   'wiring.ts': [
@@ -180,6 +176,7 @@ describe('things that live in one place', () => {
       'src/ledger/postgres-ledger.ts',
       'src/ledger/postgres-reader.ts',
       'src/ledger/postgres-revocations.ts',
+      'src/ledger/postgres-token-uses.ts',
       'src/ledger/postgres-writer.ts',
       'src/ledger/server-settings.ts',
     ])

@@ -27,12 +27,12 @@ describe('revocations of several ledgers', () => {
     const told: StandingRevocations[] = []
     const [one, other] = [await store.open(), await store.open(undefined, tellingTo(told))]
     const made = revokedEntry('1', 1)
-    await one.append([made], 0)
+    await one.append([made], { decidedUnder: 0 })
     expect(told.at(-1)?.epoch).toBe(0)
-    const late = other.append([startedEntry('late')], 0)
+    const late = other.append([startedEntry('late')], { decidedUnder: 0 })
     await expect(late).rejects.toMatchObject({ code: 'LEDGER_OVERTAKEN' })
     expect(told.at(-1)).toEqual({ epoch: 1, made: [made] })
-    await one.append([liftedEntry('1', 2)], 1)
+    await one.append([liftedEntry('1', 2)], { decidedUnder: 1 })
     await other.append([])
     expect(told.at(-1)).toEqual({ epoch: 2, made: [] })
     await Promise.all([one.close(), other.close()])
@@ -65,9 +65,9 @@ describe('revocations of several ledgers', () => {
     const file = createSqliteStore()
     const store = await createPostgresStore(server)
     const before = await file.open()
-    await before.append([revokedEntry('1', 1)], 0)
-    await before.append([revokedEntry('2', 2)], 1)
-    await before.append([liftedEntry('1', 3)], 2)
+    await before.append([revokedEntry('1', 1)], { decidedUnder: 0 })
+    await before.append([revokedEntry('2', 2)], { decidedUnder: 1 })
+    await before.append([liftedEntry('1', 3)], { decidedUnder: 2 })
     await before.close()
     expect(await moveLedger(file.file, ledgerAt(store.url))).toMatchObject({ moved: true })
     const told: StandingRevocations[] = []

@@ -1,6 +1,10 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
+import { basename } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { healthyAgain } from '../contract/ledger.contract.ts'
 import { signing, strike } from '../support/faults.ts'
+import { emptyDisk, fillDisk } from '../support/full-disk.ts'
+import { commitsIn } from '../support/ledger-commits.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
 import { required } from '../support/required.ts'
 import {
@@ -200,34 +204,53 @@ describe('a caller token of an issuer with replay: once', () => {
   })
 })
 
-describe('a memory that takes nothing', () => {
-  test('gives nothing, and what it could not write down stays used', async () => {
-    const broken = await startTestService({
-      emulator: service.emulator,
-      grants: [deployInBoth],
-    })
+describe('a ledger', () => {
+  /** A service for one test, with the emulator of all. */
+  async function withService(act: (service: TestService) => Promise<void>): Promise<void> {
+    const one = await startTestService({ emulator: service.emulator, grants: [deployInBoth] })
     try {
-      const beside = `${broken.ledgerFile}-uses.new`
-      mkdirSync(beside)
+      await act(one)
+    } finally {
+      await one.stop()
+    }
+  }
+
+  test('that takes nothing gives nothing, and gives no more than there is when it takes again', () =>
+    withService(async (broken) => {
       const token = await broken.callerToken('github')
       const ask = () => broken.ask('POST /v1/assertion', { token, json: deployAsk })
       const records = broken.vaultRecords().length
-      for (let i = 0; i < 10; i += 1) {
+      fillDisk(broken.ledgerFile, 'signature.begun')
+      for (let i = 0; i < 3; i += 1) {
         expect(await ask()).toMatchObject({ status: 503, body: { code: 'ledger_unavailable' } })
       }
       expect(broken.vaultRecords()).toHaveLength(records)
       expect(broken.entries().filter(({ kind }) => kind === 'request.granted')).toEqual([])
-      rmSync(beside, { recursive: true })
+      emptyDisk(broken.ledgerFile)
+      await healthyAgain(broken.service.ledger)
+      const answers = []
+      for (let i = 0; i < 12; i += 1) answers.push((await ask()).status)
+      const given = answers.filter((status) => status === 200).length
+      expect(given).toBeGreaterThan(0)
+      expect(given).toBeLessThanOrEqual(10)
       expectProblem(await ask(), spent)
-      const fresh = await broken.callerToken('github')
-      expect(
-        (await broken.ask('POST /v1/assertion', { token: fresh, json: deployAsk })).status,
-      ).toBe(200)
-      expect(readFileSync(`${broken.ledgerFile}-uses`, 'utf8')).not.toContain('eyJ')
-    } finally {
-      await broken.stop()
-    }
-  })
+    }))
+
+  test('writes a use with what it is for: an assertion costs two commits, and one that is refused none', () =>
+    withService(async (one) => {
+      const token = await one.callerToken('github')
+      const commitsOf = async (status: number) => {
+        const before = commitsIn(one.ledgerFile)
+        const answer = await one.ask('POST /v1/assertion', { token, json: deployAsk })
+        expect(answer.status).toBe(status)
+        return commitsIn(one.ledgerFile) - before
+      }
+      for (let i = 0; i < 10; i += 1) expect(await commitsOf(200)).toBe(2)
+      expect(await commitsOf(401)).toBe(0)
+      const file = basename(one.ledgerFile)
+      const beside = readdirSync(one.folder).filter((name) => name.startsWith(file))
+      expect(beside.toSorted()).toEqual(['', '-shm', '-wal', '-writer'].map((end) => file + end))
+    }))
 })
 
 describe('a token that is good once, while something is revoked', () => {

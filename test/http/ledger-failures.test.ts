@@ -1,7 +1,16 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
+import { loadAll } from '../../src/cli/load-all.ts'
+import { readSecrets } from '../../src/config/environment.ts'
 import type { EntryKind } from '../../src/ledger/entry.ts'
 import { ledgerInFile } from '../../src/ledger/ledger-source.ts'
+import { createSqliteLedger } from '../../src/ledger/sqlite-ledger.ts'
 import { reconcile } from '../../src/reconcile/reconcile.ts'
+import { createProtectedLog } from '../../src/telemetry/protected-log.ts'
+import { createService } from '../../src/wiring.ts'
 import { exchanging, signing, strike } from '../support/faults.ts'
 import { emptyDisk, fillDisk } from '../support/full-disk.ts'
 import type { TestEmulator } from '../support/emulator.ts'
@@ -15,6 +24,7 @@ import {
   startServiceEmulator,
   startTestService,
   type TestService,
+  writeConfiguration,
 } from '../support/test-service.ts'
 
 /** No entry, no act: a ledger that breaks at any point of the way, and what has happened by then. */
@@ -365,4 +375,27 @@ describe('all who wait for one token', () => {
       for (const answer of answers) expectProblem(answer, ledgerUnavailable)
       expect(service.vaultRecords()).toHaveLength(1)
     }))
+})
+
+describe('a service of which a part cannot be made', () => {
+  test('leaves its ledger closed, so that the next one opens it at once', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-test-'))
+    const loaded = await loadAll(writeConfiguration(folder, emulator), systemClock.nowSeconds())
+    if (!loaded.ok) throw new Error('the configuration of this test is broken')
+    const making = createService({
+      ...loaded,
+      identityClientId: undefined,
+      clock: systemClock,
+      logger: createProtectedLog({ level: 'fatal', secrets: readSecrets() }),
+      version: '0.0.0',
+      contractFile: join(folder, 'none'),
+    })
+    await expect(making).rejects.toMatchObject({ code: 'ENOENT' })
+    const file = join(folder, 'countersign.db')
+    expect(existsSync(`${file}-wal`)).toBe(false)
+    const next = await createSqliteLedger({ file, lockWaitMs: 0 })
+    expect(next.healthy()).toBe(true)
+    await next.close()
+    rmSync(folder, { recursive: true })
+  })
 })

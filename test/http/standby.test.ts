@@ -118,11 +118,11 @@ describe('at the start', () => {
       ...revokedEntry('1', 1),
       revoked: { what: 'key-version', keyId: primary.key.keyId },
     } as const
-    await service.service.ledger.append([made], 0)
+    await service.service.ledger.append([made], { decidedUnder: 0 })
     expect((await ask(0)).status).toBe(200)
     expect(switches()).toEqual([{ ...toStandby, reason: 'CERTIFICATE_KEY_REVOKED' }])
 
-    await service.service.ledger.append([liftedEntry('1', 2)], 1)
+    await service.service.ledger.append([liftedEntry('1', 2)], { decidedUnder: 1 })
     emulator.clock.shift(40)
     expect((await ask(1)).status).toBe(200)
     expect(certificatesAccepted()).toEqual([

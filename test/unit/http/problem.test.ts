@@ -23,7 +23,6 @@ import {
   type TokenEndpointErrorCode,
 } from '../../../src/token-endpoint/token-endpoint.ts'
 import { issuerName } from '../../support/caller-issuer.ts'
-import { TokenUsesError, type TokenUsesErrorCode } from '../../../src/token-use/token-uses.ts'
 import { contract } from '../../support/contract.ts'
 import { required } from '../../support/required.ts'
 
@@ -147,12 +146,8 @@ const ledgerFailures: Record<LedgerErrorCode, Wire> = {
   LEDGER_UNAVAILABLE: [503, 'ledger_unavailable', 5],
   LEDGER_OVERLOADED: [503, 'ledger_unavailable', 5],
   LEDGER_OVERTAKEN: [503, 'ledger_unavailable', 5],
+  LEDGER_USE_DENIED: [503, 'ledger_unavailable', 5],
   LEDGER_CLOSED: [503, 'ledger_unavailable', 5],
-}
-
-const tokenUsesFailures: Record<TokenUsesErrorCode, Wire> = {
-  TOKEN_USES_UNAVAILABLE: [503, 'ledger_unavailable', 5],
-  TOKEN_USES_UNREADABLE: [503, 'ledger_unavailable', 5],
 }
 
 const callerFailures: Record<CallerErrorCode, Wire> = {
@@ -197,9 +192,6 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
   ),
   ...entriesOf(ledgerFailures).map(
     ([code, wire]) => [code, new LedgerError(code, { cause }), wire] as const,
-  ),
-  ...entriesOf(tokenUsesFailures).map(
-    ([code, wire]) => [code, new TokenUsesError(code, { cause }, 'eve-was-here'), wire] as const,
   ),
   ...entriesOf(callerFailures).map(
     ([code, wire]) => [code, new CallerError(code, issuer, { cause }), wire] as const,

@@ -3,7 +3,9 @@ import { newAttemptId, parseCloud, parseIssuerName } from '../../../src/base/ids
 import type { Caller } from '../../../src/caller/caller.ts'
 import { issueToken } from '../../../src/issuance/issuance.ts'
 import type { IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
+import { createKnownUses } from '../../../src/issuance/known-uses.ts'
 import type { Entry, RevokedOnRecord } from '../../../src/ledger/entry.ts'
+import { type AppendCondition, LedgerError, TokenUseDenied } from '../../../src/ledger/ledger.ts'
 import { noRevocations } from '../../../src/ledger/standing-revocations.ts'
 import { revocationsFrom, stopping } from '../../../src/revocation/revocation.ts'
 import { keyId, obtainedToken, tokenKey } from '../../support/cached-tokens.ts'
@@ -31,13 +33,16 @@ interface Start {
   readonly provenBehindLooking: readonly unknown[]
   /** What is heard of while the token is written down; absent: nothing. */
   readonly revokedBehind?: RevokedOnRecord
+  /** How the ledger rejects what has a condition; absent: it does not. */
+  readonly rejectsWith?: LedgerError
 }
 
 /** What is written down, and what comes of it. */
-async function issueAtStart({ provenBehindLooking, revokedBehind }: Start) {
+async function issueAtStart({ provenBehindLooking, revokedBehind, rejectsWith }: Start) {
   let hasLooked = false
   const token = obtainedToken(clock)
-  const kinds: string[] = []
+  const written: Entry[] = []
+  let rejections = 0
   let stands = revocationsFrom(noRevocations)
   const deps = {
     clock,
@@ -50,7 +55,8 @@ async function issueAtStart({ provenBehindLooking, revokedBehind }: Start) {
     revocations: { current: () => stands },
     applications: new Map([[application, { name: application }]]),
     sharedAudienceIssuers: new Set(),
-    onceIssuers: new Set(),
+    onceIssuers: new Set([caller.issuer]),
+    knownUses: createKnownUses(),
     credentials: { current: () => (hasLooked ? provenBehindLooking : []) },
     cache: {
       // It is there once somebody can sign.
@@ -62,8 +68,12 @@ async function issueAtStart({ provenBehindLooking, revokedBehind }: Start) {
     },
     ledger: {
       healthy: () => true,
-      append: (entries: readonly Entry[]) => {
-        kinds.push(...entries.map(({ kind }) => kind))
+      append: (entries: readonly Entry[], condition?: AppendCondition) => {
+        if (condition !== undefined && rejectsWith !== undefined) {
+          rejections += 1
+          return Promise.reject(rejectsWith)
+        }
+        written.push(...entries)
         if (revokedBehind !== undefined) stands = { ...stands, ...stopping([revokedBehind]) }
         return Promise.resolve()
       },
@@ -84,7 +94,8 @@ async function issueAtStart({ provenBehindLooking, revokedBehind }: Start) {
     claims: { isCapable: false },
     gone: () => new AbortController().signal,
   } as const
-  return { outcome: await issueToken(request, deps), kinds }
+  const outcome: unknown = await issueToken(request, deps).catch((error: unknown) => error)
+  return { outcome, written, kinds: written.map(({ kind }) => kind), rejections }
 }
 
 describe('while the start proves certificates', () => {
@@ -118,5 +129,33 @@ describe('a revocation that is heard of once the token is written down', () => {
     const { outcome, kinds } = await issueBeside({ what: 'grant', grant: 'invoices' })
     expect(outcome).toMatchObject({ ok: true })
     expect(kinds).toEqual(['token.issued'])
+  })
+})
+
+describe('an attempt that the ledger does not take', () => {
+  const issueRejected = (rejectsWith: LedgerError) =>
+    issueAtStart({ provenBehindLooking: [credential], rejectsWith })
+
+  test('is decided again while it is overtaken, and ends in the ledger when that goes on', async () => {
+    const overtaken = new LedgerError('LEDGER_OVERTAKEN')
+    const { outcome, written, rejections } = await issueRejected(overtaken)
+    expect(outcome).toBe(overtaken)
+    expect(rejections).toBe(10)
+    expect(written).toMatchObject([
+      { kind: 'request.failed', code: 'LEDGER_OVERTAKEN', grant: 'orders' },
+    ])
+  })
+
+  test.each([
+    [{ ok: false, why: 'spent' }, { reason: 'caller_token_replayed' }],
+    [{ ok: false, why: 'elsewhere' }, { reason: 'assertions_elsewhere' }],
+    [
+      { ok: false, why: 'full', retryAfterSeconds: 7 },
+      { reason: 'token_uses_full', retryAfterSeconds: 7 },
+    ],
+  ] as const)('for its token is refused at once: %o', async (denial, refusal) => {
+    const { outcome, written, rejections } = await issueRejected(new TokenUseDenied(denial))
+    expect(outcome).toMatchObject({ ok: false, refusal })
+    expect([written, rejections]).toEqual([[], 1])
   })
 })

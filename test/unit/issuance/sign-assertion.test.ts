@@ -3,7 +3,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { newAttemptId, parseCertificateName, parseClientId } from '../../../src/base/ids.ts'
 import { createCertificateDuty } from '../../../src/issuance/certificate-duty.ts'
 import type { SigningCredential } from '../../../src/issuance/credentials.ts'
-import type { AdmittedAttempt, IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
+import {
+  type AdmittedAttempt,
+  type IssuanceDeps,
+  notBegun,
+} from '../../../src/issuance/issuance-deps.ts'
 import { signAssertion } from '../../../src/issuance/sign-assertion.ts'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
 import { createFleetBudgets, type FleetBudgets } from '../../../src/signer/fleet-budgets.ts'
@@ -106,7 +110,8 @@ async function signAfter(standstillMs: number) {
       application,
       tenant,
     },
-    beginning: { isWritten: false, chargedGrant: undefined, isUseTaken: false },
+    tokenUse: undefined,
+    beginning: notBegun(),
     priority: 'caller',
     decidedUnder: 0,
     deadlineMs: clock.monotonicMs() + 23_000,

@@ -5,12 +5,19 @@ import {
   GroupCommitLedger,
   type StoreEvents,
 } from '../../../src/ledger/group-commit.ts'
-import { noRevocations, type PendingAppend } from '../../../src/ledger/standing-revocations.ts'
+import type { PendingAppend } from '../../../src/ledger/pending-append.ts'
+import { noRevocations } from '../../../src/ledger/standing-revocations.ts'
 import { healthyAgain } from '../../contract/ledger.contract.ts'
 import { startedEntry } from '../../support/entries.ts'
 
 const options = { waitingEntriesMax: 10, openTimeoutMs: 1000, onRevocations: () => undefined }
-const wholly: CommitOutcome = { overtaken: new Set(), standing: undefined }
+const wholly: CommitOutcome = {
+  overtaken: new Set(),
+  denied: new Map(),
+  standing: undefined,
+  tokensRemembered: 0,
+}
+const found = { standing: noRevocations, tokensRemembered: 0 }
 
 /** What the contract cannot ask for of a real store: which moment it fails at. */
 
@@ -22,7 +29,7 @@ it('opens a store again that has failed by the time it is opened', async () => {
     await nextTurn()
     if (openings === 2) events.failed(new Error('gone in the moment it was opened'))
     return {
-      standing: noRevocations,
+      ...found,
       commit: (appends: readonly PendingAppend[]) => {
         commits.push(appends.flatMap(({ canonicalEntries }) => canonicalEntries))
         if (openings === 1) events.failed(new Error('gone'))
@@ -56,7 +63,7 @@ describe('a ledger that is not open', () => {
         if (opening === 'away') throw new Error('away')
         if (opening === 'lost-at-once') events.failed(new Error('lost at once'))
         return {
-          standing: noRevocations,
+          ...found,
           commit: (appends) => {
             if (opening === 'lost-in-commit') events.failed(new Error('lost in commit'))
             else {
@@ -98,7 +105,7 @@ describe('a ledger that is not open', () => {
         await nextTurn()
         told.push('open')
         return {
-          standing: noRevocations,
+          ...found,
           commit: () => {
             told.push('committed')
             events.committed(wholly)
@@ -129,7 +136,7 @@ describe('a ledger that is not open', () => {
       openStore: (events) => {
         lose = events.failed.bind(events)
         return Promise.resolve({
-          standing: noRevocations,
+          ...found,
           commit: () => undefined,
           end: () => Promise.resolve(),
         })
@@ -170,7 +177,7 @@ describe('a ledger that is not open', () => {
       openStore: async () => {
         await nextTurn()
         return {
-          standing: noRevocations,
+          ...found,
           commit: () => undefined,
           end: () => {
             ends += 1
@@ -203,7 +210,7 @@ describe('a store that is lost', () => {
       openStore: (events) => {
         latest = events
         return Promise.resolve({
-          standing: noRevocations,
+          ...found,
           commit: () => undefined,
           end: () => Promise.resolve(),
         })

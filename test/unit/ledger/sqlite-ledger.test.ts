@@ -166,25 +166,33 @@ describe('opening a SQLite ledger', () => {
     })
   })
 
-  it('extends one of the release before revocations, which can be read as it is', async () => {
+  it.each([
+    [
+      'before revocations',
+      'DROP TABLE token_use; DROP TABLE revocation; DROP TABLE revocation_epoch; PRAGMA user_version = 1',
+    ],
+    ['before uses of tokens', 'DROP TABLE token_use; PRAGMA user_version = 2'],
+  ])('extends one of the release %s, which can be read as it is', async (_, sql) => {
     await writeOnce('1')
-    changeFile(
-      store.file,
-      'DROP TABLE revocation; DROP TABLE revocation_epoch; PRAGMA user_version = 1',
-    )
+    changeFile(store.file, sql)
     expect(verifiedEntries(store.file)).toEqual([startedEntry('1')])
     const ledger = await store.open()
-    await ledger.append([revokedEntry('1', 1)], 0)
+    await ledger.append([revokedEntry('1', 1)], { decidedUnder: 0 })
+    const tokenUse = { tokenId: 'a', purpose: 'deploy', usesMax: 1, expiresAtSeconds: 4e9 }
+    await ledger.append([startedEntry('2')], { decidedUnder: 1, tokenUse })
     await ledger.close()
-    expect(verifiedEntries(store.file)).toHaveLength(2)
+    expect(verifiedEntries(store.file)).toHaveLength(3)
+    const again = await store.open()
+    expect(again.tokensRemembered()).toBe(1)
+    await again.close()
   })
 
   it('refuses a ledger of another version, and says which', async () => {
     await writeOnce('1')
-    changeFile(store.file, 'PRAGMA user_version = 3')
+    changeFile(store.file, 'PRAGMA user_version = 4')
     await expect(store.open()).rejects.toMatchObject({
       code: 'LEDGER_VERSION_UNKNOWN',
-      message: `${store.file} is a ledger of version 3 and this program reads version 2`,
+      message: `${store.file} is a ledger of version 4 and this program reads version 3`,
     })
   })
 

@@ -9,13 +9,13 @@ import { createPostgresDataKeyStore } from '../../../src/sealing/postgres-data-k
 import { createFleetBudgets } from '../../../src/signer/fleet-budgets.ts'
 import { createPostgresUnitLender } from '../../../src/signer/postgres-unit-lender.ts'
 import { createPostgresSharedTokens } from '../../../src/token-cache/postgres-shared-tokens.ts'
-import { createPostgresTokenUses } from '../../../src/token-use/postgres-token-uses.ts'
 import { tokenKeyText } from '../../../src/token-cache/token-key.ts'
 import { keyId, tokenKey } from '../../support/cached-tokens.ts'
+import { liftedEntry, revokedEntry, startedEntry } from '../../support/entries.ts'
 import { grantName } from '../../support/grants.ts'
 import { query, startPostgres, type TestPostgres, urlWith } from '../../support/postgres.ts'
 import { sessionAt, testChannel } from '../../support/postgres-session.ts'
-import { ledgerAt } from '../../support/postgres-store.ts'
+import { ledgerAt, openLedgerAt } from '../../support/postgres-store.ts'
 import { required } from '../../support/required.ts'
 
 /** What the guide has an operator grant to the service. */
@@ -44,13 +44,15 @@ const openAs = (role: string) => {
     clock: systemClock,
     onTrade: () => undefined,
   })
-  const uses = createPostgresTokenUses({ session, tokensMax: 1 })
-  return { session, store, budgets, uses }
+  return { session, store, budgets }
 }
+
+const openLedgerAs = (role: string) =>
+  openLedgerAt(urlWith(url, { username: role, password: 'secret' }))
 
 test('the service may do with the shared tables all that it does', async () => {
   await query(url, grants)
-  const { session, store, budgets, uses } = openAs('countersign_service')
+  const { session, store, budgets } = openAs('countersign_service')
   const key = tokenKeyText(tokenKey())
   await store.prove()
   const failed = required(await store.lead(key))
@@ -80,13 +82,16 @@ test('the service may do with the shared tables all that it does', async () => {
   expect((await generations.find('any')).same).toEqual([2, 3])
   expect(await generations.read(3)).toBeDefined()
   await budgets.prove()
-  await uses.prove()
+  await session.close()
+  const ledger = await openLedgerAs('countersign_service')
   const use = { tokenId: 'a', purpose: 'deploy', usesMax: 2, expiresAtSeconds: 1 }
   for (const tokenId of ['a', 'a', 'b']) {
-    expect(await uses.take({ ...use, tokenId })).toEqual({ ok: true })
+    const tokenUse = { ...use, tokenId }
+    await ledger.append([startedEntry(tokenId)], { decidedUnder: 0, tokenUse })
   }
-  await uses.tidy()
-  await session.close()
+  await ledger.append([revokedEntry('1', 1)], { decidedUnder: 0 })
+  await ledger.append([liftedEntry('1', 2)], { decidedUnder: 1 })
+  await ledger.close()
 })
 
 test('a role that was granted less is refused at the start, and not when it matters', async () => {
@@ -96,10 +101,22 @@ test('a role that was granted less is refused at the start, and not when it matt
      GRANT SELECT, INSERT ON countersign.entry TO before_sharing`,
   )
   for (const role of ['before_sharing', 'countersign_auditor']) {
-    const { session, store, budgets, uses } = openAs(role)
-    for (const proof of [store.prove(), budgets.prove(), uses.prove()]) {
+    const { session, store, budgets } = openAs(role)
+    for (const proof of [store.prove(), budgets.prove()]) {
       await expect(proof).rejects.toMatchObject({ code: 'DATABASE_FORBIDDEN', transient: false })
     }
     await session.close()
   }
+})
+
+test('a role that may not remember uses of tokens opens no ledger, whose commits they would fail', async () => {
+  await query(
+    url,
+    `CREATE ROLE before_uses LOGIN PASSWORD 'secret';
+     ${grants.replaceAll('countersign_service', 'before_uses')};
+     REVOKE DELETE ON countersign.token_use FROM before_uses`,
+  )
+  await expect(openLedgerAs('before_uses')).rejects.toMatchObject({ code: 'LEDGER_FORBIDDEN' })
+  await query(url, 'GRANT DELETE ON countersign.token_use TO before_uses')
+  await (await openLedgerAs('before_uses')).close()
 })

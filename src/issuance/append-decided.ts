@@ -1,0 +1,53 @@
+import type { Entry } from '../ledger/entry.ts'
+import { TokenUseDenied } from '../ledger/ledger.ts'
+import type { TokenUse } from '../ledger/token-use.ts'
+import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
+import { grantedEntry } from './on-record.ts'
+
+type Deps = Pick<IssuanceDeps, 'clock' | 'knownUses' | 'ledger'>
+
+/**
+ * Appends what lets something happen: under the revocations that were heeded, and, the first time in an
+ * attempt, with the use of the caller's token that it takes. That is not given back: what fails afterwards
+ * cannot be asked for without end.
+ *
+ * @throws LedgerError
+ */
+export async function appendDecided(
+  entries: readonly Entry[],
+  { decidedUnder, tokenUse, beginning }: AdmittedAttempt,
+  deps: Deps,
+): Promise<void> {
+  if (tokenUse === undefined || beginning.isUseTaken) {
+    await deps.ledger.append(entries, { decidedUnder })
+    return
+  }
+  await hearing(tokenUse, deps, () => deps.ledger.append(entries, { decidedUnder, tokenUse }))
+  beginning.isUseTaken = true
+}
+
+async function hearing(
+  use: TokenUse,
+  { knownUses }: Deps,
+  append: () => Promise<void>,
+): Promise<void> {
+  try {
+    await append()
+    knownUses.taken(use)
+  } catch (error) {
+    if (error instanceof TokenUseDenied) knownUses.denied(use, error.denial)
+    throw error
+  }
+}
+
+/**
+ * The grant, where nothing has written it down yet: with its first act otherwise.
+ *
+ * @throws LedgerError
+ */
+export async function beginWithGrant(admitted: AdmittedAttempt, deps: Deps): Promise<void> {
+  const { beginning } = admitted
+  if (beginning.isWritten) return
+  await appendDecided([grantedEntry(admitted.onRecord, deps.clock.nowMs())], admitted, deps)
+  beginning.isWritten = true
+}
