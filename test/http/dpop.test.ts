@@ -3,7 +3,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { JWTHeaderParameters, JWTPayload } from 'jose'
 import { callerAlgorithms } from '../../src/base/caller-algorithms.ts'
 import { createDpopClient, type DpopClient } from '../support/dpop.ts'
-import { expectNothingPrivate, expectProblem } from '../support/problems.ts'
+import {
+  callerNotProven,
+  dpopChallenge,
+  expectNothingPrivate,
+  expectProblem,
+} from '../support/problems.ts'
 import { required } from '../support/required.ts'
 import {
   cast,
@@ -97,16 +102,18 @@ const whyOf = (answer: Answer) => {
   return [line?.['reason'], line?.['detail']]
 }
 
-function expectTurnedAway(answer: Answer, reason: string, detail: string) {
-  expectProblem(answer, {
-    status: 401,
-    code: 'caller_not_proven',
-    title: 'The caller is not proven',
-    detail:
-      'The caller token was not accepted. It must be unexpired, from an issuer that this service ' +
-      'trusts, and meant for this service. The operator finds the reason by the attempt id.',
-    wwwAuthenticate: 'Bearer error="invalid_token"',
-  })
+/** Of a proof that is wrong, of a token that wants one, and of any other. */
+const proofIsWrong = dpopChallenge('invalid_dpop_proof')
+const proofIsWanted = dpopChallenge('invalid_token')
+const bearer = 'Bearer error="invalid_token"'
+
+function expectTurnedAway(
+  answer: Answer,
+  reason: string,
+  detail: string,
+  wwwAuthenticate = reason === 'caller_dpop_refused' ? proofIsWrong : proofIsWanted,
+) {
+  expectProblem(answer, { ...callerNotProven, wwwAuthenticate })
   expectNothingPrivate(answer, service, { token })
   expect(whyOf(answer)).toEqual([reason, detail])
 }
@@ -265,7 +272,8 @@ describe('a token that is bound to a key', () => {
     const { clients } = service.emulator
     const certificate = await clients.issue(clientOrder())
     const dpop = await client.proof(target())
-    expectTurnedAway(await send({ dpop, certificate }), 'caller_two_proofs', 'certificate')
+    const beside = await send({ dpop, certificate })
+    expectTurnedAway(beside, 'caller_two_proofs', 'certificate', bearer)
     const nobodys = await clients.issue(clientOrder({ wrong: 'self-signed' }))
     expect((await send({ dpop, certificate: nobodys })).status).toBe(200)
   })
@@ -277,17 +285,22 @@ describe('a token that is bound to nothing', () => {
     const authorization = `Bearer ${token}`
     expect((await send({ authorization })).status).toBe(200)
     const dpop = await client.proof(target())
-    expectTurnedAway(await send({ authorization, dpop }), 'caller_two_proofs', 'DPoP')
-    expectTurnedAway(await send({ dpop }), 'caller_token_unbound', 'sent as DPoP')
-    expectTurnedAway(await send({}), 'caller_token_unbound', 'sent as DPoP')
+    const both = await send({ authorization, dpop })
+    expectTurnedAway(both, 'caller_two_proofs', 'DPoP', bearer)
+    for (const one of [{ dpop }, {}]) {
+      expectTurnedAway(await send(one), 'caller_token_unbound', 'sent as DPoP', bearer)
+    }
   })
 
-  test.each(['gitlab', 'cluster'] as const)(
-    'does not count where the operator wants it bound: %s',
-    async (issuer) => {
+  test.each([
+    ['gitlab', proofIsWanted],
+    ['cluster', bearer],
+  ] as const)(
+    'does not count where the operator wants it bound, and is told how: %s',
+    async (issuer, wwwAuthenticate) => {
       token = await service.callerToken(issuer)
       const answer = await send({ authorization: `Bearer ${token}` })
-      expectTurnedAway(answer, 'caller_token_unbound', 'bound to nobody')
+      expectTurnedAway(answer, 'caller_token_unbound', 'bound to nobody', wwwAuthenticate)
     },
   )
 
@@ -297,7 +310,7 @@ describe('a token that is bound to nothing', () => {
     expect((await send({ dpop: await client.proof(target()) })).status).toBe(200)
     token = await service.callerToken('cluster', { claims: { cnf } })
     const answer = await send({ dpop: await client.proof(target()) })
-    expectTurnedAway(answer, 'caller_token_unbound', 'bound to dpop')
+    expectTurnedAway(answer, 'caller_token_unbound', 'bound to dpop', bearer)
   })
 })
 

@@ -25,6 +25,7 @@ import {
 import { issuerName } from '../../support/caller-issuer.ts'
 import { TokenUsesError, type TokenUsesErrorCode } from '../../../src/token-use/token-uses.ts'
 import { contract } from '../../support/contract.ts'
+import { dpopChallenge } from '../../support/problems.ts'
 import { required } from '../../support/required.ts'
 
 /**
@@ -303,5 +304,17 @@ describe('a caller that is not proven', () => {
 
     expect(sentNothing).toEqual({ 'www-authenticate': 'Bearer' })
     expect(sentSomething).toEqual({ 'www-authenticate': 'Bearer error="invalid_token"' })
+  })
+
+  test.each([
+    [{ reason: 'caller_token_unbound', mustCome: 'with-dpop' }, dpopChallenge('invalid_token')],
+    [{ reason: 'caller_binding_unproven', mustCome: 'with-dpop' }, dpopChallenge('invalid_token')],
+    [{ reason: 'caller_dpop_refused' }, dpopChallenge('invalid_dpop_proof')],
+    [{ reason: 'caller_token_unbound' }, 'Bearer error="invalid_token"'],
+    [{ reason: 'caller_binding_unproven' }, 'Bearer error="invalid_token"'],
+  ] as const)('is told to prove a key by DPoP where that would help: %o', (refusal, challenge) => {
+    const { headers } = problemFromRefusal({ issuer, detail, ...refusal })
+
+    expect(headers).toEqual({ 'www-authenticate': challenge })
   })
 })
