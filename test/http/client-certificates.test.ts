@@ -5,8 +5,6 @@ import {
   type ClientAuthority,
   type ClientCredential,
 } from '../../src/emulator/clients/client-authority.ts'
-import type { ClientOrder } from '../../src/emulator/clients/client-order.ts'
-import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
 import { required } from '../support/required.ts'
 import {
   cast,
@@ -132,16 +130,6 @@ const whyOf = (answer: Answer) => {
   return [line?.['reason'], line?.['issuer'], line?.['detail']]
 }
 
-const certificateNotProven: ProblemWords = {
-  status: 401,
-  code: 'caller_not_proven',
-  title: 'The caller is not proven',
-  detail:
-    'The client certificate was not accepted. It must be in date, for clients, and from a CA that this ' +
-    'service trusts for callers. The operator finds the reason by the attempt id.',
-  wwwAuthenticate: 'Bearer',
-}
-
 describe('a client certificate', () => {
   test('proves a SPIFFE workload, and the ledger recognises it', async () => {
     const client = await clients.issue(clientOrder())
@@ -189,55 +177,6 @@ describe('a client certificate', () => {
   })
 
   const refused = 'caller_certificate_refused'
-  type Case = [what: string, order: Partial<ClientOrder>, reason: string, detail?: string]
-  test.each<Case>([
-    ['has expired', { wrong: 'expired' }, refused, 'expired'],
-    ['is not valid yet', { wrong: 'not-yet-valid' }, refused, 'not yet valid'],
-    ['does not say what for', { wrong: 'no-purpose' }, refused, 'not for clients'],
-    ['is for servers alone', { wrong: 'server-purpose' }, refused, 'not for clients'],
-    ['is the one of a CA', { wrong: 'signs-certificates' }, refused, 'the certificate of a CA'],
-    [
-      'is signed by a client',
-      { wrong: 'authority-below' },
-      refused,
-      'signed by a certificate that is no CA',
-    ],
-    ['is signed by itself', { wrong: 'self-signed' }, 'caller_certificate_unknown'],
-    ['is of a CA of the same name', { wrong: 'other-authority' }, 'caller_certificate_unknown'],
-    ['has no URI', { names: ['api.fabrikam.example'] }, refused, 'no uri in it'],
-    ['has two URIs', { names: [export_, `${export_}/2`] }, refused, 'more than one uri in it'],
-    [
-      'is of another trust domain',
-      { names: ['spiffe://northwind.example/billing/export'] },
-      refused,
-      'another trust domain',
-    ],
-    [
-      'names the trust domain alone',
-      { names: ['spiffe://fabrikam.example'] },
-      refused,
-      'another trust domain',
-    ],
-    [
-      'has a path that is not normal',
-      { names: ['spiffe://fabrikam.example/billing/../billing/export'] },
-      refused,
-      'a uri that names nobody',
-    ],
-  ])('that %s proves nobody', async (_, order, reason, detail) => {
-    const client = await clients.issue(clientOrder(order))
-    service.newEntries()
-    const answer = await askAs(client)
-
-    expectProblem(answer, certificateNotProven)
-    expectNothingPrivate(answer, service, { values: [export_, 'edge'] })
-    expect(whyOf(answer)).toEqual([
-      reason,
-      detail === undefined ? undefined : 'edge',
-      detail ?? expect.anything(),
-    ])
-    expect(service.newEntries()).toEqual([])
-  })
 
   test('is of the issuer whose CA signed it, whatever name it has', async () => {
     // All CAs of these issuers have one name, and this one is granted at another issuer.

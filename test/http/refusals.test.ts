@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
+import {
+  callerMissing,
+  callerNotProven,
+  expectNothingPrivate,
+  expectProblem,
+  type ProblemWords,
+} from '../support/problems.ts'
 import { required } from '../support/required.ts'
 import {
   cast,
@@ -33,23 +39,6 @@ beforeAll(async () => {
   })
 })
 afterAll(() => service.stop())
-
-const callerMissing: ProblemWords = {
-  status: 401,
-  code: 'caller_not_proven',
-  title: 'The caller is not proven',
-  detail: 'Send the caller token as "Authorization: Bearer".',
-  wwwAuthenticate: 'Bearer',
-}
-
-/** One sentence for everything that can be wrong with a token: what helps the right helps the wrong. */
-const callerNotProven: ProblemWords = {
-  ...callerMissing,
-  detail:
-    'The caller token was not accepted. It must be unexpired, from an issuer that this service ' +
-    'trusts, and meant for this service. The operator finds the reason by the attempt id.',
-  wwwAuthenticate: 'Bearer error="invalid_token"',
-}
 
 const notGranted: ProblemWords = {
   status: 403,
