@@ -28,7 +28,10 @@ export interface CallerProofOptions {
   readonly onIssuerAway: (failure: CallerError) => void
 }
 
-/** Of DPoP proofs: about 100 bytes each, and some 3000 a second, since each is remembered for a minute. */
+/**
+ * Of DPoP proofs: some 200 bytes each, and 3000 a second, since each is remembered for a minute, or two where its
+ * client's clock is ahead. One key alone has half of it.
+ */
 const usedProofsMax = 200_000
 
 /** @throws Error of the system when the CAs of an issuer cannot be read. */
