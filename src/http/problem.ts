@@ -74,6 +74,7 @@ const requestWords: Record<RequestProblemCode, { status: number; title: string }
   media_type_unsupported: { status: 415, title: 'The media type is not supported' },
   not_found: { status: 404, title: 'There is nothing here' },
   method_not_allowed: { status: 405, title: 'The method is not allowed' },
+  cross_site: { status: 403, title: 'A page of another site asks' },
 }
 
 export function problemFromRefusal(refusal: Refusal | RevocationRefusal): Problem {

@@ -86,6 +86,7 @@ const requests: Record<RequestProblemCode, Wire> = {
   request_invalid: [400, 'request_invalid'],
   not_found: [404, 'not_found'],
   method_not_allowed: [405, 'method_not_allowed'],
+  cross_site: [403, 'cross_site'],
   body_too_large: [413, 'body_too_large'],
   media_type_unsupported: [415, 'media_type_unsupported'],
 }
