@@ -6,37 +6,25 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientOrder } from '../../src/emulator/clients/client-order.ts'
 import {
   cast,
-  defaultGrants,
   deployAsk,
   ordersAsk,
-  startServiceEmulator,
-  startTestService,
   type AskOptions,
   type TestService,
 } from '../support/test-service.ts'
-import { clientOrder, createLoopbackTlsFiles } from '../support/tls-clients.ts'
+import { clientOrder } from '../support/tls-clients.ts'
+import { startTlsService, type TlsService } from '../support/tls-service.ts'
 
 /** What is said of somebody with a certificate, beside the service that answers them. */
 
 const program = join(import.meta.dirname, '../../bin/countersign.js')
-const files = createLoopbackTlsFiles()
 const export_ = 'spiffe://fabrikam.example/billing/export'
 const onCall = 'spiffe://fabrikam.example/security/on-call'
+let tls: TlsService
 let service: TestService
 
 beforeAll(async () => {
-  const emulator = await startServiceEmulator()
-  service = await startTestService({
-    emulator,
-    configuration: (file) => ({
-      ...files.listening(file),
-      issuers: {
-        ...file.issuers,
-        edge: { kind: 'mtls', caFile: emulator.endpoints.clientCaFile, identity: 'uri' },
-      },
-    }),
+  tls = await startTlsService({
     grants: [
-      ...defaultGrants,
       {
         grant: 'export',
         caller: { issuer: 'edge', claims: { uri: export_ } },
@@ -49,12 +37,9 @@ beforeAll(async () => {
       },
     ],
   })
+  service = tls.service
 }, 60_000)
-afterAll(async () => {
-  await files.remove()
-  await service.stop()
-  await service.emulator.stop()
-})
+afterAll(() => tls.stop())
 
 async function explain(...args: readonly string[]) {
   const config = ['--config', join(service.folder, 'countersign.yaml')]
@@ -181,7 +166,7 @@ describe('countersign explain, with a certificate, and the service', () => {
     const { out, error, code } = await explain('--certificate', file, ...args)
     const answer = await service.ask(request, {
       ...options,
-      dispatcher: files.connections(credential),
+      dispatcher: tls.files.connections(credential),
     })
 
     expect(error).toBe('')

@@ -1,38 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Dispatcher } from 'undici'
 import { expectProblem } from '../support/problems.ts'
-import {
-  cast,
-  defaultGrants,
-  deployAsk,
-  ordersAsk,
-  startServiceEmulator,
-  startTestService,
-  type TestService,
-} from '../support/test-service.ts'
-import { clientOrder, createLoopbackTlsFiles } from '../support/tls-clients.ts'
+import { cast, deployAsk, ordersAsk, type TestService } from '../support/test-service.ts'
+import { clientOrder } from '../support/tls-clients.ts'
+import { startTlsService, type TlsService } from '../support/tls-service.ts'
 
 /** Somebody with a client certificate in the browser, and pages that would like to use it. */
 
-const files = createLoopbackTlsFiles()
 const holder = 'spiffe://fabrikam.example/billing/export'
+let tls: TlsService
 let service: TestService
 /** Of the browser. */
 let dispatcher: Dispatcher
 
 beforeAll(async () => {
-  const emulator = await startServiceEmulator()
-  service = await startTestService({
-    emulator,
-    configuration: (file) => ({
-      ...files.listening(file),
-      issuers: {
-        ...file.issuers,
-        edge: { kind: 'mtls', caFile: emulator.endpoints.clientCaFile, identity: 'uri' },
-      },
-    }),
+  tls = await startTlsService({
     grants: [
-      ...defaultGrants,
       {
         grant: 'by-certificate',
         caller: { issuer: 'edge', claims: { uri: holder } },
@@ -45,13 +28,11 @@ beforeAll(async () => {
       },
     ],
   })
-  dispatcher = files.connections(await emulator.clients.issue(clientOrder({ names: [holder] })))
+  service = tls.service
+  const holders = await service.emulator.clients.issue(clientOrder({ names: [holder] }))
+  dispatcher = tls.files.connections(holders)
 }, 60_000)
-afterAll(async () => {
-  await files.remove()
-  await service.stop()
-  await service.emulator.stop()
-})
+afterAll(() => tls.stop())
 
 const routes: readonly (readonly [route: string, json: object | undefined])[] = [
   ['POST /v1/token', ordersAsk],

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { JWTHeaderParameters, JWTPayload } from 'jose'
 import { callerAlgorithms } from '../../src/base/caller-algorithms.ts'
+import type { ClientCredential } from '../../src/emulator/clients/client-authority.ts'
 import { createDpopClient, type DpopClient } from '../support/dpop.ts'
 import {
   callerNotProven,
@@ -12,17 +13,16 @@ import {
 import { required } from '../support/required.ts'
 import {
   cast,
-  defaultGrants,
   deployAsk,
   ordersAsk,
-  startServiceEmulator,
-  startTestService,
   type Answer,
   type TestService,
 } from '../support/test-service.ts'
-import { clientOrder, createLoopbackTlsFiles } from '../support/tls-clients.ts'
+import { clientOrder } from '../support/tls-clients.ts'
+import { startTlsService, type TlsService } from '../support/tls-service.ts'
+import { whyOf } from '../support/turned-away.ts'
 
-const files = createLoopbackTlsFiles()
+let tls: TlsService
 let service: TestService
 let client: DpopClient
 let thief: DpopClient
@@ -30,20 +30,12 @@ let thief: DpopClient
 let token: string
 
 beforeAll(async () => {
-  const emulator = await startServiceEmulator()
-  service = await startTestService({
-    emulator,
-    configuration: (file) => ({
-      ...files.listening(file),
-      issuers: {
-        ...file.issuers,
-        gitlab: { ...required(file.issuers['gitlab']), boundTokens: 'either' },
-        cluster: { ...required(file.issuers['cluster']), boundTokens: 'certificate' },
-        edge: { kind: 'mtls', caFile: emulator.endpoints.clientCaFile, identity: 'uri' },
-      },
+  tls = await startTlsService({
+    issuers: (_, { gitlab, cluster }) => ({
+      gitlab: { ...required(gitlab), boundTokens: 'either' },
+      cluster: { ...required(cluster), boundTokens: 'certificate' },
     }),
     grants: [
-      ...defaultGrants,
       {
         grant: 'gitlab',
         caller: { issuer: 'gitlab', claims: { project_id: '20' } },
@@ -51,14 +43,11 @@ beforeAll(async () => {
       },
     ],
   })
+  service = tls.service
   client = await createDpopClient()
   thief = await createDpopClient()
 }, 60_000)
-afterAll(async () => {
-  await files.remove()
-  await service.stop()
-  await service.emulator.stop()
-})
+afterAll(() => tls.stop())
 
 // So many lines of a minute are written for each reason, and no more.
 beforeEach(async () => {
@@ -82,7 +71,7 @@ const target = (changes: { token?: string; htu?: string; htm?: string } = {}) =>
 interface Sending {
   readonly authorization?: string
   readonly dpop?: string
-  readonly certificate?: Parameters<typeof files.connections>[0]
+  readonly certificate?: ClientCredential
 }
 
 const send = (
@@ -93,14 +82,8 @@ const send = (
   service.ask(request, {
     ...(json === null ? {} : { json }),
     headers: { authorization, ...(dpop === undefined ? {} : { dpop }) },
-    dispatcher: files.connections(certificate),
+    dispatcher: tls.files.connections(certificate),
   })
-
-const whyOf = (answer: Answer) => {
-  const lines = service.log().map((line) => JSON.parse(line) as Record<string, unknown>)
-  const line = lines.find(({ attempt }) => attempt === answer.headers['countersign-attempt'])
-  return [line?.['reason'], line?.['detail']]
-}
 
 /** Of a proof that is wrong, of a token that wants one, and of any other. */
 const proofIsWrong = dpopChallenge('invalid_dpop_proof')
@@ -115,7 +98,8 @@ function expectTurnedAway(
 ) {
   expectProblem(answer, { ...callerNotProven, wwwAuthenticate })
   expectNothingPrivate(answer, service, { token })
-  expect(whyOf(answer)).toEqual([reason, detail])
+  const [toldReason, , toldDetail] = whyOf(service, answer)
+  expect([toldReason, toldDetail]).toEqual([reason, detail])
 }
 
 describe('a token that is bound to a key', () => {
@@ -318,9 +302,9 @@ test('a proof alone proves nobody, and lends nothing to a certificate', async ()
   const dpop = await client.proof(target())
   const certificate = await service.emulator.clients.issue(clientOrder())
   const json = ordersAsk
-  for (const dispatcher of [files.connections(), files.connections(certificate)]) {
+  for (const dispatcher of [tls.files.connections(), tls.files.connections(certificate)]) {
     const answer = await service.ask(route, { json, headers: { dpop }, dispatcher })
     expect(answer.status).toBe(401)
-    expect(whyOf(answer)[0]).toBe('caller_token_missing')
+    expect(whyOf(service, answer)[0]).toBe('caller_token_missing')
   }
 })

@@ -16,6 +16,7 @@ import {
   startTestService,
   type TestService,
 } from '../support/test-service.ts'
+import { lineOf } from '../support/turned-away.ts'
 
 const onceAMinute: GrantFile = {
   grant: 'once-a-minute',
@@ -144,18 +145,10 @@ describe.each(Object.entries(routes))('%s', (route, json) => {
       ...(callerToken === undefined ? {} : { token: callerToken }),
       values: [cast.fabrikam, cast.orders],
     })
-    expect(linesOf(answer.headers['countersign-attempt'])).toEqual([
-      expect.objectContaining({ msg: 'turned away', reason }),
-    ])
+    expect(lineOf(service, answer)).toMatchObject({ msg: 'turned away', reason })
     expect(service.newEntries()).toEqual([])
   })
 })
-
-const linesOf = (attempt: unknown) =>
-  service
-    .log()
-    .map((line) => JSON.parse(line) as { attempt?: unknown })
-    .filter((line) => line.attempt === attempt)
 
 interface Refused {
   readonly reason: string
@@ -245,7 +238,7 @@ describe('a caller that a grant names', () => {
     const [entry, ...more] = service.newEntries()
     expect(more).toEqual([])
     expect(entry).toMatchObject({ kind: 'request.refused', attempt, reason })
-    expect(linesOf(attempt)).toEqual([expect.objectContaining({ msg: 'refused', reason })])
+    expect(lineOf(service, answer)).toMatchObject({ msg: 'refused', reason })
   })
 
   test('is refused beyond its limit, is told when to come back, and is served then', async () => {
@@ -266,9 +259,7 @@ describe('a caller that a grant names', () => {
       retryAfterSeconds,
     })
     expectNothingPrivate(beyond, service, { token, values: [cast.fabrikam] })
-    expect(linesOf(beyond.headers['countersign-attempt'])).toEqual([
-      expect.objectContaining({ msg: 'turned away', reason: 'limit_reached' }),
-    ])
+    expect(lineOf(service, beyond)).toMatchObject({ msg: 'turned away', reason: 'limit_reached' })
     expect(service.newEntries()).toEqual([])
 
     service.emulator.clock.shift(retryAfterSeconds)

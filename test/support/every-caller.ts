@@ -47,10 +47,10 @@ export interface Visited {
   readonly certificate: ClientCredential
 }
 
-export async function createVisited(
-  service: TestService,
-  files: LoopbackTlsFiles,
-): Promise<Visited> {
+export async function createVisited({
+  service,
+  files,
+}: Pick<Visited, 'service' | 'files'>): Promise<Visited> {
   const certificate = await service.emulator.clients.issue(clientOrder({ wrong: 'self-signed' }))
   return { service, files, dpop: await createDpopClient(), certificate }
 }
@@ -72,14 +72,14 @@ const organization = '0f0f0f0f-0000-4000-8000-000000000001'
 /** Each good once, so that the second use of a good token is one more fault. */
 export function everyIssuer(
   { endpoints }: TestService['emulator'],
-  file: ConfigurationFile,
+  listed: ConfigurationFile['issuers'],
 ): ConfigurationFile['issuers'] {
   const issuer = (name: string) => required(endpoints.issuers[name])
   const once = { audience: cast.publicUrl, replay: 'once' } as const
   const team = () => ({ require: { team: 'billing' } })
   return {
-    fabrikam: { ...required(file.issuers['fabrikam']), ...once },
-    github: { ...required(file.issuers['github']), ...once },
+    fabrikam: { ...required(listed['fabrikam']), ...once },
+    github: { ...required(listed['github']), ...once },
     gitlab: {
       kind: 'gitlab',
       issuer: issuer('gitlab'),
@@ -143,10 +143,8 @@ const grantedTo = (issuer: string, claims: GrantFile['caller']['claims']): Grant
   limits: { perMinute: 1000 },
 })
 
-/** One for each issuer. */
+/** One for each issuer that the default grants do not name. */
 export const everyGrant: readonly GrantFile[] = [
-  grantedTo('fabrikam', { oid: cast.workloadObjectId }),
-  grantedTo('github', { repository_id: '123456' }),
   grantedTo('gitlab', { project_id: '20' }),
   grantedTo('cluster', { sub: 'system:serviceaccount:billing:export' }),
   grantedTo('devops', { sub: ['sc://fabrikam/billing/countersign', connectionSubject()] }),

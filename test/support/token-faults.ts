@@ -264,7 +264,7 @@ export const tokenFaults: Readonly<Record<Aspect, readonly TokenFault[]>> = {
     [
       'that lives for a year and does not say since when',
       'caller_token_too_long_lived',
-      '31536000 s',
+      ' s, at most ',
       ({ now, sign }) => sign({ iat: undefined, nbf: undefined, exp: now + 31_536_000 }),
     ],
     ['that never expires', 'caller_claim_missing', 'exp', (good) => good.sign({ exp: undefined })],
