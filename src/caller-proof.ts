@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs'
 import type { Clock } from './base/clock.ts'
 import { certificatesIn } from './base/pem-certificates.ts'
-import type { CallerError, CallerIdentifier, TokenIdentifier } from './caller/caller.ts'
+import type {
+  CallerError,
+  CallerIdentifier,
+  CertificateIdentifier,
+  TokenIdentifier,
+} from './caller/caller.ts'
 import { createCertificateCallerIdentifier } from './caller/certificate-caller.ts'
 import type { IssuerSettings, MtlsIssuerSettings } from './caller/issuer-settings.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
@@ -28,20 +33,19 @@ export interface CallerProofOptions {
   readonly onIssuerAway: (failure: CallerError) => void
 }
 
-/** Of DPoP proofs: about 100 bytes each, and some 3000 a second, since each is remembered for a minute. */
+/**
+ * Of DPoP proofs: some 200 bytes each, and 3000 a second, since each is remembered for a minute, or two where its
+ * client's clock is ahead. One key alone has half of it.
+ */
 const usedProofsMax = 200_000
 
 /** @throws Error of the system when the CAs of an issuer cannot be read. */
 export function createCallerProof(config: Config, options: CallerProofOptions): CallerProof {
   const tokenProof = createTokenProof(config, options)
   const { clock } = options
-  const mtlsIssuers = config.issuers.filter((issuer) => issuer.kind === 'mtls')
   const callers = createCallerIdentifier({
     tokens: tokenProof.tokens,
-    certificates: createCertificateCallerIdentifier({
-      issuers: mtlsIssuers.map(mtlsSettings),
-      clock,
-    }),
+    certificates: createCertificateProof(config, clock),
     boundTokens: new Map(
       tokenIssuersOf(config).flatMap(({ name, boundTokens }) =>
         boundTokens === undefined ? [] : [[name, boundTokens] as const],
@@ -68,6 +72,12 @@ export function createTokenProof(
     onIssuerAway,
   })
   return { tokens, close: () => fetcher.close() }
+}
+
+/** Likewise. @throws Error of the system when the CAs of an issuer cannot be read. */
+export function createCertificateProof(config: Config, clock: Clock): CertificateIdentifier {
+  const issuers = config.issuers.filter((issuer) => issuer.kind === 'mtls')
+  return createCertificateCallerIdentifier({ issuers: issuers.map(mtlsSettings), clock })
 }
 
 const tokenIssuersOf = ({ issuers }: Config) => issuers.filter((issuer) => issuer.kind !== 'mtls')

@@ -89,6 +89,8 @@ export type HolderRefusal =
       readonly reason: HolderRefusalReason
       readonly issuer: IssuerName
       readonly detail: string
+      /** What the token must come with to count; absent: not by DPoP, or nothing would help it. */
+      readonly mustCome?: 'with-dpop'
     }
 
 /** What makes a token no token at all, found without asking who issued it. */

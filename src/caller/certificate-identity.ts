@@ -1,5 +1,5 @@
 import type { ClientCertificate } from './caller.ts'
-import type { AlternativeName, CertificateFacts } from './certificate-facts.ts'
+import type { AlternativeName, CertificateFacts } from '../x509/certificate-facts.ts'
 import type { CertificateIdentity, MtlsIssuerSettings } from './issuer-settings.ts'
 import { trustDomainIn } from './spiffe-id.ts'
 

@@ -1,6 +1,7 @@
-import type { KeyObject, X509Certificate } from 'node:crypto'
-import { type CertificateFacts, certificateFactsFrom } from './certificate-facts.ts'
-import { isStrongRsa } from './key-set.ts'
+import type { X509Certificate } from 'node:crypto'
+import { type AuthorityFault, authorityFaultOf } from '../x509/authority-fault.ts'
+import { type CertificateFacts, certificateFactsFrom } from '../x509/certificate-facts.ts'
+import { isStrongKey } from '../x509/strong-key.ts'
 
 /** A client's certificate that a CA of one issuer vouches for, and when all of its path is valid. */
 export interface ProvenPath {
@@ -17,9 +18,8 @@ export type PathFault =
   | 'a certificate of an unknown form'
   | 'a demand that is not understood'
   | 'a weak key or signature'
-  | 'signed by a certificate that is no CA'
-  | 'signed by a CA that is not for clients'
   | 'too many CAs'
+  | AuthorityFault
 
 export type PathFinding =
   | { readonly found: 'path'; readonly path: ProvenPath }
@@ -105,13 +105,9 @@ function faultOfClient(own: CertificateFacts): PathFault | undefined {
 
 function faultOfAuthorities(authorities: readonly CertificateFacts[]): PathFault | undefined {
   for (const [below, authority] of authorities.entries()) {
-    const { isAuthority, keyUsage, pathLength = Infinity } = authority
-    if (!isAuthority || keyUsage?.keyCertSign === false) {
-      return 'signed by a certificate that is no CA'
-    }
-    if (authority.clientAuthentication === false) return 'signed by a CA that is not for clients'
-    if (authority.demandsMore) return 'a demand that is not understood'
-    if (below > pathLength) return 'too many CAs'
+    const fault = authorityFaultOf(authority)
+    if (fault !== undefined) return fault
+    if (below > (authority.pathLength ?? Infinity)) return 'too many CAs'
   }
   return undefined
 }
@@ -122,18 +118,6 @@ function faultOfStrength(
   facts: readonly (CertificateFacts | undefined)[],
 ): PathFault | undefined {
   const signed = facts.slice(0, -1).every((one) => one?.signature === 'strong')
-  const keyed = path.every(({ publicKey }) => isStrong(publicKey))
+  const keyed = path.every(({ publicKey }) => isStrongKey(publicKey))
   return signed && keyed ? undefined : 'a weak key or signature'
-}
-
-const strongCurves: ReadonlySet<string | undefined> = new Set([
-  'prime256v1',
-  'secp384r1',
-  'secp521r1',
-])
-
-function isStrong(key: KeyObject): boolean {
-  if (key.asymmetricKeyType === 'rsa') return isStrongRsa(key)
-  if (key.asymmetricKeyType === 'ec') return strongCurves.has(key.asymmetricKeyDetails?.namedCurve)
-  return key.asymmetricKeyType === 'ed25519'
 }

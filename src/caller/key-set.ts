@@ -3,6 +3,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import { canonicalJson } from '../base/canonical-json.ts'
 import { sha256Base64url } from '../base/sha256.ts'
+import { isStrongRsa } from '../base/strong-rsa.ts'
 
 /** One public key of an issuer that is fit to verify with. */
 export interface VerificationKey {
@@ -144,12 +145,3 @@ function algorithmsOf(described: DescribedKey): readonly CallerAlgorithm[] {
 }
 
 const isStrong = (key: KeyObject) => key.asymmetricKeyType !== 'rsa' || isStrongRsa(key)
-
-/**
- * From 2048 bits (RFC 7518 §3.3) to 8192, beyond which one verification costs milliseconds; an exponent
- * of 1 would make every signature right.
- */
-export function isStrongRsa({ asymmetricKeyDetails }: KeyObject): boolean {
-  const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {}
-  return modulusLength >= 2048 && modulusLength <= 8192 && publicExponent >= 3n
-}

@@ -27,7 +27,13 @@ export interface PresentedCallerDeps {
 }
 
 /** What the token alone does not prove; undefined when nothing is missing. */
-type BindingFault = { readonly reason: HolderRefusalReason; readonly detail: string } | undefined
+type BindingFault =
+  | {
+      readonly reason: HolderRefusalReason
+      readonly detail: string
+      readonly mustCome?: 'with-dpop'
+    }
+  | undefined
 
 /** A token and who is proven by it, with all that came beside it. */
 interface Sent {
@@ -92,7 +98,9 @@ export function unfitBinding(
 ): BindingFault {
   if (to === 'unknown') return { reason: 'caller_binding_unknown', detail: 'cnf' }
   const isWanted = wanted === 'either' ? to !== 'nobody' : to === (wanted ?? to)
-  return isWanted ? undefined : { reason: 'caller_token_unbound', detail: `bound to ${to}` }
+  if (isWanted) return undefined
+  const unbound = { reason: 'caller_token_unbound', detail: `bound to ${to}` } as const
+  return wanted === 'certificate' ? unbound : { ...unbound, mustCome: 'with-dpop' }
 }
 
 function bearerFault({ token, presented }: Sent, deps: PresentedCallerDeps): BindingFault {
@@ -115,8 +123,8 @@ async function dpopFault(
   deps: PresentedCallerDeps,
 ): Promise<BindingFault> {
   // RFC 9449 §7.2: whoever takes it as a bearer token takes it from a thief.
-  if (token.scheme === 'Bearer') return unproven('sent as Bearer')
-  if (presented.dpopProof === undefined) return unproven('no proof')
+  if (token.scheme === 'Bearer') return unprovenByDpop('sent as Bearer')
+  if (presented.dpopProof === undefined) return unprovenByDpop('no proof')
   const verdict = await judgeDpopProof(presented.dpopProof, {
     keyThumbprint,
     token: token.text,
@@ -125,11 +133,13 @@ async function dpopFault(
     nowSeconds: deps.clock.nowSeconds(),
   })
   if (!verdict.ok) {
-    return verdict.fault === 'another key' ? unproven(verdict.fault) : dpopRefused(verdict.fault)
+    return verdict.fault === 'another key'
+      ? unprovenByDpop(verdict.fault)
+      : dpopRefused(verdict.fault)
   }
   if (isAnothersProof(presented, deps)) return twoProofs('certificate')
   // Last: what is refused for another reason must not use a proof up.
-  const use = await deps.usedIds.use(verdict.id, verdict.goodForSeconds)
+  const use = await deps.usedIds.use(keyThumbprint, verdict.id, verdict.goodForSeconds)
   if (use === 'first') return undefined
   return dpopRefused(use === 'again' ? 'used before' : 'too many at one time')
 }
@@ -149,4 +159,5 @@ function isAnothersProof(
 
 const twoProofs = (detail: string) => ({ reason: 'caller_two_proofs', detail }) as const
 const unproven = (detail: string) => ({ reason: 'caller_binding_unproven', detail }) as const
+const unprovenByDpop = (detail: string) => ({ ...unproven(detail), mustCome: 'with-dpop' }) as const
 const dpopRefused = (detail: string) => ({ reason: 'caller_dpop_refused', detail }) as const

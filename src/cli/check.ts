@@ -52,7 +52,7 @@ interface CheckOptions {
 
 /** @param file As the operator named it; the files of grants are named in the same way. */
 export async function check(file: string, nowSeconds: number): Promise<CheckReport> {
-  const loaded = await loadConfig(file)
+  const loaded = await loadConfig(file, nowSeconds)
   const surroundings = loaded.ok ? loaded.config : loaded.outline
   const grants = await checkGrants(surroundings, nowSeconds)
   const problems = [...(loaded.ok ? loaded.warnings : loaded.problems), ...grants.problems]

@@ -1,37 +1,24 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { z } from 'zod'
-import { claimsMatch } from '../base/claim-rules.ts'
 import { systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
-import {
-  nameRule,
-  parseApplicationName,
-  parseIssuerName,
-  parseScope,
-  parseTenantId,
-} from '../base/ids.ts'
-import { printable } from '../base/printable.ts'
-import { Secret } from '../base/secret.ts'
+import { nameRule, parseApplicationName, parseScope, parseTenantId } from '../base/ids.ts'
 import type { Config } from '../config/config.ts'
 import { readEnvironment } from '../config/environment.ts'
-import type { Ask, CallerFacts } from '../policy/decision.ts'
-import { explain } from '../policy/explain.ts'
+import { explain, type ExplainedAsk } from '../policy/explain.ts'
 import type { Policy } from '../policy/policy.ts'
 import { CommandError } from './command-error.ts'
+import { explainedCaller, type ExplainedCallerOptions } from './explained-caller.ts'
 import { explanationLines } from './explanation.ts'
 import { loadAll } from './load-all.ts'
 
-interface ExplainOptions {
+interface ExplainOptions extends ExplainedCallerOptions {
   readonly config?: string
-  readonly token?: string
-  readonly issuer?: string
-  readonly claims?: string
-  readonly application: string
-  readonly tenant: string
+  readonly application?: string
+  readonly tenant?: string
   readonly scope?: string
   readonly assertion?: true
   readonly lifetimeSeconds?: string
+  readonly admin?: string
 }
 
 const example = `
@@ -40,11 +27,16 @@ Examples:
   REFUSED: no grant gives this.
   grant release: claim ref is "refs/heads/dev", and must be "refs/heads/main" or like "refs/heads/release/*"
 
+  For somebody who has a client certificate, and may have to stop something one day:
+  $ countersign explain --certificate on-call.pem --admin revoke
+
   In a pull request, for claims that nobody has a token of yet:
   $ countersign explain --issuer github --claims job-claims.json --application events --tenant fab00000-… --assertion
 
 A token is proven as the service proves it, by keys that its issuer is asked for; one that is bound to a
-key counts here as if the proof of that key came with it. Claims are taken as proven. Limits are not looked at: they depend on who else asks.
+key counts here as if the proof of that key came with it, and a certificate as if its holder had shown it.
+Claims are taken as proven. Limits and revocations are not looked at: they depend on who else asks, and on what
+was stopped meanwhile.
 
 Exits with
   0  the service would grant this
@@ -60,13 +52,18 @@ export function explainCommand(): Command {
     )
     .option('--config <file>', 'countersign.yaml (COUNTERSIGN_CONFIG)')
     .option('--token <file>', "the caller's token; - reads standard input. It is never printed")
+    .option(
+      '--certificate <file>',
+      'instead of a token: PEM of a client certificate, its own first, then the CAs that are sent along',
+    )
     .option('--issuer <name>', 'with --claims: who vouches for them')
     .option('--claims <file>', 'instead of a token: a JSON object of claims')
-    .requiredOption('--application <name>', 'what the caller asks for: application,')
-    .requiredOption('--tenant <guid>', 'tenant,')
+    .option('--application <name>', 'what the caller asks for: application,')
+    .option('--tenant <guid>', 'tenant,')
     .option('--scope <scope>', 'and one resource and /.default (a token)')
     .option('--assertion', 'or an assertion')
     .option('--lifetime-seconds <seconds>', 'of the assertion; what the grant says unless given')
+    .option('--admin <what>', 'instead of all these: revoke, for who may stop things')
     .addHelpText('after', example)
     .action(async (options: ExplainOptions, command: Command) => {
       try {
@@ -88,7 +85,7 @@ interface Explained {
 async function explained(options: ExplainOptions): Promise<Explained> {
   const ask = askFrom(options)
   const { config, policy } = await configured(options.config)
-  const proof = await callerFrom(options, config)
+  const proof = await explainedCaller(options, config)
   if (!proof.ok) return { lines: [`REFUSED: nobody is proven. ${proof.why}`], granted: false }
   const { caller } = proof
   const findings = explain(policy, caller, ask, systemClock.nowSeconds())
@@ -106,10 +103,23 @@ async function configured(
   return { config: loaded.config, policy: loaded.policy.policy }
 }
 
-function askFrom({ scope, assertion, lifetimeSeconds, ...named }: ExplainOptions): Ask {
-  const application = parseApplicationName(named.application)
+function askFrom(options: ExplainOptions): ExplainedAsk {
+  const { application, tenant, scope, assertion, lifetimeSeconds, admin } = options
+  if (admin === undefined) return tokenOrAssertionFrom(options)
+  const others = [application, tenant, scope, assertion, lifetimeSeconds]
+  if (admin === 'revoke' && others.every((one) => one === undefined)) return { want: 'revocation' }
+  throw new CommandError('--admin must be revoke, alone: it is of no application and tenant')
+}
+
+function tokenOrAssertionFrom({
+  scope,
+  assertion,
+  lifetimeSeconds,
+  ...named
+}: ExplainOptions): ExplainedAsk {
+  const application = parseApplicationName(named.application ?? '')
   if (application === undefined) throw new CommandError(`--application must be a name: ${nameRule}`)
-  const tenant = parseTenantId(named.tenant)
+  const tenant = parseTenantId(named.tenant ?? '')
   if (tenant === undefined) throw new CommandError('--tenant must be a GUID')
   if ((scope === undefined) === (assertion === undefined)) {
     throw new CommandError('give either --scope SCOPE (a token) or --assertion')
@@ -133,110 +143,4 @@ function lifetimeFrom(text: string | undefined): number | undefined {
   const seconds = Number(text)
   if (Number.isInteger(seconds) && seconds >= 1 && seconds <= 600) return seconds
   throw new CommandError('--lifetime-seconds must be a whole number from 1 to 600')
-}
-
-type Proof =
-  { readonly ok: true; readonly caller: CallerFacts } | { readonly ok: false; readonly why: string }
-
-function callerFrom(options: ExplainOptions, config: Config): Promise<Proof> | Proof {
-  const { token, issuer, claims } = options
-  if (token !== undefined && issuer === undefined && claims === undefined) {
-    return proven(token, config)
-  }
-  if (token === undefined && issuer !== undefined && claims !== undefined) {
-    return claimed(issuer, claims, config)
-  }
-  throw new CommandError('give either --token FILE, or --issuer NAME and --claims FILE')
-}
-
-async function proven(tokenFile: string, config: Config): Promise<Proof> {
-  const text = tokenIn(tokenFile)
-  // Most of what proves callers is not needed to look at claims.
-  const [
-    { createTokenProof },
-    { unfitBinding },
-    { tokenBindingFrom },
-    { trustAlso },
-    { CallerError },
-  ] = await Promise.all([
-    import('../caller-proof.ts'),
-    import('../caller/presented-caller.ts'),
-    import('../caller/token-binding.ts'),
-    import('../base/trusted-roots.ts'),
-    import('../caller/caller.ts'),
-  ])
-  trustAlso(config.trust.caFiles)
-  const tokenProof = createTokenProof(config, {
-    clock: systemClock,
-    onIssuerAway: () => undefined,
-  })
-  try {
-    const identified = await tokenProof.tokens.identify(new Secret(text))
-    if (identified.ok) {
-      const { caller } = identified
-      const unfit = unfitBinding(tokenBindingFrom(caller.claims), boundTokensOf(config, caller))
-      if (unfit === undefined) return identified
-      return {
-        ok: false,
-        why: `${unfit.reason} by the rules of issuer ${caller.issuer} (${unfit.detail})`,
-      }
-    }
-    const { refusal } = identified
-    const issuer = 'issuer' in refusal ? ` by the rules of issuer ${refusal.issuer}` : ''
-    const detail = 'detail' in refusal ? ` (${refusal.detail})` : ''
-    return { ok: false, why: `${refusal.reason}${issuer}${detail}` }
-  } catch (error) {
-    if (!(error instanceof CallerError)) throw error
-    throw new CommandError(`issuer ${error.issuer} cannot be asked for its keys: ${error.code}`)
-  } finally {
-    await tokenProof.close()
-  }
-}
-
-function boundTokensOf({ issuers }: Config, caller: CallerFacts) {
-  const issuer = issuers.find(({ name }) => name === caller.issuer)
-  return issuer === undefined || issuer.kind === 'mtls' ? undefined : issuer.boundTokens
-}
-
-const claimsSchema = z.record(z.string(), z.unknown())
-
-function claimed(issuerText: string, file: string, { issuers }: Config): Proof {
-  const name = parseIssuerName(issuerText)
-  const issuer = issuers.find((one) => one.name === name)
-  if (issuer === undefined) {
-    const names = issuers.map((one) => one.name).join(', ')
-    throw new CommandError(`--issuer must be one of ${names}`)
-  }
-  const claims = claimsSchema.safeParse(jsonOf(claimsTextIn(file)))
-  if (!claims.success) throw new CommandError(`${file} must be a JSON object of claims`)
-  const broken = issuer.require.find((rule) => !claimsMatch([rule], claims.data))
-  if (broken === undefined)
-    return { ok: true, caller: { issuer: issuer.name, claims: claims.data } }
-  const why = `issuer ${issuer.name} requires another ${printable(broken.claim, 80)} of everybody.`
-  return { ok: false, why }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-/** Says nothing of the argument: somebody may have put the token there. */
-function tokenIn(file: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8').trim()
-  } catch {
-    throw new CommandError('--token must be a file that holds the token, or - for standard input')
-  }
-}
-
-function claimsTextIn(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    throw new CommandError(`the claims cannot be read from ${file}`)
-  }
 }

@@ -1,7 +1,7 @@
 import { type ClaimRule, isPattern } from '../base/claim-rules.ts'
 import { printable } from '../base/printable.ts'
-import type { Ask, CallerFacts } from '../policy/decision.ts'
-import type { ClaimFound, GrantFinding } from '../policy/explain.ts'
+import type { CallerFacts } from '../policy/decision.ts'
+import type { ClaimFound, ExplainedAsk, GrantFinding } from '../policy/explain.ts'
 
 /** Enough to see what was nearly given; the others miss by more. */
 const refusedShownMax = 5
@@ -9,7 +9,7 @@ const refusedShownMax = 5
 /** What {@link GrantFinding}s come to, for people. @param findings The nearest first. */
 export function explanationLines(
   { issuer }: CallerFacts,
-  ask: Ask,
+  ask: ExplainedAsk,
   findings: readonly GrantFinding[],
 ): { readonly lines: readonly string[]; readonly granted: boolean } {
   const [giving, missing] = partition(findings, ({ finding }) => finding.kind === 'gives')
@@ -31,16 +31,18 @@ export function explanationLines(
   return { lines, granted: false }
 }
 
-function missedBy({ finding }: GrantFinding, ask: Ask): string {
+function missedBy({ finding }: GrantFinding, ask: ExplainedAsk): string {
   switch (finding.kind) {
     case 'claim':
       return `claim ${printable(finding.rule.claim, 80)} ${foundText(finding.has)}, and must be ${wantedText(finding.rule)}`
     case 'ended':
       return 'names this caller, and has ended: its until has come'
     case 'application':
-      return `names this caller, and gives no ${ask.want} of ${ask.application}`
+      return `names this caller, and gives no ${wantedName(ask)}`
     case 'scope':
-      return `names this caller, and gives tokens of ${ask.application} for other scopes`
+      return `names this caller, and gives a ${wantedName(ask)} for other scopes`
+    case 'revocation':
+      return 'names this caller, and does not let it revoke'
     case 'tenant':
       return 'names this caller and gives this, in other tenants'
     case 'lifetime':
@@ -51,6 +53,9 @@ function missedBy({ finding }: GrantFinding, ask: Ask): string {
       return 'gives this'
   }
 }
+
+const wantedName = (ask: ExplainedAsk) =>
+  ask.want === 'revocation' ? ask.want : `${ask.want} of ${ask.application}`
 
 const valueLengthMax = 120
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
 import {
   defaultSchema,
@@ -127,7 +128,7 @@ function checkedSchema(schema: string): string {
 }
 
 async function readConfig(file: string): Promise<Config> {
-  const loaded = await loadConfig(file)
+  const loaded = await loadConfig(file, systemClock.nowSeconds())
   if (loaded.ok) return loaded.config
   const problems = loaded.problems.map(formatProblem).join('\n')
   throw new CommandError(`name the ledger with --ledger, or mend the configuration\n${problems}`)

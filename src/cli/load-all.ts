@@ -21,7 +21,7 @@ export async function loadAll(
   nowSeconds: number,
   namedFiles: NamedFiles = 'must-be-here',
 ): Promise<LoadedAll> {
-  const loaded = await loadConfig(file, namedFiles)
+  const loaded = await loadConfig(file, nowSeconds, namedFiles)
   if (!loaded.ok) return loaded
   const { config, warnings } = loaded
   const folder = await readGrantFolder(config.grants.folder)

@@ -43,9 +43,11 @@ export type LoadedConfig =
  * wrong with them is an answer and never thrown.
  *
  * @param file As the operator named it: problems repeat it, and paths in it start at its folder.
+ * @param nowSeconds Seconds since the Unix epoch: certificates of CAs have a time.
  */
 export async function loadConfig(
   file: string,
+  nowSeconds: number,
   namedFiles: NamedFiles = 'may-be-elsewhere',
 ): Promise<LoadedConfig> {
   const problems: ConfigurationProblem[] = []
@@ -56,7 +58,7 @@ export async function loadConfig(
   const form = root.read(configForm)
   checkTogether(root)
   const tenants = await readTenantsFiles(root.at('applications'), dirname(file), problems)
-  await checkPemFiles(root, dirname(file), namedFiles)
+  await checkPemFiles(root, dirname(file), nowSeconds, namedFiles)
   await checkUrlFile(root.at('ledger'), dirname(file), namedFiles)
   const inOrder = problems.toSorted(byPlace)
   if (form === undefined || problems.some(({ severity }) => severity === 'error')) {

@@ -1,6 +1,7 @@
 import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { certificateBlocksIn } from '../base/pem-certificates.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
+import { type CallerAuthorities, checkCallerAuthorities } from './caller-authorities.ts'
 import { readNamedFile, type NamedFiles } from './named-files.ts'
 
 /**
@@ -12,19 +13,20 @@ import { readNamedFile, type NamedFiles } from './named-files.ts'
 export async function checkPemFiles(
   root: YamlPart,
   folder: string,
+  nowSeconds: number,
   namedFiles: NamedFiles,
 ): Promise<void> {
   const read = (part: YamlPart) => readNamedFile(part, folder, namedFiles, 'pem-file')
   for (const [, part] of root.at('trust').at('caFiles').parts()) {
     certificatesOf(part, await read(part))
   }
-  const cas: IssuerAuthorities[] = []
+  const cas: CallerAuthorities[] = []
   for (const [issuer, part] of root.at('issuers').maps()) {
     if (part.at('kind').value !== 'mtls') continue
     const caFile = part.at('caFile')
     cas.push({ issuer, caFile, certificates: certificatesOf(caFile, await read(caFile)) ?? [] })
   }
-  checkAuthorities(cas)
+  checkCallerAuthorities(cas, nowSeconds)
   const tls = root.at('listen').at('tls')
   const [certFile, keyFile] = [tls.at('certFile'), tls.at('keyFile')]
   const [leaf] = certificatesOf(certFile, await read(certFile)) ?? []
@@ -33,44 +35,6 @@ export async function checkPemFiles(
   keyFile.report(
     'key-of-another-certificate',
     `\`${keyFile.name}\` is not the key of the first certificate in \`${certFile.name}\`: name the two that belong together, the service's own certificate first.`,
-  )
-}
-
-interface IssuerAuthorities {
-  readonly issuer: string
-  readonly caFile: YamlPart
-  readonly certificates: readonly X509Certificate[]
-}
-
-/**
- * By its key, since one key can have many certificates: what it signs would be a certificate of either
- * issuer, and prove nobody.
- */
-function checkAuthorities(all: readonly IssuerAuthorities[]): void {
-  const issuerOfKey = new Map<string, string>()
-  for (const { issuer, caFile, certificates } of all) {
-    if (certificates.some(({ ca }) => !ca)) reportNoAuthority(caFile)
-    const keys = certificates.map(keyOf)
-    const others = new Set(keys.map((key) => issuerOfKey.get(key)))
-    for (const key of keys) if (!issuerOfKey.has(key)) issuerOfKey.set(key, issuer)
-    for (const other of others) if (other !== undefined) reportSameAuthority(caFile, other)
-  }
-}
-
-const keyOf = ({ publicKey }: X509Certificate) =>
-  publicKey.export({ type: 'spki', format: 'der' }).toString('base64')
-
-function reportNoAuthority(caFile: YamlPart): void {
-  caFile.report(
-    'not-a-ca',
-    `The file of \`${caFile.name}\` has a certificate that is none of a CA: remove it, and name the CA that signs the certificates of callers.`,
-  )
-}
-
-function reportSameAuthority(caFile: YamlPart, other: string): void {
-  caFile.report(
-    'same-ca',
-    `The file of \`${caFile.name}\` has a CA of issuer ${other} too, so nobody could say which of them vouches: keep it under one name.`,
   )
 }
 

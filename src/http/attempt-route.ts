@@ -4,6 +4,7 @@ import { failureCode, isCallerGone } from '../issuance/failure-code.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import type { IssuanceEvents } from '../issuance/issuance-events.ts'
 import { type Answer, writeAnswer } from './answer.ts'
+import { refuseCrossSite } from './cross-site.ts'
 import { problemAnswer, problemFromFailure } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
 
@@ -30,7 +31,11 @@ export function attemptRoute<Message extends IncomingMessage>(
     underWay.during(async () => {
       const attempt = newAttemptId()
       const gone = () => goneFrom(response)
-      const answer = await answerTo(() => handle(request, attempt, gone), attempt, events)
+      const handled = () => {
+        refuseCrossSite(request)
+        return handle(request, attempt, gone)
+      }
+      const answer = await answerTo(handled, attempt, events)
       writeAnswer(response, answer, { 'countersign-attempt': attempt })
     })
 }

@@ -1,3 +1,4 @@
+import { callerAlgorithms } from '../base/caller-algorithms.ts'
 import { CallerError } from '../caller/caller.ts'
 import { RememberedRefusal } from '../issuance/entra-refusals.ts'
 import { NothingProven } from '../issuance/nothing-proven.ts'
@@ -72,6 +73,7 @@ const requestWords: Record<RequestProblemCode, { status: number; title: string }
   media_type_unsupported: { status: 415, title: 'The media type is not supported' },
   not_found: { status: 404, title: 'There is nothing here' },
   method_not_allowed: { status: 405, title: 'The method is not allowed' },
+  cross_site: { status: 403, title: 'A page of another site asks' },
 }
 
 export function problemFromRefusal(refusal: Refusal | RevocationRefusal): Problem {
@@ -96,12 +98,14 @@ export function problemFromRefusal(refusal: Refusal | RevocationRefusal): Proble
     case 'caller_tenant_refused':
     case 'caller_not_an_application':
     case 'caller_is_ourselves':
-    case 'caller_token_unbound':
     case 'caller_binding_unknown':
-    case 'caller_binding_unproven':
-    case 'caller_dpop_refused':
     case 'caller_two_proofs':
       return callerNotProven
+    case 'caller_token_unbound':
+    case 'caller_binding_unproven':
+      return refusal.mustCome === undefined ? callerNotProven : challengedToDpop('invalid_token')
+    case 'caller_dpop_refused':
+      return challengedToDpop('invalid_dpop_proof')
     case 'caller_certificate_unknown':
     case 'caller_certificate_ambiguous':
     case 'caller_certificate_refused':
@@ -214,6 +218,12 @@ const callerNotProven: Problem = {
     'and meant for this service. The operator finds the reason by the attempt id.',
   headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
 }
+
+/** In the same dull words: which algorithms a proof may have is in every challenge (RFC 9449 §7.1). */
+const challengedToDpop = (error: 'invalid_token' | 'invalid_dpop_proof'): Problem => ({
+  ...callerNotProven,
+  headers: { 'www-authenticate': `DPoP error="${error}", algs="${callerAlgorithms.join(' ')}"` },
+})
 
 const callerTokenSpent: Problem = {
   code: 'caller_token_spent',

@@ -5,6 +5,7 @@ export type RequestProblemCode =
   | 'media_type_unsupported'
   | 'not_found'
   | 'method_not_allowed'
+  | 'cross_site'
 
 /**
  * A request that cannot be understood. `detail` names the member or rule and what to do; it never

@@ -4,6 +4,9 @@ import type { Ask, CallerFacts } from './decision.ts'
 import { byCharge, type Grant, missingIn, offerOf } from './grant.ts'
 import { isInForce, type Policy } from './policy.ts'
 
+/** What a caller asks for, or that it wants to stop things and let them go on. */
+export type ExplainedAsk = Ask | { readonly want: 'revocation' }
+
 /** How one grant stands to a caller and what it asks for. */
 export interface GrantFinding {
   readonly grant: GrantName
@@ -25,6 +28,8 @@ export type GrantStanding =
   /** Gives just this, in other tenants. */
   | { readonly kind: 'tenant' }
   | { readonly kind: 'lifetime'; readonly maxSeconds: number }
+  /** Names the caller, and lets nobody revoke. */
+  | { readonly kind: 'revocation' }
 
 /** What a token says of a claim. */
 export type ClaimFound =
@@ -35,14 +40,15 @@ export type ClaimFound =
 
 /**
  * Every grant of the caller's issuer, those first that come nearest to giving what is asked: it says
- * `gives` of exactly those that `decide` would choose among, and in its order.
+ * `gives` of exactly those that {@link decide}, or {@link mayRevoke}, would choose among, and in its
+ * order.
  *
  * @param nowSeconds Seconds since the Unix epoch.
  */
 export function explain(
   { grants }: Policy,
   caller: CallerFacts,
-  ask: Ask,
+  ask: ExplainedAsk,
   nowSeconds: number,
 ): readonly GrantFinding[] {
   return grants
@@ -56,10 +62,18 @@ export function explain(
     .map(({ grant, finding }) => ({ grant: grant.name, finding }))
 }
 
-function findingOf(grant: Grant, caller: CallerFacts, ask: Ask, nowSeconds: number): GrantStanding {
+function findingOf(
+  grant: Grant,
+  caller: CallerFacts,
+  ask: ExplainedAsk,
+  nowSeconds: number,
+): GrantStanding {
   const rule = grant.rules.find((one) => !claimsMatch([one], caller.claims))
   if (rule !== undefined) return { kind: 'claim', rule, has: foundIn(caller.claims, rule.claim) }
   if (!isInForce(grant, nowSeconds)) return { kind: 'ended' }
+  if (ask.want === 'revocation') {
+    return { kind: grant.mayRevoke === true ? (grant.mode ?? 'gives') : 'revocation' }
+  }
   const offer = offerOf(grant, ask)
   if (offer === undefined) return { kind: missingIn(grant, ask) }
   const maxSeconds = offer.lifetimeSeconds ?? 0
@@ -77,6 +91,7 @@ function foundIn(claims: CallerFacts['claims'], claim: string): ClaimFound {
 const steps: readonly GrantStanding['kind'][] = [
   'claim',
   'ended',
+  'revocation',
   'application',
   'scope',
   'tenant',

@@ -83,8 +83,8 @@ export const termsOf = ({ longLived, isolate }: Grant): TokenTerms => ({
   ...(isolate === undefined ? {} : { isolate }),
 })
 
-/** Of two that give the same, which is charged first: see `decide`. */
-export const byCharge = (a: Grant, b: Grant, want: Ask['want']): number =>
+/** Of two that give the same, which is charged first: see `decide`. Who may revoke costs nothing. */
+export const byCharge = (a: Grant, b: Grant, want: Ask['want'] | 'revocation'): number =>
   (want === 'token' ? Number(b.longLived === true) - Number(a.longLived === true) : 0) ||
   (a.name < b.name ? -1 : 1)
 

@@ -43,9 +43,9 @@ describe('revocations of several ledgers', () => {
     const told: StandingRevocations[] = []
     const [one, other] = [await store.open(), await store.open(undefined, tellingTo(told))]
     const issued = tokenIssuedEntry('1', 'token')
-    await other.append([issued], 0)
+    await other.append([issued], { decidedUnder: 0 })
     const made = revokedEntry('1', 1)
-    await one.append([made], 0)
+    await one.append([made], { decidedUnder: 0 })
     // Nobody has told the one whose answer is on its way.
     expect(told.map(({ epoch }) => epoch)).toEqual([0])
     const { tokens, complete } = await findOutstanding(
@@ -56,7 +56,7 @@ describe('revocations of several ledgers', () => {
     expect(tokens.map(({ tokenSha256 }) => tokenSha256)).toEqual([issued.tokenSha256])
     expect(complete).toBe(true)
     // And nothing else follows.
-    const later = other.append([tokenIssuedEntry('1', 'later')], 0)
+    const later = other.append([tokenIssuedEntry('1', 'later')], { decidedUnder: 0 })
     await expect(later).rejects.toMatchObject({ code: 'LEDGER_OVERTAKEN' })
     await Promise.all([one.close(), other.close()])
   })

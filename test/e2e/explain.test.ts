@@ -162,7 +162,11 @@ describe('countersign explain, with claims', () => {
   })
 
   test.for([
-    ['no caller', forOrders, 'give either --token FILE, or --issuer NAME and --claims FILE'],
+    [
+      'no caller',
+      forOrders,
+      'give either --token FILE, --certificate FILE, or --issuer NAME and --claims FILE',
+    ],
     ['both', [...stdin, '--issuer', 'github', ...forOrders], 'give either --token FILE'],
     [
       'an issuer that is not listed',

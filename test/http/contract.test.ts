@@ -47,6 +47,7 @@ describe('openapi.yaml describes', () => {
       revocations_too_many: true,
       not_found: true,
       method_not_allowed: true,
+      cross_site: true,
       body_too_large: true,
       media_type_unsupported: true,
       limit_reached: true,

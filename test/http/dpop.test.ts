@@ -2,22 +2,27 @@ import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { JWTHeaderParameters, JWTPayload } from 'jose'
 import { callerAlgorithms } from '../../src/base/caller-algorithms.ts'
+import type { ClientCredential } from '../../src/emulator/clients/client-authority.ts'
 import { createDpopClient, type DpopClient } from '../support/dpop.ts'
-import { expectNothingPrivate, expectProblem } from '../support/problems.ts'
+import {
+  callerNotProven,
+  dpopChallenge,
+  expectNothingPrivate,
+  expectProblem,
+} from '../support/problems.ts'
 import { required } from '../support/required.ts'
 import {
   cast,
-  defaultGrants,
   deployAsk,
   ordersAsk,
-  startServiceEmulator,
-  startTestService,
   type Answer,
   type TestService,
 } from '../support/test-service.ts'
-import { clientOrder, createLoopbackTlsFiles } from '../support/tls-clients.ts'
+import { clientOrder } from '../support/tls-clients.ts'
+import { startTlsService, type TlsService } from '../support/tls-service.ts'
+import { whyOf } from '../support/turned-away.ts'
 
-const files = createLoopbackTlsFiles()
+let tls: TlsService
 let service: TestService
 let client: DpopClient
 let thief: DpopClient
@@ -25,20 +30,12 @@ let thief: DpopClient
 let token: string
 
 beforeAll(async () => {
-  const emulator = await startServiceEmulator()
-  service = await startTestService({
-    emulator,
-    configuration: (file) => ({
-      ...files.listening(file),
-      issuers: {
-        ...file.issuers,
-        gitlab: { ...required(file.issuers['gitlab']), boundTokens: 'either' },
-        cluster: { ...required(file.issuers['cluster']), boundTokens: 'certificate' },
-        edge: { kind: 'mtls', caFile: emulator.endpoints.clientCaFile, identity: 'uri' },
-      },
+  tls = await startTlsService({
+    issuers: (_, { gitlab, cluster }) => ({
+      gitlab: { ...required(gitlab), boundTokens: 'either' },
+      cluster: { ...required(cluster), boundTokens: 'certificate' },
     }),
     grants: [
-      ...defaultGrants,
       {
         grant: 'gitlab',
         caller: { issuer: 'gitlab', claims: { project_id: '20' } },
@@ -46,14 +43,11 @@ beforeAll(async () => {
       },
     ],
   })
+  service = tls.service
   client = await createDpopClient()
   thief = await createDpopClient()
 }, 60_000)
-afterAll(async () => {
-  await files.remove()
-  await service.stop()
-  await service.emulator.stop()
-})
+afterAll(() => tls.stop())
 
 // So many lines of a minute are written for each reason, and no more.
 beforeEach(async () => {
@@ -77,7 +71,7 @@ const target = (changes: { token?: string; htu?: string; htm?: string } = {}) =>
 interface Sending {
   readonly authorization?: string
   readonly dpop?: string
-  readonly certificate?: Parameters<typeof files.connections>[0]
+  readonly certificate?: ClientCredential
 }
 
 const send = (
@@ -88,27 +82,24 @@ const send = (
   service.ask(request, {
     ...(json === null ? {} : { json }),
     headers: { authorization, ...(dpop === undefined ? {} : { dpop }) },
-    dispatcher: files.connections(certificate),
+    dispatcher: tls.files.connections(certificate),
   })
 
-const whyOf = (answer: Answer) => {
-  const lines = service.log().map((line) => JSON.parse(line) as Record<string, unknown>)
-  const line = lines.find(({ attempt }) => attempt === answer.headers['countersign-attempt'])
-  return [line?.['reason'], line?.['detail']]
-}
+/** Of a proof that is wrong, of a token that wants one, and of any other. */
+const proofIsWrong = dpopChallenge('invalid_dpop_proof')
+const proofIsWanted = dpopChallenge('invalid_token')
+const bearer = 'Bearer error="invalid_token"'
 
-function expectTurnedAway(answer: Answer, reason: string, detail: string) {
-  expectProblem(answer, {
-    status: 401,
-    code: 'caller_not_proven',
-    title: 'The caller is not proven',
-    detail:
-      'The caller token was not accepted. It must be unexpired, from an issuer that this service ' +
-      'trusts, and meant for this service. The operator finds the reason by the attempt id.',
-    wwwAuthenticate: 'Bearer error="invalid_token"',
-  })
+function expectTurnedAway(
+  answer: Answer,
+  reason: string,
+  detail: string,
+  wwwAuthenticate = reason === 'caller_dpop_refused' ? proofIsWrong : proofIsWanted,
+) {
+  expectProblem(answer, { ...callerNotProven, wwwAuthenticate })
   expectNothingPrivate(answer, service, { token })
-  expect(whyOf(answer)).toEqual([reason, detail])
+  const [toldReason, , toldDetail] = whyOf(service, answer)
+  expect([toldReason, toldDetail]).toEqual([reason, detail])
 }
 
 describe('a token that is bound to a key', () => {
@@ -265,7 +256,8 @@ describe('a token that is bound to a key', () => {
     const { clients } = service.emulator
     const certificate = await clients.issue(clientOrder())
     const dpop = await client.proof(target())
-    expectTurnedAway(await send({ dpop, certificate }), 'caller_two_proofs', 'certificate')
+    const beside = await send({ dpop, certificate })
+    expectTurnedAway(beside, 'caller_two_proofs', 'certificate', bearer)
     const nobodys = await clients.issue(clientOrder({ wrong: 'self-signed' }))
     expect((await send({ dpop, certificate: nobodys })).status).toBe(200)
   })
@@ -277,17 +269,22 @@ describe('a token that is bound to nothing', () => {
     const authorization = `Bearer ${token}`
     expect((await send({ authorization })).status).toBe(200)
     const dpop = await client.proof(target())
-    expectTurnedAway(await send({ authorization, dpop }), 'caller_two_proofs', 'DPoP')
-    expectTurnedAway(await send({ dpop }), 'caller_token_unbound', 'sent as DPoP')
-    expectTurnedAway(await send({}), 'caller_token_unbound', 'sent as DPoP')
+    const both = await send({ authorization, dpop })
+    expectTurnedAway(both, 'caller_two_proofs', 'DPoP', bearer)
+    for (const one of [{ dpop }, {}]) {
+      expectTurnedAway(await send(one), 'caller_token_unbound', 'sent as DPoP', bearer)
+    }
   })
 
-  test.each(['gitlab', 'cluster'] as const)(
-    'does not count where the operator wants it bound: %s',
-    async (issuer) => {
+  test.each([
+    ['gitlab', proofIsWanted],
+    ['cluster', bearer],
+  ] as const)(
+    'does not count where the operator wants it bound, and is told how: %s',
+    async (issuer, wwwAuthenticate) => {
       token = await service.callerToken(issuer)
       const answer = await send({ authorization: `Bearer ${token}` })
-      expectTurnedAway(answer, 'caller_token_unbound', 'bound to nobody')
+      expectTurnedAway(answer, 'caller_token_unbound', 'bound to nobody', wwwAuthenticate)
     },
   )
 
@@ -297,7 +294,7 @@ describe('a token that is bound to nothing', () => {
     expect((await send({ dpop: await client.proof(target()) })).status).toBe(200)
     token = await service.callerToken('cluster', { claims: { cnf } })
     const answer = await send({ dpop: await client.proof(target()) })
-    expectTurnedAway(answer, 'caller_token_unbound', 'bound to dpop')
+    expectTurnedAway(answer, 'caller_token_unbound', 'bound to dpop', bearer)
   })
 })
 
@@ -305,9 +302,9 @@ test('a proof alone proves nobody, and lends nothing to a certificate', async ()
   const dpop = await client.proof(target())
   const certificate = await service.emulator.clients.issue(clientOrder())
   const json = ordersAsk
-  for (const dispatcher of [files.connections(), files.connections(certificate)]) {
+  for (const dispatcher of [tls.files.connections(), tls.files.connections(certificate)]) {
     const answer = await service.ask(route, { json, headers: { dpop }, dispatcher })
     expect(answer.status).toBe(401)
-    expect(whyOf(answer)[0]).toBe('caller_token_missing')
+    expect(whyOf(service, answer)[0]).toBe('caller_token_missing')
   }
 })

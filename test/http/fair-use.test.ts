@@ -10,6 +10,7 @@ import {
   startTestService,
   type TestService,
 } from '../support/test-service.ts'
+import { lineOf } from '../support/turned-away.ts'
 
 /** One noisy caller takes nothing from the others. */
 
@@ -44,12 +45,6 @@ afterAll(() => service.stop())
 
 const job = (sub: string) => service.callerToken('gitlab', { claims: { sub } })
 const orders = (token: string) => service.ask('POST /v1/token', { token, json: ordersAsk })
-
-const reasonOf = (attempt: unknown) =>
-  service
-    .log()
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
-    .find((line) => line['attempt'] === attempt)?.['reason']
 
 describe('a caller that asks too often', () => {
   test('is told when to come again, by whichever token it asks, and others of its grant are served', async () => {
@@ -91,7 +86,7 @@ describe('a caller that asks for too much at one time', () => {
       retryAfterSeconds: 1,
     })
     expectNothingPrivate(beyond, service, { token, values: [cast.fabrikam] })
-    expect(reasonOf(beyond.headers['countersign-attempt'])).toBe('too_many_requests')
+    expect(lineOf(service, beyond)).toMatchObject({ reason: 'too_many_requests' })
     expect((await orders(await job('another'))).status).toBe(200)
 
     const answers = await Promise.all(underWay)

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
+import {
+  callerMissing,
+  callerNotProven,
+  expectNothingPrivate,
+  expectProblem,
+  type ProblemWords,
+} from '../support/problems.ts'
 import { required } from '../support/required.ts'
 import {
   cast,
@@ -10,6 +16,7 @@ import {
   startTestService,
   type TestService,
 } from '../support/test-service.ts'
+import { lineOf } from '../support/turned-away.ts'
 
 const onceAMinute: GrantFile = {
   grant: 'once-a-minute',
@@ -33,23 +40,6 @@ beforeAll(async () => {
   })
 })
 afterAll(() => service.stop())
-
-const callerMissing: ProblemWords = {
-  status: 401,
-  code: 'caller_not_proven',
-  title: 'The caller is not proven',
-  detail: 'Send the caller token as "Authorization: Bearer".',
-  wwwAuthenticate: 'Bearer',
-}
-
-/** One sentence for everything that can be wrong with a token: what helps the right helps the wrong. */
-const callerNotProven: ProblemWords = {
-  ...callerMissing,
-  detail:
-    'The caller token was not accepted. It must be unexpired, from an issuer that this service ' +
-    'trusts, and meant for this service. The operator finds the reason by the attempt id.',
-  wwwAuthenticate: 'Bearer error="invalid_token"',
-}
 
 const notGranted: ProblemWords = {
   status: 403,
@@ -155,18 +145,10 @@ describe.each(Object.entries(routes))('%s', (route, json) => {
       ...(callerToken === undefined ? {} : { token: callerToken }),
       values: [cast.fabrikam, cast.orders],
     })
-    expect(linesOf(answer.headers['countersign-attempt'])).toEqual([
-      expect.objectContaining({ msg: 'turned away', reason }),
-    ])
+    expect(lineOf(service, answer)).toMatchObject({ msg: 'turned away', reason })
     expect(service.newEntries()).toEqual([])
   })
 })
-
-const linesOf = (attempt: unknown) =>
-  service
-    .log()
-    .map((line) => JSON.parse(line) as { attempt?: unknown })
-    .filter((line) => line.attempt === attempt)
 
 interface Refused {
   readonly reason: string
@@ -256,7 +238,7 @@ describe('a caller that a grant names', () => {
     const [entry, ...more] = service.newEntries()
     expect(more).toEqual([])
     expect(entry).toMatchObject({ kind: 'request.refused', attempt, reason })
-    expect(linesOf(attempt)).toEqual([expect.objectContaining({ msg: 'refused', reason })])
+    expect(lineOf(service, answer)).toMatchObject({ msg: 'refused', reason })
   })
 
   test('is refused beyond its limit, is told when to come back, and is served then', async () => {
@@ -277,9 +259,7 @@ describe('a caller that a grant names', () => {
       retryAfterSeconds,
     })
     expectNothingPrivate(beyond, service, { token, values: [cast.fabrikam] })
-    expect(linesOf(beyond.headers['countersign-attempt'])).toEqual([
-      expect.objectContaining({ msg: 'turned away', reason: 'limit_reached' }),
-    ])
+    expect(lineOf(service, beyond)).toMatchObject({ msg: 'turned away', reason: 'limit_reached' })
     expect(service.newEntries()).toEqual([])
 
     service.emulator.clock.shift(retryAfterSeconds)

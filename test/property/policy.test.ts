@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest'
 import type { GrantName } from '../../src/base/ids.ts'
 import type { Ask, CallerFacts } from '../../src/policy/decision.ts'
 import { compileGrants } from '../../src/policy/compile-grants.ts'
-import { explain } from '../../src/policy/explain.ts'
+import { explain, type ExplainedAsk } from '../../src/policy/explain.ts'
 import { createMemoryGrantBudget, type GrantBudget } from '../../src/policy/grant-budget.ts'
 import type { GrantFile } from '../../src/policy/grant-folder.ts'
-import { decide, type Policy } from '../../src/policy/policy.ts'
+import { decide, mayRevoke, type Policy } from '../../src/policy/policy.ts'
 import {
   ask,
   askers,
@@ -33,38 +33,14 @@ function policyOf(all: readonly Written[]): Policy {
 const decision = (policy: Policy, from: CallerFacts, want: Ask) =>
   decide(policy, { subject: 'any', ...from }, want, now, createMemoryGrantBudget(fixedClock(now)))
 
+const withoutEach = <Value>(values: readonly Value[]): readonly (readonly Value[])[] =>
+  values.length < 2 ? [] : values.map((_, index) => values.toSpliced(index, 1))
+
 /** Everything that one step of mending takes away: a file, an item, a value of a list. */
 function narrowings(all: readonly Written[]): readonly (readonly Written[])[] {
-  const without = <Value>(values: readonly Value[], index: number) => values.toSpliced(index, 1)
-  const withOne = (index: number, grant: Written) => all.toSpliced(index, 1, grant)
   return all.flatMap((grant, index) => [
-    without(all, index),
-    ...grant.may.flatMap((_, at) =>
-      grant.may.length > 1 ? [withOne(index, { ...grant, may: without(grant.may, at) })] : [],
-    ),
-    ...grant.may.flatMap((one, at) =>
-      (one.scopes?.length ?? 0) > 1
-        ? [
-            withOne(index, {
-              ...grant,
-              may: grant.may.toSpliced(at, 1, { ...one, scopes: (one.scopes ?? []).slice(1) }),
-            }),
-          ]
-        : [],
-    ),
-    ...Object.entries(grant.caller.claims).flatMap(([claim, value]) =>
-      Array.isArray(value) && value.length > 1
-        ? [
-            withOne(index, {
-              ...grant,
-              caller: {
-                ...grant.caller,
-                claims: { ...grant.caller.claims, [claim]: value.slice(1) as unknown[] },
-              },
-            }),
-          ]
-        : [],
-    ),
+    all.toSpliced(index, 1),
+    ...narrower(grant).map((one) => all.toSpliced(index, 1, one)),
   ])
 }
 
@@ -89,25 +65,47 @@ const names = ['a', 'b', 'c', 'd', 'e', 'f'].map(grantName)
 const budgetWithout = (spent: readonly GrantName[]): GrantBudget => ({
   take: (grant) => (spent.includes(grant) ? { ok: false, retryAfterSeconds: 1 } : { ok: true }),
 })
+function narrower(grant: Written): readonly Written[] {
+  const { caller, may } = grant
+  return [
+    ...(grant.revokes === true ? [{ ...grant, revokes: false }] : []),
+    ...withoutEach(may).map((left) => ({ ...grant, may: left })),
+    ...may.flatMap((item, at) =>
+      withoutEach(item.scopes ?? []).map((scopes) => ({
+        ...grant,
+        may: may.toSpliced(at, 1, { ...item, scopes }),
+      })),
+    ),
+    ...Object.entries(caller.claims).flatMap(([claim, value]) =>
+      withoutEach(Array.isArray(value) ? (value as unknown[]) : []).map((left) => ({
+        ...grant,
+        caller: { ...caller, claims: { ...caller.claims, [claim]: left } },
+      })),
+    ),
+  ]
+}
 
 describe('widening', () => {
   test('taking away a file, an item or a value of a list never allows anything new', () => {
-    let named = 0
+    const met = { kept: 0, lost: 0, keptRevoking: 0, lostRevoking: 0 }
     fc.assert(
       fc.property(
         grants.chain((all) => fc.tuple(fc.constant(all), callers(all), ask)),
-        ([all, from, want]) => {
-          const before = decision(policyOf(all), from, want)
-          if (before.ok) return
-          named += before.refusal.reason === 'caller_not_named' ? 0 : 1
-          for (const fewer of narrowings(all)) {
-            expect(decision(policyOf(fewer), from, want).ok).toBe(false)
-          }
+        fc.nat(),
+        ([all, from, want], pick) => {
+          const fewer = narrowings(all)
+          const [before, after] = [policyOf(all), policyOf(fewer[pick % fewer.length] ?? [])]
+          const [had, has] = [before, after].map((one) => decision(one, from, want).ok)
+          if (has === true) expect(had).toBe(true)
+          if (had === true) met[has === true ? 'kept' : 'lost'] += 1
+          const [could, can] = [before, after].map((one) => mayRevoke(one, from, now).ok)
+          if (can === true) expect(could).toBe(true)
+          if (could === true) met[can === true ? 'keptRevoking' : 'lostRevoking'] += 1
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 1000 },
     )
-    expect(named).toBeGreaterThan(10)
+    expect(Math.min(...Object.values(met))).toBeGreaterThan(5)
   })
 
   test('nor tokens that live longer, whatever budget is left', () => {
@@ -257,6 +255,39 @@ describe('an explanation', () => {
         },
       ),
       { numRuns: 2000 },
+    )
+    expect(Math.min(...Object.values(said))).toBeGreaterThan(0)
+  })
+})
+
+describe('an explanation of who may revoke', () => {
+  test('never says anything else than what is decided', () => {
+    const said = { granted: 0, missing: 0, stranger: 0 }
+    const revocation: ExplainedAsk = { want: 'revocation' }
+    fc.assert(
+      fc.property(
+        grants.chain((all) => fc.tuple(fc.constant(all), callers(all))),
+        ([all, from]) => {
+          const policy = policyOf(all)
+          const decided = mayRevoke(policy, from, now)
+          const findings = explain(policy, from, revocation, now)
+          const kinds = findings.map(({ finding }) => finding.kind)
+          if (decided.ok) {
+            said.granted += 1
+            expect(findings[0]).toEqual({ grant: decided.grant, finding: { kind: 'gives' } })
+            return
+          }
+          expect(kinds).not.toContain('gives')
+          if (decided.refusal.reason === 'caller_not_named') {
+            said.stranger += 1
+            expect(kinds.filter((kind) => kind !== 'claim')).toEqual([])
+          } else {
+            said.missing += 1
+            expect(['revocation', 'dry-run']).toContain(kinds[0])
+          }
+        },
+      ),
+      { numRuns: 1000 },
     )
     expect(Math.min(...Object.values(said))).toBeGreaterThan(0)
   })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Ask, CallerFacts } from '../../src/policy/decision.ts'
 import { compileGrants } from '../../src/policy/compile-grants.ts'
-import { foresee, type Policy } from '../../src/policy/policy.ts'
+import { foresee, mayRevoke, type Policy } from '../../src/policy/policy.ts'
 import { grantWidenings, type GrantWidening } from '../../src/policy/widening.ts'
 import { isoTimeFrom } from '../../src/base/clock.ts'
 import { askers, fileOf, grants, now, surroundings, type Written } from '../support/drawn-grants.ts'
@@ -114,6 +114,22 @@ describe('what is reported of two policies', () => {
     const isLonger = (was: { readonly longLived?: true } | undefined, is: typeof was) =>
       was?.longLived !== true && is?.longLived === true
     expect(reportedWhenever(reterms, isLonger, 1000)).toBeGreaterThan(20)
+  })
+
+  test('names each grant by which somebody may revoke, and could not', () => {
+    let met = 0
+    fc.assert(
+      fc.property(situations(pairs), ({ before, after, asker: { caller }, at }) => {
+        const decided = mayRevoke(after, caller, at)
+        if (!decided.ok || mayRevoke(before, caller, at).ok) return
+        met += 1
+        const widening = grantWidenings(before, after).find(({ grant }) => grant === decided.grant)
+        expect(widening?.steps).not.toHaveLength(0)
+        expect(widening).toBeDefined()
+      }),
+      { numRuns: 500 },
+    )
+    expect(met).toBeGreaterThan(10)
   })
 
   test('is nothing where files were only taken away', () => {

@@ -3,6 +3,9 @@ import { join, resolve } from 'node:path'
 
 const root = resolve(import.meta.dirname, '../fixtures/configuration')
 
+/** When they are looked at: dates in them are before or after. */
+export const september2026 = 1_790_000_000
+
 /** One folder under test/fixtures/configuration: its name is the case. */
 export interface ConfigurationFixture {
   readonly name: string

@@ -45,6 +45,8 @@ export interface Written {
   readonly may: readonly Item[]
   readonly mode?: 'enforced' | 'dry-run'
   readonly longLived?: boolean
+  /** `{ admin: revoke }` among what it may. */
+  readonly revokes?: boolean
 }
 
 const subset = <Value>(values: readonly Value[]) =>
@@ -88,6 +90,7 @@ export const written = (grant: string): fc.Arbitrary<Written> =>
     }),
     may: fc.array(item, { minLength: 1, maxLength: 3 }),
     mode: fc.constantFrom('enforced', 'enforced', 'enforced', 'dry-run'),
+    revokes: fc.constantFrom(false, false, true),
   })
 
 /** Up to six grants, each with a name of its own. */
@@ -152,9 +155,12 @@ function askOf({ application: name, tenant: named, scopes: given, assertion }: I
     : { want: 'assertion', application, tenant, ...assertion }
 }
 
-export const fileOf = (grant: Written): GrantFile => ({
+export const fileOf = ({ revokes = false, ...grant }: Written): GrantFile => ({
   file: `grants/${grant.grant}.yaml`,
   ok: true,
   // JSON is YAML, and says what was drawn without a writer of ours in between.
-  text: JSON.stringify(grant),
+  text: JSON.stringify({
+    ...grant,
+    may: revokes ? [...grant.may, { admin: 'revoke' }] : grant.may,
+  }),
 })

@@ -62,6 +62,7 @@ export function grant(
     readonly untilSeconds?: number
     readonly longLived?: true
     readonly isolate?: true
+    readonly mayRevoke?: true
     readonly mode?: 'dry-run'
   } = {},
 ): Grant {

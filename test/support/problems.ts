@@ -20,6 +20,45 @@ export interface ProblemWords {
   }
 }
 
+/** Nothing was sent that could prove anybody. */
+export const callerMissing: ProblemWords = {
+  status: 401,
+  code: 'caller_not_proven',
+  title: 'The caller is not proven',
+  detail: 'Send the caller token as "Authorization: Bearer".',
+  wwwAuthenticate: 'Bearer',
+}
+
+/** One sentence for everything that can be wrong with a token: what helps the right helps the wrong. */
+export const callerNotProven: ProblemWords = {
+  ...callerMissing,
+  detail:
+    'The caller token was not accepted. It must be unexpired, from an issuer that this service ' +
+    'trusts, and meant for this service. The operator finds the reason by the attempt id.',
+  wwwAuthenticate: 'Bearer error="invalid_token"',
+}
+
+/** The challenge of RFC 9449 §7.1. */
+export const dpopChallenge = (error: 'invalid_token' | 'invalid_dpop_proof') =>
+  `DPoP error="${error}", algs="RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA"`
+
+/** To whoever sent a token without the proof that it has to come with. */
+export const dpopWanted: ProblemWords = {
+  ...callerNotProven,
+  wwwAuthenticate: dpopChallenge('invalid_token'),
+}
+
+/** The same of a certificate. */
+export const certificateNotProven: ProblemWords = {
+  status: 401,
+  code: 'caller_not_proven',
+  title: 'The caller is not proven',
+  detail:
+    'The client certificate was not accepted. It must be in date, for clients, and from a CA that this ' +
+    'service trusts for callers. The operator finds the reason by the attempt id.',
+  wwwAuthenticate: 'Bearer',
+}
+
 /** Asserts status, headers and every word of a problem (RFC 9457). */
 export function expectProblem(answer: Answer, words: ProblemWords): void {
   const { wwwAuthenticate, allow, entra, ...members } = words

@@ -25,6 +25,8 @@ export interface Entra {
   readonly service: EmulatedService
   readonly directory: Directory
   readonly accessTokens: AccessTokens
+  /** That sign them: whoever has these makes any token of it. */
+  readonly keys: SigningKeys
   /** Empty at first: whoever knows the vaults registers what the seed file says. */
   readonly certificates: ApplicationCertificates
   readonly exchanges: ExchangeLog
@@ -105,5 +107,5 @@ export function createEntra({ origin, world, clock, keys, faults, random }: Entr
         return { kind: 'answer', status: 404, headers: {}, body: Buffer.alloc(0) }
     }
   }
-  return { service, directory, accessTokens, certificates, exchanges, dials, blocks }
+  return { service, directory, accessTokens, keys, certificates, exchanges, dials, blocks }
 }

@@ -3,10 +3,13 @@ import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { check } from '../../../src/cli/check.ts'
 import { reportLines } from '../../../src/cli/check-report.ts'
-import { configurationFixtures, within } from '../../support/configuration-fixtures.ts'
+import {
+  configurationFixtures,
+  september2026,
+  within,
+} from '../../support/configuration-fixtures.ts'
 import { readSourceFiles } from '../../support/source-files.ts'
 
-const september2026 = 1_790_000_000
 const invalid = configurationFixtures('invalid')
 const valid = configurationFixtures('valid')
 

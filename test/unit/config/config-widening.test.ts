@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/config/config.ts'
 import { configWidenings } from '../../../src/config/config-widening.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
+import { september2026 } from '../../support/configuration-fixtures.ts'
 
-const loaded = await loadConfig('examples/quickstart/countersign.yaml')
+const loaded = await loadConfig('examples/quickstart/countersign.yaml', september2026)
 if (!loaded.ok) throw new Error('the quick start does not load')
 const { config } = loaded
 const [application, issuer] = [config.applications[0], config.issuers[0]]

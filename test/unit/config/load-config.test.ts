@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/config/config.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
-import { configurationFixtures } from '../../support/configuration-fixtures.ts'
+import { configurationFixtures, september2026 } from '../../support/configuration-fixtures.ts'
 import { required } from '../../support/required.ts'
 
 const fixtures = [...configurationFixtures('valid'), ...configurationFixtures('invalid')]
@@ -11,7 +11,7 @@ const fileOf = (name: string) =>
   resolve(required(fixtures.find((one) => one.name === name)).folder, 'countersign.yaml')
 
 async function configOf(name: string): Promise<Config> {
-  const loaded = await loadConfig(fileOf(name))
+  const loaded = await loadConfig(fileOf(name), september2026)
   if (!loaded.ok) throw new TypeError(JSON.stringify(loaded.problems))
   return loaded.config
 }
@@ -280,7 +280,7 @@ describe('a ledger that replicas share', () => {
 
   test('must have that file at hand to serve, although not to be checked', async () => {
     const file = fileOf('the-ledger-url-file-is-elsewhere')
-    expect(await loadConfig(file, 'must-be-here')).toMatchObject({
+    expect(await loadConfig(file, september2026, 'must-be-here')).toMatchObject({
       ok: false,
       problems: [{ rule: 'ledger.url-file', severity: 'error' }],
     })
@@ -300,7 +300,7 @@ describe('a ledger that replicas share', () => {
 
 describe('a broken configuration', () => {
   test('keeps what can be read, so that grants can be compared with it', async () => {
-    const loaded = await loadConfig(fileOf('configuration-and-grants-are-broken'))
+    const loaded = await loadConfig(fileOf('configuration-and-grants-are-broken'), september2026)
     expect(loaded).toMatchObject({
       ok: false,
       outline: {
@@ -312,7 +312,7 @@ describe('a broken configuration', () => {
   })
 
   test('leaves out what it cannot know, instead of guessing', async () => {
-    const loaded = await loadConfig(fileOf('the-tenants-file-has-a-domain'))
+    const loaded = await loadConfig(fileOf('the-tenants-file-has-a-domain'), september2026)
     expect(loaded).toMatchObject({
       ok: false,
       outline: { applications: [{ name: 'events', tenants: undefined }] },
@@ -320,11 +320,13 @@ describe('a broken configuration', () => {
   })
 
   test('has no outline when it is no YAML at all', async () => {
-    expect(await loadConfig(fileOf('the-text-is-not-yaml'))).not.toHaveProperty('outline')
+    expect(await loadConfig(fileOf('the-text-is-not-yaml'), september2026)).not.toHaveProperty(
+      'outline',
+    )
   })
 
   test('is an answer even when the path is a folder', async () => {
-    const loaded = await loadConfig(dirname(fileOf('smallest')))
+    const loaded = await loadConfig(dirname(fileOf('smallest')), september2026)
     expect(loaded).toMatchObject({ ok: false, problems: [{ rule: 'config.unreadable', line: 1 }] })
   })
 })

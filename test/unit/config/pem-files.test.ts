@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { loadAll } from '../../../src/cli/load-all.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
 import type { NamedFiles } from '../../../src/config/named-files.ts'
-import { configurationFixtures } from '../../support/configuration-fixtures.ts'
+import { configurationFixtures, september2026 } from '../../support/configuration-fixtures.ts'
 import { createLoopbackTls } from '../../support/loopback-tls.ts'
 import { required } from '../../support/required.ts'
 
@@ -30,7 +30,7 @@ const put = (name: string, text: string) => {
 }
 
 async function problemsOf(namedFiles?: NamedFiles) {
-  const loaded = await loadConfig(file, namedFiles)
+  const loaded = await loadConfig(file, september2026, namedFiles)
   const problems = loaded.ok ? loaded.warnings : loaded.problems
   return problems.map(({ rule, severity }) => `${severity} ${rule}`)
 }
@@ -56,7 +56,7 @@ describe('files with certificates and keys', () => {
   })
 
   test('are only missed where nothing is served', async () => {
-    const loaded = await loadConfig(file)
+    const loaded = await loadConfig(file, september2026)
     expect(loaded.ok).toBe(true)
     expect(await problemsOf()).toHaveLength(3)
     expect((await problemsOf()).filter((problem) => problem.startsWith('error'))).toEqual([])
@@ -95,7 +95,7 @@ describe('files with certificates and keys', () => {
     put('tls.key', key)
     put('ca.pem', `${cert.trimEnd()}\n${cert.replace('MII', 'AAA').replace('MIH', 'AAA')}`)
 
-    const loaded = await loadConfig(file)
+    const loaded = await loadConfig(file, september2026)
     const line = cert.trimEnd().split('\n').length + 1
     expect(loaded).toMatchObject({ ok: false, problems: [{ rule: 'trust.broken-certificate' }] })
     expect(JSON.stringify(loaded)).toContain(`The certificate in line ${line} of`)
@@ -107,7 +107,7 @@ describe('files with certificates and keys', () => {
     put('tls.key', key.replace('BEGIN PRIVATE', 'BEGIN ENCRYPTED PRIVATE'))
     put('ca.pem', key)
 
-    const said = JSON.stringify(await loadConfig(file))
+    const said = JSON.stringify(await loadConfig(file, september2026))
     expect(said).toContain('listen.no-key')
     expect(said).not.toContain(required(key.split('\n')[1]).slice(0, 16))
   })

@@ -24,6 +24,7 @@ import {
 } from '../../../src/token-endpoint/token-endpoint.ts'
 import { issuerName } from '../../support/caller-issuer.ts'
 import { contract } from '../../support/contract.ts'
+import { dpopChallenge } from '../../support/problems.ts'
 import { required } from '../../support/required.ts'
 
 /**
@@ -84,6 +85,7 @@ const requests: Record<RequestProblemCode, Wire> = {
   request_invalid: [400, 'request_invalid'],
   not_found: [404, 'not_found'],
   method_not_allowed: [405, 'method_not_allowed'],
+  cross_site: [403, 'cross_site'],
   body_too_large: [413, 'body_too_large'],
   media_type_unsupported: [415, 'media_type_unsupported'],
 }
@@ -295,5 +297,17 @@ describe('a caller that is not proven', () => {
 
     expect(sentNothing).toEqual({ 'www-authenticate': 'Bearer' })
     expect(sentSomething).toEqual({ 'www-authenticate': 'Bearer error="invalid_token"' })
+  })
+
+  test.each([
+    [{ reason: 'caller_token_unbound', mustCome: 'with-dpop' }, dpopChallenge('invalid_token')],
+    [{ reason: 'caller_binding_unproven', mustCome: 'with-dpop' }, dpopChallenge('invalid_token')],
+    [{ reason: 'caller_dpop_refused' }, dpopChallenge('invalid_dpop_proof')],
+    [{ reason: 'caller_token_unbound' }, 'Bearer error="invalid_token"'],
+    [{ reason: 'caller_binding_unproven' }, 'Bearer error="invalid_token"'],
+  ] as const)('is told to prove a key by DPoP where that would help: %o', (refusal, challenge) => {
+    const { headers } = problemFromRefusal({ issuer, detail, ...refusal })
+
+    expect(headers).toEqual({ 'www-authenticate': challenge })
   })
 })

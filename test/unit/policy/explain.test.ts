@@ -94,6 +94,20 @@ describe('a grant', () => {
   })
 })
 
+describe('a grant, for whoever wants to revoke', () => {
+  const revocation = { want: 'revocation' } as const
+  const standing = (one: ReturnType<typeof grant>) =>
+    explain(createPolicy([one]), api, revocation, now)[0]?.finding
+
+  test('gives that where it says so, is in force and is not only tried', () => {
+    const admins = { mayRevoke: true } as const
+    expect(standing(grant('admins', admins))).toEqual({ kind: 'gives' })
+    expect(standing(grant('tried', { ...admins, mode: 'dry-run' }))).toEqual({ kind: 'dry-run' })
+    expect(standing(grant('over', { ...admins, untilSeconds: now }))).toEqual({ kind: 'ended' })
+    expect(standing(grant('orders'))).toEqual({ kind: 'revocation' })
+  })
+})
+
 describe('of several grants', () => {
   test('those of other issuers are left out', () => {
     expect(findings([grant('orders', { issuer: 'platform' })])).toEqual([])

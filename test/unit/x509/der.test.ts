@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { certificateFactsFrom } from '../../../src/caller/certificate-facts.ts'
-import { derTags, membersOf, readDer, readDerValues } from '../../../src/caller/der.ts'
+import { certificateFactsFrom } from '../../../src/x509/certificate-facts.ts'
+import { derTags, membersOf, readDer, readDerValues } from '../../../src/x509/der.ts'
 import { derValue, octetString, sequence } from '../../../src/emulator/x509/der.ts'
 import { authority, client } from '../../support/certificate-chains.ts'
 
