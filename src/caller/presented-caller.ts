@@ -129,7 +129,7 @@ async function dpopFault(
   }
   if (isAnothersProof(presented, deps)) return twoProofs('certificate')
   // Last: what is refused for another reason must not use a proof up.
-  const use = await deps.usedIds.use(verdict.id, verdict.goodForSeconds)
+  const use = await deps.usedIds.use(verdict.id, verdict.goodForSeconds, presented)
   if (use === 'first') return undefined
   return dpopRefused(use === 'again' ? 'used before' : 'too many at one time')
 }

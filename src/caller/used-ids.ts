@@ -8,9 +8,10 @@ export interface UsedIds {
   /**
    * @param id Unguessable, or made unique by who uses it.
    * @param forSeconds How long it is remembered at least.
+   * @param by Who uses it: whoever was first with it stays first, and is known by being the same object.
    * @returns `full` where it cannot be remembered: whoever asks must not go on.
    */
-  use(id: string, forSeconds: number): Promise<'first' | 'again' | 'full'>
+  use(id: string, forSeconds: number, by: object): Promise<'first' | 'again' | 'full'>
 }
 
 /**
@@ -19,6 +20,7 @@ export interface UsedIds {
  */
 export function createMemoryUsedIds(clock: Clock, entriesMax: number): UsedIds {
   const forgottenAtMs = new Map<string, number>()
+  const usedBy = new WeakMap<object, string>()
   /** In the order of their use, which is nearly the order of their ends. */
   const forget = (nowMs: number) => {
     for (const [id, atMs] of forgottenAtMs) {
@@ -26,14 +28,17 @@ export function createMemoryUsedIds(clock: Clock, entriesMax: number): UsedIds {
       forgottenAtMs.delete(id)
     }
   }
-  const use = (id: string, forSeconds: number) => {
+  const use = (id: string, forSeconds: number, by: object) => {
     const nowMs = clock.monotonicMs()
     forget(nowMs)
-    if ((forgottenAtMs.get(id) ?? -Infinity) > nowMs) return 'again'
+    if ((forgottenAtMs.get(id) ?? -Infinity) > nowMs) {
+      return usedBy.get(by) === id ? 'first' : 'again'
+    }
     if (forgottenAtMs.size >= entriesMax) return 'full'
     forgottenAtMs.delete(id)
     forgottenAtMs.set(id, nowMs + forSeconds * 1000)
+    usedBy.set(by, id)
     return 'first'
   }
-  return { use: (id, forSeconds) => Promise.resolve(use(id, forSeconds)) }
+  return { use: (id, forSeconds, by) => Promise.resolve(use(id, forSeconds, by)) }
 }

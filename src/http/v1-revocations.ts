@@ -36,8 +36,9 @@ export const revocationRequestSchema = z.strictObject({
 type RevocationBody = z.output<typeof revocationRequestSchema>
 
 /** `POST /v1/revocations`: stops something, at once here and for whatever any replica decides from now on. */
-export function revokeRoute(deps: RevocationRoutesDeps): AttemptRoute {
+export function revokeRoute(inForce: () => RevocationRoutesDeps): AttemptRoute {
   return attemptRoute(async (request, attempt) => {
+    const deps = inForce()
     const body = await readJsonBody(request, revocationRequestSchema)
     const outcome = await revoke(
       {
@@ -53,7 +54,7 @@ export function revokeRoute(deps: RevocationRoutesDeps): AttemptRoute {
     const { made } = outcome
     const outstanding = await outstandingOf(made, attempt, deps)
     return jsonAnswer(200, { revocation: revocationMember(made), outstanding, attempt })
-  }, deps)
+  }, inForce())
 }
 
 /** It is revoked whether or not that can be told: undefined when it cannot. */
@@ -71,8 +72,9 @@ async function outstandingOf(
 }
 
 /** `DELETE /v1/revocations/{id}`: lets it go on. */
-export function liftRoute(deps: RevocationRoutesDeps): AttemptRoute<Request> {
+export function liftRoute(inForce: () => RevocationRoutesDeps): AttemptRoute<Request> {
   return attemptRoute(async (request, attempt) => {
+    const deps = inForce()
     const id = parseRevocationId(String(request.params['id']))
     if (id === undefined) {
       throw new RequestProblem('request_invalid', 'The id of a revocation must be a GUID.')
@@ -81,18 +83,19 @@ export function liftRoute(deps: RevocationRoutesDeps): AttemptRoute<Request> {
     const outcome = await lift({ attempt, proofs, id }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, { lifted: id, epoch: outcome.lifted.epoch, attempt })
-  }, deps)
+  }, inForce())
 }
 
 /** `GET /v1/revocations`: what stands. */
-export function listRevocationsRoute(deps: RevocationRoutesDeps): AttemptRoute {
+export function listRevocationsRoute(inForce: () => RevocationRoutesDeps): AttemptRoute {
   return attemptRoute(async (request, attempt) => {
+    const deps = inForce()
     const proofs = presentedProofsOf(request)
     const outcome = await listRevocations({ attempt, proofs }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     const { epoch, made } = outcome.standing
     return jsonAnswer(200, { revocations: made.map(revocationMember), epoch, attempt })
-  }, deps)
+  }, inForce())
 }
 
 function revocationMember({ revocation, revoked, caller, atMs, reason, epoch }: RevocationMade) {

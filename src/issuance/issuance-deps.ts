@@ -36,7 +36,10 @@ import type { IssuanceEvents } from './issuance-events.ts'
 import type { SignatureProofs } from './signature-proofs.ts'
 import type { TurnedAway } from './turned-away.ts'
 
-/** The capabilities that issuing introduces to one another. */
+/**
+ * The capabilities that issuing introduces to one another, as one configuration makes them. Each attempt
+ * asks once which are in force, and so sees one configuration, whole.
+ */
 export interface IssuanceDeps {
   readonly clock: Clock
   readonly cloud: Cloud

@@ -19,7 +19,7 @@ import { NothingProven } from './nothing-proven.ts'
 import { obtainToken } from './obtain-token.ts'
 import { recordSuccess } from './record-success.ts'
 import { recordingFailure } from './recording-failure.ts'
-import { refuseRevoked } from './refuse.ts'
+import { refuseBegun, refuseRevoked } from './refuse.ts'
 import { signAssertion } from './sign-assertion.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
@@ -70,9 +70,12 @@ const waitMs = 25_000
  * @throws CallerError | GovernorError | LedgerError | NothingProven | RememberedRefusal | SignerError |
  *   TokenCacheError | TokenEndpointError | TokenUsesError
  */
-export const issueToken = (request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> =>
-  asCaller(request, deps, (caller) =>
-    decidingAgain((beginning) => tokenFor(caller, request, beginning, deps)),
+export const issueToken = (
+  request: TokenRequest,
+  inForce: () => IssuanceDeps,
+): Promise<TokenOutcome> =>
+  decidingAgain(request, inForce, (caller, beginning, deps) =>
+    tokenFor(caller, request, beginning, deps),
   )
 
 async function tokenFor(
@@ -132,23 +135,40 @@ function isStopped(
   })
 }
 
-/** Each takes a revocation that is made or lifted meanwhile, anywhere; more than anybody ever makes. */
+/** Each takes a change that is made meanwhile, anywhere; more than anybody ever makes. */
 const decisionsMax = 10
 
 /**
- * Decides and acts, and does so again when revocations have changed in between: what nobody has stopped
- * goes on, and what somebody has ends in a refusal. What the ledger knows of the attempt stays known.
+ * Proves the caller, decides and acts. Does so again when what was decided by has changed in between: what
+ * nobody has stopped goes on, and what somebody has ends in a refusal. What the ledger knows of the attempt
+ * stays known. Under another configuration the caller is proven anew.
  */
 async function decidingAgain<Outcome>(
-  act: (beginning: Beginning) => Promise<Outcome>,
-): Promise<Outcome> {
+  request: IssuanceRequest,
+  inForce: () => IssuanceDeps,
+  act: (caller: Caller, beginning: Beginning, deps: IssuanceDeps) => Promise<Outcome>,
+): Promise<Outcome | Refused> {
   const beginning: Beginning = { isWritten: false, chargedGrant: undefined, isUseTaken: false }
-  for (let left = decisionsMax; ; left -= 1) {
-    try {
-      return await act(beginning)
-    } catch (error) {
-      if (left === 1 || !isOvertaken(error)) throw error
-    }
+  let decisionsLeft = decisionsMax
+  let proven: Caller | undefined
+  for (;;) {
+    const deps = inForce()
+    const step = await asCaller(request, deps, async (caller) => {
+      proven = caller
+      for (;;) {
+        try {
+          return { outcome: await act(caller, beginning, deps) }
+        } catch (error) {
+          decisionsLeft -= 1
+          if (decisionsLeft === 0 || !isOvertaken(error)) throw error
+        }
+        if (deps !== inForce()) return 'configured anew'
+      }
+    })
+    if (step === 'configured anew') continue
+    if ('outcome' in step) return step.outcome
+    if (proven !== undefined) await refuseBegun(step, proven, request, beginning, deps)
+    return step
   }
 }
 
@@ -245,10 +265,10 @@ export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAt
  */
 export const issueAssertion = (
   request: AssertionRequest,
-  deps: IssuanceDeps,
+  inForce: () => IssuanceDeps,
 ): Promise<AssertionOutcome> =>
-  asCaller(request, deps, (caller) =>
-    decidingAgain((beginning) => assertionFor(caller, request, beginning, deps)),
+  decidingAgain(request, inForce, (caller, beginning, deps) =>
+    assertionFor(caller, request, beginning, deps),
   )
 
 async function assertionFor(

@@ -79,6 +79,7 @@ describe('docs', () => {
       rememberedRefusals: () => 0,
       rememberedCallerTokens: () => 0,
       ready: () => true,
+      configurationInForce: () => true,
       brokenGrants: () => 0,
       policyGeneration: () => 0,
       folderInForce: () => true,

@@ -27,6 +27,7 @@ beforeEach(async () => {
       rememberedRefusals: () => 0,
       rememberedCallerTokens: () => 0,
       ready: () => true,
+      configurationInForce: () => true,
       brokenGrants: () => 0,
       policyGeneration: () => 0,
       folderInForce: () => true,

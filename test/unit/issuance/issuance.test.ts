@@ -84,7 +84,7 @@ async function issueAtStart({ provenBehindLooking, revokedBehind }: Start) {
     claims: { isCapable: false },
     gone: () => new AbortController().signal,
   } as const
-  return { outcome: await issueToken(request, deps), kinds }
+  return { outcome: await issueToken(request, () => deps), kinds }
 }
 
 describe('while the start proves certificates', () => {

@@ -74,7 +74,7 @@ async function newRefresher() {
     underWay: createUnderWay(),
     revocations: createRevocationsInForce(),
   } as unknown as IssuanceDeps
-  return { refresher: createTokenRefresher(deps), entries, waiting, failed }
+  return { refresher: createTokenRefresher(() => deps), entries, waiting, failed }
 }
 
 const settled = () => new Promise((resolve) => setTimeout(resolve, 5))

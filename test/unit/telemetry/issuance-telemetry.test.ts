@@ -15,6 +15,7 @@ function newTelemetry() {
     rememberedRefusals: () => 0,
     rememberedCallerTokens: () => 0,
     ready: () => true,
+    configurationInForce: () => true,
     brokenGrants: () => 0,
     policyGeneration: () => 0,
     folderInForce: () => true,
