@@ -1,11 +1,22 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { Agent } from 'undici'
 import { parse, stringify } from 'yaml'
 import type { TestEmulator } from '../support/emulator.ts'
+import { createLoopbackTls } from '../support/loopback-tls.ts'
 import { required } from '../support/required.ts'
-import { serveFrom, type Served } from '../support/served.ts'
+import { serveFrom, type Served, type ServedOptions } from '../support/served.ts'
 import {
   cast,
   type ConfigurationFile,
@@ -24,8 +35,8 @@ beforeAll(async () => {
 afterEach(() => served.remove())
 afterAll(() => emulator.stop())
 
-async function serve(): Promise<string> {
-  served = serveFrom(emulator)
+async function serve(configuration?: ServedOptions['configuration']): Promise<string> {
+  served = serveFrom(emulator, configuration === undefined ? {} : { configuration })
   file = join(dirname(served.ledgerFile), 'countersign.yaml')
   await served.said('ready')
   return served.origin()
@@ -210,5 +221,39 @@ describe('a configuration of a service that runs', () => {
     expect(await served.said(stays)).toMatchObject({ err: { code: 'CERTIFICATE_MISSING' } })
     expect(await status(origin)).toBe(200)
     expect(loads()).toHaveLength(1)
+  })
+
+  test('has a certificate of its own that is shown as soon as it is renewed with its key', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-tls-'))
+    const [certFile, keyFile] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
+    const [old, renewed] = [createLoopbackTls(), createLoopbackTls()]
+    writeFileSync(certFile, old.cert)
+    writeFileSync(keyFile, old.key)
+    const origin = await serve((one) => ({
+      ...one,
+      listen: { ...one.listen, tls: { certFile, keyFile } },
+    }))
+    const alive = async (ca: string) => {
+      const agent = new Agent({ connect: { ca } })
+      const answer = agent.request({ origin, path: '/healthz', method: 'GET' })
+      const isAlive = await answer.then(
+        ({ statusCode }) => statusCode === 200,
+        () => false,
+      )
+      await agent.destroy()
+      return isAlive
+    }
+    expect(await alive(old.cert)).toBe(true)
+    writeFileSync(certFile, renewed.cert)
+    // Half of the two belongs to nothing: it is told, and what was shown before is shown.
+    await served.said(stays)
+    expect(await alive(old.cert)).toBe(true)
+    writeFileSync(keyFile, renewed.key)
+    expect(await served.said('configuration loaded')).toMatchObject({
+      changed: ['listen'],
+      widened: [],
+    })
+    expect([await alive(old.cert), await alive(renewed.cert)]).toEqual([false, true])
+    rmSync(folder, { recursive: true })
   })
 })
