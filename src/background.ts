@@ -1,6 +1,7 @@
 // What goes on beside the requests, again and again.
 import type { Logger } from 'pino'
 import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
+import { settlesWithin } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { watchFiles, watchFolder } from './reload/folder-watch.ts'
 import type { Service } from './wiring.ts'
@@ -22,6 +23,8 @@ const revocationsEveryMs = 1000
 const provingEveryMs = 30_000
 /** What no hint has told of, on a network file system for one, is in force by then. */
 const reloadEveryMs = 15_000
+/** A folder of many grants is read, and a database asked, in less. */
+const lookEndsMs = 6000
 
 /** What the other one of a pair makes up for is tried again and again, beside the requests. */
 export async function proveAll({ credentials }: Service, logger: Logger): Promise<void> {
@@ -89,7 +92,8 @@ export function startReloading(
       watch.close()
       watchingFiles.close()
       unwatch()
-      await Promise.all(tasks.map((task) => task.stop()))
+      // What hangs while a certificate is proven comes to nothing, and a stop does not wait for it.
+      await settlesWithin(Promise.all(tasks.map((task) => task.stop())), lookEndsMs)
     },
   }
 }
