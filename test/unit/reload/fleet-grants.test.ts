@@ -344,6 +344,22 @@ describe('while it runs', () => {
     expect(two.grants.standing).toEqual(standing(1))
   })
 
+  test('a replica that does not know yet what a newer one names allows nothing by it, and tells it', async () => {
+    const one = replica('one')
+    const two = replica('two', { surroundings: () => ({ ...surroundings, applications: [] }) })
+    await one.start()
+    await two.start()
+    one.fill('orders')
+    await one.look()
+    await two.look()
+    expect([one.names(), two.names()]).toEqual([['orders'], []])
+    const [loaded] = two.loaded.slice(-1)
+    expect(loaded).toMatchObject({ broken: 1, grants: 0, changes: { added: [], widened: [] } })
+    expect(loaded?.problems).toMatchObject([
+      { rule: 'grant.unknown-application', severity: 'error' },
+    ])
+  })
+
   test('what cannot be written down is not in force, and the next look tries again', async () => {
     let isDown = true
     const two = replica('two', {
