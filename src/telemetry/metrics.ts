@@ -46,8 +46,8 @@ const circuitNumbers: Readonly<Record<CertificateGauge['circuit'], number>> = {
   open: 2,
 }
 
-/** @param gauges Read when somebody asks, not counted as they change. */
-export function createMetrics(gauges: {
+/** Read when somebody asks, not counted as they change. */
+export interface Gauges {
   readonly cacheBytes: () => number
   readonly cacheEntries: () => number
   readonly unprovedSignatures: () => number
@@ -61,7 +61,9 @@ export function createMetrics(gauges: {
   readonly folderInForce: () => boolean
   /** Those that are proven. */
   readonly certificates: () => readonly CertificateGauge[]
-}): Metrics {
+}
+
+export function createMetrics(gauges: Gauges): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]

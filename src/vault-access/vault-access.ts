@@ -58,23 +58,27 @@ export async function createVaultAccess(options: {
   }
 }
 
-/** Loads `@azure/identity` only here: it is the slowest import of the service, and not every verb needs it. */
+/**
+ * Loads `@azure/identity` only here: it is the slowest import of the service, and not every verb needs it.
+ * What is taken from it is named, so that a bundle leaves out the rest.
+ */
 async function credentialFrom(
   kind: CredentialKind,
   clientId: string | undefined,
 ): Promise<TokenCredential> {
-  const identity = await import('@azure/identity')
+  const { AzureCliCredential, ManagedIdentityCredential, WorkloadIdentityCredential } =
+    await import('@azure/identity')
   const chosen = clientId === undefined ? {} : { clientId }
   switch (kind) {
     case 'managed-identity':
-      return new identity.ManagedIdentityCredential(chosen)
+      return new ManagedIdentityCredential(chosen)
     case 'workload-identity':
       // The challenge of Key Vault names its own tenant, which may not be ours.
-      return new identity.WorkloadIdentityCredential({
+      return new WorkloadIdentityCredential({
         ...chosen,
         additionallyAllowedTenants: ['*'],
       })
     case 'azure-cli':
-      return new identity.AzureCliCredential({ additionallyAllowedTenants: ['*'] })
+      return new AzureCliCredential({ additionallyAllowedTenants: ['*'] })
   }
 }

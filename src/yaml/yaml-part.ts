@@ -54,7 +54,7 @@ export class YamlPart {
 
   /** What the form makes of the value; undefined after reporting everything that does not fit. */
   read<Value>(form: z.ZodType<Value>): Value | undefined {
-    const reading = form.safeParse(this.value)
+    const reading = form.safeParse(this.value, once)
     if (reading.success) return reading.data
     for (const { part, rule, message } of misfitsOf(form, this)) part.report(rule, message)
     return undefined
@@ -62,21 +62,25 @@ export class YamlPart {
 
   /** The same, reporting nothing. */
   sound<Value>(form: z.ZodType<Value>): Value | undefined {
-    return form.safeParse(this.value).data
+    return form.safeParse(this.value, once).data
   }
 
   /**
-   * The fields of a map that are sound by themselves: enough to compare them with the rest of the
-   * file, even when others are not. Reports nothing.
+   * The fields of a map that are sound by themselves, each judged when it is looked at: enough to
+   * compare them with the rest of the file, even when others are not. Reports nothing.
    */
   seen<Form extends z.ZodObject>(form: Form): Partial<z.output<Form>> {
-    const fields = Object.entries(form.shape).flatMap(([key, field]) => {
-      const reading = z.safeParse(field, memberOf(this.value, key))
-      return reading.success ? [[key, reading.data] as const] : []
-    })
-    return Object.fromEntries(fields) as Partial<z.output<Form>>
+    const fields = {}
+    for (const [key, field] of Object.entries(form.shape)) {
+      const get = (): unknown => z.safeParse(field, memberOf(this.value, key), once).data
+      Object.defineProperty(fields, key, { enumerable: true, get })
+    }
+    return fields
   }
 }
+
+/** A form is compiled for those who use it often; a file is read once. */
+const once = { jitless: true } as const
 
 interface Source {
   /** As the operator named it. */

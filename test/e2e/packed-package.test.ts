@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -12,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 /** The package as it would be published, unpacked where a user has it: below somebody's node_modules. */
 
@@ -136,4 +137,26 @@ describe('the launcher', () => {
     expect(status).toBe(0)
     expect(stdout).toMatch(/^\d+\.\d+\.\d+/)
   })
+
+  test('keeps the compiled code of a program that is killed, too', async () => {
+    // An installation that nothing has run in yet.
+    const fresh = join(folder, 'fresh')
+    mkdirSync(join(fresh, 'bin'), { recursive: true })
+    copyFileSync(join(installed, 'bin/countersign.js'), join(fresh, 'bin/countersign.js'))
+    for (const name of ['package.json', 'dist'])
+      symlinkSync(join(installed, name), join(fresh, name))
+    const args = [join(fresh, 'bin/countersign.js'), 'emulate', '--state', 'fresh-emulator']
+    const emulator = spawn(process.execPath, args, { cwd: folder, stdio: 'ignore' })
+    const ended = once(emulator, 'exit')
+    await vi.waitFor(
+      () => {
+        const kept = readdirSync(join(fresh, '.compile-cache'), { recursive: true })
+        expect(kept.length).toBeGreaterThan(10)
+      },
+      { timeout: 20_000, interval: 100 },
+    )
+    expect(emulator.exitCode).toBeNull()
+    emulator.kill('SIGKILL')
+    await ended
+  }, 30_000)
 })

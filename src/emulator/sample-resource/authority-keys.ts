@@ -1,5 +1,5 @@
 import { createRemoteJWKSet, customFetch, type RemoteJWKSet } from 'jose'
-import { Agent, fetch } from 'undici'
+import { Agent } from 'undici'
 
 /** The published keys of an authority, fetched over HTTPS when they are needed. */
 export interface AuthorityKeys {
@@ -24,9 +24,19 @@ export function createAuthorityKeys(url: URL, trustedCa: string): AuthorityKeys 
     cooldownDuration: cooldownMs,
     [customFetch]: async (address, { headers, signal }) => {
       try {
-        const answer = await fetch(address, { dispatcher: agent, headers: [...headers], signal })
-        if (!answer.ok) throw new Error(`${address} answered ${answer.status}`)
-        return Response.json(await answer.json())
+        const { origin, pathname, search } = new URL(address)
+        const path = pathname + search
+        const order = {
+          origin,
+          path,
+          method: 'GET',
+          headers: Object.fromEntries(headers),
+          signal,
+        } as const
+        const { statusCode, body } = await agent.request(order)
+        const text = await body.text()
+        if (statusCode !== 200) throw new Error(`${address} answered ${statusCode}`)
+        return new Response(text)
       } catch (cause) {
         throw new KeysUnreachableError('no keys from the authority', { cause })
       }

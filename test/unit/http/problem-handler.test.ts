@@ -10,6 +10,7 @@ import { RequestProblem } from '../../../src/http/request-problem.ts'
 import { createIssuanceTelemetry } from '../../../src/telemetry/issuance-telemetry.ts'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
+import { gaugesAtRest } from '../../support/gauges.ts'
 
 const clock = fixedClock(1_795_341_630)
 let log: string[]
@@ -20,19 +21,7 @@ beforeEach(async () => {
   log = []
   const events = createIssuanceTelemetry({
     logger: pino({}, { write: (line) => void log.push(line) }),
-    metrics: createMetrics({
-      cacheBytes: () => 0,
-      cacheEntries: () => 0,
-      unprovedSignatures: () => 0,
-      rememberedRefusals: () => 0,
-      rememberedCallerTokens: () => 0,
-      ready: () => true,
-      configurationInForce: () => true,
-      brokenGrants: () => 0,
-      policyGeneration: () => 0,
-      folderInForce: () => true,
-      certificates: () => [],
-    }),
+    metrics: createMetrics(gaugesAtRest),
     clock,
     vault: createDependencyWatch(clock),
     entra: createDependencyWatch(clock),

@@ -4,21 +4,13 @@ import { createDependencyWatch } from '../../../src/base/dependency-watch.ts'
 import { createIssuanceTelemetry } from '../../../src/telemetry/issuance-telemetry.ts'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
+import { gaugesAtRest } from '../../support/gauges.ts'
 
 function newTelemetry() {
   const lines: string[] = []
   const clock = fixedClock(1_000_000)
   const metrics = createMetrics({
-    cacheBytes: () => 0,
-    cacheEntries: () => 0,
-    unprovedSignatures: () => 0,
-    rememberedRefusals: () => 0,
-    rememberedCallerTokens: () => 0,
-    ready: () => true,
-    configurationInForce: () => true,
-    brokenGrants: () => 0,
-    policyGeneration: () => 0,
-    folderInForce: () => true,
+    ...gaugesAtRest,
     certificates: () => [
       {
         certificate: 'partners',
