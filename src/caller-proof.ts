@@ -10,18 +10,30 @@ import type {
 import { createCertificateCallerIdentifier } from './caller/certificate-caller.ts'
 import type { IssuerSettings, MtlsIssuerSettings } from './caller/issuer-settings.ts'
 import { createJsonFetcher } from './caller/json-fetcher.ts'
-import { createJwtCallerIdentifier } from './caller/jwt-caller.ts'
+import { createJwtCallerIdentifier, type KeySources } from './caller/jwt-caller.ts'
 import { createCallerIdentifier } from './caller/presented-caller.ts'
 import { createMemoryUsedIds } from './caller/used-ids.ts'
 import type { CloudConfig, Config, MtlsIssuerConfig, TokenIssuerConfig } from './config/config.ts'
 
-/** What proves callers, with its own connections to the issuers. */
+/** What proves callers, by one configuration. */
 export interface CallerProof {
   readonly callers: CallerIdentifier
+  readonly keySources: KeySources
+}
+
+/** Proves callers by one configuration after another, with its own connections to the issuers. */
+export interface CallerProofs {
+  /**
+   * Whoever was proven before is proven anew; only the keys of issuers that are where they were are known.
+   *
+   * @param before Undefined for the first one of a run.
+   * @throws Error of the system when the CAs of an issuer cannot be read.
+   */
+  proofBy(config: Config, before: CallerProof | undefined): CallerProof
   close(): Promise<void>
 }
 
-/** What tells whose a token is, whoever sends it. */
+/** What tells whose a token is, whoever sends it, with its own connections to the issuers. */
 export interface TokenProof {
   readonly tokens: TokenIdentifier
   close(): Promise<void>
@@ -39,38 +51,34 @@ export interface CallerProofOptions {
  */
 const usedProofsMax = 200_000
 
-/** @throws Error of the system when the CAs of an issuer cannot be read. */
-export function createCallerProof(config: Config, options: CallerProofOptions): CallerProof {
-  const tokenProof = createTokenProof(config, options)
+export function createCallerProofs(options: CallerProofOptions): CallerProofs {
   const { clock } = options
-  const callers = createCallerIdentifier({
-    tokens: tokenProof.tokens,
-    certificates: createCertificateProof(config, clock),
-    boundTokens: new Map(
-      tokenIssuersOf(config).flatMap(({ name, boundTokens }) =>
-        boundTokens === undefined ? [] : [[name, boundTokens] as const],
-      ),
-    ),
-    publicUrl: config.publicUrl,
-    clock,
-    usedIds: createMemoryUsedIds(clock, usedProofsMax),
-  })
-  return { callers, close: () => tokenProof.close() }
+  const fetcher = createJsonFetcher()
+  // What was used under one configuration is used under the next.
+  const usedIds = createMemoryUsedIds(clock, usedProofsMax)
+  return {
+    proofBy: (config, before) => {
+      const tokens = createJwtCallerIdentifier({
+        ...options,
+        ...jwtCallersOf(config),
+        fetchJson: fetcher.fetchJson,
+        ...(before === undefined ? {} : { known: before.keySources }),
+      })
+      const certificates = createCertificateProof(config, clock)
+      const { publicUrl } = config
+      const boundTokens = boundTokensOf(config)
+      const deps = { tokens, certificates, boundTokens, publicUrl, clock, usedIds }
+      return { callers: createCallerIdentifier(deps), keySources: tokens.keySources }
+    },
+    close: () => fetcher.close(),
+  }
 }
 
 /** Apart from the other parts, so that `explain` proves a token just as the service does. */
-export function createTokenProof(
-  config: Config,
-  { clock, onIssuerAway }: CallerProofOptions,
-): TokenProof {
+export function createTokenProof(config: Config, options: CallerProofOptions): TokenProof {
   const fetcher = createJsonFetcher()
-  const tokens = createJwtCallerIdentifier({
-    issuers: tokenIssuersOf(config).flatMap((issuer) => issuerSettings(issuer, config.cloud)),
-    ownClientIds: config.applications.map(({ clientId }) => clientId),
-    clock,
-    fetchJson: fetcher.fetchJson,
-    onIssuerAway,
-  })
+  const { fetchJson } = fetcher
+  const tokens = createJwtCallerIdentifier({ ...options, ...jwtCallersOf(config), fetchJson })
   return { tokens, close: () => fetcher.close() }
 }
 
@@ -79,6 +87,18 @@ export function createCertificateProof(config: Config, clock: Clock): Certificat
   const issuers = config.issuers.filter((issuer) => issuer.kind === 'mtls')
   return createCertificateCallerIdentifier({ issuers: issuers.map(mtlsSettings), clock })
 }
+
+const jwtCallersOf = (config: Config) => ({
+  issuers: tokenIssuersOf(config).flatMap((issuer) => issuerSettings(issuer, config.cloud)),
+  ownClientIds: config.applications.map(({ clientId }) => clientId),
+})
+
+const boundTokensOf = (config: Config) =>
+  new Map(
+    tokenIssuersOf(config).flatMap(({ name, boundTokens }) =>
+      boundTokens === undefined ? [] : [[name, boundTokens] as const],
+    ),
+  )
 
 const tokenIssuersOf = ({ issuers }: Config) => issuers.filter((issuer) => issuer.kind !== 'mtls')
 

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import type { Logger } from 'pino'
-import { type BackgroundTask, startBackgroundTask } from './base/background-task.ts'
+import { proveAll, startProving, startReloading, startTasks } from './background.ts'
+import type { BackgroundTask } from './base/background-task.ts'
 import type { Clock } from './base/clock.ts'
 import { trustAlso } from './base/trusted-roots.ts'
 import { settlesWithin, withDeadline } from './base/deadline.ts'
@@ -10,11 +11,12 @@ import { type CutBy, listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
 import { listenOnSocket } from './http/socket-listener.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
-import { watchFolder } from './reload/folder-watch.ts'
 import { createService, type Service } from './wiring.ts'
 
 /** Everything that `countersign serve` has found out before it begins. */
 export interface ServeOptions {
+  /** `countersign.yaml` first, and those that it names; absolute. */
+  readonly configFiles: readonly string[]
   readonly config: Config
   readonly policy: CompiledGrants
   readonly identityClientId: string | undefined
@@ -28,18 +30,6 @@ export interface ServeOptions {
 const drainDeadlineMs = 25_000
 /** Probes and scrapers are answered from memory. */
 const machinesDrainDeadlineMs = 1000
-const proofsEveryMs = 15_000
-const turnedAwayEveryMs = 10_000
-const refreshesEveryMs = 500
-const clockEveryMs = 5000
-/** What one replica drops another one serves no longer than that, as long as both reach the database. */
-const dropsEveryMs = 1000
-const tidyEveryMs = 60_000
-/** Until then a replica that issues nothing keeps what is revoked, and gives it to nobody. */
-const revocationsEveryMs = 1000
-const provingEveryMs = 30_000
-/** What no hint has told of, on a network file system for one, is in force by then. */
-const grantsEveryMs = 15_000
 /** Between attempts at what the start waits for; it doubles up to the longest. */
 const firstPauseMs = 500
 /** Each one asks a vault several times. */
@@ -108,6 +98,7 @@ async function openCallers(service: Service, options: ServeOptions): Promise<Lis
   try {
     const callers = await listen(service.app.answer, config.listen, warnOfCutConnections(options))
     logger.info({ origin: callers.origin }, 'listening')
+    service.reloading.onOwnCertificate(callers.show)
     return callers
   } catch (error) {
     throw new ListenerError('listen', config.listen, error)
@@ -155,13 +146,13 @@ async function serveUntil(
       return
     }
     // Before all is proven: what is shared is served by then, and whoever drops some of it must be heard.
-    tasks.push(...startTasks(service, options), startReloading(service, options))
+    tasks.push(...startTasks(service, options), startReloading(service, options, onHangUp))
     await Promise.all([
       proveCertificates(service, logger, stop),
       Promise.race([service.budgets.prove(), aborted(stop)]),
       Promise.race([service.tokenSharing?.prove(), aborted(stop)]),
     ])
-    const { grants } = service.inForce.current().policy
+    const { grants } = service.policies.current().policy
     if (!stop.aborted) logger.info({ grants: grants.length }, 'ready')
     tasks.push(startProving(service, logger))
     if (!stop.aborted) await aborted(stop)
@@ -208,6 +199,13 @@ function stopSignal(): AbortSignal {
     })
   }
   return controller.signal
+}
+
+function onHangUp(listener: () => void): () => void {
+  process.on('SIGHUP', listener)
+  return () => {
+    process.off('SIGHUP', listener)
+  }
 }
 
 const aborted = (signal: AbortSignal) =>
@@ -283,13 +281,6 @@ async function untilAnswered(
   return false
 }
 
-/** What the other one of a pair makes up for is tried again and again, beside the requests. */
-async function proveAll({ credentials }: Service, logger: Logger): Promise<void> {
-  for (const error of await credentials.prove()) {
-    logger.error({ err: error }, 'a certificate is not proven; the other one of its pair signs')
-  }
-}
-
 function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
@@ -299,84 +290,6 @@ function waitOrStop(ms: number, stop: AbortSignal): Promise<void> {
     const timer = setTimeout(end, ms)
     stop.addEventListener('abort', end, { once: true })
   })
-}
-
-const reportFor = (task: string, logger: Logger) => (error: unknown) => {
-  logger.error({ err: error, task }, 'a background task failed; it will run again')
-}
-
-/** What is not proven because the other one of its pair is. */
-const startProving = (service: Service, logger: Logger): BackgroundTask =>
-  startBackgroundTask(
-    provingEveryMs,
-    () => proveAll(service, logger),
-    reportFor('certificates', logger),
-  )
-
-/** By the clock, soon after the folder changed, when another replica says so, and on SIGHUP. */
-function startReloading(
-  { grantsReload }: Service,
-  { config, logger }: ServeOptions,
-): BackgroundTask {
-  const report = reportFor('grants', logger)
-  const look = () => void grantsReload.look().catch(report)
-  const task = startBackgroundTask(grantsEveryMs, () => grantsReload.look(), report)
-  const watch = watchFolder(config.grants.folder, look)
-  const unwatch = grantsReload.watch(look)
-  process.on('SIGHUP', look)
-  return {
-    stop: async () => {
-      process.off('SIGHUP', look)
-      watch.close()
-      unwatch()
-      await task.stop()
-    },
-  }
-}
-
-function startTasks(service: Service, { config, logger }: ServeOptions): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher, tokenSharing } = service
-  const report = (task: string) => reportFor(task, logger)
-  return [
-    startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
-    startBackgroundTask(
-      turnedAwayEveryMs,
-      () => turnedAway.roll('ended-minutes'),
-      report('turned-away'),
-    ),
-    startBackgroundTask(
-      refreshesEveryMs,
-      () => {
-        // It goes on by itself: one that hangs does not keep others from their turn.
-        refresher.start()
-        return Promise.resolve()
-      },
-      report('refreshes'),
-    ),
-    startBackgroundTask(
-      clockEveryMs,
-      () => {
-        clockWatch.look()
-        return Promise.resolve()
-      },
-      report('clock'),
-    ),
-    ...(config.ledger.kind === 'sqlite'
-      ? []
-      : [
-          startBackgroundTask(
-            revocationsEveryMs,
-            () => service.lookForRevocations(),
-            report('revocations'),
-          ),
-        ]),
-    ...(tokenSharing === undefined
-      ? []
-      : [
-          startBackgroundTask(dropsEveryMs, () => tokenSharing.lookForDrops(), report('drops')),
-          startBackgroundTask(tidyEveryMs, () => tokenSharing.tidy(), report('tidy')),
-        ]),
-  ]
 }
 
 const drainAskers = ({ callers, revocations }: Listeners) =>

@@ -10,37 +10,34 @@ import { createKeyVaultCertificateSource } from './certificate/key-vault-certifi
 import type { Config, LedgerConfig } from './config/config.ts'
 import { createApp, createMachinesApp, createRevocationsApp } from './http/app.ts'
 import type { Readiness } from './http/readiness.ts'
-import { createCallerProof } from './caller-proof.ts'
-import type { Application } from './issuance/application.ts'
+import type { RevocationRoutesDeps } from './http/v1-revocations.ts'
+import { createCallerProofs } from './caller-proof.ts'
+import { createConfigured, createConfiguredInForce, type LastingParts } from './configured.ts'
 import { createCallerSlots } from './issuance/caller-slots.ts'
 import { createCertificateDuty } from './issuance/certificate-duty.ts'
-import { createCredentials, type Credentials, type PlacedLocation } from './issuance/credentials.ts'
+import type { Credentials } from './issuance/credentials.ts'
 import { createEntraRefusals } from './issuance/entra-refusals.ts'
 import { createFailureLines } from './issuance/failure-lines.ts'
 import { createInternalAssertions } from './issuance/internal-assertions.ts'
-import type { IssuanceDeps } from './issuance/issuance-deps.ts'
 import { createKnownUses } from './issuance/known-uses.ts'
 import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-tokens.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
-import type { Entry, RevokedOnRecord } from './ledger/entry.ts'
+import type { Entry } from './ledger/entry.ts'
 import type { FirstEntries, Ledger, OnRevocations } from './ledger/ledger.ts'
 import { ledgerInDatabase, ledgerInFile, type LedgerSource } from './ledger/ledger-source.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
-import { createMemoryGrantBudget, havingTaken } from './policy/grant-budget.ts'
+import { createMemoryGrantBudget } from './policy/grant-budget.ts'
 import { type CompiledGrants, compileGrants } from './policy/compile-grants.ts'
-import { decide, foresee, stillGiven } from './policy/policy.ts'
-import { createPolicyInForce, type PolicyInForce } from './policy/policy-in-force.ts'
-import { createFleetGrants } from './reload/fleet-grants.ts'
-import { createGrantsReload, type GrantsReload } from './reload/grants-reload.ts'
+import type { PolicyInForce } from './policy/policy-in-force.ts'
+import { createReloading, policiesOf, type Reloading } from './reloading.ts'
 import { findOutstanding } from './revocation/outstanding.ts'
 import { isRevoked, stopping } from './revocation/revocation.ts'
 import {
   createRevocationsInForce,
   type RevocationsInForce,
 } from './revocation/revocations-in-force.ts'
-import { createUnrevokedPolicy } from './revocation/unrevoked-policy.ts'
 import { createKeyVaultSigner } from './signer/key-vault-signer.ts'
 import {
   createPolicySharing,
@@ -51,7 +48,6 @@ import {
 } from './sharing.ts'
 import { createMemoryGovernor } from './signer/memory-governor.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
-import { createReloadTelemetry } from './telemetry/reload-telemetry.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
 import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
@@ -64,6 +60,7 @@ export interface Service {
   readonly machinesApp: ReturnType<typeof createMachinesApp>
   /** For the local socket, where there is one. */
   readonly revocationsApp: ReturnType<typeof createRevocationsApp>
+  /** Of the configuration that is in force. */
   readonly credentials: Credentials
   readonly ledger: Ledger
   /**
@@ -79,8 +76,8 @@ export interface Service {
   readonly refresher: TokenRefresher
   readonly underWay: UnderWay
   readonly clockWatch: ClockWatch
-  readonly inForce: Pick<PolicyInForce, 'current'>
-  readonly grantsReload: GrantsReload
+  readonly policies: Pick<PolicyInForce, 'current'>
+  readonly reloading: Reloading
   readonly budgets: VaultBudgets
   /** Undefined where replicas share none. */
   readonly tokenSharing: TokenSharing | undefined
@@ -93,6 +90,9 @@ export interface Service {
 }
 
 export interface WiringOptions {
+  /** `countersign.yaml` first, and those that it names; absolute. They are read again while the service runs. */
+  readonly configFiles: readonly string[]
+  /** What it says at the start. */
   readonly config: Config
   /** What the folder of grants says: in force from the start, unless replicas share what is. */
   readonly policy: CompiledGrants
@@ -105,9 +105,6 @@ export interface WiringOptions {
   readonly contractFile: string
 }
 
-/** Of one process alone, which has in force what its own folder says. */
-const aloneStanding = { generation: 0, state: 'newest', folder: 'in-force' } as const
-
 /** A few dozen connections to one authority carry more exchanges than a vault can sign for. */
 const entraConnectionsMax = 64
 
@@ -115,7 +112,6 @@ const entraConnectionsMax = 64
 export async function createService(options: WiringOptions): Promise<Service> {
   const { config, clock } = options
   const revocations = createRevocationsInForce()
-  // Together: a thread opens the ledger while this one loads an SDK, which is the slowest of the start.
   // The thread first, because it starts while the SDK keeps this one from anything else.
   const [opening, accessing] = await Promise.allSettled([
     createLedger(config.ledger, clock, (standing) => {
@@ -146,13 +142,8 @@ async function createAround(
 ): Promise<Service> {
   const { config, clock, logger } = options
   const policySharing = await createPolicySharing({ config, clock })
-  // Where replicas share it nothing is allowed before it is known, and nothing is decided before the
-  // ledger is open.
-  const inForce = createPolicyInForce(
-    policySharing === undefined ? options.policy : compileGrants([], config, clock.nowSeconds()),
-  )
-  const policy = () => inForce.current().policy
-  const unrevoked = createUnrevokedPolicy(policy, () => revocations.current())
+  const inForce = createConfiguredInForce()
+  const policies = policiesOf(inForce)
 
   const contract = readFileSync(options.contractFile, 'utf8')
   const vault = createDependencyWatch(clock)
@@ -172,7 +163,7 @@ async function createAround(
   })
   const entraRefusals = createEntraRefusals(pacing)
   const tokenEndpoint = createEntraTokenEndpoint(config.cloud.authority, entraAgent)
-  const callerProof = createCallerProof(config, {
+  const callerProofs = createCallerProofs({
     clock,
     onIssuerAway: (failure) => {
       logger.warn({ issuer: failure.issuer, code: failure.code, err: failure }, 'issuer is away')
@@ -188,32 +179,19 @@ async function createAround(
   })
   const proofs = createSignatureProofs({ ledger, clock })
   const turnedAway = createTurnedAway({ ledger, clock })
-  const applications = config.applications.map(applicationFrom)
-  const credentials = createCredentials({
-    applications,
-    locations: config.certificates.flatMap(locationsOf),
-    source: createKeyVaultCertificateSource(access, clock),
-    signer,
-    governor,
-    ledger,
-    clock,
-    vault,
-  })
-
   let isStopping = false
-  const certificatesProven = () =>
-    applications.every(({ name }) => credentials.current(name).length > 0)
-  const grantsAreWell = () => {
-    const { state, folder } = fleetGrants?.standing ?? aloneStanding
-    return inForce.current().broken === 0 && state === 'newest' && folder === 'in-force'
+  const certificatesProven = () => {
+    const { applications, credentials } = inForce.current().issuance
+    return [...applications.keys()].every((name) => credentials.current(name).length > 0)
   }
   const readiness: Readiness = {
     ready: () => certificatesProven() && ledger.healthy() && !isStopping,
     report: () => ({
       certificates: certificatesProven() ? 'proven' : 'proving',
       ledger: ledger.healthy() ? 'ok' : 'failing',
-      grants: grantsAreWell() ? 'ok' : 'degraded',
-      ...(fleetGrants === undefined ? {} : { policy: fleetGrants.standing }),
+      configuration: reloading.configuration.standing === 'in-force' ? 'ok' : 'degraded',
+      grants: reloading.grantsAreWell() ? 'ok' : 'degraded',
+      ...(reloading.policyStanding === undefined ? {} : { policy: reloading.policyStanding }),
       stopping: isStopping,
       vault: vault.state,
       entra: entra.state,
@@ -224,32 +202,18 @@ async function createAround(
     cacheEntries: () => memory.entries,
     unprovedSignatures: () => proofs.unproved,
     ready: () => readiness.ready(),
-    brokenGrants: () => inForce.current().broken,
-    policyGeneration: () => (fleetGrants?.standing ?? aloneStanding).generation,
-    folderInForce: () => (fleetGrants?.standing ?? aloneStanding).folder === 'in-force',
+    configurationInForce: () => reloading.configuration.standing === 'in-force',
+    brokenGrants: () => policies.current().broken,
+    policyGeneration: () => reloading.policyStanding?.generation ?? 0,
+    folderInForce: () => (reloading.policyStanding?.folder ?? 'in-force') === 'in-force',
     rememberedCallerTokens: () => ledger.tokensRemembered(),
     rememberedRefusals: () => entraRefusals.size,
     certificates: () =>
-      credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
+      inForce
+        .current()
+        .credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
   })
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
-  const reloadEvents = createReloadTelemetry({ logger, metrics })
-  const reloadDeps = {
-    folder: config.grants.folder,
-    surroundings: config,
-    inForce,
-    ledger,
-    clock,
-    onLoaded: reloadEvents.loaded,
-  }
-  const fleetGrants =
-    policySharing &&
-    createFleetGrants({
-      ...reloadDeps,
-      generations: policySharing.generations,
-      onFolder: reloadEvents.folder,
-    })
-  const grantsReload = fleetGrants ?? createGrantsReload(reloadDeps)
   const tokenSharing = await createTokenSharing({
     config,
     memory,
@@ -264,33 +228,13 @@ async function createAround(
     logger.error({ jumpMs }, 'the clock of the machine was set, or the machine slept')
   })
 
-  const budget = createMemoryGrantBudget(clock)
-  const issuance: IssuanceDeps = {
+  const requestsPerCallerMax = () => inForce.current().config.listen.requestsPerCallerMax
+  const issuance: LastingParts['issuance'] = {
     clock,
     cloud: cloudOf(config),
-    callers: callerProof.callers,
-    decide: (caller, ask, charged) => {
-      const left = charged === undefined ? budget : havingTaken(charged, budget)
-      return decide(unrevoked(), caller, ask, clock.nowSeconds(), left)
-    },
-    foresee: (caller, ask) => foresee(unrevoked(), caller, ask, clock.nowSeconds()),
-    foreseeUnrevoked: (caller, ask) => foresee(policy(), caller, ask, clock.nowSeconds()),
-    stillGiven: (grant, ask) => stillGiven(unrevoked(), grant, ask, clock.nowSeconds()),
     revocations,
-    applications: new Map(applications.map((application) => [application.name, application])),
-    sharedAudienceIssuers: new Set(
-      config.issuers
-        .filter((issuer) => issuer.kind !== 'mtls' && issuer.acceptSharedAudience)
-        .map(({ name }) => name),
-    ),
-    onceIssuers: new Set(
-      config.issuers
-        .filter((issuer) => issuer.kind !== 'mtls' && issuer.replay === 'once')
-        .map(({ name }) => name),
-    ),
     knownUses: createKnownUses(),
-    callerSlots: createCallerSlots(config.listen.requestsPerCallerMax),
-    credentials,
+    callerSlots: createCallerSlots(requestsPerCallerMax),
     duty: createCertificateDuty({ ...pacing, epochMs: () => clock.nowMs() }),
     governor,
     signer,
@@ -308,17 +252,41 @@ async function createAround(
     events,
     underWay: createUnderWay(),
   }
+  const lasting: LastingParts = {
+    issuance,
+    callerProofs,
+    certificates: createKeyVaultCertificateSource(access, clock),
+    budget: createMemoryGrantBudget(clock),
+    clock,
+    vault,
+    inForce,
+  }
+  // Where replicas share it nothing is allowed before it is known, and nothing is decided before the
+  // ledger is open.
+  const grants =
+    policySharing === undefined ? options.policy : compileGrants([], config, clock.nowSeconds())
+  inForce.replace(createConfigured(config, grants, undefined, lasting))
+  const reloading = createReloading({
+    configFiles: options.configFiles,
+    inForce,
+    lasting,
+    policySharing,
+    ledger,
+    clock,
+    logger,
+    metrics,
+  })
   const { cache, assertions } = issuance
   revocations.watch((made) => {
     const stands = stopping(made.map(({ revoked }) => revoked))
-    const issuerOf = (grant: GrantName) => policy().named.get(grant)?.issuer
+    const issuerOf = (grant: GrantName) => policies.current().policy.named.get(grant)?.issuer
     cache.drop(({ key: { application, tenant }, grant, keyId }) =>
       isRevoked(stands, { application, tenant, keyId, grant, issuer: issuerOf(grant) }),
     )
     assertions.drop((held) => isRevoked(stands, held))
   })
   const told = {
-    issuance,
+    issuance: () => inForce.current().issuance,
     readiness,
     metrics: async () => ({
       contentType: metrics.registry.contentType,
@@ -326,28 +294,32 @@ async function createAround(
     }),
   }
   const machines = config.machines.at === 'callers-listener' ? 'here' : 'elsewhere'
-  const revoking = {
+  const slotsForRevoking = createCallerSlots(requestsPerCallerMax)
+  const revoking = (): RevocationRoutesDeps => ({
     ...issuance,
-    policy,
-    callerSlots: createCallerSlots(config.listen.requestsPerCallerMax),
-    outstanding: async (revoked: RevokedOnRecord) =>
+    callers: inForce.current().issuance.callers,
+    policy: () => policies.current().policy,
+    callerSlots: slotsForRevoking,
+    outstanding: async (revoked) =>
       findOutstanding(revoked, await ledgerSource(config.ledger), clock),
-  }
+  })
 
   return {
     app: createApp({ ...told, revocations: revoking, contract, machines }),
     machinesApp: createMachinesApp(told),
-    revocationsApp: createRevocationsApp({ issuance, revocations: revoking }),
-    credentials,
+    revocationsApp: createRevocationsApp({ issuance: told.issuance, revocations: revoking }),
+    get credentials() {
+      return inForce.current().credentials
+    },
     ledger,
-    begin: (first) => begin(async () => [...first, await grantsReload.first()]),
+    begin: (first) => begin(async () => [...first, ...(await reloading.first())]),
     proofs,
     turnedAway,
-    refresher: createTokenRefresher(issuance),
+    refresher: createTokenRefresher(told.issuance),
     underWay: issuance.underWay,
     clockWatch,
-    inForce,
-    grantsReload,
+    policies,
+    reloading,
     budgets,
     tokenSharing,
     lookForRevocations: async () => {
@@ -358,7 +330,7 @@ async function createAround(
     },
     close: async () => {
       await Promise.all([budgets.close(), tokenSharing?.close(), policySharing?.close()])
-      await Promise.all([access.close(), entraAgent.close(), callerProof.close()])
+      await Promise.all([access.close(), entraAgent.close(), callerProofs.close()])
     },
   }
 }
@@ -389,28 +361,6 @@ async function ledgerSource(config: LedgerConfig): Promise<LedgerSource> {
     ? ledgerInFile(config.file)
     : ledgerInDatabase(await locateLedger(config))
 }
-
-function locationsOf(certificate: Config['certificates'][number]): readonly PlacedLocation[] {
-  const { name, vault, nameInVault, requireHsm, standby } = certificate
-  const primary: PlacedLocation = {
-    place: 'primary',
-    name,
-    vaultUrl: vault,
-    vaultCertificateName: nameInVault,
-    requireHsm,
-  }
-  if (standby === undefined) return [primary]
-  const { vault: vaultUrl, nameInVault: vaultCertificateName } = standby
-  return [primary, { ...primary, place: 'standby', vaultUrl, vaultCertificateName }]
-}
-
-const applicationFrom = (application: Config['applications'][number]): Application => ({
-  name: application.name,
-  clientId: application.clientId,
-  certificate: application.certificate,
-  profile: application.profile,
-  x5c: application.x5c ? 'include' : 'omit',
-})
 
 function cloudOf({ cloud }: Config): Cloud {
   const parsed = parseCloud(cloud.authority)

@@ -29,6 +29,16 @@ export interface JwtCallerDeps {
   readonly onIssuerAway: (failure: CallerError) => void
   /** Absent: 20,000 tokens, 64 MiB. */
   readonly cacheLimits?: VerifiedTokenCacheLimits
+  /** Of one before it: issuers whose keys are where they were are not asked anew. Absent: none. */
+  readonly known?: KeySources
+}
+
+/** By issuer and where its keys are. */
+export type KeySources = ReadonlyMap<string, KeySource>
+
+export interface JwtCallerIdentifier extends TokenIdentifier {
+  /** For one after it. */
+  readonly keySources: KeySources
 }
 
 /**
@@ -37,10 +47,11 @@ export interface JwtCallerDeps {
  *
  * @throws RangeError for settings that contradict themselves.
  */
-export function createJwtCallerIdentifier(deps: JwtCallerDeps): TokenIdentifier {
+export function createJwtCallerIdentifier(deps: JwtCallerDeps): JwtCallerIdentifier {
   const { issuers, clock, cacheLimits = { entriesMax: 20_000, bytesMax: 64 * 2 ** 20 } } = deps
   const directory = createIssuerDirectory(issuers)
-  const keySources = new Map(issuers.map((settings) => [settings, keySourceOf(settings, deps)]))
+  const named = issuers.map((settings) => ({ settings, ...keySourceOf(settings, deps) }))
+  const keySources = new Map(named.map(({ settings, keys }) => [settings, keys]))
   const ownClientIds = new Set<string>(deps.ownClientIds)
   const cache = createVerifiedTokenCache(cacheLimits, clock)
   const flights = new Map<string, Promise<Identification>>()
@@ -84,6 +95,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): TokenIdentifier 
   }
 
   return {
+    keySources: new Map(named.map(({ name, keys }) => [name, keys])),
     identify: async (secret) => {
       const text = secret.reveal()
       if (text === '') return refused({ reason: 'caller_token_missing' })
@@ -105,10 +117,16 @@ function tokenIdOf(issuer: IssuerName, jti: unknown, text: string): string {
   return sha256Base64url(named ? `jti ${issuer} ${jti}` : `signed ${issuer} ${signed}`)
 }
 
-function keySourceOf(settings: IssuerSettings, deps: JwtCallerDeps): KeySource {
-  const { clock, fetchJson, onIssuerAway } = deps
+function keySourceOf(
+  settings: IssuerSettings,
+  { clock, fetchJson, onIssuerAway, known }: JwtCallerDeps,
+): { readonly name: string; readonly keys: KeySource } {
+  const issuer = settings.name
   const location = keyLocationOf(settings)
-  return createKeySource({ issuer: settings.name, location, fetchJson, clock, onIssuerAway })
+  const name = `${issuer} ${JSON.stringify(location)}`
+  const keys =
+    known?.get(name) ?? createKeySource({ issuer, location, fetchJson, clock, onIssuerAway })
+  return { name, keys }
 }
 
 /** Ten thousand callers with one token cost one verification. Bounded by the requests in progress. */

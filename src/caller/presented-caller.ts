@@ -139,7 +139,8 @@ async function dpopFault(
   }
   if (isAnothersProof(presented, deps)) return twoProofs('certificate')
   // Last: what is refused for another reason must not use a proof up.
-  const use = await deps.usedIds.use(keyThumbprint, verdict.id, verdict.goodForSeconds)
+  const { id, goodForSeconds } = verdict
+  const use = await deps.usedIds.use(keyThumbprint, id, goodForSeconds, presented)
   if (use === 'first') return undefined
   return dpopRefused(use === 'again' ? 'used before' : 'too many at one time')
 }

@@ -9,9 +9,15 @@ export interface UsedIds {
    * @param holder Whoever has used it: nobody fills the memory for all.
    * @param id Unguessable, or made unique by who uses it.
    * @param forSeconds How long it is remembered at least.
+   * @param by Who uses it: whoever was first with it stays first, and is known by being the same object.
    * @returns `full` where it cannot be remembered: whoever asks must not go on.
    */
-  use(holder: string, id: string, forSeconds: number): Promise<'first' | 'again' | 'full'>
+  use(
+    holder: string,
+    id: string,
+    forSeconds: number,
+    by: object,
+  ): Promise<'first' | 'again' | 'full'>
 }
 
 /**
@@ -29,6 +35,7 @@ export function createMemoryUsedIds(clock: Clock, entriesMax: number): UsedIds {
     if (now === 0) held.delete(holder)
     else held.set(holder, now)
   }
+  const usedBy = new WeakMap<object, string>()
   /** In the order of their use, which is nearly the order of their ends. */
   const forget = (nowMs: number) => {
     for (const [id, { holder, atMs }] of forgottenAtMs) {
@@ -37,17 +44,20 @@ export function createMemoryUsedIds(clock: Clock, entriesMax: number): UsedIds {
       add(holder, -1)
     }
   }
-  const use = (holder: string, id: string, forSeconds: number) => {
+  const use = (holder: string, id: string, forSeconds: number, by: object) => {
     const nowMs = clock.monotonicMs()
     forget(nowMs)
     const before = forgottenAtMs.get(id)
-    if (before !== undefined && before.atMs > nowMs) return 'again'
+    if (before !== undefined && before.atMs > nowMs) {
+      return usedBy.get(by) === id ? 'first' : 'again'
+    }
     if ((held.get(holder) ?? 0) >= entriesMax - forgottenAtMs.size) return 'full'
     if (before === undefined) add(holder, 1)
     // What ended behind one that lasts longer goes to its new place in the order.
     forgottenAtMs.delete(id)
     forgottenAtMs.set(id, { holder, atMs: nowMs + forSeconds * 1000 })
+    usedBy.set(by, id)
     return 'first'
   }
-  return { use: (holder, id, forSeconds) => Promise.resolve(use(holder, id, forSeconds)) }
+  return { use: (holder, id, forSeconds, by) => Promise.resolve(use(holder, id, forSeconds, by)) }
 }

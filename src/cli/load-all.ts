@@ -11,6 +11,8 @@ export type LoadedAll =
   | {
       readonly ok: true
       readonly config: Config
+      /** `countersign.yaml` first, and those that it names; absolute. */
+      readonly configFiles: readonly string[]
       readonly policy: CompiledGrants
       readonly problems: readonly ConfigurationProblem[]
     }
@@ -23,12 +25,13 @@ export async function loadAll(
 ): Promise<LoadedAll> {
   const loaded = await loadConfig(file, nowSeconds, namedFiles)
   if (!loaded.ok) return loaded
-  const { config, warnings } = loaded
+  const { config, warnings, files } = loaded
   const folder = await readGrantFolder(config.grants.folder)
   const policy = compileGrants(folder.files, config, nowSeconds)
   return {
     ok: true,
     config,
+    configFiles: files,
     policy,
     problems: [...warnings, ...folder.problems, ...policy.problems],
   }

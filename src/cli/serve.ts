@@ -43,6 +43,7 @@ export function serveCommand(): Command {
       }
       try {
         await serve({
+          configFiles: loaded.configFiles,
           config: loaded.config,
           policy: loaded.policy,
           identityClientId: environment.identityClientId,

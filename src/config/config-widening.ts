@@ -5,7 +5,7 @@ import type { ApplicationConfig, Config, IssuerConfig, TokenIssuerConfig } from 
 
 /** What of `countersign.yaml` lets more callers count, or lets grants reach further. */
 export interface ConfigWidening {
-  /** `application events`, `issuer github`, or `countersign.yaml` for what concerns all of them. */
+  /** `application events`, `issuer github`, `certificate partners`, or `countersign.yaml` for what concerns all of them. */
   readonly part: string
   /** At least one. */
   readonly steps: readonly ConfigStep[]
@@ -25,7 +25,7 @@ export type ConfigStep =
   | { readonly step: 'changed'; readonly members: readonly string[] }
 
 /**
- * In which ways the applications, the issuers and what stands for all of them go further than before.
+ * In which ways the applications, the issuers, the certificates and what stands for all of them go further than before.
  * What is not known to narrow or to decide nothing counts as widening, settings of the future too.
  * What grants say is not looked at.
  */
@@ -33,6 +33,7 @@ export function configWidenings(before: Config, after: Config): readonly ConfigW
   return [
     ...named('application', before.applications, after.applications, applicationSteps),
     ...named('issuer', before.issuers, after.issuers, issuerSteps),
+    ...named('certificate', before.certificates, after.certificates, changed),
     ...partOf('countersign.yaml', changed(decidingIn(before), decidingIn(after))),
   ]
 }
@@ -44,6 +45,7 @@ export function configWidenings(before: Config, after: Config): readonly ConfigW
 const decidesNothing: ReadonlySet<string> = new Set<keyof Config>([
   'applications',
   'issuers',
+  'certificates',
   'grants',
   'ledger',
   'machines',

@@ -29,9 +29,12 @@ export type LoadedConfig =
       readonly config: Config
       /** None of them keeps the service from starting. */
       readonly warnings: readonly ConfigurationProblem[]
+      readonly files: readonly string[]
     }
   | {
       readonly ok: false
+      /** What it was read from, as far as that is known: the file itself, and those that it names. */
+      readonly files: readonly string[]
       /** All that could be found, warnings too. */
       readonly problems: readonly ConfigurationProblem[]
       /** What could be read all the same; absent when nothing could. */
@@ -52,7 +55,7 @@ export async function loadConfig(
 ): Promise<LoadedConfig> {
   const problems: ConfigurationProblem[] = []
   const root = await readRoot(file, problems)
-  if (root === undefined) return { ok: false, problems }
+  if (root === undefined) return { ok: false, problems, files: [resolve(file)] }
 
   const folder = resolve(dirname(file))
   const form = root.read(configForm)
@@ -61,11 +64,30 @@ export async function loadConfig(
   await checkPemFiles(root, dirname(file), nowSeconds, namedFiles)
   await checkUrlFile(root.at('ledger'), dirname(file), namedFiles)
   const inOrder = problems.toSorted(byPlace)
+  const files = [resolve(file), ...filesNamedIn(root).map((named) => resolve(folder, named))]
   if (form === undefined || problems.some(({ severity }) => severity === 'error')) {
     const outline = isMap(root.value) ? { outline: outlineOf(root, folder, tenants) } : {}
-    return { ok: false, problems: inOrder, ...outline }
+    return { ok: false, problems: inOrder, files, ...outline }
   }
-  return { ok: true, config: frozen(configFrom(form, folder, tenants)), warnings: inOrder }
+  return { ok: true, config: frozen(configFrom(form, folder, tenants)), warnings: inOrder, files }
+}
+
+/** Those whose contents are part of what is loaded. */
+function filesNamedIn(root: YamlPart): readonly string[] {
+  const tls = root.at('listen').at('tls')
+  const parts = [
+    tls.at('certFile'),
+    tls.at('keyFile'),
+    ...root
+      .at('issuers')
+      .maps()
+      .map(([, issuer]) => issuer.at('caFile')),
+    ...root
+      .at('applications')
+      .maps()
+      .map(([, application]) => application.at('tenantsFile')),
+  ]
+  return parts.map(({ value }) => value).filter((value) => typeof value === 'string')
 }
 
 async function readRoot(

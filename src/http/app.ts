@@ -20,8 +20,10 @@ import {
 import { tokenRoute } from './v1-token.ts'
 
 export interface AppDeps {
-  readonly issuance: IssuanceDeps
-  readonly revocations: RevocationRoutesDeps
+  /** By the configuration that is in force: asked once for each request. */
+  readonly issuance: () => IssuanceDeps
+  /** Likewise. */
+  readonly revocations: () => RevocationRoutesDeps
   readonly readiness: Readiness
   /** Prometheus text. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
@@ -138,7 +140,7 @@ function completed(app: Express, advice: string, deps: Pick<AppDeps, 'issuance'>
   app.use(() => {
     throw new RequestProblem('not_found', advice)
   })
-  app.use(problemHandler(deps.issuance.events))
+  app.use(problemHandler(deps.issuance().events))
   return app
 }
 

@@ -1,8 +1,14 @@
 import { constants } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+} from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { BlockList, isIPv6, type Socket } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { createAddressShare } from './address-share.ts'
 import { writeAnswer } from './answer.ts'
 import { problemAnswer, tooManyConnections } from './problem.ts'
@@ -17,23 +23,59 @@ export interface ListenerSettings {
   readonly connectionsPerAddressMax?: number
   readonly transport:
     | { readonly kind: 'plain' }
-    | {
-        readonly kind: 'tls'
-        readonly certFile: string
-        readonly keyFile: string
-        /** Whoever proves callers judges them; absent: none is asked for. */
-        readonly clientCertificates?: 'asked-for'
-      }
+    | TlsTransport
     /** IP addresses or CIDR ranges; connections from elsewhere are cut. */
     | { readonly kind: 'behind-proxy'; readonly addresses: readonly string[] }
 }
 
+export interface TlsTransport {
+  readonly kind: 'tls'
+  readonly certFile: string
+  readonly keyFile: string
+  /** Whoever proves callers judges them; absent: none is asked for. */
+  readonly clientCertificates?: 'asked-for'
+}
+
 export interface Listener {
-  /** `https://host:port`, with the port that was taken. */
+  /** `https://host:port`, with the port that was taken; `unix:` and a path. */
   readonly origin: string
   /** No new connection; resolves when what was asked has been answered, or after `deadlineMs`. */
   drain(deadlineMs: number): Promise<void>
 }
+
+/** On a port of its own. */
+export interface PortListener extends Listener {
+  /**
+   * Shows another certificate to whoever connects from now on; connections that are there keep theirs.
+   *
+   * @throws TypeError where this listener ends no TLS.
+   */
+  readonly show: (certificate: OwnCertificate) => void
+}
+
+/** The service's own certificate with its key, PEM. */
+export interface OwnCertificate {
+  readonly cert: string
+  readonly key: string
+}
+
+/**
+ * @returns What a listener can show.
+ * @throws Error of the system when a file cannot be read, or of OpenSSL when the two are not fit for TLS.
+ */
+export function readOwnCertificate({
+  certFile,
+  keyFile,
+}: Pick<TlsTransport, 'certFile' | 'keyFile'>): OwnCertificate {
+  const certificate = {
+    cert: readFileSync(certFile, 'utf8'),
+    key: readFileSync(keyFile, 'utf8'),
+  }
+  createSecureContext({ ...tlsVersions, ...certificate })
+  return certificate
+}
+
+const tlsVersions = { minVersion: 'TLSv1.2' } as const
 
 /** Caller tokens of up to 16 KiB travel in a header, beside others. */
 const headerBytesMax = 32 * 1024
@@ -84,7 +126,7 @@ export async function listen(
   answer: RequestListener,
   settings: ListenerSettings,
   onCut: (by: CutBy) => void = () => undefined,
-): Promise<Listener> {
+): Promise<PortListener> {
   const { transport } = settings
   const share = createAddressShare(settings.connectionsPerAddressMax ?? Infinity)
   const answerShared: RequestListener = (request, response) => {
@@ -92,20 +134,9 @@ export async function listen(
       writeAnswer(response, problemAnswer(tooManyConnections), { connection: 'close' })
     } else answer(request, response)
   }
-  const server: Server =
-    transport.kind === 'tls'
-      ? createHttpsServer(
-          {
-            ...serverOptions,
-            cert: readFileSync(transport.certFile),
-            key: readFileSync(transport.keyFile),
-            minVersion: 'TLSv1.2',
-            handshakeTimeout: requestTimeoutMs,
-            ...(transport.clientCertificates === undefined ? {} : askingForCertificates),
-          },
-          answerShared,
-        )
-      : createHttpServer(serverOptions, answerShared)
+  const tls =
+    transport.kind === 'tls' ? tlsServerFor(transport, serverOptions, answerShared) : undefined
+  const server: Server = tls?.server ?? createHttpServer(serverOptions, answerShared)
   server.maxRequestsPerSocket = requestsPerConnectionMax
   server.on('connection', (socket: Socket) => {
     if (share.admit(socket)) return
@@ -119,7 +150,34 @@ export async function listen(
   if (transport.kind === 'behind-proxy') admitOnly(server, transport.addresses)
   await bound(server, settings.host, settings.port)
   const scheme = transport.kind === 'tls' ? 'https' : 'http'
-  return { origin: `${scheme}://${authorityOf(server)}`, drain: (ms) => drain(server, ms) }
+  return {
+    origin: `${scheme}://${authorityOf(server)}`,
+    show: (certificate) => {
+      if (tls === undefined) throw new TypeError('only who ends TLS has a certificate to show')
+      tls.show(certificate)
+    },
+    drain: (ms) => drain(server, ms),
+  }
+}
+
+function tlsServerFor(transport: TlsTransport, options: ServerOptions, answer: RequestListener) {
+  const asking = transport.clientCertificates === undefined ? {} : askingForCertificates
+  const context = { ...tlsVersions, ...asking }
+  const server = createHttpsServer(
+    {
+      ...options,
+      ...context,
+      ...readOwnCertificate(transport),
+      handshakeTimeout: requestTimeoutMs,
+    },
+    answer,
+  )
+  return {
+    server,
+    show: (certificate: OwnCertificate) => {
+      server.setSecureContext({ ...context, ...certificate })
+    },
+  }
 }
 
 function bound(server: Server, host: string, port: number): Promise<void> {

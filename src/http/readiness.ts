@@ -9,6 +9,8 @@ export interface Readiness {
   report(): {
     readonly certificates: 'proving' | 'proven'
     readonly ledger: 'ok' | 'failing'
+    /** `degraded`: what `countersign.yaml` and its files say is not in force; what they said before is. */
+    readonly configuration: 'ok' | 'degraded'
     /** `degraded`: files with an error grant nothing, or what is in force is not what it should be here. */
     readonly grants: 'ok' | 'degraded'
     /** Of the policy that replicas share; absent where none do. */

@@ -16,15 +16,15 @@ const entraTokenExchange = 'api://AzureADTokenExchange'
  * request URL of GitHub Actions, for Terraform and its kin. The attempt is in the header only, as in
  * every shape that is not ours.
  */
-export function assertionRequestUrlRoute(deps: IssuanceDeps): AttemptRoute<Request> {
+export function assertionRequestUrlRoute(inForce: () => IssuanceDeps): AttemptRoute<Request> {
   return attemptRoute(async (request, attempt, gone) => {
     const ask = askFrom(request)
     const proofs = presentedProofsOf(request)
-    const outcome = await issueAssertion({ attempt, proofs, ask, gone }, deps)
+    const outcome = await issueAssertion({ attempt, proofs, ask, gone }, inForce)
     return outcome.ok
       ? jsonAnswer(200, { value: outcome.assertion.reveal() })
       : problemAnswer(problemFromRefusal(outcome.refusal), attempt)
-  }, deps)
+  }, inForce())
 }
 
 function askFrom(request: Request): AssertionAsk {

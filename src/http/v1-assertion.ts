@@ -19,11 +19,11 @@ export const assertionRequestSchema = z.strictObject({
 })
 
 /** `POST /v1/assertion`: a fresh client assertion, and where and how to present it (RFC 7523 §2.2). */
-export function assertionRoute(deps: IssuanceDeps): AttemptRoute {
+export function assertionRoute(inForce: () => IssuanceDeps): AttemptRoute {
   return attemptRoute(async (request, attempt, gone) => {
     const ask = assertionAskFrom(await readJsonBody(request, assertionRequestSchema))
     const proofs = presentedProofsOf(request)
-    const outcome = await issueAssertion({ attempt, proofs, ask, gone }, deps)
+    const outcome = await issueAssertion({ attempt, proofs, ask, gone }, inForce)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, {
       client_assertion: outcome.assertion.reveal(),
@@ -33,7 +33,7 @@ export function assertionRoute(deps: IssuanceDeps): AttemptRoute {
       expires_in: outcome.expiresInSeconds,
       attempt,
     })
-  }, deps)
+  }, inForce())
 }
 
 function assertionAskFrom(body: z.output<typeof assertionRequestSchema>): AssertionAsk {

@@ -53,8 +53,9 @@ export const revocationRequestSchema = z.strictObject({
 type RevocationBody = z.output<typeof revocationRequestSchema>
 
 /** `POST /v1/revocations`: stops something, at once here and for whatever any replica decides from now on. */
-export function revokeRoute(deps: RevocationRoutesDeps, askerOf: AskerOf): AttemptRoute {
+export function revokeRoute(inForce: () => RevocationRoutesDeps, askerOf: AskerOf): AttemptRoute {
   return attemptRoute(async (request, attempt) => {
+    const deps = inForce()
     const body = await readJsonBody(request, revocationRequestSchema)
     const outcome = await revoke(
       {
@@ -70,7 +71,7 @@ export function revokeRoute(deps: RevocationRoutesDeps, askerOf: AskerOf): Attem
     const { made } = outcome
     const outstanding = await outstandingOf(made, attempt, deps)
     return jsonAnswer(200, { revocation: revocationMember(made), outstanding, attempt })
-  }, deps)
+  }, inForce())
 }
 
 /** It is revoked whether or not that can be told: undefined when it cannot. */
@@ -88,8 +89,12 @@ async function outstandingOf(
 }
 
 /** `DELETE /v1/revocations/{id}`: lets it go on. */
-export function liftRoute(deps: RevocationRoutesDeps, askerOf: AskerOf): AttemptRoute<Request> {
+export function liftRoute(
+  inForce: () => RevocationRoutesDeps,
+  askerOf: AskerOf,
+): AttemptRoute<Request> {
   return attemptRoute(async (request, attempt) => {
+    const deps = inForce()
     const id = parseRevocationId(String(request.params['id']))
     if (id === undefined) {
       throw new RequestProblem('request_invalid', 'The id of a revocation must be a GUID.')
@@ -97,17 +102,20 @@ export function liftRoute(deps: RevocationRoutesDeps, askerOf: AskerOf): Attempt
     const outcome = await lift({ attempt, asker: askerOf(request), id }, deps)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, { lifted: id, epoch: outcome.lifted.epoch, attempt })
-  }, deps)
+  }, inForce())
 }
 
 /** `GET /v1/revocations`: what stands. */
-export function listRevocationsRoute(deps: RevocationRoutesDeps, askerOf: AskerOf): AttemptRoute {
+export function listRevocationsRoute(
+  inForce: () => RevocationRoutesDeps,
+  askerOf: AskerOf,
+): AttemptRoute {
   return attemptRoute(async (request, attempt) => {
-    const outcome = await listRevocations({ attempt, asker: askerOf(request) }, deps)
+    const outcome = await listRevocations({ attempt, asker: askerOf(request) }, inForce())
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     const { epoch, made } = outcome.standing
     return jsonAnswer(200, { revocations: made.map(revocationMember), epoch, attempt })
-  }, deps)
+  }, inForce())
 }
 
 function revocationMember({ revocation, revoked, caller, atMs, reason, epoch }: RevocationMade) {

@@ -20,12 +20,12 @@ export const tokenRequestSchema = z.strictObject({
 })
 
 /** `POST /v1/token`: an access token for one application, tenant and scope. */
-export function tokenRoute(deps: IssuanceDeps): AttemptRoute {
+export function tokenRoute(inForce: () => IssuanceDeps): AttemptRoute {
   return attemptRoute(async (request, attempt, gone) => {
     const body = await readJsonBody(request, tokenRequestSchema)
     const [ask, claims] = [tokenAskFrom(body), tokenClaimsFrom(body.claims)]
     const proofs = presentedProofsOf(request)
-    const outcome = await issueToken({ attempt, proofs, ask, claims, gone }, deps)
+    const outcome = await issueToken({ attempt, proofs, ask, claims, gone }, inForce)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)
     return jsonAnswer(200, {
       access_token: outcome.token.reveal(),
@@ -33,7 +33,7 @@ export function tokenRoute(deps: IssuanceDeps): AttemptRoute {
       expires_in: outcome.expiresInSeconds,
       attempt,
     })
-  }, deps)
+  }, inForce())
 }
 
 function tokenAskFrom(body: z.output<typeof tokenRequestSchema>): TokenAsk {

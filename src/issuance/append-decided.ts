@@ -1,14 +1,14 @@
 import type { Entry } from '../ledger/entry.ts'
-import { TokenUseDenied } from '../ledger/ledger.ts'
+import { LedgerError, TokenUseDenied } from '../ledger/ledger.ts'
 import type { TokenUse } from '../ledger/token-use.ts'
 import type { AdmittedAttempt, IssuanceDeps } from './issuance-deps.ts'
 import { grantedEntry } from './on-record.ts'
 
-type Deps = Pick<IssuanceDeps, 'clock' | 'knownUses' | 'ledger'>
+type Deps = Pick<IssuanceDeps, 'clock' | 'isInForce' | 'knownUses' | 'ledger'>
 
 /**
- * Appends what lets something happen: under the revocations that were heeded, and, the first time in an
- * attempt, with the use of the caller's token that it takes. That is not given back: what fails afterwards
+ * Appends what lets something happen: under the configuration and the revocations that were heeded, and, the
+ * first time in an attempt, with the use of the caller's token that it takes. That is not given back: what fails afterwards
  * cannot be asked for without end.
  *
  * @throws LedgerError
@@ -18,12 +18,18 @@ export async function appendDecided(
   { decidedUnder, tokenUse, beginning }: AdmittedAttempt,
   deps: Deps,
 ): Promise<void> {
+  assertInForce(deps)
   if (tokenUse === undefined || beginning.isUseTaken) {
     await deps.ledger.append(entries, { decidedUnder })
     return
   }
   await hearing(tokenUse, deps, () => deps.ledger.append(entries, { decidedUnder, tokenUse }))
   beginning.isUseTaken = true
+}
+
+/** @throws LedgerError when another configuration is in force than this was decided by. */
+export function assertInForce({ isInForce }: Pick<IssuanceDeps, 'isInForce'>): void {
+  if (!isInForce()) throw new LedgerError('LEDGER_OVERTAKEN')
 }
 
 async function hearing(

@@ -9,14 +9,18 @@ export interface CallerSlots {
   enter(caller: Pick<Caller, 'issuer' | 'subject'>): (() => void) | undefined
 }
 
-/** As large as the requests under way, and no larger. */
-export function createCallerSlots(requestsMax: number): CallerSlots {
+/**
+ * As large as the requests under way, and no larger.
+ *
+ * @param requestsMax Asked each time: it may change.
+ */
+export function createCallerSlots(requestsMax: () => number): CallerSlots {
   const underWay = new Map<string, number>()
   return {
     enter: ({ issuer, subject }) => {
       const name = `${issuer} ${subject}`
       const count = underWay.get(name) ?? 0
-      if (count >= requestsMax) return undefined
+      if (count >= requestsMax()) return undefined
       underWay.set(name, count + 1)
       return () => {
         const left = (underWay.get(name) ?? 0) - 1

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type AssertionHeader, assertionHeader } from '../assertion/client-assertion.ts'
 import type { Clock } from '../base/clock.ts'
 import type { DependencyWatch } from '../base/dependency-watch.ts'
@@ -34,6 +35,9 @@ export interface ProvenCertificate {
   readonly place: CertificatePlace
   readonly key: SigningKey
   readonly notAfterSeconds: number
+  /** Where it was found, as it was configured then. */
+  readonly location: PlacedLocation
+  readonly loaded: Certificate
 }
 
 /** The proven certificates of all applications. */
@@ -43,10 +47,13 @@ export interface Credentials {
    * `certificate.loaded`. One that cannot be proven does not keep the others from being tried; what
    * keeps nobody from signing, because the other of its pair is proven, is returned.
    *
+   * @param which Absent: all of them.
    * @throws CertificateError | SignerError | LedgerError The gravest of what does: a wrong answer
    *   before none. An answer that speaks against a key is grave, whatever stands beside it.
    */
-  prove(): Promise<readonly unknown[]>
+  prove(which?: (location: PlacedLocation) => boolean): Promise<readonly unknown[]>
+  /** Takes over what was proven elsewhere: where such a certificate is to be here too, it is, in the same version. */
+  know(proven: readonly ProvenCertificate[]): void
   /** The primary one first; empty until one of them is proven. */
   current(application: ApplicationName): readonly SigningCredential[]
   readonly proven: readonly ProvenCertificate[]
@@ -73,6 +80,20 @@ export function createCredentials(deps: {
   const isProven = (location: PlacedLocation) =>
     proven.some((one) => one.certificate === location.name && one.place === location.place)
 
+  const use = (one: ProvenCertificate) => {
+    const { certificate, place, loaded } = one
+    proven.push(one)
+    for (const application of deps.applications) {
+      if (application.certificate !== certificate) continue
+      const credential = credentialFrom(application, loaded, place)
+      const others = current.get(application.name) ?? []
+      current.set(
+        application.name,
+        place === 'primary' ? [credential, ...others] : [...others, credential],
+      )
+    }
+  }
+
   const proveOne = async (location: PlacedLocation) => {
     const certificate = await deps.source.load(location)
     deps.governor.charge(certificate.key, 1)
@@ -82,17 +103,8 @@ export function createCredentials(deps: {
     })
     const { place } = location
     await deps.ledger.append([certificateLoaded(certificate, place, deps.clock.nowMs())])
-    for (const application of deps.applications) {
-      if (application.certificate !== location.name) continue
-      const credential = credentialFrom(application, certificate, place)
-      const others = current.get(application.name) ?? []
-      current.set(
-        application.name,
-        place === 'primary' ? [credential, ...others] : [...others, credential],
-      )
-    }
     const { name, key, notAfterSeconds } = certificate
-    proven.push({ certificate: name, place, key, notAfterSeconds })
+    use({ certificate: name, place, key, notAfterSeconds, location, loaded: certificate })
   }
 
   /** One after the other; those of another place are in other vaults, and wait for none of these. */
@@ -105,8 +117,8 @@ export function createCredentials(deps: {
   }
 
   return {
-    prove: async () => {
-      const pending = deps.locations.filter((location) => !isProven(location))
+    prove: async (which = () => true) => {
+      const pending = deps.locations.filter((location) => which(location) && !isProven(location))
       if (pending.length === 0) return []
       const byPlace = Map.groupBy(pending, ({ place }) => place)
       const failures = (await Promise.all([...byPlace.values()].map(proveAll))).flat()
@@ -118,6 +130,12 @@ export function createCredentials(deps: {
       const grave = failures.filter((failure) => !borne.includes(failure))
       if (grave.length > 0) throw gravestOf(grave)
       return borne.map(({ error }) => error)
+    },
+    know: (others) => {
+      for (const one of others) {
+        const isWanted = deps.locations.some((here) => isDeepStrictEqual(here, one.location))
+        if (isWanted && !isProven(one.location)) use(one)
+      }
     },
     current: (application) => current.get(application) ?? [],
     proven,

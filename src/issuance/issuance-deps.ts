@@ -37,10 +37,15 @@ import type { KnownUses } from './known-uses.ts'
 import type { SignatureProofs } from './signature-proofs.ts'
 import type { TurnedAway } from './turned-away.ts'
 
-/** The capabilities that issuing introduces to one another. */
+/**
+ * The capabilities that issuing introduces to one another, as one configuration makes them. Each attempt
+ * asks once which are in force, and so sees one configuration, whole.
+ */
 export interface IssuanceDeps {
   readonly clock: Clock
   readonly cloud: Cloud
+  /** Whether the configuration that these parts were made by still is: what was decided by them is over otherwise. */
+  readonly isInForce: () => boolean
   readonly callers: CallerIdentifier
   /**
    * The policy in force without what is revoked, its budgets charged.

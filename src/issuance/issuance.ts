@@ -12,7 +12,7 @@ import { isRevoked } from '../revocation/revocation.ts'
 import type { CachedToken, TokenWish } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { admit, asCaller, type GrantedDecision } from './admit.ts'
-import { appendDecided, beginWithGrant } from './append-decided.ts'
+import { appendDecided, assertInForce, beginWithGrant } from './append-decided.ts'
 import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
 import { failureCode, unexpected } from './failure-code.ts'
 import {
@@ -28,7 +28,7 @@ import { failedEntry } from './on-record.ts'
 import { recordFailure } from './record-failure.ts'
 import { recordSuccess } from './record-success.ts'
 import { recordingFailure } from './recording-failure.ts'
-import { refuseRevoked, refuseUse } from './refuse.ts'
+import { refuseBegun, refuseRevoked, refuseUse } from './refuse.ts'
 import { signAssertion } from './sign-assertion.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
@@ -79,9 +79,12 @@ const waitMs = 25_000
  * @throws CallerError | GovernorError | LedgerError | NothingProven | RememberedRefusal | SignerError |
  *   TokenCacheError | TokenEndpointError
  */
-export const issueToken = (request: TokenRequest, deps: IssuanceDeps): Promise<TokenOutcome> =>
-  asCaller(request, deps, (caller) =>
-    decidingAgain(caller, request, deps, (beginning) => tokenFor(caller, request, beginning, deps)),
+export const issueToken = (
+  request: TokenRequest,
+  inForce: () => IssuanceDeps,
+): Promise<TokenOutcome> =>
+  decidingAgain(request, inForce, (caller, beginning, deps) =>
+    tokenFor(caller, request, beginning, deps),
   )
 
 async function tokenFor(
@@ -118,6 +121,8 @@ async function tokenFor(
     expiresAtSeconds: token.expiresAtSeconds,
   }
   await appendDecided([issued], admitted, deps)
+  // Written down as issued, and given to nobody: then the ledger says more than happened.
+  assertInForce(deps)
   if (isStopped(caller, admitted, token.keyId, deps)) {
     return refuseRevoked(caller, request, { isWritten: true }, deps)
   }
@@ -149,29 +154,46 @@ function isStopped(
   })
 }
 
-/** Each takes a revocation that is made or lifted meanwhile, anywhere; more than anybody ever makes. */
+/** Each takes a change that is made meanwhile, anywhere; more than anybody ever makes. */
 const decisionsMax = 10
 
 /**
- * Decides and acts, and does so again when revocations have changed in between: what nobody has stopped
- * goes on, and what somebody has ends in a refusal, as what the caller's token is not good for any more.
- * What the ledger knows of the attempt stays known.
+ * Proves the caller, decides and acts. Does so again when what was decided by has changed in between: what
+ * nobody has stopped goes on, and what somebody has ends in a refusal, as what the caller's token is not
+ * good for any more. What the ledger knows of the attempt stays known. Under another configuration the
+ * caller is proven anew.
  */
 async function decidingAgain<Outcome>(
-  caller: Caller,
-  { attempt }: IssuanceRequest,
-  deps: IssuanceDeps,
-  act: (beginning: Beginning) => Promise<Outcome>,
+  request: IssuanceRequest,
+  inForce: () => IssuanceDeps,
+  act: (caller: Caller, beginning: Beginning, deps: IssuanceDeps) => Promise<Outcome>,
 ): Promise<Outcome | Refused> {
+  const { attempt } = request
   const beginning = notBegun()
-  for (let left = decisionsMax; ; left -= 1) {
-    try {
-      return await act(beginning)
-    } catch (error) {
-      if (error instanceof TokenUseDenied) return refuseUse(error.denial, caller, attempt, deps)
-      if (!isOvertaken(error)) throw error
-      if (left === 1) return await givingUp(error, attempt, beginning, deps)
-    }
+  let decisionsLeft = decisionsMax
+  let proven: Caller | undefined
+  for (;;) {
+    const deps = inForce()
+    const step = await asCaller(request, deps, async (caller) => {
+      proven = caller
+      for (;;) {
+        try {
+          return { outcome: await act(caller, beginning, deps) }
+        } catch (error) {
+          if (error instanceof TokenUseDenied) {
+            return { outcome: refuseUse(error.denial, caller, attempt, deps) }
+          }
+          if (!isOvertaken(error)) throw error
+          decisionsLeft -= 1
+          if (decisionsLeft === 0) return await givingUp(error, attempt, beginning, deps)
+        }
+        if (deps !== inForce()) return 'configured anew'
+      }
+    })
+    if (step === 'configured anew') continue
+    if ('outcome' in step) return step.outcome
+    if (proven !== undefined) await refuseBegun(step, proven, request, beginning, deps)
+    return step
   }
 }
 
@@ -280,12 +302,10 @@ export const withLife = (admitted: AdmittedAttempt, life: TokenLife): AdmittedAt
  */
 export const issueAssertion = (
   request: AssertionRequest,
-  deps: IssuanceDeps,
+  inForce: () => IssuanceDeps,
 ): Promise<AssertionOutcome> =>
-  asCaller(request, deps, (caller) =>
-    decidingAgain(caller, request, deps, (beginning) =>
-      assertionFor(caller, request, beginning, deps),
-    ),
+  decidingAgain(request, inForce, (caller, beginning, deps) =>
+    assertionFor(caller, request, beginning, deps),
   )
 
 async function assertionFor(
@@ -323,6 +343,7 @@ async function assertionFor(
     recordSuccess(signed.made, admitted.attempt, deps),
     appendDecided([issued], admitted, deps),
   ])
+  assertInForce(deps)
   if (isStopped(caller, admitted, signed.keyId, deps)) {
     return refuseRevoked(caller, request, { isWritten: true }, deps)
   }

@@ -34,12 +34,13 @@ const atOnceMax = 16
 /** Never a proven caller: those have a token, and no issuer may be called this. */
 export const refreshCaller: CallerOnRecord = { issuer: 'countersign', subject: 'refresh' }
 
-export function createTokenRefresher(deps: IssuanceDeps): TokenRefresher {
+export function createTokenRefresher(inForce: () => IssuanceDeps): TokenRefresher {
   const underWay = new Set<Promise<void>>()
   let isStopped = false
 
   const start = () => {
     while (!isStopped && underWay.size < atOnceMax) {
+      const deps = inForce()
       const due = deps.cache.takeDue()
       if (due === undefined) return
       const refreshing = refresh(due, deps).finally(() => {

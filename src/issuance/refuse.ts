@@ -77,6 +77,20 @@ export async function refuseRevoked(
   return { ok: false, refusal: { reason } }
 }
 
+/** What has begun ends in the ledger, also when its caller is not proven any more. */
+export async function refuseBegun(
+  { refusal }: Refused,
+  caller: Caller,
+  request: IssuanceRequest,
+  { isWritten }: Pick<Beginning, 'isWritten'>,
+  deps: IssuanceDeps,
+): Promise<void> {
+  if (!isWritten) return
+  await deps.ledger.append([
+    refusedEntry(refusal.reason, callerOnRecord(caller, deps), request, deps),
+  ])
+}
+
 const refusedEntry = (
   reason: string,
   caller: CallerOnRecord,

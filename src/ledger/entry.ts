@@ -17,6 +17,7 @@ export type Entry =
   | ExchangeFailed
   | TokenIssued
   | AssertionIssued
+  | ConfigurationLoaded
   | PolicyLoaded
   | RevocationMade
   | RevocationLifted
@@ -182,6 +183,22 @@ export interface AssertionIssued extends EntryOf<'assertion.issued'>, DecisionOn
   readonly signature: string
   readonly assertionSha256: string
   readonly expiresAtSeconds: number
+}
+
+/** `countersign.yaml` and the files that it names are in force from now on, in the process that says so. */
+export interface ConfigurationLoaded extends EntryOf<'configuration.loaded'> {
+  /** SHA-256 over what they say; order and comments of the file decide nothing, and no secret is in it. */
+  readonly sha256: string
+  readonly applications: number
+  readonly issuers: number
+  /** Such as `application events` and `issuer github`: what differs from before; absent at the start of a run. */
+  readonly added?: readonly string[]
+  readonly removed?: readonly string[]
+  readonly changed?: readonly string[]
+  /** What lets more callers count, or lets grants reach further. */
+  readonly widened?: readonly string[]
+  /** These are the first hundred of some list; absent: they are all. */
+  readonly cut?: true
 }
 
 export interface PolicyLoaded extends EntryOf<'policy.loaded'> {

@@ -82,7 +82,7 @@ export interface OpenableLedger extends Ledger {
 export type LedgerErrorCode =
   | 'LEDGER_UNAVAILABLE' // a commit failed, or the store is not open: not yet, or not again after one that did
   | 'LEDGER_OVERLOADED' // more is waiting than may wait
-  | 'LEDGER_OVERTAKEN' // a revocation was made or lifted since it was decided: decide again
+  | 'LEDGER_OVERTAKEN' // a revocation was made or lifted, or another configuration is in force, since it was decided: decide again
   | 'LEDGER_USE_DENIED' // the caller's token has no such use left, or there is no room for it
   | 'LEDGER_CLOSED' // the service is stopping
 

@@ -21,6 +21,8 @@ export interface CompiledGrants {
   readonly fingerprints: ReadonlyMap<GrantName, string>
   /** base64url of SHA-256 over names and texts of all files, broken ones too. */
   readonly sha256: string
+  /** All of them, broken ones too: under another configuration they may say something else. */
+  readonly files: readonly GrantFile[]
 }
 
 /**
@@ -45,6 +47,7 @@ export function compileGrants(
     broken: readings.length - sound.length,
     fingerprints: new Map(sound.map(({ form, text }) => [form.grant, sha256Base64url(text)])),
     sha256: sha256Base64url(grantsText(files)),
+    files,
   }
 }
 

@@ -88,7 +88,7 @@ export function createFleetGrants(deps: FleetGrantsDeps): FleetGrants {
   const compiled = async ({ generation: number }: GenerationName) => {
     const row = await generations.read(number)
     const files = row && parseGrantsText(row.files, `generation ${number}`)
-    const next = files && compileGrants(files, surroundings, clock.nowSeconds())
+    const next = files && compileGrants(files, surroundings(), clock.nowSeconds())
     if (next === undefined || next.sha256 !== row?.sha256) {
       throw new PolicyGenerationError('POLICY_DAMAGED', number)
     }
@@ -134,7 +134,7 @@ export function createFleetGrants(deps: FleetGrantsDeps): FleetGrants {
 
   return {
     first,
-    look: createLooks(lookAndTell),
+    look: createLooks(() => deps.turns(lookAndTell)),
     watch: (onHint) => generations.watch(onHint),
     get standing() {
       return standing()

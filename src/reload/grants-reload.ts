@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { ConfigurationProblem } from '../base/configuration-problem.ts'
+import type { Turns } from '../base/turns.ts'
 import type { PolicyLoaded } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { policyLoaded } from './policy-loaded.ts'
@@ -36,9 +37,11 @@ export interface GrantsReload {
 
 export interface GrantsReloadDeps {
   readonly folder: string
-  /** The configuration of this run: what grants may name does not change with them. */
-  readonly surroundings: GrantSurroundings
+  /** The configuration in force, which says what grants may name. */
+  readonly surroundings: () => GrantSurroundings
   readonly inForce: PolicyInForce
+  /** What grants mean changes in one place at a time, with them or with the configuration. */
+  readonly turns: Turns
   readonly ledger: Pick<Ledger, 'append'>
   readonly clock: Clock
   readonly onLoaded: (loaded: LoadedGrants) => void
@@ -60,7 +63,7 @@ export function createGrantsReload(deps: GrantsReloadDeps): GrantsReload {
   const { inForce, clock } = deps
   return {
     first: () => Promise.resolve(policyLoaded(inForce.current(), clock.nowMs())),
-    look: createLooks(() => lookOnce(deps)),
+    look: createLooks(() => deps.turns(() => lookOnce(deps))),
     watch: () => () => undefined,
   }
 }
@@ -68,7 +71,7 @@ export function createGrantsReload(deps: GrantsReloadDeps): GrantsReload {
 async function lookOnce(deps: GrantsReloadDeps): Promise<void> {
   const { folder, surroundings, inForce, ledger, clock, onLoaded } = deps
   const read = await readGrantFolder(folder)
-  const next = compileGrants(read.files, surroundings, clock.nowSeconds())
+  const next = compileGrants(read.files, surroundings(), clock.nowSeconds())
   const before = inForce.current()
   if (next.sha256 === before.sha256) return
   const changes = changesBetween(before, next)

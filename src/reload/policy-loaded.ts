@@ -1,9 +1,7 @@
 import type { PolicyLoaded } from '../ledger/entry.ts'
 import type { CompiledGrants } from '../policy/compile-grants.ts'
 import type { GrantChanges } from '../policy/policy-in-force.ts'
-
-/** Enough to see what a review has let in; a change of thousands is known by its hash. */
-const namesMax = 100
+import { changesOnRecord } from './named-changes.ts'
 
 export interface LoadedAs {
   /** Absent at the start of a run. */
@@ -25,17 +23,6 @@ export function policyLoaded(
     ...(generation === undefined ? {} : { generation }),
     grants: policy.grants.length,
     broken,
-    ...(changes === undefined ? {} : namesOf(changes)),
-  }
-}
-
-function namesOf({ added, removed, changed, widened }: GrantChanges) {
-  const isCut = [added, removed, changed, widened].some(({ length }) => length > namesMax)
-  return {
-    added: added.slice(0, namesMax),
-    removed: removed.slice(0, namesMax),
-    changed: changed.slice(0, namesMax),
-    widened: widened.slice(0, namesMax),
-    ...(isCut ? { cut: true as const } : {}),
+    ...(changes === undefined ? {} : changesOnRecord(changes)),
   }
 }

@@ -23,6 +23,7 @@ export interface Metrics {
   readonly exchangeSeconds: Histogram
   readonly clockJumps: Counter
   readonly policyLoads: Counter
+  readonly configurationLoads: Counter
 }
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -53,6 +54,7 @@ export interface Gauges {
   readonly rememberedRefusals: () => number
   readonly rememberedCallerTokens: () => number
   readonly ready: () => boolean
+  readonly configurationInForce: () => boolean
   readonly brokenGrants: () => number
   /** Of the policy that replicas share; 0 where none do. */
   readonly policyGeneration: () => number
@@ -76,6 +78,11 @@ export function createMetrics(gauges: Gauges): Metrics {
     })
   gauge('countersign_token_cache_bytes', 'Bytes held by cached tokens.', gauges.cacheBytes)
   gauge('countersign_token_cache_entries', 'Tokens in the cache.', gauges.cacheEntries)
+  gauge(
+    'countersign_configuration_in_force',
+    '1 when what countersign.yaml says is in force.',
+    () => (gauges.configurationInForce() ? 1 : 0),
+  )
   gauge(
     'countersign_grant_files_broken',
     'Grant files that grant nothing because of an error.',
@@ -112,6 +119,8 @@ export function createMetrics(gauges: Gauges): Metrics {
       labelNames: ['certificate', 'place'],
       registers,
       collect() {
+        // Certificates come and go with the configuration.
+        this.reset()
         for (const one of gauges.certificates()) {
           this.labels(one.certificate, one.place).set(read(one))
         }
@@ -252,6 +261,11 @@ export function createMetrics(gauges: Gauges): Metrics {
     policyLoads: new Counter({
       name: 'countersign_policy_loads_total',
       help: 'Times that changed grants were put into force while the service ran.',
+      registers,
+    }),
+    configurationLoads: new Counter({
+      name: 'countersign_configuration_loads_total',
+      help: 'Times that a changed configuration was put into force while the service ran.',
       registers,
     }),
     clockJumps: new Counter({

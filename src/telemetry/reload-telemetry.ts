@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { type ConfigurationProblem, formatProblem } from '../base/configuration-problem.ts'
+import type { LoadedConfiguration, RefusedConfiguration } from '../reload/configuration-reload.ts'
 import type { PolicyStanding } from '../reload/fleet-grants.ts'
 import type { LoadedGrants } from '../reload/grants-reload.ts'
 import type { Metrics } from './metrics.ts'
@@ -9,9 +10,13 @@ export interface ReloadTelemetry {
   readonly loaded: (loaded: LoadedGrants) => void
   /** The folder of this replica stands otherwise than before, beside what all have in force. */
   readonly folder: (standing: PolicyStanding, problems: readonly ConfigurationProblem[]) => void
+  readonly configurationLoaded: (loaded: LoadedConfiguration) => void
+  /** The one before it stays in force, which is loud. */
+  readonly configurationRefused: (refused: RefusedConfiguration) => void
+  readonly configurationReturned: () => void
 }
 
-/** Lines and a counter for grants that come into force, or do not. */
+/** Lines and counters for grants and configurations that come into force, or do not. */
 export function createReloadTelemetry({
   logger,
   metrics,
@@ -37,6 +42,21 @@ export function createReloadTelemetry({
       }
       tell(problems)
       logger.warn({ folder, generation }, 'the folder of grants is not what is in force')
+    },
+    configurationLoaded: ({ changes, warnings }) => {
+      metrics.configurationLoads.inc()
+      tell(warnings)
+      logger.info({ ...changes }, 'configuration loaded')
+    },
+    configurationRefused: ({ problems, error }) => {
+      tell(problems)
+      logger.error(
+        error === undefined ? {} : { err: error },
+        'the configuration is not in force: the one before it stays',
+      )
+    },
+    configurationReturned: () => {
+      logger.info('the configuration is in force')
     },
   }
 }

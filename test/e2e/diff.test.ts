@@ -68,7 +68,9 @@ describe('countersign diff', () => {
   test('names what countersign.yaml widens by itself', async () => {
     edit('countersign.yaml', 'name: partner-signing', 'name: partner-signing, requireHsm: false')
     const { out, code } = await diff('old', 'new')
-    expect(out).toContain('countersign.yaml\n  certificates: changed, and which way is not known\n')
+    expect(out).toContain(
+      'certificate partners\n  requireHsm: changed, and which way is not known\n',
+    )
     expect(code).toBe(1)
   })
 

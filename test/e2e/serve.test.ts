@@ -98,6 +98,7 @@ describe('a start', () => {
 
     expect(service.entries()).toMatchObject([
       { kind: 'service.started' },
+      { kind: 'configuration.loaded', applications: 2, issuers: 4 },
       { kind: 'policy.loaded', grants: 2, broken: 0 },
       { kind: 'certificate.loaded', certificate: 'deploy' },
       { kind: 'certificate.loaded', certificate: 'partners' },

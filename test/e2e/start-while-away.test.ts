@@ -89,8 +89,9 @@ describe('while the database is away', () => {
     await service.said('ready')
     expect(await readiness(service)).toMatchObject({ status: 200, body: { ledger: 'ok' } })
     expect((await ask(service)).status).toBe(200)
-    expect((await verifiedEntriesAt(url)).slice(0, 3)).toMatchObject([
+    expect((await verifiedEntriesAt(url)).slice(0, 4)).toMatchObject([
       { kind: 'service.started' },
+      { kind: 'configuration.loaded' },
       { kind: 'policy.loaded' },
       { kind: 'certificate.loaded' },
     ])

@@ -370,7 +370,7 @@ describe('a grant with a limit', () => {
   test('that has gone meanwhile leaves an attempt that ends in the ledger', async () => {
     const { asked } = await underWay(() => askToken(limitedJob()))
     rmSync(join(service.config.grants.folder, 'a-few.yaml'))
-    await service.service.grantsReload.look()
+    await service.service.reloading.grants.look()
     await revoke({ application: 'deploy' })
     expect(await asked).toMatchObject({ status: 403, body: { code: 'not_granted' } })
     expect(service.newEntries().at(-1)).toMatchObject({

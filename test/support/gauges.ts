@@ -10,6 +10,7 @@ export const gaugesAtRest: Gauges = {
   ready: () => true,
   brokenGrants: () => 0,
   policyGeneration: () => 0,
+  configurationInForce: () => true,
   folderInForce: () => true,
   certificates: () => [],
 }

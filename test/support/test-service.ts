@@ -194,6 +194,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const { config, policy } = loaded
   const log: string[] = []
   const service = await createService({
+    configFiles: loaded.configFiles,
     config,
     policy,
     identityClientId: undefined,

@@ -9,37 +9,37 @@ describe('ids that were used', () => {
   test('are remembered for as long as was said, whatever the wall clock says', async () => {
     const clock = fixedClock(start)
     const usedIds = createMemoryUsedIds(clock, 10)
-    expect(await usedIds.use('k', 'a', 60)).toBe('first')
-    expect(await usedIds.use('k', 'b', 60)).toBe('first')
+    expect(await usedIds.use('k', 'a', 60, {})).toBe('first')
+    expect(await usedIds.use('k', 'b', 60, {})).toBe('first')
     clock.jump(3600)
-    expect(await usedIds.use('k', 'a', 60)).toBe('again')
+    expect(await usedIds.use('k', 'a', 60, {})).toBe('again')
     clock.advance(59)
-    expect(await usedIds.use('k', 'a', 60)).toBe('again')
+    expect(await usedIds.use('k', 'a', 60, {})).toBe('again')
     clock.advance(1)
-    expect(await usedIds.use('k', 'a', 60)).toBe('first')
+    expect(await usedIds.use('k', 'a', 60, {})).toBe('first')
   })
 
   test('are not forgotten for new ones: those are refused until there is room', async () => {
     const clock = fixedClock(start)
     const usedIds = createMemoryUsedIds(clock, 4)
-    await usedIds.use('k', 'a', 60)
+    await usedIds.use('k', 'a', 60, {})
     clock.advance(30)
-    await usedIds.use('k', 'b', 60)
-    expect(await usedIds.use('k', 'c', 60)).toBe('full')
-    expect(await usedIds.use('k', 'a', 60)).toBe('again')
+    await usedIds.use('k', 'b', 60, {})
+    expect(await usedIds.use('k', 'c', 60, {})).toBe('full')
+    expect(await usedIds.use('k', 'a', 60, {})).toBe('again')
     clock.advance(30)
-    expect(await usedIds.use('k', 'c', 60)).toBe('first')
-    expect(await usedIds.use('k', 'b', 60)).toBe('again')
+    expect(await usedIds.use('k', 'c', 60, {})).toBe('first')
+    expect(await usedIds.use('k', 'b', 60, {})).toBe('again')
   })
 
   test('are remembered behind one that lasts longer', async () => {
     const clock = fixedClock(start)
     const usedIds = createMemoryUsedIds(clock, 6)
-    await usedIds.use('k', 'long', 120)
-    await usedIds.use('k', 'short', 10)
+    await usedIds.use('k', 'long', 120, {})
+    await usedIds.use('k', 'short', 10, {})
     clock.advance(11)
-    expect(await usedIds.use('k', 'short', 10)).toBe('first')
-    expect(await usedIds.use('k', 'long', 120)).toBe('again')
+    expect(await usedIds.use('k', 'short', 10, {})).toBe('first')
+    expect(await usedIds.use('k', 'long', 120, {})).toBe('again')
   })
 
   const usesOf = async (
@@ -49,7 +49,7 @@ describe('ids that were used', () => {
   ) => {
     let first = 0
     for (let id = 0; id < ids; id += 1) {
-      if ((await usedIds.use(holder, `${holder} ${id}`, 60)) === 'first') first += 1
+      if ((await usedIds.use(holder, `${holder} ${id}`, 60, {})) === 'first') first += 1
     }
     return first
   }
@@ -84,7 +84,7 @@ describe('ids that were used', () => {
           const name = `${holder} ${id}`
           const now = clock.nowSeconds()
           const isKnown = (endsAt.get(name) ?? 0) > now
-          const found = await usedIds.use(holder, name, forSeconds)
+          const found = await usedIds.use(holder, name, forSeconds, {})
           expect(found === 'again').toBe(isKnown)
           if (found === 'first') endsAt.set(name, now + forSeconds)
           expect([...endsAt.values()].filter((at) => at > now).length).toBeLessThanOrEqual(
@@ -94,5 +94,15 @@ describe('ids that were used', () => {
       }),
       { numRuns: 500 },
     )
+  })
+
+  test('are good for whoever was first with them, and for nobody else', async () => {
+    const usedIds = createMemoryUsedIds(fixedClock(start), 10)
+    const [first, second] = [{}, {}]
+    expect(await usedIds.use('k', 'a', 60, first)).toBe('first')
+    expect(await usedIds.use('k', 'a', 60, second)).toBe('again')
+    expect(await usedIds.use('k', 'a', 60, first)).toBe('first')
+    expect(await usedIds.use('k', 'b', 60, second)).toBe('first')
+    expect(await usedIds.use('k', 'b', 60, first)).toBe('again')
   })
 })

@@ -7,7 +7,12 @@ import tls from 'node:tls'
 import express, { type Express } from 'express'
 import { Agent } from 'undici'
 import { afterEach, describe, expect, test } from 'vitest'
-import { listen, type Listener, type ListenerSettings } from '../../../src/http/listener.ts'
+import {
+  listen,
+  type ListenerSettings,
+  type PortListener,
+  readOwnCertificate,
+} from '../../../src/http/listener.ts'
 import { createLoopbackTls } from '../../support/loopback-tls.ts'
 import { sendRaw } from '../../support/raw-http.ts'
 import { required } from '../../support/required.ts'
@@ -15,7 +20,7 @@ import { required } from '../../support/required.ts'
 const host = '127.0.0.1'
 const healthz = 'GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'
 
-let listener: Listener | undefined
+let listener: PortListener | undefined
 
 afterEach(async () => {
   await listener?.drain(0)
@@ -87,6 +92,37 @@ describe('a listener with TLS', () => {
     expect(await body.text()).toBe('alive')
     expect(await sendRaw(origin, healthz)).not.toContain('alive')
     await agent.close()
+  })
+
+  test('shows a renewed certificate to whoever connects from then on, and cuts nobody off', async () => {
+    const origin = await startTls()
+    const renewed = createLoopbackTls()
+    const ask = async (agent: Agent) => {
+      const { body } = await agent.request({ origin, path: '/healthz', method: 'GET' })
+      return body.text()
+    }
+    const [before, after] = [cert, renewed.cert].map((ca) => new Agent({ connect: { ca } }))
+    if (before === undefined || after === undefined) throw new Error('there are two')
+    expect(await ask(before)).toBe('alive')
+    await expect(ask(after)).rejects.toThrow()
+    required(listener).show(renewed)
+    expect(await ask(before)).toBe('alive')
+    expect(await ask(after)).toBe('alive')
+    const { port } = new URL(origin)
+    const late = tls.connect({ host, port: Number(port), ca: cert })
+    await expect(once(late, 'secureConnect')).rejects.toThrow()
+    await Promise.all([before.close(), after.close()])
+  })
+
+  test('takes no certificate whose key is another one', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-tls-'))
+    const [certFile, keyFile] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
+    writeFileSync(certFile, cert)
+    writeFileSync(keyFile, createLoopbackTls().key)
+    expect(() => readOwnCertificate({ certFile, keyFile })).toThrow()
+    writeFileSync(keyFile, key)
+    expect(readOwnCertificate({ certFile, keyFile })).toEqual({ cert, key })
+    rmSync(folder, { recursive: true })
   })
 
   test('speaks nothing older than TLS 1.2', async () => {

@@ -5,7 +5,7 @@ import { issuerName } from '../../support/caller-issuer.ts'
 const caller = (subject: string, issuer = 'github') => ({ issuer: issuerName(issuer), subject })
 
 test('a caller has so many requests under way, whatever others have', () => {
-  const slots = createCallerSlots(2)
+  const slots = createCallerSlots(() => 2)
   const first = slots.enter(caller('noisy'))
   slots.enter(caller('noisy'))
   expect(slots.enter(caller('noisy'))).toBeUndefined()

@@ -33,19 +33,24 @@ interface Start {
   readonly provenBehindLooking: readonly unknown[]
   /** What is heard of while the token is written down; absent: nothing. */
   readonly revokedBehind?: RevokedOnRecord
+  /** Whether another configuration comes into force while the token is written down. */
+  readonly configuredBehind?: true
   /** How the ledger rejects what has a condition; absent: it does not. */
   readonly rejectsWith?: LedgerError
 }
 
 /** What is written down, and what comes of it. */
-async function issueAtStart({ provenBehindLooking, revokedBehind, rejectsWith }: Start) {
+async function issueAtStart({ provenBehindLooking, ...start }: Start) {
+  const { revokedBehind, configuredBehind, rejectsWith } = start
   let hasLooked = false
   const token = obtainedToken(clock)
   const written: Entry[] = []
   let rejections = 0
+  let usesTaken = 0
   let stands = revocationsFrom(noRevocations)
   const deps = {
     clock,
+    isInForce: () => inForce === deps,
     cloud: required(parseCloud('https://login.microsoftonline.com')),
     callers: { identify: () => Promise.resolve({ ok: true, caller }) },
     callerSlots: { enter: () => () => undefined },
@@ -74,6 +79,8 @@ async function issueAtStart({ provenBehindLooking, revokedBehind, rejectsWith }:
           return Promise.reject(rejectsWith)
         }
         written.push(...entries)
+        if (condition?.tokenUse !== undefined) usesTaken += 1
+        if (configuredBehind && inForce === deps) inForce = { ...deps, isInForce: () => true }
         if (revokedBehind !== undefined) stands = { ...stands, ...stopping([revokedBehind]) }
         return Promise.resolve()
       },
@@ -87,6 +94,7 @@ async function issueAtStart({ provenBehindLooking, revokedBehind, rejectsWith }:
       refused: () => undefined,
     },
   } as unknown as IssuanceDeps
+  let inForce = deps
   const request = {
     attempt: newAttemptId(),
     proofs: { target: { method: 'POST', path: '/v1/token' } },
@@ -94,8 +102,8 @@ async function issueAtStart({ provenBehindLooking, revokedBehind, rejectsWith }:
     claims: { isCapable: false },
     gone: () => new AbortController().signal,
   } as const
-  const outcome: unknown = await issueToken(request, deps).catch((error: unknown) => error)
-  return { outcome, written, kinds: written.map(({ kind }) => kind), rejections }
+  const outcome: unknown = await issueToken(request, () => inForce).catch((error: unknown) => error)
+  return { outcome, written, kinds: written.map(({ kind }) => kind), rejections, usesTaken }
 }
 
 describe('while the start proves certificates', () => {
@@ -130,6 +138,16 @@ describe('a revocation that is heard of once the token is written down', () => {
     expect(outcome).toMatchObject({ ok: true })
     expect(kinds).toEqual(['token.issued'])
   })
+})
+
+test('another configuration that comes into force meanwhile decides anew, of the same use of the token', async () => {
+  const { outcome, kinds, usesTaken } = await issueAtStart({
+    provenBehindLooking: [credential],
+    configuredBehind: true,
+  })
+  expect(outcome).toMatchObject({ ok: true })
+  expect(kinds).toEqual(['token.issued', 'token.issued'])
+  expect(usesTaken).toBe(1)
 })
 
 describe('an attempt that the ledger does not take', () => {

@@ -41,6 +41,7 @@ async function newRefresher() {
   const failed: string[] = []
   const deps = {
     clock,
+    isInForce: () => true,
     cloud: tokenKey().cloud,
     cache,
     stillGiven: () => ({}),
@@ -74,7 +75,7 @@ async function newRefresher() {
     underWay: createUnderWay(),
     revocations: createRevocationsInForce(),
   } as unknown as IssuanceDeps
-  return { refresher: createTokenRefresher(deps), entries, waiting, failed }
+  return { refresher: createTokenRefresher(() => deps), entries, waiting, failed }
 }
 
 const settled = () => new Promise((resolve) => setTimeout(resolve, 5))

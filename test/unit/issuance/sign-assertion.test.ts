@@ -67,6 +67,7 @@ async function signAfter(standstillMs: number) {
   })
   const deps = {
     clock,
+    isInForce: () => true,
     governor,
     duty: createCertificateDuty({ nowMs: () => clock.monotonicMs(), epochMs: () => clock.nowMs() }),
     tokenEndpoint: { urlOf: () => 'https://login.example/token' },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { sha256Base64url } from '../../../src/base/sha256.ts'
+import { createTurns } from '../../../src/base/turns.ts'
 import type { PolicyLoaded } from '../../../src/ledger/entry.ts'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
 import { compileGrants } from '../../../src/policy/compile-grants.ts'
@@ -64,7 +65,8 @@ function replica(name: string, changes: Partial<FleetGrantsDeps> = {}) {
   const told: string[] = []
   const grants = createFleetGrants({
     folder,
-    surroundings,
+    surroundings: () => surroundings,
+    turns: createTurns(),
     inForce,
     ledger,
     clock,
@@ -333,13 +335,29 @@ describe('while it runs', () => {
 
   test('each replica compiles what is shared with its own configuration', async () => {
     const one = replica('one')
-    const two = replica('two', { surroundings: { ...surroundings, applications: [] } })
+    const two = replica('two', { surroundings: () => ({ ...surroundings, applications: [] }) })
     one.fill('orders')
     two.fill('orders')
     await one.start()
     await two.start()
     expect([one.names(), two.names()]).toEqual([['orders'], []])
     expect(two.grants.standing).toEqual(standing(1))
+  })
+
+  test('a replica that does not know yet what a newer one names allows nothing by it, and tells it', async () => {
+    const one = replica('one')
+    const two = replica('two', { surroundings: () => ({ ...surroundings, applications: [] }) })
+    await one.start()
+    await two.start()
+    one.fill('orders')
+    await one.look()
+    await two.look()
+    expect([one.names(), two.names()]).toEqual([['orders'], []])
+    const [loaded] = two.loaded.slice(-1)
+    expect(loaded).toMatchObject({ broken: 1, grants: 0, changes: { added: [], widened: [] } })
+    expect(loaded?.problems).toMatchObject([
+      { rule: 'grant.unknown-application', severity: 'error' },
+    ])
   })
 
   test('what cannot be written down is not in force, and the next look tries again', async () => {

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync, readFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createTurns } from '../../../src/base/turns.ts'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
 import { compileGrants } from '../../../src/policy/compile-grants.ts'
 import type { GrantSurroundings } from '../../../src/policy/grant-checks.ts'
@@ -51,7 +52,15 @@ async function started() {
   const told: LoadedGrants[] = []
   const onLoaded = (loaded: LoadedGrants) => void told.push(loaded)
   const clock = fixedClock(now)
-  const deps = { folder, surroundings, inForce, ledger, clock, onLoaded }
+  const deps = {
+    folder,
+    surroundings: () => surroundings,
+    inForce,
+    turns: createTurns(),
+    ledger,
+    clock,
+    onLoaded,
+  }
   const names = () => inForce.current().policy.grants.map(({ name }) => name)
   const loads = () => store.entries().filter(({ kind }) => kind === 'policy.loaded')
   return { reload: createGrantsReload(deps), inForce, names, told, loads }

@@ -1,0 +1,293 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { createDpopClient } from '../support/dpop.ts'
+import type { TestEmulator } from '../support/emulator.ts'
+import { exchanging, signing, strike } from '../support/faults.ts'
+import { required } from '../support/required.ts'
+import {
+  type Answer,
+  cast,
+  type ConfigurationFile,
+  deployAsk,
+  ordersAsk,
+  startServiceEmulator,
+  startTestService,
+  type TestService,
+} from '../support/test-service.ts'
+
+/** Requests while another configuration comes into force: before, during and after. */
+
+let emulator: TestEmulator
+beforeAll(async () => {
+  emulator = await startServiceEmulator()
+})
+afterAll(() => emulator.stop())
+
+let service: TestService
+let token: string
+let jobToken: string
+beforeEach(async () => {
+  service = await startTestService({ emulator })
+  token = await service.callerToken('fabrikam-orders')
+  jobToken = await service.callerToken('github')
+  service.newEntries()
+})
+afterEach(async () => {
+  emulator.faults.clear()
+  await service.stop()
+})
+
+type Change = (file: ConfigurationFile) => Partial<ConfigurationFile>
+
+/** Writes the file, and returns when what it says is in force, or is not. */
+async function configure(change: Change): Promise<'ok' | 'degraded'> {
+  const file = join(service.folder, 'countersign.yaml')
+  const before = parse(readFileSync(file, 'utf8')) as ConfigurationFile
+  writeFileSync(file, stringify({ ...before, ...change(before) }, { aliasDuplicateObjects: false }))
+  await service.service.reloading.configuration.look()
+  const { standing } = service.service.reloading.configuration
+  return standing === 'in-force' ? 'ok' : 'degraded'
+}
+
+const application =
+  (name: string, some: object): Change =>
+  ({ applications }) => ({
+    applications: { ...applications, [name]: { ...required(applications[name]), ...some } },
+  })
+
+const issuer =
+  (name: string, some: object): Change =>
+  ({ issuers }) => ({
+    issuers: { ...issuers, [name]: { ...required(issuers[name]), ...some } },
+  })
+
+const withoutIssuer =
+  (name: string): Change =>
+  ({ issuers }) => ({
+    issuers: Object.fromEntries(Object.entries(issuers).filter(([one]) => one !== name)),
+  })
+
+const withoutApplication =
+  (name: string): Change =>
+  ({ applications }) => ({
+    applications: Object.fromEntries(Object.entries(applications).filter(([one]) => one !== name)),
+  })
+
+/** Something that decides nothing about anybody who asks here. */
+const unrelated = issuer('gitlab', { maxTokenSeconds: 1234 })
+
+const askToken = (bearer = token, ask: object = ordersAsk) =>
+  service.ask('POST /v1/token', { token: bearer, json: ask })
+const askAssertion = () => service.ask('POST /v1/assertion', { token: jobToken, json: deployAsk })
+
+const entriesOf = (kind: string) => service.entries().filter((entry) => entry.kind === kind)
+
+/** Asks, and has the configuration changed while the vault or Entra keeps it waiting. */
+async function during(
+  ask: () => Promise<Answer>,
+  at: typeof signing | typeof exchanging,
+  change: Change,
+): Promise<Answer> {
+  strike(emulator, { ...at, kind: 'delay', delayMs: 1000 })
+  const asked = ask()
+  const reached = at === signing ? 'signature.begun' : 'signature.made'
+  await expect.poll(() => entriesOf(reached).length).toBeGreaterThan(0)
+  expect(await configure(change)).toBe('ok')
+  return asked
+}
+
+const taken: readonly (readonly [string, Change, number])[] = [
+  ['tenant', application('events', { tenants: [cast.northwind] }), 403],
+  ['application', withoutApplication('events'), 403],
+  ['issuer', withoutIssuer('fabrikam'), 401],
+  ['tenant of an issuer', issuer('fabrikam', { tenants: [cast.contoso] }), 401],
+]
+
+describe('what a configuration takes away', () => {
+  test.each(taken)('of a %s: is given to nobody from then on', async (_, change, status) => {
+    expect((await askToken()).status).toBe(200)
+    expect(await configure(change)).toBe('ok')
+    service.newEntries()
+    expect((await askToken()).status).toBe(status)
+    expect(service.newEntries().map(({ kind }) => kind)).not.toContain('token.issued')
+  })
+
+  test.each(taken)('of a %s: is not given to who waits for it', async (_, change, status) => {
+    expect((await during(askToken, exchanging, change)).status).toBe(status)
+    expect(entriesOf('token.issued')).toEqual([])
+    expect(service.newEntries().map(({ kind }) => kind)).toEqual([
+      'request.granted',
+      'signature.begun',
+      'signature.made',
+      'configuration.loaded',
+      ...(status === 401 && change === taken[3]?.[1] ? [] : ['policy.loaded']),
+      'exchange.succeeded',
+      'request.refused',
+    ])
+  })
+
+  test('of assertions: is not given to who waits for one', async () => {
+    const change = application('deploy', { handOut: false })
+    expect((await during(askAssertion, signing, change)).status).toBe(403)
+    expect(entriesOf('assertion.issued')).toEqual([])
+    expect(entriesOf('signature.made')).toHaveLength(1)
+  })
+
+  test('is dropped from the cache, and comes back only by another exchange', async () => {
+    const { tenants } = required(
+      (parse(readFileSync(join(service.folder, 'countersign.yaml'), 'utf8')) as ConfigurationFile)
+        .applications['events'],
+    )
+    const elsewhere = { ...ordersAsk, tenant: cast.northwind, scope: cast.eventHubs }
+    await askToken()
+    await askToken(token, elsewhere)
+    await configure(application('events', { tenants: [cast.northwind] }))
+    await configure(application('events', { tenants }))
+    const before = service.exchanges().length
+    expect((await askToken()).status).toBe(200)
+    expect(service.exchanges()).toHaveLength(before + 1)
+    expect((await askToken(token, elsewhere)).status).toBe(200)
+    expect(service.exchanges()).toHaveLength(before + 1)
+  })
+})
+
+describe('who waits while a configuration comes into force that takes nothing from it', () => {
+  test('has its token, of one signature and one exchange', async () => {
+    expect((await during(askToken, exchanging, unrelated)).status).toBe(200)
+    expect(entriesOf('token.issued')).toHaveLength(1)
+    expect(entriesOf('signature.begun')).toHaveLength(1)
+    expect(service.exchanges()).toHaveLength(1)
+  })
+
+  test('has an assertion that was decided on by that configuration', async () => {
+    expect((await during(askAssertion, signing, unrelated)).status).toBe(200)
+    const kinds = service.newEntries().map(({ kind }) => kind)
+    expect(kinds.filter((kind) => kind === 'assertion.issued')).toHaveLength(1)
+    expect(kinds.indexOf('assertion.issued')).toBeGreaterThan(kinds.indexOf('configuration.loaded'))
+  })
+
+  test('has it by the proof of its key that it sent, which is good for nobody else', async () => {
+    const client = await createDpopClient()
+    const bound = await service.callerToken('github', {
+      claims: { cnf: { jkt: client.thumbprint } },
+    })
+    const dpop = await client.proof({
+      token: bound,
+      htm: 'POST',
+      htu: `${cast.publicUrl}/v1/token`,
+      nowSeconds: service.clock.nowSeconds(),
+    })
+    const headers = { authorization: `DPoP ${bound}`, dpop }
+    const ask = () => service.ask('POST /v1/token', { json: ordersAsk, headers })
+    expect((await during(ask, exchanging, unrelated)).status).toBe(200)
+    expect((await ask()).status).toBe(401)
+  })
+})
+
+describe('a request', () => {
+  test('is decided by one configuration, whole, however many come into force meanwhile', async () => {
+    // Each allows one tenant, and by each the caller is proven in another way.
+    const variants: readonly Change[] = [
+      (file) => ({
+        ...application('events', { tenants: [cast.fabrikam] })(file),
+        ...issuer('fabrikam', { maxTokenSeconds: 90_000 })(file),
+      }),
+      (file) => ({
+        ...application('events', { tenants: [cast.northwind] })(file),
+        ...issuer('fabrikam', { maxTokenSeconds: 90_001 })(file),
+      }),
+    ]
+    await askToken()
+    await askToken(token, { ...ordersAsk, tenant: cast.northwind, scope: cast.eventHubs })
+    let isOver = false
+    const statuses = new Set<number>()
+    const keepAsking = async (ask: object) => {
+      while (!isOver) statuses.add((await askToken(token, ask)).status)
+    }
+    const asking = Array.from({ length: 8 }, (_, index) =>
+      keepAsking(
+        index % 2 === 0
+          ? ordersAsk
+          : { ...ordersAsk, tenant: cast.northwind, scope: cast.eventHubs },
+      ),
+    )
+    for (let round = 0; round < 20; round += 1) {
+      expect(await configure(required(variants[round % 2]))).toBe('ok')
+      const gone = round % 2 === 0 ? cast.northwind : cast.fabrikam
+      const ask = { ...ordersAsk, tenant: gone, scope: cast.eventHubs }
+      expect((await askToken(token, ask)).status).toBe(403)
+    }
+    isOver = true
+    await Promise.all(asking)
+    expect([...statuses].toSorted()).toEqual([200, 403])
+  })
+})
+
+describe('what may change', () => {
+  test('an issuer that requires more proves nobody whom it proved before without that', async () => {
+    expect((await service.ask('POST /v1/token', { token: jobToken, json: ordersAsk })).status).toBe(
+      200,
+    )
+    const require = { repository_owner_id: '987', environment: 'staging' }
+    expect(await configure(issuer('github', { require }))).toBe('ok')
+    expect((await service.ask('POST /v1/token', { token: jobToken, json: ordersAsk })).status).toBe(
+      401,
+    )
+  })
+
+  test('an issuer that is away keeps nobody out whose keys are known', async () => {
+    await service.ask('POST /v1/token', { token: jobToken, json: ordersAsk })
+    strike(emulator, { at: 'issuer', kind: 'server-error', times: 1000 })
+    expect(await configure(unrelated)).toBe('ok')
+    expect((await service.ask('POST /v1/token', { token: jobToken, json: ordersAsk })).status).toBe(
+      200,
+    )
+  })
+
+  test('an application with another certificate signs with that one, which is proven first', async () => {
+    await askToken()
+    expect(
+      await configure((file) => ({
+        ...application('events', { certificate: 'second' })(file),
+        certificates: { ...file.certificates, second: required(file.certificates['deploy']) },
+      })),
+    ).toBe('ok')
+    expect(service.newEntries().map(({ kind }) => kind)).toContain('certificate.loaded')
+    expect(
+      service.service.credentials.proven.map(({ certificate }) => certificate).toSorted(),
+    ).toEqual(['deploy', 'partners', 'second'])
+    // Proven before, and so not read again.
+    expect(entriesOf('certificate.loaded')).toHaveLength(3)
+  })
+
+  test('a grant allows what it names as soon as that is configured', async () => {
+    const grant = {
+      grant: 'later',
+      caller: { issuer: 'fabrikam', claims: { oid: cast.workloadObjectId } },
+      may: [{ application: 'later', tenant: cast.fabrikam, scopes: [cast.orders] }],
+    }
+    writeFileSync(join(service.folder, 'grants', 'later.yaml'), stringify(grant))
+    await service.service.reloading.grants.look()
+    expect((await service.ask('GET /readyz')).body).toMatchObject({ grants: 'degraded' })
+    expect(
+      await configure(({ applications }) => {
+        const { events, ...others } = applications
+        return { applications: { ...others, later: required(events) } }
+      }),
+    ).toBe('ok')
+    const loaded = entriesOf('policy.loaded').at(-1)
+    expect(loaded).toMatchObject({ added: ['later'], widened: ['later'] })
+    expect((await askToken(token, { ...ordersAsk, application: 'later' })).status).toBe(200)
+  })
+
+  test('nothing is in force that cannot be written down', async () => {
+    await service.service.ledger.close()
+    await expect(configure(withoutIssuer('fabrikam'))).rejects.toMatchObject({
+      code: 'LEDGER_CLOSED',
+    })
+    expect(service.service.reloading.configuration.standing).toBe('differs')
+    expect((await askToken()).status).toBe(503)
+  })
+})
