@@ -29,11 +29,11 @@ export interface Caller {
 /** Everything in a request that may prove somebody. None of it is believed yet. */
 export interface PresentedProofs {
   /** Absent: no `Authorization`, or one that is no token. */
-  readonly token?: PresentedToken
+  readonly token?: PresentedToken | undefined
   /** The `DPoP` header (RFC 9449 §4.1) as it came. */
-  readonly dpopProof?: string
+  readonly dpopProof?: string | undefined
   /** Absent: the connection has none, or was not asked for one. */
-  readonly certificate?: ClientCertificate
+  readonly certificate?: ClientCertificate | undefined
   /** What a DPoP proof must be about. */
   readonly target: RequestTarget
 }
