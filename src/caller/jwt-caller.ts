@@ -84,6 +84,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): TokenIdentifier 
   }
 
   return {
+    known: (secret) => cache.find(secret.reveal()),
     identify: async (secret) => {
       const text = secret.reveal()
       if (text === '') return refused({ reason: 'caller_token_missing' })

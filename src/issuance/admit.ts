@@ -31,12 +31,14 @@ export async function asCaller<Outcome>(
   deps: IssuanceDeps,
   act: (caller: Caller) => Promise<Outcome>,
 ): Promise<Outcome | Refused> {
-  const identified = await identify(proofs, deps)
-  if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
-
-  const { caller } = identified
-  const leave = deps.callerSlots.enter(caller)
-  if (leave === undefined) {
+  let caller = deps.callers.known(proofs)
+  if (caller === undefined) {
+    const identified = await identify(proofs, deps)
+    if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
+    caller = identified.caller
+  }
+  const slot = deps.callerSlots.enter(caller)
+  if (slot === undefined) {
     const { issuer, subject } = caller
     const detail = `subject ${subject}`
     return turnAway({ reason: 'too_many_requests', issuer, detail }, attempt, deps)
@@ -44,7 +46,7 @@ export async function asCaller<Outcome>(
   try {
     return await act(caller)
   } finally {
-    leave()
+    deps.callerSlots.leave(slot)
   }
 }
 

@@ -2,27 +2,36 @@ import type { Caller } from '../caller/caller.ts'
 
 /** How many requests each caller has under way, so that none of them holds all that can be. */
 export interface CallerSlots {
-  /**
-   * Counts a request until the function that it returns is called, once. Undefined when the caller has
-   * as many as it may.
-   */
-  enter(caller: Pick<Caller, 'issuer' | 'subject'>): (() => void) | undefined
+  /** Counts a request until it leaves. Undefined when the caller has as many as it may. */
+  enter(caller: Pick<Caller, 'issuer' | 'subject'>): CallerSlot | undefined
+  /** Once for each that has entered. */
+  leave(slot: CallerSlot): void
+}
+
+/** What one caller has under way; all of its requests share it. */
+export interface CallerSlot {
+  readonly name: string
+  requests: number
 }
 
 /** As large as the requests under way, and no larger. */
 export function createCallerSlots(requestsMax: number): CallerSlots {
-  const underWay = new Map<string, number>()
+  const slots = new Map<string, CallerSlot>()
+  const slotOf = (name: string) => {
+    const slot = slots.get(name) ?? { name, requests: 0 }
+    if (slot.requests === 0) slots.set(name, slot)
+    return slot
+  }
   return {
     enter: ({ issuer, subject }) => {
-      const name = `${issuer} ${subject}`
-      const count = underWay.get(name) ?? 0
-      if (count >= requestsMax) return undefined
-      underWay.set(name, count + 1)
-      return () => {
-        const left = (underWay.get(name) ?? 0) - 1
-        if (left > 0) underWay.set(name, left)
-        else underWay.delete(name)
-      }
+      const slot = slotOf(`${issuer} ${subject}`)
+      if (slot.requests >= requestsMax) return undefined
+      slot.requests += 1
+      return slot
+    },
+    leave: (slot) => {
+      slot.requests -= 1
+      if (slot.requests === 0) slots.delete(slot.name)
     },
   }
 }

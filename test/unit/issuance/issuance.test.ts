@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newAttemptId, parseCloud, parseIssuerName } from '../../../src/base/ids.ts'
 import type { Caller } from '../../../src/caller/caller.ts'
+import { createCallerSlots } from '../../../src/issuance/caller-slots.ts'
 import { issueToken } from '../../../src/issuance/issuance.ts'
 import type { IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
 import type { Entry, RevokedOnRecord } from '../../../src/ledger/entry.ts'
@@ -42,8 +43,8 @@ async function issueAtStart({ provenBehindLooking, revokedBehind }: Start) {
   const deps = {
     clock,
     cloud: required(parseCloud('https://login.microsoftonline.com')),
-    callers: { identify: () => Promise.resolve({ ok: true, caller }) },
-    callerSlots: { enter: () => () => undefined },
+    callers: { known: () => caller },
+    callerSlots: createCallerSlots(1),
     decide: () => decision,
     foresee: () => decision,
     foreseeUnrevoked: () => decision,
