@@ -95,10 +95,9 @@ export async function admit(
   if (application === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
-  const onRecord = {
-    ...decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask),
-    ...dryRunOnRecord(decision),
-  }
+  const decided = decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask)
+  const onRecord =
+    decision.dryRun === undefined ? decided : { ...decided, ...dryRunOnRecord(decision) }
   return {
     ok: true,
     admitted: {

@@ -4,7 +4,7 @@ import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
 import type { Caller } from '../caller/caller.ts'
-import type { AssertionIssued, TokenIssued } from '../ledger/entry.ts'
+import type { AssertionIssued } from '../ledger/entry.ts'
 import { LedgerError } from '../ledger/ledger.ts'
 import type { AssertionAsk, TokenAsk } from '../policy/decision.ts'
 import { isRevoked } from '../revocation/revocation.ts'
@@ -17,6 +17,7 @@ import type { AdmittedAttempt, Beginning, IssuanceDeps } from './issuance-deps.t
 import type { IssuanceRequest, Refused } from './issuance-request.ts'
 import { NothingProven } from './nothing-proven.ts'
 import { obtainToken } from './obtain-token.ts'
+import { tokenIssued } from './on-record.ts'
 import { recordSuccess } from './record-success.ts'
 import { recordingFailure } from './recording-failure.ts'
 import { refuseRevoked } from './refuse.ts'
@@ -95,14 +96,7 @@ async function tokenFor(
     (await recordingFailure(admitted, deps, () => obtain(wish, admitted, request.gone(), deps)))
 
   refuseOfRevokedKey(token, deps)
-  const issued: TokenIssued = {
-    kind: 'token.issued',
-    atMs: deps.clock.nowMs(),
-    ...admitted.onRecord,
-    obtainedBy: token.obtainedBy,
-    tokenSha256: token.sha256,
-    expiresAtSeconds: token.expiresAtSeconds,
-  }
+  const issued = tokenIssued(admitted.onRecord, token, deps.clock.nowMs())
   await deps.ledger.append([issued], admitted.decidedUnder)
   if (isStopped(caller, admitted, token.keyId, deps)) {
     return refuseRevoked(caller, request, { isWritten: true }, deps)
@@ -167,12 +161,13 @@ function refuseOfRevokedKey({ keyId }: CachedToken, deps: IssuanceDeps): void {
 }
 
 function wishFor(
-  { ask, claims: { isCapable, ...after } }: TokenRequest,
+  { ask, claims: { isCapable, obtainedAfterSeconds } }: TokenRequest,
   granted: GrantedDecision,
   deps: IssuanceDeps,
 ): TokenWish {
   const key = tokenKeyFor(deps.cloud, ask, granted, isCapable)
-  return { key, grant: granted.grant, ...after }
+  const { grant } = granted
+  return obtainedAfterSeconds === undefined ? { key, grant } : { key, grant, obtainedAfterSeconds }
 }
 
 /**

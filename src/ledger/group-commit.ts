@@ -150,7 +150,8 @@ export class GroupCommitLedger implements OpenableLedger {
     await this.#enqueue(entries, decidedUnder)
   }
 
-  async #enqueue(entries: readonly Entry[], decidedUnder?: number): Promise<void> {
+  /** @throws RangeError at once, before anything is enqueued. */
+  #enqueue(entries: readonly Entry[], decidedUnder?: number): Promise<undefined> {
     const canonicalEntries = entries.map(canonicalEntry)
     const { promise, resolve, reject } = Promise.withResolvers<undefined>()
     const changes = entries.filter(isRevocationChange)
@@ -158,7 +159,7 @@ export class GroupCommitLedger implements OpenableLedger {
     this.#unsettledEntries += entries.length
     this.#lastAccepted = promise
     this.#sendWhenIdle()
-    await promise
+    return promise
   }
 
   healthy(): boolean {
