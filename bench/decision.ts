@@ -178,7 +178,10 @@ function identifierFor({ issuers }: Config, { jwks }: Callers): CallerIdentifier
   })
 }
 
+/** As `asCaller` does. */
 async function identified(identifier: CallerIdentifier, proofs: PresentedProofs): Promise<Caller> {
+  const known = identifier.known(proofs)
+  if (known !== undefined) return known
   const identification = await identifier.identify(proofs)
   if (!identification.ok) throw new Error(`not proven: ${identification.refusal.reason}`)
   return identification.caller

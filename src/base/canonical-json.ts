@@ -11,12 +11,35 @@ export interface JsonObject {
  * @throws RangeError for NaN, infinities and lone surrogates, which have no canonical form.
  */
 export function canonicalJson(value: Json): string {
+  return isInOrder(value) ? JSON.stringify(value) : inOrder(value)
+}
+
+/**
+ * Whether the members are in order already, and nothing in it is without a form: then it is what
+ * `JSON.stringify` writes (RFC 8785 §3.2.2), several times as fast as anything that is put together here.
+ */
+function isInOrder(value: Json): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value !== 'object' || value === null) return true
+  if (isArray(value)) return value.every(isInOrder)
+  let before = ''
+  for (const name of Object.keys(value)) {
+    const member = value[name]
+    if (name < before || !name.isWellFormed()) return false
+    if (member !== undefined && !isInOrder(member)) return false
+    before = name
+  }
+  return true
+}
+
+function inOrder(value: Json): string {
   if (typeof value === 'string') return canonicalString(value)
   if (typeof value === 'number' && !Number.isFinite(value)) {
     throw new RangeError('a number without a JSON form')
   }
   if (typeof value !== 'object' || value === null) return String(value)
-  if (isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (isArray(value)) return `[${value.map(inOrder).join(',')}]`
   return canonicalObject(value)
 }
 
@@ -34,7 +57,7 @@ function canonicalObject(object: JsonObject): string {
   for (const name of sorted(Object.keys(object))) {
     const member = object[name]
     if (member === undefined) continue
-    members += `${members === '' ? '' : ','}${canonicalName(name)}${canonicalJson(member)}`
+    members += `${members === '' ? '' : ','}${canonicalName(name)}${inOrder(member)}`
   }
   return `{${members}}`
 }

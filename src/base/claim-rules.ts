@@ -19,13 +19,17 @@ export function claimsMatch(
   rules: readonly ClaimRule[],
   claims: Readonly<Record<string, unknown>>,
 ): boolean {
-  return rules.every(({ claim, anyOf }) => {
-    const value = ownClaim(claims, claim)
-    if (value === undefined) return false
-    return anyOf.some((one) =>
-      isPattern(one) ? typeof value === 'string' && isLike(value, one) : value === one,
-    )
-  })
+  for (const rule of rules) if (!isNamed(ownClaim(claims, rule.claim), rule)) return false
+  return true
+}
+
+function isNamed(value: ClaimValue | undefined, { anyOf }: ClaimRule): boolean {
+  if (value === undefined) return false
+  for (const one of anyOf) {
+    if (isPattern(one) ? typeof value === 'string' && isLike(value, one) : value === one)
+      return true
+  }
+  return false
 }
 
 export const isPattern = (one: ClaimValue | ClaimPattern): one is ClaimPattern =>

@@ -1,6 +1,10 @@
 /** Counts work that goes on whoever waits for it, so that an end can wait for it. */
 export interface UnderWay {
   during<T>(work: () => Promise<T>): Promise<T>
+  /** The same for work that says itself when it ends. */
+  begin(): void
+  /** Once for each {@link UnderWay.begin}. */
+  end(): void
   readonly count: number
   /** Resolves when nothing is under way. */
   idle(): Promise<void>
@@ -9,16 +13,24 @@ export interface UnderWay {
 export function createUnderWay(): UnderWay {
   const waiting: (() => void)[] = []
   let count = 0
+  const begin = () => {
+    count += 1
+  }
+  const end = () => {
+    count -= 1
+    if (count === 0) for (const resolve of waiting.splice(0)) resolve()
+  }
   return {
     during: async (work) => {
-      count += 1
+      begin()
       try {
         return await work()
       } finally {
-        count -= 1
-        if (count === 0) for (const resolve of waiting.splice(0)) resolve()
+        end()
       }
     },
+    begin,
+    end,
     get count() {
       return count
     },

@@ -29,11 +29,11 @@ export interface Caller {
 /** Everything in a request that may prove somebody. None of it is believed yet. */
 export interface PresentedProofs {
   /** Absent: no `Authorization`, or one that is no token. */
-  readonly token?: PresentedToken
+  readonly token?: PresentedToken | undefined
   /** The `DPoP` header (RFC 9449 §4.1) as it came. */
-  readonly dpopProof?: string
+  readonly dpopProof?: string | undefined
   /** Absent: the connection has none, or was not asked for one. */
-  readonly certificate?: ClientCertificate
+  readonly certificate?: ClientCertificate | undefined
   /** What a DPoP proof must be about. */
   readonly target: RequestTarget
 }
@@ -154,6 +154,11 @@ export type Identification =
 /** Proves who asks. Safe for concurrent calls. */
 export interface CallerIdentifier {
   /**
+   * At once: who was proven a moment ago by what a request presents, where nothing of it has to be proven
+   * anew. Undefined says nothing; {@link CallerIdentifier.identify} does.
+   */
+  known(presented: PresentedProofs): Caller | undefined
+  /**
    * By what a request presents, all of it: a token that is bound to a key counts only with the proof of
    * that key, in each request anew, and two proofs that are not bound to one another prove nobody.
    *
@@ -165,6 +170,8 @@ export interface CallerIdentifier {
 
 /** Proves by whom and about whom a token is. Safe for concurrent calls. */
 export interface TokenIdentifier {
+  /** At once: whose token it is, where it was verified a moment ago. Undefined says nothing. */
+  known(token: Secret<string>): Caller | undefined
   /**
    * Not who sends it: a token with `cnf` proves its sender only with the proof of that key, which is not
    * looked at here.

@@ -96,6 +96,7 @@ export function createJwtCallerIdentifier(deps: JwtCallerDeps): JwtCallerIdentif
 
   return {
     keySources: new Map(named.map(({ name, keys }) => [name, keys])),
+    known: (secret) => cache.find(secret.reveal()),
     identify: async (secret) => {
       const text = secret.reveal()
       if (text === '') return refused({ reason: 'caller_token_missing' })

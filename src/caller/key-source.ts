@@ -76,9 +76,9 @@ export function createKeySource(deps: KeySourceDeps): KeySource {
 
   const elapsedMs = (since: Instant | undefined) =>
     since === undefined ? Infinity : atMostMsSince(since, clock)
-  const usableKeys = () => {
+  const usableKeys = (ageMs = elapsedMs(fetched?.fetchedAt)) => {
     const limitMs = failed === undefined ? freshMs : staleMs
-    return elapsedMs(fetched?.fetchedAt) < limitMs ? fetched?.keys : undefined
+    return ageMs < limitMs ? fetched?.keys : undefined
   }
 
   /** Never rejects: how it ended is in `fetched` or `failed`. */
@@ -96,8 +96,8 @@ export function createKeySource(deps: KeySourceDeps): KeySource {
     (flight ??= load().finally(() => {
       flight = undefined
     }))
-  const refreshAhead = () => {
-    if (elapsedMs(fetched?.fetchedAt) < refreshAheadMs) return
+  const refreshAhead = (ageMs: number) => {
+    if (ageMs < refreshAheadMs) return
     if (elapsedMs(failed?.at) >= retryIntervalMs) void refresh()
   }
 
@@ -122,7 +122,7 @@ export function createKeySource(deps: KeySourceDeps): KeySource {
   return {
     find: async (fits, token) => {
       const fetchesBefore = unsettled.get(token) ?? fetchesBegun
-      refreshAhead()
+      refreshAhead(elapsedMs(fetched?.fetchedAt))
       for (;;) {
         const key = onlyOne(usableKeys()?.filter(fits))
         if (key !== undefined) return key
@@ -132,8 +132,9 @@ export function createKeySource(deps: KeySourceDeps): KeySource {
       }
     },
     trusts: (fingerprint) => {
-      refreshAhead()
-      return usableKeys()?.some((key) => key.fingerprint === fingerprint) ?? false
+      const ageMs = elapsedMs(fetched?.fetchedAt)
+      refreshAhead(ageMs)
+      return usableKeys(ageMs)?.some((key) => key.fingerprint === fingerprint) ?? false
     },
   }
 }

@@ -47,6 +47,12 @@ interface Sent {
  */
 export function createCallerIdentifier(deps: PresentedCallerDeps): CallerIdentifier {
   return {
+    known: (presented) => {
+      const { token } = presented
+      if (token === undefined || !comesAlone(token, presented)) return undefined
+      const caller = deps.tokens.known(token.text)
+      return caller !== undefined && mayComeAlone(caller, deps) ? caller : undefined
+    },
     identify: async (presented) => {
       const { token } = presented
       if (token === undefined) return identifyByConnection(presented, deps.certificates)
@@ -59,6 +65,14 @@ export function createCallerIdentifier(deps: PresentedCallerDeps): CallerIdentif
     },
   }
 }
+
+/** As a bearer token without any other proof: as nearly all do. */
+const comesAlone = ({ scheme }: PresentedToken, { dpopProof, certificate }: PresentedProofs) =>
+  scheme === 'Bearer' && dpopProof === undefined && certificate === undefined
+
+/** Its token is bound to nothing, and its issuer's need not be. */
+const mayComeAlone = ({ issuer, claims: { cnf } }: Caller, { boundTokens }: PresentedCallerDeps) =>
+  cnf === undefined && !boundTokens.has(issuer)
 
 function identifyByConnection(
   { certificate, dpopProof }: PresentedProofs,

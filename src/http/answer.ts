@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { endUnread, hasUnreadBody } from './unread-body.ts'
 
 /** A whole answer, before a byte of it is written. */
@@ -26,14 +26,15 @@ export function writeAnswer(
 ): void {
   const unread = hasUnreadBody(response.req)
   const bodyBytes = Buffer.byteLength(answer.body)
-  response.writeHead(answer.status, {
+  const head: OutgoingHttpHeaders = {
     'content-type': answer.contentType,
     'content-length': bodyBytes,
     'cache-control': 'no-store',
-    ...(unread ? { connection: 'close' } : {}),
     ...headers,
-    ...answer.headers,
-  })
+  }
+  if (unread) head.connection = 'close'
+  if (answer.headers !== undefined) Object.assign(head, answer.headers)
+  response.writeHead(answer.status, head)
   // As text, not bytes: Node then writes head and body with one call. What is ASCII needs no encoding.
   if (!unread) response.end(answer.body, bodyBytes === answer.body.length ? 'latin1' : 'utf8')
   else {

@@ -5,13 +5,14 @@ import { sha256Base64url } from '../base/sha256.ts'
 import type { ClientCertificate } from '../caller/caller.ts'
 
 /** Read once of each connection, and forgotten with it: a handshake does not happen twice. */
-const shown = new WeakMap<Socket, { readonly certificate: ClientCertificate | undefined }>()
+const shown = new WeakMap<TLSSocket, { readonly certificate: ClientCertificate | undefined }>()
 
 /** What the client showed while its connection was made; undefined when it was not asked, or had none. */
 export function clientCertificateOf(socket: Socket): ClientCertificate | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined
   const before = shown.get(socket)
   if (before !== undefined) return before.certificate
-  const certificate = socket instanceof TLSSocket ? certificateFrom(socket) : undefined
+  const certificate = certificateFrom(socket)
   shown.set(socket, { certificate })
   return certificate
 }

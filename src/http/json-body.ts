@@ -42,14 +42,14 @@ function readBody(request: IncomingMessage): Promise<Buffer> {
     }
     request.on('data', take)
     request.on('end', () => {
-      resolve(Buffer.concat(chunks))
+      const [only] = chunks
+      resolve(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks))
     })
-    // A client that hangs up in the middle of its body: nobody's failure but its own.
-    const hungUp = () => {
+    // A client that hangs up in the middle of its body: nobody's failure but its own. Node makes an error
+    // of it only where somebody listens for one.
+    request.on('close', () => {
       if (!request.readableEnded) reject(endedEarly())
-    }
-    request.on('error', hungUp)
-    request.on('close', hungUp)
+    })
   })
 }
 

@@ -9,17 +9,21 @@ import { clientCertificateOf } from './client-certificate.ts'
  */
 export function presentedProofsOf(request: IncomingMessage): PresentedProofs {
   const { method = '', url = '', headers } = request
-  const target = { method, path: url.split('?', 1)[0] ?? '' }
+  const target = { method, path: pathOf(url) }
   const token = tokenOf(request)
   if (token === undefined && headers.authorization !== undefined) return { target }
-  const dpopProof = headers['dpop']
-  const certificate = clientCertificateOf(request.socket)
+  const { dpop } = headers
   return {
     target,
-    ...(token === undefined ? {} : { token }),
-    ...(typeof dpopProof === 'string' ? { dpopProof } : {}),
-    ...(certificate === undefined ? {} : { certificate }),
+    token,
+    dpopProof: typeof dpop === 'string' ? dpop : undefined,
+    certificate: clientCertificateOf(request.socket),
   }
+}
+
+function pathOf(url: string): string {
+  const end = url.indexOf('?')
+  return end === -1 ? url : url.slice(0, end)
 }
 
 /**
@@ -30,14 +34,11 @@ export function presentedProofsOf(request: IncomingMessage): PresentedProofs {
 function tokenOf(request: IncomingMessage): PresentedToken | undefined {
   if (authorizationHeadersIn(request) > 1) return undefined
   const { authorization = '' } = request.headers
-  const [start, scheme] = /^(Bearer|DPoP) +/i.exec(authorization) ?? []
-  if (start === undefined || scheme === undefined) return undefined
+  const start = /^(?:Bearer|DPoP) +/i.exec(authorization)?.[0]
+  if (start === undefined) return undefined
   const text = authorization.slice(start.length)
   if (notInTokens.some((character) => text.includes(character))) return undefined
-  return {
-    scheme: scheme.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer',
-    text: new Secret(text),
-  }
+  return { scheme: /^d/i.test(start) ? 'DPoP' : 'Bearer', text: new Secret(text) }
 }
 
 /**
@@ -46,8 +47,12 @@ function tokenOf(request: IncomingMessage): PresentedToken | undefined {
  */
 const notInTokens = [' ', '\t', ',', '"']
 
-const authorizationHeadersIn = ({ rawHeaders }: IncomingMessage) =>
-  rawHeaders.filter((text, index) => index % 2 === 0 && isAuthorization(text)).length
+/** Names and values stand there in turns. */
+function authorizationHeadersIn({ rawHeaders }: IncomingMessage): number {
+  let count = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) if (isAuthorization(rawHeaders[at])) count += 1
+  return count
+}
 
-const isAuthorization = (name: string) =>
+const isAuthorization = (name = '') =>
   name.length === 'authorization'.length && name.toLowerCase() === 'authorization'

@@ -23,7 +23,8 @@ export const tokenRequestSchema = z.strictObject({
 export function tokenRoute(inForce: () => IssuanceDeps): AttemptRoute {
   return attemptRoute(async (request, attempt, gone) => {
     const body = await readJsonBody(request, tokenRequestSchema)
-    const [ask, claims] = [tokenAskFrom(body), tokenClaimsFrom(body.claims)]
+    const ask = tokenAskFrom(body)
+    const claims = tokenClaimsFrom(body.claims)
     const proofs = presentedProofsOf(request)
     const outcome = await issueToken({ attempt, proofs, ask, claims, gone }, inForce)
     if (!outcome.ok) return problemAnswer(problemFromRefusal(outcome.refusal), attempt)

@@ -31,12 +31,14 @@ export async function asCaller<Outcome>(
   deps: IssuanceDeps,
   act: (caller: Caller) => Promise<Outcome>,
 ): Promise<Outcome | Refused> {
-  const identified = await identify(proofs, deps)
-  if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
-
-  const { caller } = identified
-  const leave = deps.callerSlots.enter(caller)
-  if (leave === undefined) {
+  let caller = deps.callers.known(proofs)
+  if (caller === undefined) {
+    const identified = await identify(proofs, deps)
+    if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
+    caller = identified.caller
+  }
+  const slot = deps.callerSlots.enter(caller)
+  if (slot === undefined) {
     const { issuer, subject } = caller
     const detail = `subject ${subject}`
     return turnAway({ reason: 'too_many_requests', issuer, detail }, attempt, deps)
@@ -44,7 +46,7 @@ export async function asCaller<Outcome>(
   try {
     return await act(caller)
   } finally {
-    leave()
+    deps.callerSlots.leave(slot)
   }
 }
 
@@ -88,10 +90,9 @@ export async function admit(
   if (application === undefined) {
     throw new TypeError('a grant was compiled for an application that does not exist')
   }
-  const onRecord = {
-    ...decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask),
-    ...dryRunOnRecord(decision),
-  }
+  const decided = decisionOnRecord(attempt, callerOnRecord(caller, deps), decision.grant, ask)
+  const onRecord =
+    decision.dryRun === undefined ? decided : { ...decided, ...dryRunOnRecord(decision) }
   return {
     ok: true,
     admitted: {

@@ -5,7 +5,7 @@ import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
 import type { Caller } from '../caller/caller.ts'
-import type { AssertionIssued, TokenIssued } from '../ledger/entry.ts'
+import type { AssertionIssued } from '../ledger/entry.ts'
 import { LedgerError, TokenUseDenied } from '../ledger/ledger.ts'
 import type { AssertionAsk, TokenAsk } from '../policy/decision.ts'
 import { isRevoked } from '../revocation/revocation.ts'
@@ -24,7 +24,7 @@ import {
 import type { IssuanceRequest, Refused } from './issuance-request.ts'
 import { NothingProven } from './nothing-proven.ts'
 import { obtainToken } from './obtain-token.ts'
-import { failedEntry } from './on-record.ts'
+import { failedEntry, tokenIssued } from './on-record.ts'
 import { recordFailure } from './record-failure.ts'
 import { recordSuccess } from './record-success.ts'
 import { recordingFailure } from './recording-failure.ts'
@@ -112,14 +112,7 @@ async function tokenFor(
     }))
 
   refuseOfRevokedKey(token, deps)
-  const issued: TokenIssued = {
-    kind: 'token.issued',
-    atMs: deps.clock.nowMs(),
-    ...admitted.onRecord,
-    obtainedBy: token.obtainedBy,
-    tokenSha256: token.sha256,
-    expiresAtSeconds: token.expiresAtSeconds,
-  }
+  const issued = tokenIssued(admitted.onRecord, token, deps.clock.nowMs())
   await appendDecided([issued], admitted, deps)
   // Written down as issued, and given to nobody: then the ledger says more than happened.
   assertInForce(deps)
@@ -224,12 +217,13 @@ function refuseOfRevokedKey({ keyId }: CachedToken, deps: IssuanceDeps): void {
 }
 
 function wishFor(
-  { ask, claims: { isCapable, ...after } }: TokenRequest,
+  { ask, claims: { isCapable, obtainedAfterSeconds } }: TokenRequest,
   granted: GrantedDecision,
   deps: IssuanceDeps,
 ): TokenWish {
   const key = tokenKeyFor(deps.cloud, ask, granted, isCapable)
-  return { key, grant: granted.grant, ...after }
+  const { grant } = granted
+  return obtainedAfterSeconds === undefined ? { key, grant } : { key, grant, obtainedAfterSeconds }
 }
 
 /**

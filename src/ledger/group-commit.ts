@@ -164,7 +164,8 @@ export class GroupCommitLedger implements OpenableLedger {
     await this.#enqueue(entries, condition)
   }
 
-  async #enqueue(entries: readonly Entry[], condition?: AppendCondition): Promise<void> {
+  /** @throws RangeError | TypeError at once, before anything is enqueued. */
+  #enqueue(entries: readonly Entry[], condition?: AppendCondition): Promise<undefined> {
     if (condition?.tokenUse !== undefined && isAlwaysTaken(entries)) {
       throw new TypeError('a use is taken by what a token is used for, and by nothing else')
     }
@@ -175,7 +176,7 @@ export class GroupCommitLedger implements OpenableLedger {
     this.#unsettledEntries += entries.length
     this.#lastAccepted = promise
     this.#sendWhenIdle()
-    await promise
+    return promise
   }
 
   healthy(): boolean {

@@ -43,14 +43,21 @@ export function createGrantIndex(grants: readonly Grant[]): GrantIndex {
     naming: ({ issuer, claims }) => {
       const cabinet = cabinets.get(issuer)
       if (cabinet === undefined) return []
-      const names = (grant: Grant) => claimsMatch(grant.rules, claims)
-      const found = cabinet.open.filter(names)
+      const found: Grant[] = []
+      let places = 0
+      const lookIn = (filed: readonly Grant[]) => {
+        const before = found.length
+        for (const grant of filed) if (claimsMatch(grant.rules, claims)) found.push(grant)
+        if (found.length > before) places += 1
+      }
+      lookIn(cabinet.open)
       for (const [claim, byValue] of cabinet.drawers) {
         const value = ownClaim(claims, claim)
-        if (value === undefined) continue
-        for (const grant of byValue.get(value) ?? []) if (names(grant)) found.push(grant)
+        const drawer = value === undefined ? undefined : byValue.get(value)
+        if (drawer !== undefined) lookIn(drawer)
       }
-      return found.sort(byRank)
+      // Each place is in order by itself.
+      return places > 1 ? found.sort(byRank) : found
     },
   }
 }

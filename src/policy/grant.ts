@@ -90,9 +90,12 @@ export const byCharge = (a: Grant, b: Grant, want: Ask['want'] | 'revocation'): 
 
 /** Undefined when the grant does not allow this, whoever asks. */
 export function offerOf(grant: Grant, ask: Ask): Offer | undefined {
-  const terms = grant.permissions.get(keyOf(ask))?.filter(({ tenants }) => tenants.has(ask.tenant))
-  if (terms === undefined || terms.length === 0) return undefined
-  if (ask.want === 'token') return { grant }
+  const all = grant.permissions.get(keyOf(ask)) ?? []
+  if (ask.want === 'token') {
+    return all.some(({ tenants }) => tenants.has(ask.tenant)) ? { grant } : undefined
+  }
+  const terms = all.filter(({ tenants }) => tenants.has(ask.tenant))
+  if (terms.length === 0) return undefined
   return { grant, lifetimeSeconds: Math.max(...terms.map((term) => term.lifetimeSeconds ?? 0)) }
 }
 

@@ -64,7 +64,7 @@ function decideCharging(
 ): Decision {
   const naming = policy.index.naming(caller).filter((grant) => isInForce(grant, nowSeconds))
   if (naming.length === 0) return refused({ reason: 'caller_not_named' })
-  const enforced = naming.filter(({ mode }) => mode === undefined)
+  const enforced = naming.every(isEnforced) ? naming : naming.filter(isEnforced)
   const decision = enforcedDecision(enforced, ask, takeUse)
   if (enforced.length === naming.length) return decision
   const tried = offersOf(naming, ask).filter(({ grant }) => grant.mode === 'dry-run')
@@ -74,13 +74,13 @@ function decideCharging(
 
 function enforcedDecision(naming: readonly Grant[], ask: Ask, takeUse: TakeUse): Decision {
   const offers = offersOf(naming, ask)
-  const [first, ...others] = offers
-  if (first === undefined) {
+  if (offers.length === 0) {
     return refused({ reason: 'grant_missing', namedBy: naming.map(({ name }) => name) })
   }
-
+  // All tokens live as long as Entra says.
+  if (ask.want === 'token') return charged(offers, ask, takeUse)
   const longEnough = offers.filter((offer) => lives(offer, ask))
-  if (longEnough.length === 0) return refused(tooLong(others.reduce(longer, first)))
+  if (longEnough.length === 0) return refused(tooLong(offers.reduce(longer)))
   return charged(longEnough, ask, takeUse)
 }
 
@@ -93,11 +93,14 @@ export const foresee = (
 ): Decision => decideCharging(policy, caller, ask, nowSeconds, () => ({ ok: true }))
 
 /** In the order in which they are charged. */
-const offersOf = (grants: readonly Grant[], ask: Ask): readonly Offer[] =>
-  grants
-    .map((grant) => offerOf(grant, ask))
-    .filter((offer) => offer !== undefined)
-    .sort((a, b) => byCharge(a.grant, b.grant, ask.want))
+function offersOf(grants: readonly Grant[], ask: Ask): readonly Offer[] {
+  const offers: Offer[] = []
+  for (const grant of grants) {
+    const offer = offerOf(grant, ask)
+    if (offer !== undefined) offers.push(offer)
+  }
+  return offers.length < 2 ? offers : offers.sort((a, b) => byCharge(a.grant, b.grant, ask.want))
+}
 
 export type AdminDecision =
   | { readonly ok: true; readonly grant: GrantName }
@@ -137,6 +140,8 @@ export function stillGiven(
 
 export const isInForce = ({ untilSeconds }: Grant, nowSeconds: number) =>
   untilSeconds === undefined || nowSeconds < untilSeconds
+
+const isEnforced = ({ mode }: Grant) => mode === undefined
 
 const refused = (refusal: PolicyRefusal): Decision => ({ ok: false, refusal })
 

@@ -7,6 +7,7 @@ import {
   type Identification,
   type PresentedProofs,
 } from '../caller/caller.ts'
+import type { CallerSlots } from '../caller/caller-slots.ts'
 import type {
   CallerOnRecord,
   RevocationLifted,
@@ -31,9 +32,7 @@ export interface RevocationDeps {
    * Requests about revocations that each caller has under way, and no others: what it asks for besides
    * does not keep it from stopping something.
    */
-  readonly callerSlots: {
-    enter(caller: Pick<Caller, 'issuer' | 'subject'>): (() => void) | undefined
-  }
+  readonly callerSlots: CallerSlots
   /** Whoever may not is counted, and not written down: strangers could ask for ever. */
   readonly turnedAway: { count(reason: string, issuer: IssuerName | undefined): void }
   readonly events: {
@@ -208,8 +207,8 @@ async function asCaller<Done>(
   const { caller } = identified
   const { issuer, subject } = caller
   const detail = `subject ${subject}`
-  const leave = deps.callerSlots.enter(caller)
-  if (leave === undefined) {
+  const slot = deps.callerSlots.enter(caller)
+  if (slot === undefined) {
     return turnAway(request, { reason: 'too_many_requests', issuer, detail }, issuer, detail, deps)
   }
   try {
@@ -223,7 +222,7 @@ async function asCaller<Done>(
       return act({ by, mayStill: (after) => isAllowed(caller, after, deps).ok }, standing)
     })
   } finally {
-    leave()
+    deps.callerSlots.leave(slot)
   }
 }
 

@@ -87,6 +87,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'wiring.ts': [
     'base',
+    'caller',
     'certificate',
     'config',
     'configured.ts',

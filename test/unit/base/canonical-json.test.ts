@@ -52,6 +52,7 @@ describe('canonical JSON', () => {
   it.each([
     ['a lone surrogate in a string', { a: '\ud800' }],
     ['a lone surrogate in a name', { '\udc00': 1 }],
+    ['a lone surrogate in a name among others', { a: 1, '\udc00': 1, '\uffff': 1 }],
     ['NaN', [Number.NaN]],
     ['infinity', [Number.POSITIVE_INFINITY]],
   ])('has no form for %s', (_, value) => {

@@ -33,3 +33,18 @@ test('counts work that fails before it has begun to wait', async () => {
   await expect(underWay.during(throwing)).rejects.toThrow('at once')
   expect(underWay.count).toBe(0)
 })
+
+test('counts work that says itself when it ends', async () => {
+  const underWay = createUnderWay()
+  underWay.begin()
+  let isIdle = false
+  const idle = underWay.idle().then(() => {
+    isIdle = true
+  })
+  await underWay.during(() => Promise.resolve())
+  expect([underWay.count, isIdle]).toEqual([1, false])
+
+  underWay.end()
+  await idle
+  expect(underWay.count).toBe(0)
+})

@@ -56,6 +56,7 @@ function createIdentifier() {
     )
   return {
     identify: (token: string) => identifier.identify(new Secret(token)),
+    known: (token: string) => identifier.known(new Secret(token)),
     clock,
     now,
     sign,
@@ -179,6 +180,17 @@ describe('createJwtCallerIdentifier', () => {
     const forged = await sign({}, createIssuerKey('first'))
     expect(reasonOf(await identify(forged))).toBe('caller_signature_wrong')
     expect(reasonOf(await identify(forged))).toBe('caller_signature_wrong')
+  })
+
+  it('knows at once whose token it is that it verified, and says nothing of others', async () => {
+    const { identify, known, sign, clock } = createIdentifier()
+    const token = await sign()
+    expect(known(token)).toBeUndefined()
+    const caller = callerOf(await identify(token))
+    expect(known(token)).toBe(caller)
+    expect(known(await sign({ sub: 'job-2' }))).toBeUndefined()
+    clock.advance(300)
+    expect(known(token)).toBeUndefined()
   })
 
   it('judges a remembered token anew after five minutes', async () => {

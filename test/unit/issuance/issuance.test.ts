@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { newAttemptId, parseCloud, parseIssuerName } from '../../../src/base/ids.ts'
 import type { Caller } from '../../../src/caller/caller.ts'
+import { createCallerSlots } from '../../../src/caller/caller-slots.ts'
 import { issueToken } from '../../../src/issuance/issuance.ts'
 import type { IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
 import { createKnownUses } from '../../../src/issuance/known-uses.ts'
@@ -52,8 +53,8 @@ async function issueAtStart({ provenBehindLooking, ...start }: Start) {
     clock,
     isInForce: () => inForce === deps,
     cloud: required(parseCloud('https://login.microsoftonline.com')),
-    callers: { identify: () => Promise.resolve({ ok: true, caller }) },
-    callerSlots: { enter: () => () => undefined },
+    callers: { known: () => caller },
+    callerSlots: createCallerSlots(() => 1),
     decide: () => decision,
     foresee: () => decision,
     foreseeUnrevoked: () => decision,
