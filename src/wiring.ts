@@ -9,6 +9,7 @@ import { createUnderWay, type UnderWay } from './base/under-way.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
 import type { Config, LedgerConfig } from './config/config.ts'
 import { createApp, createMachinesApp, createRevocationsApp } from './http/app.ts'
+import type { AuthorizationServer } from './http/oauth-metadata.ts'
 import type { Readiness } from './http/readiness.ts'
 import { createCallerProof } from './caller-proof.ts'
 import type { Application } from './issuance/application.ts'
@@ -335,7 +336,13 @@ async function createAround(
   }
 
   return {
-    app: createApp({ ...told, revocations: revoking, contract, machines }),
+    app: createApp({
+      ...told,
+      revocations: revoking,
+      authorizationServer: authorizationServerFrom(config),
+      contract,
+      machines,
+    }),
     machinesApp: createMachinesApp(told),
     revocationsApp: createRevocationsApp({ issuance, revocations: revoking }),
     credentials,
@@ -411,6 +418,15 @@ const applicationFrom = (application: Config['applications'][number]): Applicati
   profile: application.profile,
   x5c: application.x5c ? 'include' : 'omit',
 })
+
+function authorizationServerFrom({ publicUrl, issuers }: Config): AuthorizationServer {
+  const algorithms = issuers.flatMap((issuer) => (issuer.kind === 'mtls' ? [] : issuer.algorithms))
+  return {
+    publicUrl,
+    algorithms: [...new Set(algorithms)].toSorted(),
+    clientCertificates: issuers.some(({ kind }) => kind === 'mtls') ? 'proof' : 'no-proof',
+  }
+}
 
 function cloudOf({ cloud }: Config): Cloud {
   const parsed = parseCloud(cloud.authority)

@@ -21,16 +21,28 @@ export type AttemptRoute<Message extends IncomingMessage = IncomingMessage> = (
   response: ServerResponse,
 ) => Promise<void>
 
+/** Words for what a route throws. */
+export type FailureVoice<Message extends IncomingMessage = IncomingMessage> = (
+  error: unknown,
+  attempt: AttemptId,
+  request: Message,
+) => Answer
+
+const inProblems: FailureVoice = (error, attempt) =>
+  problemAnswer(problemFromFailure(error), attempt)
+
 /** Gives each request its attempt, tells the caller in every answer, and turns failures into words. */
 export function attemptRoute<Message extends IncomingMessage>(
   handle: AttemptHandler<Message>,
   { events, underWay }: Pick<IssuanceDeps, 'events' | 'underWay'>,
+  voice: FailureVoice<Message> = inProblems,
 ): AttemptRoute<Message> {
   return (request, response) =>
     underWay.during(async () => {
       const attempt = newAttemptId()
       const gone = () => goneFrom(response)
-      const answer = await answerTo(() => handle(request, attempt, gone), attempt, events)
+      const inWords = (error: unknown) => voice(error, attempt, request)
+      const answer = await answerTo(() => handle(request, attempt, gone), attempt, events, inWords)
       writeAnswer(response, answer, { 'countersign-attempt': attempt })
     })
 }
@@ -49,12 +61,13 @@ async function answerTo(
   handle: () => Promise<Answer>,
   attempt: AttemptId,
   events: IssuanceEvents,
+  inWords: (error: unknown) => Answer,
 ): Promise<Answer> {
   try {
     return await handle()
   } catch (error) {
     if (isCallerGone(error)) events.callerGone(attempt)
     else if (!(error instanceof RequestProblem)) events.failed(attempt, failureCode(error), error)
-    return problemAnswer(problemFromFailure(error), attempt)
+    return inWords(error)
   }
 }

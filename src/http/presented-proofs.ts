@@ -8,19 +8,41 @@ import { clientCertificateOf } from './client-certificate.ts'
  * `Authorization` is there and no token of ours: a certificate must not answer for what was meant otherwise.
  */
 export function presentedProofsOf(request: IncomingMessage): PresentedProofs {
-  const { method = '', url = '', headers } = request
-  const target = { method, path: url.split('?', 1)[0] ?? '' }
   const token = tokenOf(request)
-  if (token === undefined && headers.authorization !== undefined) return { target }
-  const dpopProof = headers['dpop']
+  if (token === undefined && request.headers.authorization !== undefined) {
+    return { target: targetOf(request) }
+  }
+  return proofsWith(token, request)
+}
+
+/**
+ * The same of a request without `Authorization`, whose token is a parameter of its body.
+ *
+ * @param text Of the token; undefined when there is none.
+ */
+export function proofsWithParameter(
+  text: string | undefined,
+  request: IncomingMessage,
+): PresentedProofs {
+  if (text === undefined) return proofsWith(undefined, request)
+  return proofsWith({ scheme: 'Bearer', text: new Secret(text) }, request)
+}
+
+function proofsWith(token: PresentedToken | undefined, request: IncomingMessage): PresentedProofs {
+  const dpopProof = request.headers['dpop']
   const certificate = clientCertificateOf(request.socket)
   return {
-    target,
+    target: targetOf(request),
     ...(token === undefined ? {} : { token }),
     ...(typeof dpopProof === 'string' ? { dpopProof } : {}),
     ...(certificate === undefined ? {} : { certificate }),
   }
 }
+
+const targetOf = ({ method = '', url = '' }: IncomingMessage) => ({
+  method,
+  path: url.split('?', 1)[0] ?? '',
+})
 
 /**
  * The token of a request (RFC 6750 §2.1, RFC 9449 §7.1); undefined when there is none, and for any other
