@@ -56,19 +56,29 @@ function refuseAuthorization({ headers: { authorization } }: IncomingMessage): v
 const tooStrong = (challenge?: string) =>
   new TokenRequestProblem(
     'credential_refused',
-    'Send no secret and no Authorization header here: neither was read. What proves the caller is ' +
+    'Send no secret and no Authorization header here: neither is looked at. What proves the caller is ' +
       'its own token, as a parameter, or its client certificate.',
     challenge,
   )
 
 function refuseRepeated(names: readonly string[]): void {
-  const repeated = names.find((name, index) => names.indexOf(name) !== index)
+  const repeated = firstRepeated(names)
   if (repeated === undefined) return
   // Other servers take several of these two (RFC 8693 §2.1, RFC 8707 §2).
   if (repeated === 'audience' || repeated === 'resource') {
     throw new TokenRequestProblem('target_invalid', 'A token is for one audience and one resource.')
   }
   throw new RequestProblem('request_invalid', 'Send each parameter once.')
+}
+
+/** Looks at each once: anybody may send thousands of them. */
+function firstRepeated(names: readonly string[]): string | undefined {
+  const seen = new Set<string>()
+  return names.find((name) => {
+    if (seen.has(name)) return true
+    seen.add(name)
+    return false
+  })
 }
 
 /** What it is that is wrong when one of these is; of the others OAuth says no more. */
