@@ -9,6 +9,7 @@ import { createUnderWay, type UnderWay } from './base/under-way.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
 import type { Config, LedgerConfig } from './config/config.ts'
 import { createApp, createMachinesApp, createRevocationsApp } from './http/app.ts'
+import type { AuthorizationServer } from './http/oauth-metadata.ts'
 import type { Readiness } from './http/readiness.ts'
 import type { RevocationRoutesDeps } from './http/v1-revocations.ts'
 import { createCallerProofs } from './caller-proof.ts'
@@ -305,7 +306,13 @@ async function createAround(
   })
 
   return {
-    app: createApp({ ...told, revocations: revoking, contract, machines }),
+    app: createApp({
+      ...told,
+      revocations: revoking,
+      authorizationServer: () => authorizationServerFrom(inForce.current().config),
+      contract,
+      machines,
+    }),
     machinesApp: createMachinesApp(told),
     revocationsApp: createRevocationsApp({ issuance: told.issuance, revocations: revoking }),
     get credentials() {
@@ -360,6 +367,15 @@ async function ledgerSource(config: LedgerConfig): Promise<LedgerSource> {
   return config.kind === 'sqlite'
     ? ledgerInFile(config.file)
     : ledgerInDatabase(await locateLedger(config))
+}
+
+function authorizationServerFrom({ publicUrl, issuers }: Config): AuthorizationServer {
+  const algorithms = issuers.flatMap((issuer) => (issuer.kind === 'mtls' ? [] : issuer.algorithms))
+  return {
+    publicUrl,
+    algorithms: [...new Set(algorithms)].toSorted(),
+    clientCertificates: issuers.some(({ kind }) => kind === 'mtls') ? 'proof' : 'no-proof',
+  }
 }
 
 function cloudOf({ cloud }: Config): Cloud {

@@ -49,6 +49,8 @@ export const parseTenantId = (text: string) => parseGuid(text) as TenantId | und
 export const parseClientId = (text: string) => parseGuid(text) as ClientId | undefined
 /** An organisation of Azure DevOps, lower case. */
 export const parseOrganization = parseGuid
+/** What a client of Entra calls its request, lower case. */
+export const parseClientRequestId = parseGuid
 export const parseAttemptId = (text: string) => parseGuid(text) as AttemptId | undefined
 export const parseRevocationId = (text: string) => parseGuid(text) as RevocationId | undefined
 export const parseApplicationName = (text: string) => parseName(text) as ApplicationName | undefined

@@ -3,6 +3,10 @@ import express, { type Express, type RequestHandler } from 'express'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { writeAnswer } from './answer.ts'
 import type { AttemptRoute } from './attempt-route.ts'
+import { entraInstanceRoute, entraMetadataRoute } from './entra-discovery.ts'
+import { entraTokenPath, entraTokenRoute } from './entra-token.ts'
+import { type AuthorizationServer, oauthMetadataRoute } from './oauth-metadata.ts'
+import { oauthTokenRoute } from './oauth-token.ts'
 import { problemHandler } from './problem-handler.ts'
 import { healthRoute, type Readiness, readinessReportRoute, readinessRoute } from './readiness.ts'
 import { RequestProblem } from './request-problem.ts'
@@ -24,6 +28,8 @@ export interface AppDeps {
   readonly issuance: () => IssuanceDeps
   /** Likewise. */
   readonly revocations: () => RevocationRoutesDeps
+  /** Likewise. */
+  readonly authorizationServer: () => AuthorizationServer
   readonly readiness: Readiness
   /** Prometheus text. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
@@ -40,37 +46,59 @@ export interface App {
   readonly router: Express
 }
 
+/** Where callers get what they came for. */
+type IssuingRoutes = Readonly<
+  Record<'token' | 'assertion' | 'oauthToken' | 'entraToken', AttemptRoute>
+>
+
 /**
  * The HTTP surface for callers. Nothing stands between the router and a route: no parser, no logger and
  * no header is paid for by requests that do not need it.
  *
- * The two routes that every caller uses are found before the router, by method and whole target:
- * Express gives each request and answer other prototypes, which costs more than proving a known caller.
+ * The routes that every caller uses are found before the router, by method and target: Express gives
+ * each request and answer other prototypes, which costs more than proving a known caller.
  */
 export function createApp(deps: AppDeps): App {
-  const token = tokenRoute(deps.issuance)
-  const assertion = assertionRoute(deps.issuance)
-  const direct = new Map([
-    ['/v1/token', token],
-    ['/v1/assertion', assertion],
-  ])
-  const router = createRouter(deps, { token, assertion })
+  const routes: IssuingRoutes = {
+    token: tokenRoute(deps.issuance),
+    assertion: assertionRoute(deps.issuance),
+    oauthToken: oauthTokenRoute(deps.issuance),
+    entraToken: entraTokenRoute(deps.issuance),
+  }
+  const router = createRouter(deps, routes)
+  const direct = directly(routes)
   return {
     router,
     answer: (request, response) => {
-      const route = request.method === 'POST' ? direct.get(request.url ?? '') : undefined
+      const route = request.method === 'POST' ? direct(request.url ?? '') : undefined
       if (route === undefined) router(request, response)
       else void route(request, response)
     },
   }
 }
 
-/** Everything, those two with a query too. */
+/** By the whole target, but for Entra's: its path has the tenant, and SDKs add a query. */
+function directly(routes: IssuingRoutes): (target: string) => AttemptRoute | undefined {
+  const byTarget = new Map([
+    ['/v1/token', routes.token],
+    ['/v1/assertion', routes.assertion],
+    ['/oauth2/token', routes.oauthToken],
+  ])
+  return (target) =>
+    byTarget.get(target) ?? (entraTokenTarget.test(target) ? routes.entraToken : undefined)
+}
+
+const entraTokenTarget = new RegExp(`^${entraTokenPath.source}`)
+
+/** Everything, those with any query too. */
 function createRouter(
   deps: AppDeps,
-  { token, assertion }: Readonly<Record<'token' | 'assertion', AttemptRoute>>,
+  { token, assertion, oauthToken, entraToken }: IssuingRoutes,
 ): Express {
   const app = bareApp()
+  const { publicUrl } = deps.authorizationServer()
+  // Neither public URL nor cloud ever changes while the service runs.
+  const lasting = deps.issuance()
   app.route('/v1/token').post(token).all(only('POST'))
   app.route('/v1/assertion').post(assertion).all(only('POST'))
   app
@@ -78,6 +106,20 @@ function createRouter(
     // Express answers HEAD with the route of GET, which would sign what the answer cannot carry.
     .head(only('GET'))
     .get(assertionRequestUrlRoute(deps.issuance))
+    .all(only('GET'))
+  app.route('/oauth2/token').post(oauthToken).all(only('POST'))
+  app
+    .route('/.well-known/oauth-authorization-server')
+    .get(oauthMetadataRoute(deps.authorizationServer))
+    .all(only('GET'))
+  app.route('/:tenant/oauth2/v2.0/token').post(entraToken).all(only('POST'))
+  app
+    .route('/:tenant/v2.0/.well-known/openid-configuration')
+    .get(entraMetadataRoute(publicUrl, lasting))
+    .all(only('GET'))
+  app
+    .route('/common/discovery/instance')
+    .get(entraInstanceRoute(publicUrl, lasting))
     .all(only('GET'))
   addRevocationRoutes(app, deps, askerByProofs)
   if (deps.machines === 'here') addMachineRoutes(app, deps)
@@ -91,7 +133,7 @@ function createRouter(
 
 /** The HTTP surface for probes and scrapers, on a listener that strangers do not reach. */
 export function createMachinesApp(
-  deps: Omit<AppDeps, 'machines' | 'contract' | 'revocations'>,
+  deps: Pick<AppDeps, 'issuance' | 'readiness' | 'metrics'>,
 ): Express {
   const app = bareApp()
   addMachineRoutes(app, deps)

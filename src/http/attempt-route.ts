@@ -22,10 +22,21 @@ export type AttemptRoute<Message extends IncomingMessage = IncomingMessage> = (
   response: ServerResponse,
 ) => Promise<void>
 
+/** Words for what a route throws. */
+export type FailureVoice<Message extends IncomingMessage = IncomingMessage> = (
+  error: unknown,
+  attempt: AttemptId,
+  request: Message,
+) => Answer
+
+const inProblems: FailureVoice = (error, attempt) =>
+  problemAnswer(problemFromFailure(error), attempt)
+
 /** Gives each request its attempt, tells the caller in every answer, and turns failures into words. */
 export function attemptRoute<Message extends IncomingMessage>(
   handle: AttemptHandler<Message>,
   { events, underWay }: Pick<IssuanceDeps, 'events' | 'underWay'>,
+  voice: FailureVoice<Message> = inProblems,
 ): AttemptRoute<Message> {
   // One function that waits, because each costs every request a promise or two.
   return async (request, response) => {
@@ -36,7 +47,8 @@ export function attemptRoute<Message extends IncomingMessage>(
       refuseCrossSite(request)
       answer = await handle(request, attempt, () => goneFrom(response))
     } catch (error) {
-      answer = failureAnswer(error, attempt, events)
+      tellOfFailure(error, attempt, events)
+      answer = voice(error, attempt, request)
     } finally {
       underWay.end()
     }
@@ -54,8 +66,7 @@ function goneFrom(response: ServerResponse): AbortSignal {
   return controller.signal
 }
 
-function failureAnswer(error: unknown, attempt: AttemptId, events: IssuanceEvents): Answer {
+function tellOfFailure(error: unknown, attempt: AttemptId, events: IssuanceEvents): void {
   if (isCallerGone(error)) events.callerGone(attempt)
   else if (!(error instanceof RequestProblem)) events.failed(attempt, failureCode(error), error)
-  return problemAnswer(problemFromFailure(error), attempt)
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
+import { readBody } from './bounded-body.ts'
 import { RequestProblem } from './request-problem.ts'
 
 /** The largest request that has a meaning here is under 2 KiB; what is sent is parsed before it is asked by whom. */
@@ -18,45 +19,13 @@ export async function readJsonBody<Schema extends z.ZodType>(
   if (!isJson(request.headers['content-type'])) {
     throw new RequestProblem('media_type_unsupported', 'Send the body as application/json.')
   }
-  if (Number(request.headers['content-length'] ?? 0) > bodyBytesMax) throw tooLarge()
-  const parsed = schema.safeParse(parseJson(await readBody(request)))
+  const parsed = schema.safeParse(parseJson(await readBody(request, bodyBytesMax)))
   if (parsed.success) return parsed.data
   throw new RequestProblem('request_invalid', firstRuleBroken(parsed.error))
 }
 
 const isJson = (contentType: string | undefined) =>
   contentType !== undefined && /^application\/json\s*(;|$)/i.test(contentType)
-
-/** Ends with the first byte too many: what follows it is nobody's to read. */
-function readBody(request: IncomingMessage): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let bytes = 0
-    const take = (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes <= bodyBytesMax) chunks.push(chunk)
-      else {
-        request.off('data', take)
-        reject(tooLarge())
-      }
-    }
-    request.on('data', take)
-    request.on('end', () => {
-      const [only] = chunks
-      resolve(only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks))
-    })
-    // A client that hangs up in the middle of its body: nobody's failure but its own. Node makes an error
-    // of it only where somebody listens for one.
-    request.on('close', () => {
-      if (!request.readableEnded) reject(endedEarly())
-    })
-  })
-}
-
-const tooLarge = () =>
-  new RequestProblem('body_too_large', `Send a body of at most ${bodyBytesMax} bytes.`)
-
-const endedEarly = () => new RequestProblem('request_invalid', 'The body ended early.')
 
 function parseJson(body: Buffer): unknown {
   try {

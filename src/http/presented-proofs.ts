@@ -8,22 +8,39 @@ import { clientCertificateOf } from './client-certificate.ts'
  * `Authorization` is there and no token of ours: a certificate must not answer for what was meant otherwise.
  */
 export function presentedProofsOf(request: IncomingMessage): PresentedProofs {
-  const { method = '', url = '', headers } = request
-  const target = { method, path: pathOf(url) }
   const token = tokenOf(request)
-  if (token === undefined && headers.authorization !== undefined) return { target }
-  const { dpop } = headers
+  if (token === undefined && request.headers.authorization !== undefined) {
+    return { target: targetOf(request) }
+  }
+  return proofsWith(token, request)
+}
+
+/**
+ * The same of a request without `Authorization`, whose token is a parameter of its body.
+ *
+ * @param text Of the token; undefined when there is none.
+ */
+export function proofsWithParameter(
+  text: string | undefined,
+  request: IncomingMessage,
+): PresentedProofs {
+  if (text === undefined) return proofsWith(undefined, request)
+  return proofsWith({ scheme: 'Bearer', text: new Secret(text) }, request)
+}
+
+function proofsWith(token: PresentedToken | undefined, request: IncomingMessage): PresentedProofs {
+  const { dpop } = request.headers
   return {
-    target,
+    target: targetOf(request),
     token,
     dpopProof: typeof dpop === 'string' ? dpop : undefined,
     certificate: clientCertificateOf(request.socket),
   }
 }
 
-function pathOf(url: string): string {
+function targetOf({ method = '', url = '' }: IncomingMessage): PresentedProofs['target'] {
   const end = url.indexOf('?')
-  return end === -1 ? url : url.slice(0, end)
+  return { method, path: end === -1 ? url : url.slice(0, end) }
 }
 
 /**

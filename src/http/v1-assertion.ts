@@ -5,11 +5,10 @@ import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
 import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
+import { clientAssertionType } from './client-assertion-type.ts'
 import { presentedProofsOf } from './presented-proofs.ts'
 import { readJsonBody } from './json-body.ts'
 import { problemAnswer, problemFromRefusal } from './problem.ts'
-
-const clientAssertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /** Body of `POST /v1/assertion`; `openapi.yaml` says the same. */
 export const assertionRequestSchema = z.strictObject({

@@ -46,6 +46,7 @@ beforeAll(async () => {
     PATH: programsIn(service.folder),
     COUNTERSIGN_URL: service.origin,
     TENANT: cast.fabrikam,
+    EVENTS_CLIENT_ID: cast.eventsClientId,
     DEPLOY_CLIENT_ID: cast.deployClientId,
     CALLER_TOKEN_FILE: file('caller-token', await service.callerToken('fabrikam-orders')),
     PIPELINE_TOKEN_FILE: file('pipeline-token', await service.callerToken('github')),
@@ -90,7 +91,9 @@ describe('docs/clients.md', () => {
     'A workload, with the command line': /^eyJ/,
     [byCertificate]: /"access_token":"eyJ/,
     'A CI job': /"client_assertion":"eyJ/,
-    'An Azure SDK, unmodified': /"aud":"https:\/\/eventhubs\.azure\.net"/,
+    'An Azure SDK, with an assertion': /"aud":"https:\/\/eventhubs\.azure\.net"/,
+    'An Azure SDK, by its environment alone': /"access_token":"eyJ/,
+    'Any OAuth client': /"access_token":"eyJ/,
     Terraform: /^\{"value":"eyJ/,
   }
 

@@ -2,6 +2,8 @@ import type { Express } from 'express'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { ProblemCode } from '../../src/http/problem.ts'
+import { entraTokenRequestSchema } from '../../src/http/entra-token.ts'
+import { clientCredentialsSchema, tokenExchangeSchema } from '../../src/http/oauth-token.ts'
 import { assertionRequestSchema } from '../../src/http/v1-assertion.ts'
 import { revocationRequestSchema } from '../../src/http/v1-revocations.ts'
 import { tokenRequestSchema } from '../../src/http/v1-token.ts'
@@ -27,6 +29,9 @@ describe('openapi.yaml describes', () => {
     ['TokenRequest', tokenRequestSchema],
     ['AssertionRequest', assertionRequestSchema],
     ['RevocationRequest', revocationRequestSchema],
+    ['ClientCredentialsRequest', clientCredentialsSchema],
+    ['TokenExchangeRequest', tokenExchangeSchema],
+    ['EntraTokenRequest', entraTokenRequestSchema],
   ])('%s as the route checks it', (name, schema) => {
     const onThePath = z.toJSONSchema(schema, { io: 'input' })
 

@@ -10,7 +10,7 @@ export interface Exchange {
   readonly method: string
   /** With its query, as sent. */
   readonly path: string
-  /** Media type and parsed body; undefined where none was sent, or none that is JSON. */
+  /** Parsed where it is JSON or a form; undefined where none was sent, or another kind. */
   readonly requestBody: unknown
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -32,9 +32,11 @@ interface Parameter {
   readonly required?: boolean
 }
 
+type ParameterOrReference = Parameter | { readonly $ref: string }
+
 interface Operation {
   readonly tags?: readonly string[]
-  readonly parameters?: readonly Parameter[]
+  readonly parameters?: readonly ParameterOrReference[]
   readonly requestBody?: { readonly content: Content }
   readonly responses: Readonly<Record<string, Reply | { readonly $ref: string }>>
 }
@@ -45,6 +47,7 @@ interface ContractDocument {
   readonly components: {
     readonly schemas: Readonly<Record<string, Schema>>
     readonly responses: Readonly<Record<string, Reply>>
+    readonly parameters: Readonly<Record<string, Parameter>>
   }
 }
 
@@ -86,6 +89,11 @@ const transportHeaders = new Set([
 
 /** What makes a request unknown to the document, before anybody asks who sent it. */
 const requestRefused = new Set([400, 413, 415])
+const formType = 'application/x-www-form-urlencoded'
+
+/** In a form, how a client proves itself is a parameter like others (RFC 6749 §5.2, `invalid_client`). */
+const isRefused = ({ status }: Exchange, { requestBody }: Operation) =>
+  requestRefused.has(status) || (status === 401 && requestBody?.content[formType] !== undefined)
 
 /**
  * Everything about an exchange that the contract does not allow: a status, header, media type or body
@@ -114,7 +122,7 @@ export function contractFaults(exchange: Exchange): readonly string[] {
   const asked = requestFaults(exchange, template, operation)
   return [
     ...always,
-    ...(requestRefused.has(status) ? [] : asked),
+    ...(isRefused(exchange, operation) ? [] : asked),
     ...documentedFaults(exchange, template, name),
     ...attemptFaults(exchange, template, operation),
   ]
@@ -190,6 +198,15 @@ function decodes(path: string): boolean {
   }
 }
 
+function resolved(
+  parameter: ParameterOrReference,
+  pointer: readonly (string | number)[],
+): readonly [Parameter, readonly (string | number)[]] {
+  if (!('$ref' in parameter)) return [parameter, pointer]
+  const referred = parameter.$ref.split('/').slice(1)
+  return [required(contract.components.parameters[required(referred.at(-1))]), referred]
+}
+
 function requestFaults(
   { path, requestBody, ...exchange }: Exchange,
   template: string,
@@ -198,23 +215,30 @@ function requestFaults(
   const method = exchange.method.toLowerCase()
   const { pathname, searchParams } = new URL(path, 'http://localhost')
   const inPath = patternOf(template).exec(pathname)?.groups ?? {}
-  const ofParameters = (operation.parameters ?? []).flatMap((parameter, index) => {
+  const ofParameters = (operation.parameters ?? []).flatMap((described, index) => {
+    const [parameter, pointer] = resolved(described, [
+      'paths',
+      template,
+      method,
+      'parameters',
+      index,
+    ])
     const value =
       parameter.in === 'path' ? inPath[parameter.name] : searchParams.get(parameter.name)
     if (value === undefined || value === null) {
       return parameter.required === true ? [`${parameter.name} is missing`] : []
     }
-    return schemaFaults(value, 'paths', template, method, 'parameters', index, 'schema')
+    return schemaFaults(value, ...pointer, 'schema')
   })
   if (operation.requestBody === undefined) return ofParameters
-  const pointer = [
-    'paths',
-    template,
-    method,
-    'requestBody',
-    'content',
-    'application/json',
-    'schema',
-  ]
-  return [...ofParameters, ...schemaFaults(requestBody, ...pointer)]
+  const mediaType = required(Object.keys(operation.requestBody.content)[0])
+  const pointer = ['paths', template, method, 'requestBody', 'content', mediaType, 'schema']
+  const sent = mediaType === formType ? withValues(requestBody) : requestBody
+  return [...ofParameters, ...schemaFaults(sent, ...pointer)]
 }
+
+/** Parameters without a value are as if they were not sent (RFC 6749 §3.2). */
+const withValues = (form: unknown) =>
+  typeof form === 'object' && form !== null
+    ? Object.fromEntries(Object.entries(form).filter(([, value]) => value !== ''))
+    : form

@@ -76,6 +76,8 @@ export interface AskOptions {
   readonly token?: string
   /** Sent as JSON. */
   readonly json?: unknown
+  /** Sent as a form. */
+  readonly form?: Readonly<Record<string, string>>
   /** Sent as it is, with the headers that are given. */
   readonly body?: string | Buffer
   readonly headers?: Readonly<Record<string, string>>
@@ -354,20 +356,21 @@ async function ask(
   agent: Dispatcher,
   origin: string,
   request: string,
-  { token, json, body, headers = {}, dispatcher = agent }: AskOptions,
+  { token, json, form, body, headers = {}, dispatcher = agent }: AskOptions,
 ): Promise<Answer> {
   const [method = '', path = ''] = request.split(' ')
   const sent = json === undefined ? body : JSON.stringify(json)
+  const type = form === undefined ? 'application/json' : 'application/x-www-form-urlencoded'
   const response = await dispatcher.request({
     origin,
     path,
     method,
     headers: {
-      ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+      ...((form ?? json) === undefined ? {} : { 'content-type': type }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...headers,
     },
-    body: sent ?? null,
+    body: form === undefined ? (sent ?? null) : new URLSearchParams(form).toString(),
   })
   const text = await response.body.text()
   const answer = {
@@ -376,7 +379,7 @@ async function ask(
     body: parsedBody(response.headers, text),
     text,
   }
-  const faults = contractFaults({ ...answer, method, path, requestBody: json })
+  const faults = contractFaults({ ...answer, method, path, requestBody: form ?? json })
   if (faults.length === 0) return answer
   throw new Error(`${request} is not what openapi.yaml says:\n${faults.join('\n')}\n${text}`)
 }
