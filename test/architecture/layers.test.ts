@@ -21,6 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'token-endpoint': ['base'],
   'token-cache': ['base', 'database-access'],
   'token-use': ['base', 'database-access'],
+  agent: ['base', 'token-cache'],
   ledger: ['base', 'database-access'],
   revocation: ['base', 'caller', 'ledger', 'policy'],
   issuance: [
@@ -87,6 +88,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   'main.ts': ['base', 'config', 'http', 'policy', 'reload', 'wiring.ts'],
   cli: [
+    'agent',
     'base',
     'caller',
     'config',
@@ -157,6 +159,7 @@ describe('things that live in one place', () => {
       .filter(({ packages }) => packages.some((name) => name.startsWith('@azure/')))
       .map(({ path }) => path)
     expect(importers).toEqual([
+      'src/agent/managed-identity.ts',
       'src/certificate/key-vault-certificate.ts',
       'src/sealing/key-vault-wrapping-key.ts',
       'src/signer/key-vault-signer.ts',
