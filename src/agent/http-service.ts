@@ -65,8 +65,8 @@ export function createHttpService(
 /**
  * Connections to the service.
  *
- * @param certificate Files that are read for each of them, because the platform replaces them; absent: they
- *   show none.
+ * @param certificate Files that are read for each request, which has a connection of its own, because the
+ *   platform replaces them; absent: connections show none.
  */
 export function connectionsTo(
   origin: string,
@@ -75,7 +75,8 @@ export function connectionsTo(
   const timeouts = { timeout: 5_000 }
   return new Pool(origin, {
     connections: 16,
-    pipelining: 1,
+    // A connection that is kept would go on under the certificate before.
+    pipelining: certificate === undefined ? 1 : 0,
     connect:
       certificate === undefined
         ? timeouts

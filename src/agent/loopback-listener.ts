@@ -85,13 +85,18 @@ async function answerTo(
 /** Why nobody who asks like this is answered; undefined when a program of this machine may have asked. */
 function unwantedWords({ headers, rawHeaders }: IncomingMessage): string | undefined {
   const names = rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase())
-  if (names.some((name) => name === 'origin' || name.startsWith('sec-fetch-'))) {
-    return 'Browsers are not answered.'
-  }
+  if (names.some(isOfBrowsers)) return 'Browsers are not answered.'
   const host = URL.parse(`http://${headers.host ?? ''}`)?.hostname ?? ''
   const isOurs = names.filter((name) => name === 'host').length === 1 && isLoopback(host)
   return isOurs ? undefined : 'The Host header must name loopback.'
 }
+
+/**
+ * Browsers send all of these to loopback (Fetch Metadata Request Headers, §2). The mode alone comes from the
+ * `fetch` of Node, which a program may use.
+ */
+const isOfBrowsers = (header: string) =>
+  header === 'origin' || (header.startsWith('sec-fetch-') && header !== 'sec-fetch-mode')
 
 /** Undefined when it is too large. */
 async function bodyOf(request: IncomingMessage): Promise<string | undefined> {

@@ -37,7 +37,9 @@ export function agentCommand(): Command {
       const problems = loaded.ok ? loaded.warnings : loaded.problems
       const say = isCheck ? console.log : console.error
       for (const problem of problems) say(formatProblem(problemNamedLike(flags.config)(problem)))
-      if (!loaded.ok) command.error('agent: not started, because of the problems above')
+      if (!loaded.ok) {
+        command.error(`agent: ${isCheck ? 'see' : 'not started, because of'} the problems above`)
+      }
       if (isCheck) {
         console.log(summaryOf(loaded.config))
         return
@@ -50,6 +52,8 @@ export function agentCommand(): Command {
         if (!(error instanceof CommandError)) throw error
         command.error(`agent: ${error.message}`)
       }
+      // A connection that the platform's SDK still holds must not keep us.
+      process.exit()
     })
 }
 

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { guidPattern } from '../../yaml/forms.ts'
 import {
   clientIdForm,
+  guidPattern,
   nameOf,
   parsed,
   scopeForm,
@@ -30,36 +30,40 @@ const serviceForm = z
   .describe('Whom the agent asks.')
 
 const identityForm = z
-  .discriminatedUnion('kind', [
-    z.strictObject({
-      kind: z.literal('token-file'),
-      file: text('the path of a file').describe(
-        "A file with the workload's own token, read at each use.",
-      ),
-    }),
-    z.strictObject({ kind: z.literal('github-actions') }),
-    z.strictObject({
-      kind: z.literal('azure-pipelines'),
-      serviceConnection: parsed(
-        'the GUID of a service connection',
-        parseClientId,
-        guidPattern,
-      ).describe('GUID of the service connection whose token the job shows.'),
-    }),
-    z.strictObject({
-      kind: z.literal('certificate'),
-      certFile: text('the path of a PEM file').describe(
-        "PEM file with the workload's certificate and the CAs between, read at each connection.",
-      ),
-      keyFile: text('the path of a PEM file').describe('PEM file with its key.'),
-    }),
-    z.strictObject({
-      kind: z.literal('managed-identity'),
-      clientId: clientIdForm
-        .exactOptional()
-        .describe('Client id of a user-assigned identity; absent: the system-assigned one.'),
-    }),
-  ])
+  .discriminatedUnion(
+    'kind',
+    [
+      z.strictObject({
+        kind: z.literal('token-file'),
+        file: text('the path of a file').describe(
+          "A file with the workload's own token, read at each use.",
+        ),
+      }),
+      z.strictObject({ kind: z.literal('github-actions') }),
+      z.strictObject({
+        kind: z.literal('azure-pipelines'),
+        serviceConnection: parsed(
+          'the GUID of a service connection',
+          parseClientId,
+          guidPattern,
+        ).describe('GUID of the service connection whose token the job shows.'),
+      }),
+      z.strictObject({
+        kind: z.literal('certificate'),
+        certFile: text('the path of a PEM file').describe(
+          "PEM file with the workload's certificate and the CAs between, read at each connection.",
+        ),
+        keyFile: text('the path of a PEM file').describe('PEM file with its key.'),
+      }),
+      z.strictObject({
+        kind: z.literal('managed-identity'),
+        clientId: clientIdForm
+          .exactOptional()
+          .describe('Client id of a user-assigned identity; absent: the system-assigned one.'),
+      }),
+    ],
+    { error: 'a map with `kind`, which says how the platform proves the workload' },
+  )
   .describe('How the agent proves for whom it asks.')
 
 const listenForm = z
