@@ -26,3 +26,14 @@ export function parseOwnToken(text: string, origin: string): string {
 
 /** The connections to the service show its certificate. */
 export const byCertificate: WorkloadIdentity = { token: () => Promise.resolve(undefined) }
+
+/**
+ * The workload's own token, for somebody else than the service.
+ *
+ * @throws Error when there is none.
+ */
+export async function ownTokenOf(identity: WorkloadIdentity): Promise<Secret<string>> {
+  const token = await identity.token()
+  if (token === undefined) throw new Error('the workload has a certificate, and no token')
+  return token
+}

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import type { Pool } from 'undici'
 import { type Agent, type AgentEvents, startAgent } from '../agent/agent.ts'
+import { type ArcPlace, arcPlace } from '../agent/arc.ts'
 import { connectionsTo, createHttpService } from '../agent/http-service.ts'
 import { managedIdentity } from '../agent/managed-identity.ts'
 import { ownTokenFile } from '../agent/own-token-file.ts'
@@ -27,8 +29,19 @@ export async function agentFrom(
   environment: CallerEnvironment,
   clock: Clock,
   events: AgentEvents,
+  place: ArcPlace = arcPlace,
 ): Promise<Agent> {
-  const { listen, resources, shapes } = config
+  const { listen, resources } = config
+  const { arc, ...others } = config.shapes
+  if (arc !== undefined && existsSync(place.himds)) {
+    throw new CommandError(
+      "shapes.arc is Azure Arc's own endpoint to programs, and Azure's agent is on this machine: use another shape",
+    )
+  }
+  const shapes = {
+    ...others,
+    ...(arc === undefined ? {} : { arc: { keyFolder: place.keyFolder } }),
+  }
   const origin = parseCloud(config.service.origin)
   if (origin === undefined) throw new TypeError('the configuration holds an origin')
   const { identity: kind } = config
@@ -44,7 +57,16 @@ export async function agentFrom(
       return pool
     })
     const service = createPatientService(createHttpService(origin, identity, connections), clock)
-    const agent = await startAgent({ service, origin, listen, resources, shapes, clock, events })
+    const agent = await startAgent({
+      service,
+      identity,
+      origin,
+      listen,
+      resources,
+      shapes,
+      clock,
+      events,
+    })
     return {
       ...agent,
       stop: async (deadlineMs) => {

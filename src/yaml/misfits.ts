@@ -126,6 +126,7 @@ function wrong(part: YamlPart, expects: string): Misfit {
 function bareFormOf(form: unknown): unknown {
   if (
     form instanceof z.ZodOptional ||
+    form instanceof z.ZodExactOptional ||
     form instanceof z.ZodPrefault ||
     form instanceof z.ZodDefault
   ) {

@@ -35,9 +35,10 @@ async function askAs(
   client: 'managed-identity-client.ts' | 'default-credential-client.ts',
   args: readonly string[],
   more: Readonly<Record<string, string>> = {},
+  asked = agent,
 ): Promise<ClientOutcome> {
   const { stdout } = await promisify(execFile)(process.execPath, [support(client), ...args], {
-    env: { ...agent.agent.variables, ...more },
+    env: { ...asked.agent.variables, ...more },
     timeout: 25_000,
   })
   return JSON.parse(stdout) as ClientOutcome
@@ -88,3 +89,21 @@ test('the request of SDKs that know the older variables alone, as it stands, get
   expect(decodeJwt(String(answer.body['access_token']))).toMatchObject(expected)
   expect(answer.body['expires_on']).toMatch(/ \+00:00$/)
 })
+
+test.each(['imds', 'cloudShell'] as const)(
+  'ManagedIdentityCredential gets the token of the mapping from %s',
+  async (shape) => {
+    const another = await startTestAgent({
+      origin: service.origin,
+      clock: service.clock,
+      ownToken: await service.callerToken('fabrikam-orders'),
+      file: (written) => ({ ...written, shapes: { [shape]: {} }, anyLocalProcess: 'accept' }),
+    })
+    const asked = await askAs('managed-identity-client.ts', [cast.orders], {}, another)
+    expect(decodeJwt(asked.token ?? '')).toMatchObject(expected)
+    const unknown = ['https://nowhere.example/.default']
+    const refused = await askAs('managed-identity-client.ts', unknown, {}, another)
+    expect(refused.token).toBeUndefined()
+    await another.stop()
+  },
+)

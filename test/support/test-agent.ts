@@ -6,6 +6,7 @@ import { request as send } from 'undici'
 import { stringify } from 'yaml'
 import type { z } from 'zod'
 import type { Agent } from '../../src/agent/agent.ts'
+import type { ArcPlace } from '../../src/agent/arc.ts'
 import { ServiceError } from '../../src/agent/countersign-service.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { agentFrom } from '../../src/cli/agent-wiring.ts'
@@ -51,6 +52,8 @@ export interface TestAgentOptions {
   /** Sections put in place of the default ones. */
   readonly file?: (written: AgentFile) => AgentFile
   readonly environment?: CallerEnvironment
+  /** Instead of where Azure Arc has its things. */
+  readonly arcPlace?: ArcPlace
 }
 
 /** Two resources of one tenant, one of another, and one whose name is the agent's own. */
@@ -89,11 +92,13 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
   const failed = (error: unknown) => {
     failures.push(error instanceof ServiceError ? error.code : String(error))
   }
-  const agent = await agentFrom(loaded.config, options.environment ?? {}, options.clock, {
-    requestFailed: failed,
-    refreshFailed: failed,
-    failed,
-  })
+  const agent = await agentFrom(
+    loaded.config,
+    options.environment ?? {},
+    options.clock,
+    { requestFailed: failed, refreshFailed: failed, failed },
+    options.arcPlace,
+  )
   const ask: TestAgent['ask'] = async (request, headers = {}, body) => {
     const [method = '', path = ''] = request.split(' ')
     const response = await send(agent.origin + path, {

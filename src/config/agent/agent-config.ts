@@ -52,4 +52,15 @@ export interface AgentResourceConfig {
 /** Which endpoints there are; absent: it is not there. */
 export interface AgentShapesConfig {
   readonly appService?: 'on'
+  readonly imds?: 'on'
+  readonly arc?: 'on'
+  readonly cloudShell?: 'on'
+  readonly requestUrl?: { readonly application: ApplicationName; readonly tenant: TenantId }
+  readonly tokenFile?: {
+    readonly file: string
+    readonly tenant: TenantId
+    readonly clientId: ClientId
+    /** Whose assertions are in the file; absent: the workload's own token is. */
+    readonly application?: ApplicationName
+  }
 }

@@ -97,6 +97,49 @@ export const resourceForm = z.strictObject({
 export const parseResource = (written: string): Scope | undefined =>
   parseScope(`${written}/.default`)
 
+const ofApplication = nameOf('an application', parseApplicationName)
+
+export const shapesForm = z
+  .strictObject({
+    appService: z
+      .strictObject({})
+      .exactOptional()
+      .describe('App Service: IDENTITY_ENDPOINT and IDENTITY_HEADER, MSI_ENDPOINT and MSI_SECRET.'),
+    imds: z
+      .strictObject({})
+      .exactOptional()
+      .describe('A virtual machine: AZURE_POD_IDENTITY_AUTHORITY_HOST. No secret.'),
+    arc: z
+      .strictObject({})
+      .exactOptional()
+      .describe('Azure Arc: IDENTITY_ENDPOINT and IMDS_ENDPOINT, and a key file for each request.'),
+    cloudShell: z
+      .strictObject({})
+      .exactOptional()
+      .describe('Cloud Shell: MSI_ENDPOINT alone. No secret.'),
+    requestUrl: z
+      .strictObject({
+        application: ofApplication.describe('Whose assertions: one with handOut.'),
+        tenant: tenantIdForm.describe('For which tenant.'),
+      })
+      .exactOptional()
+      .describe('GitHub Actions and Azure Pipelines: their request URLs, for assertions.'),
+    tokenFile: z
+      .strictObject({
+        file: text('the path of a file').describe('AZURE_FEDERATED_TOKEN_FILE: kept fresh.'),
+        tenant: tenantIdForm.describe('AZURE_TENANT_ID.'),
+        clientId: clientIdForm.describe('AZURE_CLIENT_ID.'),
+        application: ofApplication
+          .exactOptional()
+          .describe(
+            "Whose assertions are in the file, one with handOut; absent: the workload's own token, and the service is the authority.",
+          ),
+      })
+      .exactOptional()
+      .describe('Workload identity: a file with a token.'),
+  })
+  .describe('The endpoints that programs know.')
+
 /** `agent.yaml` as whoever runs the workload may write it: the source of its JSON Schema. */
 export const agentForm = z.strictObject({
   service: serviceForm,
@@ -110,14 +153,13 @@ export const agentForm = z.strictObject({
     )
     .default({})
     .describe('What programs get, by the resource that they ask for a token of.'),
-  shapes: z
-    .strictObject({
-      appService: z
-        .strictObject({})
-        .exactOptional()
-        .describe('IDENTITY_ENDPOINT and IDENTITY_HEADER, MSI_ENDPOINT and MSI_SECRET.'),
+  shapes: shapesForm,
+  anyLocalProcess: z
+    .literal('accept', {
+      error: 'accept, or absent: then shapes without a secret are refused',
     })
-    .describe('The endpoints that programs know.'),
+    .exactOptional()
+    .describe('accept: whatever runs on this machine, or in this namespace, may have the tokens.'),
   environmentFile: text('the path of a file')
     .exactOptional()
     .describe('Written at the start, for its owner alone: the variables that programs need.'),

@@ -7,8 +7,8 @@ import { isMap } from '../../yaml/yaml-document.ts'
 import { readYaml, type YamlPart } from '../../yaml/yaml-part.ts'
 import type { NamedFiles } from '../named-files.ts'
 import { checkAuthorityFile, checkKeyPair } from '../pem-files.ts'
-import type { AgentConfig, AgentIdentityConfig } from './agent-config.ts'
-import { type AgentForm, agentForm, parseResource, resourceForm } from './agent-form.ts'
+import type { AgentConfig, AgentIdentityConfig, AgentShapesConfig } from './agent-config.ts'
+import { type AgentForm, agentForm, parseResource, resourceForm, shapesForm } from './agent-form.ts'
 
 export type LoadedAgent =
   | {
@@ -41,6 +41,7 @@ export async function loadAgent(file: string, namedFiles: NamedFiles): Promise<L
   const form = root?.read(agentForm)
   if (root !== undefined) {
     checkResources(root)
+    checkShapes(root)
     await checkFiles(root, dirname(file), namedFiles)
   }
   const inOrder = problems.toSorted(byPlace)
@@ -67,17 +68,60 @@ function checkResources(root: YamlPart): void {
       `\`${part.name}\` and \`${first}\` are one resource to programs: keep one of them.`,
     )
   }
+}
+
+/** They give tokens of `resources`. */
+const ofResources = ['appService', 'imds', 'arc', 'cloudShell'] as const
+
+/** Whoever reaches them is answered. */
+const withoutSecret = ['imds', 'cloudShell'] as const
+
+/** Programs find both by one variable, and could be given only one of them. */
+const excluding = [
+  ['arc', 'appService', 'IDENTITY_ENDPOINT'],
+  ['cloudShell', 'appService', 'MSI_ENDPOINT'],
+] as const
+
+function checkShapes(root: YamlPart): void {
   const shapes = root.at('shapes')
+  const isOn = (shape: string) => shapes.at(shape).value !== undefined
   if (isMap(shapes.value) && shapes.parts().length === 0) {
     shapes.report('no-shape', '`shapes` must be at least one of them: name what programs know.')
   }
-  const isWithout = root.at('resources').parts().length === 0
-  if (isWithout && shapes.at('appService').value !== undefined) {
+  const first = ofResources.find(isOn)
+  if (first !== undefined && root.at('resources').parts().length === 0) {
     root.report(
       'no-resources',
-      '`shapes.appService` gives tokens of `resources`, and there are none: name what programs ask for.',
+      `\`shapes.${first}\` gives tokens of \`resources\`, and there are none: name what programs ask for.`,
     )
   }
+  for (const shape of withoutSecret.filter(isOn)) {
+    if (root.at('anyLocalProcess').value === 'accept') continue
+    shapes
+      .at(shape)
+      .report(
+        'no-secret',
+        `\`shapes.${shape}\` has no secret, so whatever runs on this machine would have its tokens: use appService, or write \`anyLocalProcess: accept\`.`,
+      )
+  }
+  for (const [one, other, variable] of excluding) {
+    if (!isOn(one) || !isOn(other)) continue
+    shapes
+      .at(one)
+      .report(
+        'shapes-exclude',
+        `\`shapes.${one}\` and \`shapes.${other}\` are both ${variable} to programs: keep one of them.`,
+      )
+  }
+  const { tokenFile } = shapes.seen(shapesForm)
+  const isCertificate = root.at('identity').at('kind').value === 'certificate'
+  if (tokenFile === undefined || tokenFile.application !== undefined || !isCertificate) return
+  shapes
+    .at('tokenFile')
+    .report(
+      'no-own-token',
+      "`shapes.tokenFile` holds the workload's own token, and `identity.kind` is certificate, which has none: name an application, or another identity.",
+    )
 }
 
 async function checkFiles(root: YamlPart, folder: string, namedFiles: NamedFiles): Promise<void> {
@@ -113,7 +157,7 @@ function configFrom(form: AgentForm, resources: WrittenResources, folder: string
       scope: scope ?? resource,
       ...mapping,
     })),
-    shapes: form.shapes.appService === undefined ? {} : { appService: 'on' },
+    shapes: shapesFrom(form.shapes, folder),
     ...(form.environmentFile === undefined
       ? {}
       : { environmentFile: resolve(folder, form.environmentFile) }),
@@ -134,5 +178,19 @@ function identityFrom(form: AgentForm['identity'], folder: string): AgentIdentit
     case 'azure-pipelines':
     case 'managed-identity':
       return form
+  }
+}
+
+function shapesFrom(form: AgentForm['shapes'], folder: string): AgentShapesConfig {
+  const { requestUrl, tokenFile } = form
+  return {
+    ...(form.appService === undefined ? {} : { appService: 'on' }),
+    ...(form.imds === undefined ? {} : { imds: 'on' }),
+    ...(form.arc === undefined ? {} : { arc: 'on' }),
+    ...(form.cloudShell === undefined ? {} : { cloudShell: 'on' }),
+    ...(requestUrl === undefined ? {} : { requestUrl }),
+    ...(tokenFile === undefined
+      ? {}
+      : { tokenFile: { ...tokenFile, file: resolve(folder, tokenFile.file) } }),
   }
 }
