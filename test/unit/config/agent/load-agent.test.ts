@@ -43,6 +43,10 @@ describe('agent.yaml', () => {
     expect(rules.length).toBeGreaterThan(3)
   })
 
+  test('of the example has no problem', async () => {
+    expect(await problemsIn('examples/agent')).toEqual({ ok: true, lines: [] })
+  })
+
   test('that is not there is said to be', async () => {
     const loaded = await loadAgent('nowhere/agent.yaml', 'must-be-here')
     const lines = loaded.ok ? [] : loaded.problems.map(formatProblem)
