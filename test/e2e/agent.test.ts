@@ -97,8 +97,9 @@ describe('countersign agent with a program', () => {
     expect(new Set(tokens).size).toBe(tokens.length)
     const signed = signatures() - signaturesBefore
     expect(signed).toBe(service.exchanges().length - exchangesBefore)
-    // The service may have refreshed one that the agent has not asked for yet.
-    expect([tokens.length, tokens.length + 1]).toContain(signed)
+    expect(signed).toBeGreaterThanOrEqual(tokens.length)
+    // The service refreshes what is in use: one or another may have been followed before it was asked for.
+    expect(signed).toBeLessThanOrEqual(tokens.length + 2)
   }, 60_000)
 
   test('gives it its variables, and none that lead to another identity', async () => {
