@@ -3,6 +3,7 @@ import tseslint from 'typescript-eslint'
 
 /** `@azure/*` may be imported by these files and no others: one adapter for each Azure interface. */
 const azureAdapters = [
+  'src/agent/managed-identity.ts',
   'src/signer/key-vault-signer.ts',
   'src/certificate/key-vault-certificate.ts',
   'src/sealing/key-vault-wrapping-key.ts',

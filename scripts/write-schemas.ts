@@ -1,9 +1,10 @@
-// Writes the JSON Schemas of countersign.yaml and of grant files, with which editors complete and
+// Writes the JSON Schemas of countersign.yaml, of grant files and of agent.yaml, with which editors complete and
 // check them, from the same definitions that the service reads the files with.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import { z } from 'zod'
+import { agentForm } from '../src/config/agent/agent-form.ts'
 import { configForm } from '../src/config/config-form.ts'
 import { grantForm } from '../src/policy/grant-form.ts'
 
@@ -21,6 +22,13 @@ const described = [
     form: grantForm,
     title: 'Grant of Countersign',
     description: 'What one kind of caller may have. `countersign check` says what a schema cannot.',
+  },
+  {
+    path: 'schemas/agent.schema.json',
+    form: agentForm,
+    title: 'agent.yaml',
+    description:
+      "Configuration of Countersign's agent. `countersign agent --check` says what a schema cannot.",
   },
 ]
 

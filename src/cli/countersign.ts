@@ -38,6 +38,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'ask the service for a fresh client assertion',
     load: async () => (await import('./assertion.ts')).assertionCommand(),
   },
+  agent: {
+    summary: 'give programs of this machine the managed identity endpoints that they know',
+    load: async () => (await import('./agent.ts')).agentCommand(),
+  },
   revoke: {
     summary: 'stop a caller, grant, issuer, application, tenant or key version',
     load: async () => (await import('./revoke.ts')).revokeCommand(),

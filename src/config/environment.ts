@@ -13,6 +13,8 @@ export const environmentVariables = {
   COUNTERSIGN_TOKEN_FILE: "For callers: a file with the caller's own token, read at each use.",
   ACTIONS_ID_TOKEN_REQUEST_URL: 'For callers in GitHub Actions: where the job gets its token.',
   ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'For callers in GitHub Actions: what it shows to get it.',
+  SYSTEM_OIDCREQUESTURI: 'For the agent in Azure Pipelines: where the job gets its token.',
+  SYSTEM_ACCESSTOKEN: 'For the agent in Azure Pipelines: what it shows to get it.',
 } as const
 
 /** Read by the Azure SDKs, PostgreSQL's driver and Node, never by us: how the service itself signs in. */
@@ -36,6 +38,7 @@ export const environmentVariablesOfLibraries = {
 const secretVariables = [
   'COUNTERSIGN_TOKEN',
   'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+  'SYSTEM_ACCESSTOKEN',
   'IDENTITY_HEADER',
   'MSI_SECRET',
   'AZURE_CLIENT_SECRET',
@@ -63,6 +66,8 @@ export interface CallerEnvironment {
   readonly tokenFile?: string
   /** Both or neither: a job of GitHub Actions with `id-token: write`. */
   readonly githubActions?: { readonly requestUrl: string; readonly requestToken: Secret<string> }
+  /** Both or neither: a job of Azure Pipelines that maps `System.AccessToken`. */
+  readonly azurePipelines?: { readonly requestUrl: string; readonly requestToken: Secret<string> }
 }
 
 /** A variable that does not say what it may say. The message names it and not its value. */
@@ -74,6 +79,35 @@ export class EnvironmentError extends Error {
 export const childEnvironment = (more: Readonly<Record<string, string>>) => ({
   ...process.env,
   ...more,
+})
+
+/** Where Azure's clients find an identity, whichever of them they look at first. */
+const identityVariables = [
+  'IDENTITY_ENDPOINT',
+  'IDENTITY_HEADER',
+  'IDENTITY_SERVER_THUMBPRINT',
+  'IMDS_ENDPOINT',
+  'MSI_ENDPOINT',
+  'MSI_SECRET',
+  'DEFAULT_IDENTITY_CLIENT_ID',
+  'AZURE_POD_IDENTITY_AUTHORITY_HOST',
+  'AZURE_CLIENT_ID',
+  'AZURE_TENANT_ID',
+  'AZURE_FEDERATED_TOKEN_FILE',
+  'ACTIONS_ID_TOKEN_REQUEST_URL',
+  'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+  'SYSTEM_OIDCREQUESTURI',
+  'SYSTEM_ACCESSTOKEN',
+] as const
+
+/**
+ * The environment of a program that gets its identity from us: of ours, all but what would lead it to
+ * another one, which may be our own.
+ */
+export const environmentOfProgram = (identity: Readonly<Record<string, string>>) => ({
+  ...process.env,
+  ...Object.fromEntries(identityVariables.map((name) => [name, undefined])),
+  ...identity,
 })
 
 type Variables = Readonly<Partial<Record<string, string>>>
@@ -113,17 +147,24 @@ function callerEnvironmentFrom(
 ): CallerEnvironment {
   const [url, token] = [get('COUNTERSIGN_URL'), get('COUNTERSIGN_TOKEN')]
   const tokenFile = get('COUNTERSIGN_TOKEN_FILE')
-  const requestUrl = get('ACTIONS_ID_TOKEN_REQUEST_URL')
-  const requestToken = get('ACTIONS_ID_TOKEN_REQUEST_TOKEN')
+  const githubActions = requestUrlFrom(
+    get('ACTIONS_ID_TOKEN_REQUEST_URL'),
+    get('ACTIONS_ID_TOKEN_REQUEST_TOKEN'),
+  )
+  const azurePipelines = requestUrlFrom(get('SYSTEM_OIDCREQUESTURI'), get('SYSTEM_ACCESSTOKEN'))
   return {
     ...(url === undefined ? {} : { url }),
     ...(token === undefined ? {} : { token: new Secret(token) }),
     ...(tokenFile === undefined ? {} : { tokenFile }),
-    ...(requestUrl === undefined || requestToken === undefined
-      ? {}
-      : { githubActions: { requestUrl, requestToken: new Secret(requestToken) } }),
+    ...(githubActions === undefined ? {} : { githubActions }),
+    ...(azurePipelines === undefined ? {} : { azurePipelines }),
   }
 }
+
+const requestUrlFrom = (requestUrl: string | undefined, requestToken: string | undefined) =>
+  requestUrl === undefined || requestToken === undefined
+    ? undefined
+    : { requestUrl, requestToken: new Secret(requestToken) }
 
 function parseLogLevel(text: string): LogLevel {
   const level = logLevels.find((known) => known === text.toLowerCase())

@@ -18,7 +18,7 @@ export async function checkPemFiles(
 ): Promise<void> {
   const read = (part: YamlPart) => readNamedFile(part, folder, namedFiles, 'pem-file')
   for (const [, part] of root.at('trust').at('caFiles').parts()) {
-    certificatesOf(part, await read(part))
+    await checkAuthorityFile(part, folder, namedFiles)
   }
   const cas: CallerAuthorities[] = []
   for (const [issuer, part] of root.at('issuers').maps()) {
@@ -28,7 +28,26 @@ export async function checkPemFiles(
   }
   checkCallerAuthorities(cas, nowSeconds)
   const tls = root.at('listen').at('tls')
-  const [certFile, keyFile] = [tls.at('certFile'), tls.at('keyFile')]
+  await checkKeyPair(tls.at('certFile'), tls.at('keyFile'), folder, namedFiles)
+}
+
+/** Reads a file of roots that a part names, if it names one. */
+export async function checkAuthorityFile(
+  caFile: YamlPart,
+  folder: string,
+  namedFiles: NamedFiles,
+): Promise<void> {
+  certificatesOf(caFile, await readNamedFile(caFile, folder, namedFiles, 'pem-file'))
+}
+
+/** Reads a certificate and its key, and says when they do not belong together. Nothing of the key is kept. */
+export async function checkKeyPair(
+  certFile: YamlPart,
+  keyFile: YamlPart,
+  folder: string,
+  namedFiles: NamedFiles,
+): Promise<void> {
+  const read = (part: YamlPart) => readNamedFile(part, folder, namedFiles, 'pem-file')
   const [leaf] = certificatesOf(certFile, await read(certFile)) ?? []
   const publicKey = checkKey(keyFile, await read(keyFile))
   if (leaf === undefined || publicKey === undefined || leaf.publicKey.equals(publicKey)) return

@@ -42,7 +42,9 @@ function fieldMisfits(form: z.ZodObject, part: YamlPart, value: Map): readonly M
   return [
     ...unknown.map((key) => unknownKey(part.at(key), key, known)),
     ...Object.entries(form.shape).flatMap(([key, field]) =>
-      misfitsOf(formFrom(field), part.at(key)),
+      field instanceof z.ZodExactOptional && !Object.hasOwn(value, key)
+        ? []
+        : misfitsOf(formFrom(field), part.at(key)),
     ),
   ]
 }
@@ -124,6 +126,7 @@ function wrong(part: YamlPart, expects: string): Misfit {
 function bareFormOf(form: unknown): unknown {
   if (
     form instanceof z.ZodOptional ||
+    form instanceof z.ZodExactOptional ||
     form instanceof z.ZodPrefault ||
     form instanceof z.ZodDefault
   ) {

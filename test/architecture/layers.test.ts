@@ -21,6 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   sealing: ['base', 'database-access', 'vault-access'],
   'token-endpoint': ['base'],
   'token-cache': ['base', 'database-access'],
+  agent: ['base', 'token-cache'],
   ledger: ['base', 'database-access'],
   revocation: ['base', 'caller', 'ledger', 'policy'],
   issuance: [
@@ -108,6 +109,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'background.ts': ['base', 'config', 'reload', 'wiring.ts'],
   'main.ts': ['background.ts', 'base', 'config', 'http', 'policy', 'wiring.ts'],
   cli: [
+    'agent',
     'base',
     'caller',
     'config',
@@ -178,6 +180,7 @@ describe('things that live in one place', () => {
       .filter(({ packages }) => packages.some((name) => name.startsWith('@azure/')))
       .map(({ path }) => path)
     expect(importers).toEqual([
+      'src/agent/managed-identity.ts',
       'src/certificate/key-vault-certificate.ts',
       'src/sealing/key-vault-wrapping-key.ts',
       'src/signer/key-vault-signer.ts',

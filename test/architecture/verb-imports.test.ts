@@ -51,6 +51,7 @@ const frugal = [
   { args: ['grants', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['token', '--help'], packages: ['commander', 'zod'] },
   { args: ['assertion', '--help'], packages: ['commander', 'zod'] },
+  { args: ['agent', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['revoke', '--help'], packages: ['commander', 'zod'] },
   { args: ['probe', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['reconcile', '--help'], packages: ['commander', 'yaml', 'zod'] },

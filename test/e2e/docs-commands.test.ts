@@ -42,6 +42,7 @@ beforeAll(async () => {
     writeFileSync(path, text)
     return path
   }
+  const exampleAgent = readFileSync('examples/agent/agent.yaml', 'utf8')
   environment = {
     PATH: programsIn(service.folder),
     COUNTERSIGN_URL: service.origin,
@@ -51,6 +52,12 @@ beforeAll(async () => {
     CALLER_TOKEN_FILE: file('caller-token', await service.callerToken('fabrikam-orders')),
     PIPELINE_TOKEN_FILE: file('pipeline-token', await service.callerToken('github')),
     ADMIN_TOKEN_FILE: file('admin-token', await service.callerToken('gitlab')),
+    AGENT_FILE: file(
+      'agent.yaml',
+      exampleAgent
+        .replace('https://countersign.contoso.example', service.origin)
+        .replace('/var/run/secrets/tokens/countersign', './caller-token'),
+    ),
     LEDGER: service.ledgerFile,
     BASE: service.folder,
     VAULT_LOG: service.emulator.endpoints.vaultLogFolder,
@@ -94,6 +101,7 @@ describe('docs/clients.md', () => {
     'An Azure SDK, with an assertion': /"aud":"https:\/\/eventhubs\.azure\.net"/,
     'An Azure SDK, by its environment alone': /"access_token":"eyJ/,
     'Any OAuth client': /"access_token":"eyJ/,
+    'A program that knows managed identity alone': /"access_token":"eyJ/,
     Terraform: /^\{"value":"eyJ/,
   }
 

@@ -1,24 +1,32 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
-const root = resolve(import.meta.dirname, '../fixtures/configuration')
+const fixtures = resolve(import.meta.dirname, '../fixtures')
 
 /** When they are looked at: dates in them are before or after. */
 export const september2026 = 1_790_000_000
 
-/** One folder under test/fixtures/configuration: its name is the case. */
+/** One folder under test/fixtures: its name is the case. */
 export interface ConfigurationFixture {
   readonly name: string
   readonly folder: string
-  /** What `countersign check` prints in that folder, line by line. */
+  /** What the check of its file prints in that folder, line by line. */
   readonly expected: readonly string[]
 }
 
-export function configurationFixtures(kind: 'valid' | 'invalid'): readonly ConfigurationFixture[] {
-  return readdirSync(join(root, kind))
+/** Of `countersign check`. */
+export const configurationFixtures = (kind: 'valid' | 'invalid') =>
+  fixturesIn(join(fixtures, 'configuration', kind))
+
+/** Of `countersign agent --check`. */
+export const agentFixtures = (kind: 'valid' | 'invalid') =>
+  fixturesIn(join(fixtures, 'agent', kind))
+
+function fixturesIn(root: string): readonly ConfigurationFixture[] {
+  return readdirSync(root)
     .toSorted()
     .map((name) => {
-      const folder = join(root, kind, name)
+      const folder = join(root, name)
       const expected = readFileSync(join(folder, 'expected.txt'), 'utf8').trimEnd().split('\n')
       return { name, folder, expected }
     })

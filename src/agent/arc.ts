@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { atMostMsSince, instantNow, type Clock, type Instant } from '../base/clock.ts'
+import { createLocalSecret, type LocalSecret } from './local-secret.ts'
+import { answerMetadata, metadataError, refusedMetadata } from './metadata-token.ts'
+import type { AnswerResource } from './resources.ts'
+import { onlyValue, type Shape, type ShapeAnswer } from './shape.ts'
+
+/** Where Azure Arc has its things. */
+export interface ArcPlace {
+  /** Where Azure's clients take a key from, and from nowhere else. */
+  readonly keyFolder: string
+  /** Azure's own agent, whose keys and ours would be in one folder. */
+  readonly himds: string
+}
+
+export const arcPlace: ArcPlace = {
+  keyFolder: '/var/opt/azcmagent/tokens',
+  himds: '/opt/azcmagent/bin/himds',
+}
+
+export interface ArcShape extends Shape {
+  /** Removes the keys that nobody has used. */
+  end(): Promise<void>
+}
+
+const apiVersions = ['2019-11-01', '2020-06-01']
+
+/** Programs use a key at once. */
+const keyLastsMs = 60_000
+const keysMax = 64
+
+interface Key {
+  readonly file: string
+  readonly secret: LocalSecret
+  readonly made: Instant
+}
+
+/**
+ * The endpoint of Azure Arc: whoever asks is told a file, new for each request, and is answered once it shows
+ * what is in there. Its owner alone may read it.
+ *
+ * @param folder {@link ArcPlace.keyFolder} wherever Azure's clients are to find it.
+ * @see "Authenticate against Azure resources with Azure Arc-enabled servers"
+ */
+export function arc(folder: string, answerResource: AnswerResource, clock: Clock): ArcShape {
+  const keys = new Map<string, Key>()
+
+  const remove = async (key: Key) => {
+    keys.delete(key.file)
+    await rm(key.file, { force: true })
+  }
+
+  const challenge = async (): Promise<ShapeAnswer> => {
+    const outdated = [...keys.values()].filter(
+      ({ made }, i) => atMostMsSince(made, clock) > keyLastsMs || i <= keys.size - keysMax,
+    )
+    for (const key of outdated) await remove(key)
+    const key = {
+      file: join(folder, `${randomUUID()}.key`),
+      secret: createLocalSecret(),
+      made: instantNow(clock),
+    }
+    await writeFile(key.file, key.secret.value.reveal(), { mode: 0o600, flag: 'wx' })
+    keys.set(key.file, key)
+    const words = 'Show what is in the file of the realm.'
+    const headers = { 'www-authenticate': `Basic realm=${key.file}` }
+    return metadataError(401, 'unauthorized', words, headers)
+  }
+
+  const shownIn = (authorization: string): Key | undefined => {
+    const [, shown] = /^Basic (\S+)$/i.exec(authorization) ?? []
+    return [...keys.values()].find(
+      ({ secret, made }) => secret.isShown(shown) && atMostMsSince(made, clock) <= keyLastsMs,
+    )
+  }
+
+  return {
+    path: '/arc/metadata/identity/oauth2/token',
+    answer: async (request) => {
+      const refused = refusedMetadata(request)
+      if (refused !== undefined) return refused
+      if (request.method !== 'GET')
+        return metadataError(405, 'invalid_request', 'Only GET is supported.')
+      if (!apiVersions.includes(onlyValue(request.query, 'api-version') ?? '')) {
+        const words = `The api-version must be ${apiVersions.join(' or ')}.`
+        return metadataError(400, 'invalid_request', words)
+      }
+      const { authorization } = request.headers
+      if (authorization === undefined) return challenge()
+      const key = shownIn(authorization)
+      if (key === undefined) {
+        return metadataError(403, 'unauthorized', 'The key is wrong, used, or too old.')
+      }
+      await remove(key)
+      return answerMetadata(request.query, answerResource, clock)
+    },
+    end: async () => {
+      for (const key of [...keys.values()]) await remove(key)
+    },
+  }
+}
+
+/** What programs must find in their environment; of the second only that it is there. */
+export const arcVariables = (endpoint: string) => ({
+  IDENTITY_ENDPOINT: endpoint,
+  IMDS_ENDPOINT: new URL(endpoint).origin,
+})

@@ -1,0 +1,196 @@
+import { dirname, resolve } from 'node:path'
+import { byPlace, type ConfigurationProblem } from '../../base/configuration-problem.ts'
+import { frozen } from '../../base/frozen.ts'
+import type { Scope } from '../../base/ids.ts'
+import { readTextFile } from '../../base/text-file.ts'
+import { isMap } from '../../yaml/yaml-document.ts'
+import { readYaml, type YamlPart } from '../../yaml/yaml-part.ts'
+import type { NamedFiles } from '../named-files.ts'
+import { checkAuthorityFile, checkKeyPair } from '../pem-files.ts'
+import type { AgentConfig, AgentIdentityConfig, AgentShapesConfig } from './agent-config.ts'
+import { type AgentForm, agentForm, parseResource, resourceForm, shapesForm } from './agent-form.ts'
+
+export type LoadedAgent =
+  | {
+      readonly ok: true
+      readonly config: AgentConfig
+      /** None of them keeps the agent from starting. */
+      readonly warnings: readonly ConfigurationProblem[]
+    }
+  | {
+      readonly ok: false
+      /** All that could be found, warnings too. */
+      readonly problems: readonly ConfigurationProblem[]
+    }
+
+/**
+ * Reads `agent.yaml` and the certificates that it names. What is wrong with them is an answer and never
+ * thrown.
+ *
+ * @param file As it was named: problems repeat it, and paths in it start at its folder.
+ */
+export async function loadAgent(file: string, namedFiles: NamedFiles): Promise<LoadedAgent> {
+  const problems: ConfigurationProblem[] = []
+  const reading = await readTextFile(file)
+  if (!reading.ok) {
+    const message = `The configuration of the agent cannot be read. ${reading.fault}`
+    problems.push({ file, line: 1, rule: 'agent.unreadable', message, severity: 'error' })
+    return { ok: false, problems }
+  }
+  const root = readYaml({ file, text: reading.text }, problems, 'agent')
+  const form = root?.read(agentForm)
+  if (root !== undefined) {
+    checkResources(root)
+    checkShapes(root)
+    await checkFiles(root, dirname(file), namedFiles)
+  }
+  const inOrder = problems.toSorted(byPlace)
+  if (form === undefined || problems.some(({ severity }) => severity === 'error')) {
+    return { ok: false, problems: inOrder }
+  }
+  return {
+    ok: true,
+    config: frozen(configFrom(form, resourcesIn(root), resolve(dirname(file)))),
+    warnings: inOrder,
+  }
+}
+
+function checkResources(root: YamlPart): void {
+  const firstOf = new Map<Scope, string>()
+  for (const [written, part] of root.at('resources').maps()) {
+    const resource = parseResource(written)
+    if (resource === undefined) continue
+    const first = firstOf.get(resource)
+    firstOf.set(resource, first ?? part.name)
+    if (first === undefined) continue
+    part.report(
+      'resource-twice',
+      `\`${part.name}\` and \`${first}\` are one resource to programs: keep one of them.`,
+    )
+  }
+}
+
+/** They give tokens of `resources`. */
+const ofResources = ['appService', 'imds', 'arc', 'cloudShell'] as const
+
+/** Whoever reaches them is answered. */
+const withoutSecret = ['imds', 'cloudShell'] as const
+
+/** Programs find both by one variable, and could be given only one of them. */
+const excluding = [
+  ['arc', 'appService', 'IDENTITY_ENDPOINT'],
+  ['cloudShell', 'appService', 'MSI_ENDPOINT'],
+] as const
+
+function checkShapes(root: YamlPart): void {
+  const shapes = root.at('shapes')
+  const isOn = (shape: string) => shapes.at(shape).value !== undefined
+  if (isMap(shapes.value) && shapes.parts().length === 0) {
+    shapes.report('no-shape', '`shapes` must be at least one of them: name what programs know.')
+  }
+  const first = ofResources.find(isOn)
+  if (first !== undefined && root.at('resources').parts().length === 0) {
+    root.report(
+      'no-resources',
+      `\`shapes.${first}\` gives tokens of \`resources\`, and there are none: name what programs ask for.`,
+    )
+  }
+  for (const shape of withoutSecret.filter(isOn)) {
+    if (root.at('anyLocalProcess').value === 'accept') continue
+    shapes
+      .at(shape)
+      .report(
+        'no-secret',
+        `\`shapes.${shape}\` has no secret, so whatever runs on this machine would have its tokens: use appService, or write \`anyLocalProcess: accept\`.`,
+      )
+  }
+  for (const [one, other, variable] of excluding) {
+    if (!isOn(one) || !isOn(other)) continue
+    shapes
+      .at(one)
+      .report(
+        'shapes-exclude',
+        `\`shapes.${one}\` and \`shapes.${other}\` are both ${variable} to programs: keep one of them.`,
+      )
+  }
+  const { tokenFile } = shapes.seen(shapesForm)
+  const isCertificate = root.at('identity').at('kind').value === 'certificate'
+  if (tokenFile === undefined || tokenFile.application !== undefined || !isCertificate) return
+  shapes
+    .at('tokenFile')
+    .report(
+      'no-own-token',
+      "`shapes.tokenFile` holds the workload's own token, and `identity.kind` is certificate, which has none: name an application, or another identity.",
+    )
+}
+
+async function checkFiles(root: YamlPart, folder: string, namedFiles: NamedFiles): Promise<void> {
+  await checkAuthorityFile(root.at('service').at('caFile'), folder, namedFiles)
+  const identity = root.at('identity')
+  if (identity.at('kind').value !== 'certificate') return
+  await checkKeyPair(identity.at('certFile'), identity.at('keyFile'), folder, namedFiles)
+}
+
+type WrittenResources = readonly (readonly [Scope, AgentForm['resources'][Scope]])[]
+
+/** By part, because the record's own type has forgotten what kind of text its keys are. */
+function resourcesIn(root: YamlPart | undefined): WrittenResources {
+  const written = root?.at('resources').parts() ?? []
+  return written.flatMap(([name, part]) => {
+    const [resource, form] = [parseResource(name), part.sound(resourceForm)]
+    return resource === undefined || form === undefined ? [] : [[resource, form] as const]
+  })
+}
+
+function configFrom(form: AgentForm, resources: WrittenResources, folder: string): AgentConfig {
+  const { url, caFile, audience } = form.service
+  return {
+    service: {
+      origin: url,
+      audience: audience ?? url,
+      ...(caFile === undefined ? {} : { caFile: resolve(folder, caFile) }),
+    },
+    identity: identityFrom(form.identity, folder),
+    listen: form.listen,
+    resources: resources.map(([resource, { scope, ...mapping }]) => ({
+      resource,
+      scope: scope ?? resource,
+      ...mapping,
+    })),
+    shapes: shapesFrom(form.shapes, folder),
+    ...(form.environmentFile === undefined
+      ? {}
+      : { environmentFile: resolve(folder, form.environmentFile) }),
+  }
+}
+
+function identityFrom(form: AgentForm['identity'], folder: string): AgentIdentityConfig {
+  switch (form.kind) {
+    case 'token-file':
+      return { ...form, file: resolve(folder, form.file) }
+    case 'certificate':
+      return {
+        kind: form.kind,
+        certFile: resolve(folder, form.certFile),
+        keyFile: resolve(folder, form.keyFile),
+      }
+    case 'github-actions':
+    case 'azure-pipelines':
+    case 'managed-identity':
+      return form
+  }
+}
+
+function shapesFrom(form: AgentForm['shapes'], folder: string): AgentShapesConfig {
+  const { requestUrl, tokenFile } = form
+  return {
+    ...(form.appService === undefined ? {} : { appService: 'on' }),
+    ...(form.imds === undefined ? {} : { imds: 'on' }),
+    ...(form.arc === undefined ? {} : { arc: 'on' }),
+    ...(form.cloudShell === undefined ? {} : { cloudShell: 'on' }),
+    ...(requestUrl === undefined ? {} : { requestUrl }),
+    ...(tokenFile === undefined
+      ? {}
+      : { tokenFile: { ...tokenFile, file: resolve(folder, tokenFile.file) } }),
+  }
+}

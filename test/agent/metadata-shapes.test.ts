@@ -1,0 +1,193 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { decodeJwt } from 'jose'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  type AgentAnswer,
+  type AgentFile,
+  startTestAgent,
+  type TestAgent,
+} from '../support/test-agent.ts'
+import { cast, startTestService, type TestService } from '../support/test-service.ts'
+
+/** IMDS, Cloud Shell and Azure Arc: one form of answers, and three ways to ask. */
+
+const orders = 'https://orders.example'
+const marked = { metadata: 'true' }
+
+let service: TestService
+let agent: TestAgent
+let arcAgent: TestAgent
+let arcPlace: { readonly keyFolder: string; readonly himds: string }
+
+const started = async (shapes: AgentFile['shapes']) =>
+  startTestAgent({
+    origin: service.origin,
+    clock: service.clock,
+    ownToken: await service.callerToken('fabrikam-orders'),
+    file: (written) => ({ ...written, shapes, anyLocalProcess: 'accept' }),
+    arcPlace,
+  })
+
+beforeAll(async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-arc-'))
+  arcPlace = { keyFolder: join(folder, 'tokens'), himds: join(folder, 'himds') }
+  mkdirSync(arcPlace.keyFolder)
+  service = await startTestService()
+  agent = await started({ imds: {}, cloudShell: {} })
+  arcAgent = await started({ arc: {} })
+})
+afterAll(async () => {
+  await agent.stop()
+  await arcAgent.stop()
+  await service.stop()
+  rmSync(dirname(arcPlace.keyFolder), { recursive: true })
+})
+
+function expectGiven({ status, body }: AgentAnswer) {
+  expect(status, JSON.stringify(body)).toBe(200)
+  const { access_token: token, ...rest } = body
+  expect(decodeJwt(String(token))).toMatchObject({ aud: orders, tid: cast.fabrikam })
+  const digits = expect.stringMatching(/^\d+$/) as string
+  expect(rest).toEqual({
+    expires_in: digits,
+    expires_on: digits,
+    ext_expires_in: digits,
+    not_before: digits,
+    resource: orders,
+    token_type: 'Bearer',
+  })
+}
+
+describe('IMDS', () => {
+  const path = '/metadata/identity/oauth2/token'
+  const query = `api-version=2018-02-01&resource=${orders}`
+
+  test('gives texts for numbers, with and without a slash', async () => {
+    expectGiven(await agent.ask(`GET ${path}?${query}`, marked))
+    expectGiven(await agent.ask(`GET ${path}/?${query}`, { Metadata: 'True' }))
+  })
+
+  test('answers the probe of clients at once, which have no header and no query', async () => {
+    const { status, body } = await agent.ask(`GET ${path}`)
+    expect({ status, body }).toEqual({
+      status: 400,
+      body: {
+        error: 'invalid_request',
+        error_description: 'bad_request_102 Required metadata header not specified',
+      },
+    })
+  })
+
+  test.for([
+    [`GET ${path}?${query}`, { metadata: 'false' }, 400, 'invalid_request'],
+    [`GET ${path}?${query}`, { ...marked, 'x-forwarded-for': '10.0.0.1' }, 400, 'invalid_request'],
+    [`GET ${path}?resource=${orders}`, marked, 400, 'invalid_request'],
+    [`GET ${path}?api-version=2017-04-02&resource=${orders}`, marked, 400, 'invalid_request'],
+    [`GET ${path}?api-version=2018-02-01`, marked, 400, 'invalid_request'],
+    [`GET ${path}?${query}&object_id=${cast.eventsClientId}`, marked, 400, 'invalid_request'],
+    [`GET ${path}?${query}&client_id=${cast.eventsClientId}`, marked, 400, 'invalid_request'],
+    [
+      `GET ${path}?api-version=2018-02-01&resource=https://a.example`,
+      marked,
+      400,
+      'invalid_resource',
+    ],
+    [
+      `GET ${path}?api-version=2018-02-01&resource=https://vault.azure.net`,
+      marked,
+      403,
+      'unauthorized_client',
+    ],
+    [`POST ${path}?${query}`, marked, 405, 'invalid_request'],
+  ] as const)('answers %s with %o as %i %s', async ([request, headers, status, error]) => {
+    const answer = await agent.ask(request, headers)
+    expect(answer.status).toBe(status)
+    expect(answer.body).toEqual({ error, error_description: expect.any(String) as string })
+  })
+})
+
+describe('Cloud Shell', () => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+
+  test('takes the resource in a form', async () => {
+    const body = `resource=${encodeURIComponent(orders)}`
+    expectGiven(await agent.ask('POST /oauth2/token', { ...marked, ...form }, body))
+    expect(agent.agent.variables['MSI_ENDPOINT']).toBe(`${agent.agent.origin}/oauth2/token`)
+    expect(agent.agent.variables['MSI_SECRET']).toBeUndefined()
+  })
+
+  test('gives nothing without its header, for another method, or for no resource', async () => {
+    const body = `resource=${encodeURIComponent(orders)}`
+    expect((await agent.ask('POST /oauth2/token', form, body)).status).toBe(400)
+    expect((await agent.ask(`GET /oauth2/token?${body}`, marked)).status).toBe(405)
+    expect(
+      (await agent.ask('POST /oauth2/token', { ...marked, ...form }, 'resource=')).status,
+    ).toBe(400)
+  })
+})
+
+describe('Azure Arc', () => {
+  const asked = `GET /arc/metadata/identity/oauth2/token?api-version=2020-06-01&resource=${orders}`
+
+  async function challenged(): Promise<string> {
+    const { status, headers } = await arcAgent.ask(asked, marked)
+    expect(status).toBe(401)
+    return /^Basic realm=(.+)$/.exec(String(headers['www-authenticate']))?.[1] ?? ''
+  }
+  const show = (key: string) => arcAgent.ask(asked, { ...marked, authorization: `Basic ${key}` })
+
+  test('gives a token for what is in the file that it names, once', async () => {
+    const file = await challenged()
+    expect([dirname(file), basename(file)]).toEqual([
+      arcPlace.keyFolder,
+      expect.stringMatching(/^[0-9a-f-]{36}\.key$/),
+    ])
+    const { size, mode } = statSync(file)
+    expect(size).toBeLessThanOrEqual(4096)
+    expect(mode & 0o777).toBe(0o600)
+    const key = readFileSync(file, 'utf8')
+    expectGiven(await show(key))
+    expect(readdirSync(arcPlace.keyFolder)).toEqual([])
+    expect((await show(key)).status).toBe(403)
+  })
+
+  test('names another file each time, and gives nothing for a guess or an old key', async () => {
+    const [one, other] = [await challenged(), await challenged()]
+    expect(one).not.toBe(other)
+    expect((await show('guess')).status).toBe(403)
+    expect((await show(basename(one, '.key'))).status).toBe(403)
+    const old = readFileSync(one, 'utf8')
+    service.emulator.clock.shift(61)
+    expect((await show(old)).status).toBe(403)
+    await challenged()
+    expect(readdirSync(arcPlace.keyFolder)).toHaveLength(1)
+  })
+
+  test('gives nothing without its header', async () => {
+    expect((await arcAgent.ask(asked)).status).toBe(400)
+  })
+
+  test('keeps few keys, however many are asked for, and none after its end', async () => {
+    const another = await started({ arc: {} })
+    for (let i = 0; i < 80; i += 1) await another.ask(asked, marked)
+    expect(readdirSync(arcPlace.keyFolder).length).toBeLessThanOrEqual(65)
+    await another.stop()
+    expect(readdirSync(arcPlace.keyFolder).length).toBeLessThanOrEqual(1)
+  })
+
+  test("does not start beside Azure's own agent", async () => {
+    writeFileSync(arcPlace.himds, '')
+    await expect(started({ arc: {} })).rejects.toThrow("Azure's agent is on this machine")
+    rmSync(arcPlace.himds)
+  })
+})

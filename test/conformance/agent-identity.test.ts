@@ -1,0 +1,109 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { decodeJwt } from 'jose'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startTestAgent, type TestAgent } from '../support/test-agent.ts'
+import { cast, startTestService, type TestService } from '../support/test-service.ts'
+
+/** Microsoft's own client, with nothing but the environment that the agent gives a program. */
+
+let service: TestService
+let agent: TestAgent
+
+beforeAll(async () => {
+  service = await startTestService()
+  agent = await startTestAgent({
+    origin: service.origin,
+    clock: service.clock,
+    ownToken: await service.callerToken('fabrikam-orders'),
+  })
+})
+afterAll(async () => {
+  await agent.stop()
+  await service.stop()
+})
+
+const support = (file: string) => new URL(`../support/${file}`, import.meta.url).pathname
+
+interface ClientOutcome {
+  readonly token?: string
+  readonly expiresOnTimestamp?: number
+  readonly error?: string
+}
+
+async function askAs(
+  client: 'managed-identity-client.ts' | 'default-credential-client.ts',
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+  asked = agent,
+): Promise<ClientOutcome> {
+  const { stdout } = await promisify(execFile)(process.execPath, [support(client), ...args], {
+    env: { ...asked.agent.variables, ...more },
+    timeout: 25_000,
+  })
+  return JSON.parse(stdout) as ClientOutcome
+}
+
+const expected = { aud: 'https://orders.example', tid: cast.fabrikam, appid: cast.eventsClientId }
+
+test('ManagedIdentityCredential gets the token of the mapping', async () => {
+  const { token = '', expiresOnTimestamp = 0 } = await askAs('managed-identity-client.ts', [
+    cast.orders,
+  ])
+  expect(decodeJwt(token)).toMatchObject(expected)
+  expect(Math.abs(expiresOnTimestamp / 1000 - (decodeJwt(token).exp ?? 0))).toBeLessThan(30)
+})
+
+test('DefaultAzureCredential finds the agent before anything else', async () => {
+  const { token = '' } = await askAs('default-credential-client.ts', [cast.orders])
+  expect(decodeJwt(token)).toMatchObject(expected)
+})
+
+test('a client that names the identity of a mapping gets it, and one that names another does not', async () => {
+  const scope = 'https://northwind.orders.example/.default'
+  const { token = '' } = await askAs('managed-identity-client.ts', [scope, cast.eventsClientId])
+  expect(decodeJwt(token)).toMatchObject({ tid: cast.northwind })
+  const other = await askAs('managed-identity-client.ts', [scope, cast.deployClientId])
+  expect(other.error).toContain('Identity not found')
+})
+
+test('what is refused is said to the program in words that name the remedy', async () => {
+  const unknown = await askAs('managed-identity-client.ts', ['https://nowhere.example/.default'])
+  expect(unknown.error).toContain("none of those in the agent's file")
+  const refused = await askAs('managed-identity-client.ts', ['https://vault.azure.net/.default'])
+  expect(refused.error).toMatch(/not_granted.*Attempt [0-9a-f-]{36}/)
+})
+
+test('a client with another secret gets nothing', async () => {
+  const { error } = await askAs('managed-identity-client.ts', [cast.orders], {
+    IDENTITY_HEADER: 'guess',
+  })
+  expect(error).toContain('missing or wrong')
+})
+
+test('the request of SDKs that know the older variables alone, as it stands, gets the token too', async () => {
+  const { MSI_ENDPOINT: endpoint = '', MSI_SECRET: secret = '' } = agent.agent.variables
+  const url = `${endpoint}?api-version=2017-09-01&resource=https%3A%2F%2Forders.example`
+  const answer = await agent.ask(`GET ${url.slice(agent.agent.origin.length)}`, { secret })
+  expect(answer.status).toBe(200)
+  expect(decodeJwt(String(answer.body['access_token']))).toMatchObject(expected)
+  expect(answer.body['expires_on']).toMatch(/ \+00:00$/)
+})
+
+test.each(['imds', 'cloudShell'] as const)(
+  'ManagedIdentityCredential gets the token of the mapping from %s',
+  async (shape) => {
+    const another = await startTestAgent({
+      origin: service.origin,
+      clock: service.clock,
+      ownToken: await service.callerToken('fabrikam-orders'),
+      file: (written) => ({ ...written, shapes: { [shape]: {} }, anyLocalProcess: 'accept' }),
+    })
+    const asked = await askAs('managed-identity-client.ts', [cast.orders], {}, another)
+    expect(decodeJwt(asked.token ?? '')).toMatchObject(expected)
+    const unknown = ['https://nowhere.example/.default']
+    const refused = await askAs('managed-identity-client.ts', unknown, {}, another)
+    expect(refused.token).toBeUndefined()
+    await another.stop()
+  },
+)

@@ -1,0 +1,220 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { agentFile, type AgentFile, writeAgentFile } from '../support/test-agent.ts'
+import { cast, serviceWorld, startTestService, type TestService } from '../support/test-service.ts'
+
+/** `countersign agent` in a process of its own, and programs that it starts. */
+
+const launcher = resolve('bin/countersign.js')
+const askingProgram = resolve('test/support/asking-program.ts')
+
+/** So that many tokens pass in some seconds. */
+const tokenSeconds = 6
+
+let service: TestService
+let folder: string
+const children: ChildProcess[] = []
+
+beforeAll(async () => {
+  service = await startTestService({
+    world: {
+      ...serviceWorld,
+      resources: serviceWorld.resources.map((resource) =>
+        resource.uris.includes('https://orders.example') ? { ...resource, tokenSeconds } : resource,
+      ),
+    },
+    configuration: (file) => ({
+      ...file,
+      tokenCache: { minRemainingSeconds: 3, refreshAheadSeconds: 4, assertionReuseSeconds: 0 },
+    }),
+  })
+})
+afterAll(() => service.stop())
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'countersign-agent-'))
+  await write((file) => file)
+})
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function write(change: (file: AgentFile) => AgentFile): Promise<void> {
+  const file = change(agentFile(service.origin))
+  writeAgentFile(folder, file, await service.callerToken('fabrikam-orders'))
+}
+
+interface Running {
+  readonly child: ChildProcess
+  readonly output: { stdout: string; stderr: string }
+  /** Code, or the signal that it died of. */
+  readonly ended: Promise<number | string | null>
+}
+
+function run(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Running {
+  const child = spawn(process.execPath, [launcher, 'agent', ...args], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  children.push(child)
+  const output = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      output[name] += chunk
+    })
+  }
+  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
+  return { child, output, ended }
+}
+
+const node = (script: string, ...args: readonly string[]) => [
+  '--',
+  process.execPath,
+  '-e',
+  script,
+  ...args,
+]
+
+describe('countersign agent with a program', () => {
+  test('keeps its token valid while many tokens pass, each for one signature', async () => {
+    const [signaturesBefore, exchangesBefore] = [signatures(), service.exchanges().length]
+    const { output, ended } = run([
+      '--',
+      process.execPath,
+      askingProgram,
+      'https://orders.example',
+      '20',
+    ])
+    expect(await ended, output.stderr).toBe(0)
+    const tokens = output.stdout.trim().split('\n')
+    expect(tokens.length).toBeGreaterThanOrEqual(4)
+    expect(new Set(tokens).size).toBe(tokens.length)
+    const signed = signatures() - signaturesBefore
+    expect(signed).toBe(service.exchanges().length - exchangesBefore)
+    expect(signed).toBeGreaterThanOrEqual(tokens.length)
+    // The service refreshes what is in use: one or another may have been followed before it was asked for.
+    expect(signed).toBeLessThanOrEqual(tokens.length + 2)
+  }, 60_000)
+
+  test('gives it its variables, and none that lead to another identity', async () => {
+    const names = [
+      'IDENTITY_ENDPOINT',
+      'IDENTITY_HEADER',
+      'AZURE_CLIENT_ID',
+      'IMDS_ENDPOINT',
+      'KEPT',
+    ]
+    const script = `process.stdout.write(JSON.stringify(process.argv.slice(1).map((name) => process.env[name] ?? null)))`
+    const { output, ended } = run(node(script, ...names), {
+      IDENTITY_ENDPOINT: 'http://169.254.0.1/msi/token',
+      IDENTITY_HEADER: 'of the platform',
+      AZURE_CLIENT_ID: cast.deployClientId,
+      IMDS_ENDPOINT: 'http://127.0.0.1:40342',
+      KEPT: 'as it is',
+    })
+    expect(await ended, output.stderr).toBe(0)
+    expect(JSON.parse(output.stdout)).toEqual([
+      expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/msi\/token$/),
+      expect.stringMatching(/^[0-9A-F]{64}$/),
+      null,
+      null,
+      'as it is',
+    ])
+    expect(output.stderr).not.toContain('of the platform')
+  })
+
+  test('ends with its exit code', async () => {
+    expect(await run(node('process.exit(7)')).ended).toBe(7)
+    expect(await run(node('')).ended).toBe(0)
+    expect(await run(node('process.kill(process.pid, "SIGKILL")')).ended).toBe(128 + 9)
+  })
+
+  test('says which program it cannot start', async () => {
+    const { output, ended } = run(['--', './nowhere'])
+    expect(await ended).toBe(127)
+    expect(output.stderr).toContain('agent: ./nowhere cannot be started: it is not there')
+  })
+
+  test.for(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'passes %s on, and waits for it',
+    async (signal) => {
+      const script = `
+      process.on('${signal}', () => setTimeout(() => { console.log('done'); process.exit(5) }, 200))
+      setInterval(() => undefined, 1000)
+      console.log('up')`
+      const { child, output, ended } = run(node(script))
+      await expect.poll(() => output.stdout, { timeout: 15_000 }).toContain('up')
+      child.kill(signal)
+      expect(await ended).toBe(5)
+      expect(output.stdout).toBe('up\ndone\n')
+    },
+  )
+
+  test('the program that is ended by a signal ends the agent as a shell would say', async () => {
+    const { child, output, ended } = run(
+      node(`setInterval(() => undefined, 1000); console.log('up')`),
+    )
+    await expect.poll(() => output.stdout, { timeout: 15_000 }).toContain('up')
+    child.kill('SIGTERM')
+    expect(await ended).toBe(128 + 15)
+  })
+})
+
+describe('countersign agent by itself', () => {
+  test('writes its variables for its owner alone, and runs until it is told to end', async () => {
+    await write((file) => ({ ...file, environmentFile: './agent.env' }))
+    const { child, output, ended } = run([])
+    await expect.poll(() => output.stderr, { timeout: 15_000 }).toContain('the agent listens')
+    const file = join(folder, 'agent.env')
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    const variables = Object.fromEntries(
+      readFileSync(file, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => line.split('=')),
+    ) as Record<string, string>
+    const program = spawn(process.execPath, [askingProgram, 'https://orders.example', '1'], {
+      env: variables,
+    })
+    children.push(program)
+    const [code] = (await once(program, 'close')) as [number]
+    expect(code).toBe(0)
+    expect(output.stderr).not.toContain(variables['IDENTITY_HEADER'])
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  test('without a program and a file for its variables does not start', async () => {
+    const { output, ended } = run([])
+    expect(await ended).toBe(1)
+    expect(output.stderr).toMatch(/^agent: no program would know of it: /)
+  })
+
+  test('does not start on a file with problems, and names all of them', async () => {
+    writeFileSync(join(folder, 'agent.yaml'), 'service: { url: http://far.example }\nshapes: {}\n')
+    const marker = join(folder, 'started')
+    const { output, ended } = run(
+      node(`require('fs').writeFileSync(${JSON.stringify(marker)}, '')`),
+    )
+    expect(await ended).toBe(1)
+    expect(output.stderr).toContain('agent.yaml:1: agent.wrong-value: `service.url` must be ')
+    expect(output.stderr).toContain('agent.yaml:2: agent.no-shape: ')
+    expect(existsSync(marker)).toBe(false)
+  })
+
+  test('checks the file and reaches nothing else', async () => {
+    await write((file) => ({ ...file, service: { url: 'https://nowhere.example' } }))
+    const { output, ended } = run(['--check'])
+    expect(await ended).toBe(0)
+    expect(output.stdout).toBe('4 resources, 1 shape\nThe configuration is sound.\n')
+  })
+})
+
+const signatures = () =>
+  service.vaultRecords().filter(({ operationName }) => operationName === 'KeySign').length
