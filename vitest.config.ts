@@ -8,5 +8,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // Vitest keeps a core for itself; most of what takes long here waits, for a clock or for a disk.
+    maxWorkers: 2,
   },
 })
