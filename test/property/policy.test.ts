@@ -17,6 +17,7 @@ import {
   holdsOf,
   matching,
   now,
+  overlappingGrants,
   surroundings,
   type Written,
   written,
@@ -45,7 +46,7 @@ function narrowings(all: readonly Written[]): readonly (readonly Written[])[] {
 }
 
 /** Grants, and somebody who asks for something. */
-const asked = grants.chain((all) =>
+const asked = overlappingGrants.chain((all) =>
   askers(all).map(({ caller, want }) => ({ all, from: caller, want })),
 )
 
