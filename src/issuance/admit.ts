@@ -7,6 +7,7 @@ import {
 } from '../caller/caller.ts'
 import type { Ask, Decision } from '../policy/decision.ts'
 import { isRevoked, type Revocations } from '../revocation/revocation.ts'
+import type { Application } from './application.ts'
 import { attemptLastsMs } from './attempt-deadline.ts'
 import type { SigningCredential } from './credentials.ts'
 import type { AdmittedAttempt, Beginning, IssuanceDeps } from './issuance-deps.ts'
@@ -82,7 +83,7 @@ export async function admit(
   request: IssuanceRequest,
   beginning: Beginning,
   deps: IssuanceDeps,
-  isThere: () => Promise<boolean>,
+  isThere: (application: Application) => Promise<boolean>,
 ): Promise<Admission> {
   const { attempt, ask } = request
   const application = deps.applications.get(ask.application)
@@ -90,7 +91,8 @@ export async function admit(
   // same, where the first of several grants has none left and only its own token was there.
   const canSign = () => credentialsFor(ask.application, deps).length > 0
   // Looked at again afterwards: what was not proven then may be proven by now.
-  const isServable = application === undefined || canSign() || (await isThere()) || canSign()
+  const isServable =
+    application === undefined || canSign() || (await isThere(application)) || canSign()
   if (!isServable && deps.credentials.current(ask.application).length === 0) {
     return turnAway({ reason: 'not_ready' }, request, beginning, deps)
   }

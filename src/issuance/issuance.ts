@@ -12,6 +12,7 @@ import { isRevoked } from '../revocation/revocation.ts'
 import type { CachedToken, TokenWish } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { admit, type GrantedDecision, prove } from './admit.ts'
+import type { Application } from './application.ts'
 import { appendDecided, assertInForce, beginWithGrant, isOvertaken } from './append-decided.ts'
 import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
 import { failureCode, unexpected } from './failure-code.ts'
@@ -93,11 +94,12 @@ async function tokenFor(
   beginning: Beginning,
   deps: IssuanceDeps,
 ): Promise<TokenOutcome> {
-  const admission = await admit(caller, request, beginning, deps, () =>
-    isThere(caller, request, deps),
+  const admission = await admit(caller, request, beginning, deps, (application) =>
+    isThere(caller, request, application, deps),
   )
   if (!admission.ok) return admission
-  const wish = wishFor(request, admission.decision, deps)
+  const { application } = admission.admitted
+  const wish = wishFor(request, application, admission.decision, deps)
   const admitted = withLife(admission.admitted, wish.key.life)
   beginning.decided = admitted.onRecord
 
@@ -230,10 +232,11 @@ function refuseOfRevokedKey({ keyId }: CachedToken, deps: IssuanceDeps): void {
 
 function wishFor(
   { ask, claims: { isCapable, obtainedAfterSeconds } }: TokenRequest,
+  application: Application,
   granted: GrantedDecision,
   deps: IssuanceDeps,
 ): TokenWish {
-  const key = tokenKeyFor(deps.cloud, ask, granted, isCapable)
+  const key = tokenKeyFor(deps.cloud, application, ask, granted, isCapable)
   const { grant } = granted
   return obtainedAfterSeconds === undefined ? { key, grant } : { key, grant, obtainedAfterSeconds }
 }
@@ -245,13 +248,14 @@ function wishFor(
 async function isThere(
   caller: Caller,
   request: TokenRequest,
+  application: Application,
   deps: IssuanceDeps,
 ): Promise<boolean> {
   // What there is could not be given either.
   if (!deps.ledger.healthy()) return false
   const decision = deps.foresee(caller, request.ask)
   if (!decision.ok) return true
-  const wish = wishFor(request, decision, deps)
+  const wish = wishFor(request, application, decision, deps)
   if (deps.cache.get(wish) !== undefined) return true
   const cannot = () => Promise.reject(new NothingProven())
   const patience = { timeoutMs: waitMs, gone: request.gone() }

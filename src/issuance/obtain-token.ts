@@ -31,9 +31,10 @@ function withProvenCertificate(
   key: TokenKey,
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
-  const { application, tenant, scope } = key
+  const { clientId } = admitted.application
+  const { tenant, scope } = key
   return withEitherCertificate(admitted, deps, (one) => {
-    const subject = { application, keyId: one.credential.key.keyId, tenant, scope }
+    const subject = { clientId, keyId: one.credential.key.keyId, tenant, scope }
     const patienceMs = timeLeftMs(admitted, attemptLastsMs, deps.clock)
     return deps.entraRefusals.remembering(subject, patienceMs, (probesEntra) =>
       exchangeWith(one, probesEntra, admitted, key, deps),

@@ -110,7 +110,13 @@ function admit({ key, grant }: DueToken, deps: IssuanceDeps): AdmittedAttempt | 
   const ask = { want: 'token', ...key } as const
   const terms = deps.stillGiven(grant, ask)
   if (application === undefined || credentials.length === 0 || terms === undefined) return undefined
-  const given = tokenKeyFor(deps.cloud, ask, { grant, ...terms }, key.life === 'long-lived')
+  const given = tokenKeyFor(
+    deps.cloud,
+    application,
+    ask,
+    { grant, ...terms },
+    key.life === 'long-lived',
+  )
   if (tokenKeyText(given) !== tokenKeyText(key)) return undefined
   const attempt = newAttemptId()
   const onRecord = decisionOnRecord(attempt, refreshCaller, grant, ask)

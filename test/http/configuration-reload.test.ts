@@ -262,6 +262,17 @@ describe('what may change', () => {
     expect(entriesOf('certificate.loaded')).toHaveLength(3)
   })
 
+  test('an application with another client id is asked for anew, whatever Entra has refused the one before', async () => {
+    const clientId = '99999999-0000-4000-8000-000000000009'
+    expect(await configure(application('events', { clientId }))).toBe('ok')
+    expect((await askToken()).status).not.toBe(200)
+    expect((await askToken()).status).not.toBe(200)
+    expect(service.exchanges()).toHaveLength(1)
+    const mended = application('events', { clientId: cast.eventsClientId })
+    expect(await configure(mended)).toBe('ok')
+    expect((await askToken()).status).toBe(200)
+  })
+
   test('a grant allows what it names as soon as that is configured', async () => {
     const grant = {
       grant: 'later',

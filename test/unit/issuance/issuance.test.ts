@@ -18,7 +18,7 @@ import { required } from '../../support/required.ts'
 /** What no real start lets a test choose: when exactly the certificate is proven. */
 
 const clock = fixedClock(1_790_000_000)
-const { application, tenant, scope } = tokenKey()
+const { application, clientId, tenant, scope } = tokenKey()
 const caller: Caller = {
   issuer: required(parseIssuerName('cluster')),
   subject: 'orders',
@@ -62,7 +62,7 @@ async function issueAtStart({ provenBehindLooking, ...start }: Start) {
     foresee: () => decision,
     foreseeUnrevoked: () => decision,
     revocations: { current: () => stands },
-    applications: new Map([[application, { name: application }]]),
+    applications: new Map([[application, { name: application, clientId }]]),
     sharedAudienceIssuers: new Set(),
     onceIssuers: new Set([caller.issuer]),
     knownUses: createKnownUses(),

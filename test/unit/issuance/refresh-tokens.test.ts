@@ -48,7 +48,9 @@ async function newRefresher(failure: Error = new TypeError('told to fail')) {
     cloud: tokenKey().cloud,
     cache,
     stillGiven: () => ({}),
-    applications: new Map([[events, { name: events } as Application]]),
+    applications: new Map([
+      [events, { name: events, clientId: tokenKey().clientId } as Application],
+    ]),
     credentials: { current: () => [{ key: { keyId } } as SigningCredential] },
     duty: createCertificateDuty({ epochMs: () => clock.nowMs(), nowMs: () => clock.monotonicMs() }),
     // Entra knows the certificate, and has refused nothing.
