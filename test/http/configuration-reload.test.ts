@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { createDpopClient } from '../support/dpop.ts'
@@ -11,6 +12,7 @@ import {
   cast,
   type ConfigurationFile,
   deployAsk,
+  type GrantFile,
   ordersAsk,
   startServiceEmulator,
   startTestService,
@@ -222,6 +224,38 @@ describe('a request', () => {
     isOver = true
     await Promise.all(asking)
     expect([...statuses].toSorted()).toEqual([200, 403])
+  })
+})
+
+describe('whoever asks to stop something', () => {
+  const responder: GrantFile = {
+    grant: 'incident-response',
+    caller: { issuer: 'gitlab', claims: { project_id: '20' } },
+    may: [{ admin: 'revoke' }],
+  }
+  const revokeWhile = async (change: Change) => {
+    writeFileSync(join(service.folder, 'grants', 'responder.yaml'), stringify(responder))
+    await service.service.reloading.grants.look()
+    strike(emulator, { at: 'issuer', kind: 'delay', delayMs: 1000, times: 10 })
+    const asked = service.ask('POST /v1/revocations', {
+      token: await service.callerToken('gitlab'),
+      json: { tenant: cast.northwind },
+    })
+    // Its issuer is asked for keys by now.
+    await delay(300)
+    expect(await configure(change)).toBe('ok')
+    return asked
+  }
+
+  test('is not let by one configuration for what another one has proven', async () => {
+    const answer = await revokeWhile(issuer('gitlab', { require: { project_id: '21' } }))
+    expect(answer.status).toBe(503)
+    expect(entriesOf('revocation.made')).toEqual([])
+  })
+
+  test('is let by the one that has proven it, while that is in force', async () => {
+    const answer = await revokeWhile(() => ({}))
+    expect(answer.status).toBe(200)
   })
 })
 
