@@ -130,6 +130,12 @@ describe('what a configuration takes away', () => {
     ])
   })
 
+  test.each(taken)('of a %s: is not asked of Entra any more', async (_, change, status) => {
+    expect((await during(askToken, signing, change)).status).toBe(status)
+    expect(entriesOf('signature.made')).toHaveLength(1)
+    expect(service.exchanges()).toEqual([])
+  })
+
   test('of assertions: is not given to who waits for one', async () => {
     const change = application('deploy', { handOut: false })
     expect((await during(askAssertion, signing, change)).status).toBe(403)
@@ -159,6 +165,12 @@ describe('who waits while a configuration comes into force that takes nothing fr
   test('has its token, of one signature and one exchange', async () => {
     expect((await during(askToken, exchanging, unrelated)).status).toBe(200)
     expect(entriesOf('token.issued')).toHaveLength(1)
+    expect(entriesOf('signature.begun')).toHaveLength(1)
+    expect(service.exchanges()).toHaveLength(1)
+  })
+
+  test('has its token by the signature that was made for it before', async () => {
+    expect((await during(askToken, signing, unrelated)).status).toBe(200)
     expect(entriesOf('signature.begun')).toHaveLength(1)
     expect(service.exchanges()).toHaveLength(1)
   })
