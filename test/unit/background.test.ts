@@ -18,10 +18,10 @@ afterEach(() => {
 
 /** Looks that end when they are told to, and what begins one. */
 function reloading() {
-  const looks: PromiseWithResolvers<void>[] = []
+  const looks: PromiseWithResolvers<undefined>[] = []
   const look = () => {
     const one = Promise.withResolvers<undefined>()
-    looks.push(one as unknown as PromiseWithResolvers<void>)
+    looks.push(one)
     return one.promise
   }
   const grants = { look, watch: () => () => undefined }
@@ -39,7 +39,13 @@ function reloading() {
       }
     },
   )
-  return { task, looks, hangUp: () => required(hangUp)() }
+  return {
+    task,
+    looks,
+    hangUp: () => {
+      required(hangUp)()
+    },
+  }
 }
 
 test('a stop waits for what was told to be looked at, so that nothing is written behind it', async () => {
@@ -53,7 +59,7 @@ test('a stop waits for what was told to be looked at, so that nothing is written
   for (const one of looks) {
     await new Promise((resolve) => setTimeout(resolve, 5))
     expect(isStopped).toBe(false)
-    one.resolve()
+    one.resolve(undefined)
   }
   await stopping
 })
