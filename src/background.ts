@@ -61,39 +61,48 @@ export function startReloading(
     reportFor('grants', logger),
     reportFor('configuration', logger),
   ]
+  let isStopped = false
+  const hinted = new Set<Promise<void>>()
+  const lookBecauseOfHint = (look: () => Promise<void>) => {
+    const looking = look().finally(() => hinted.delete(looking))
+    hinted.add(looking)
+  }
   let { files } = configuration
-  const hintOfFiles = () => void lookAtFiles(() => configuration.look())
-  let watchingFiles = watchFiles(files, hintOfFiles)
   const lookAtFiles = async (look: () => Promise<void>) => {
     await look().catch(ofConfiguration)
-    if (files === configuration.files) return
+    if (isStopped || files === configuration.files) return
     files = configuration.files
     watchingFiles.close()
     watchingFiles = watchFiles(files, hintOfFiles)
   }
-  const hintOfGrants = () => void grants.look().catch(ofGrants)
+  const lookNow = () => lookAtFiles(() => configuration.look())
+  const hintOfFiles = () => {
+    lookBecauseOfHint(lookNow)
+  }
+  let watchingFiles = watchFiles(files, hintOfFiles)
+  const hintOfGrants = () => {
+    lookBecauseOfHint(() => grants.look().catch(ofGrants))
+  }
   const tasks = [
     startBackgroundTask(reloadEveryMs, () => grants.look(), ofGrants),
-    startBackgroundTask(
-      reloadEveryMs,
-      () => lookAtFiles(() => configuration.look()),
-      ofConfiguration,
-    ),
+    startBackgroundTask(reloadEveryMs, lookNow, ofConfiguration),
   ]
   const watch = watchFolder(config.grants.folder, hintOfGrants)
   const unwatch = grants.watch(hintOfGrants)
   const offHangUp = onHangUp(() => {
     hintOfGrants()
-    void lookAtFiles(() => configuration.lookAnew())
+    lookBecauseOfHint(() => lookAtFiles(() => configuration.lookAnew()))
   })
   return {
     stop: async () => {
+      isStopped = true
       offHangUp()
       watch.close()
       watchingFiles.close()
       unwatch()
       // What hangs while a certificate is proven comes to nothing, and a stop does not wait for it.
-      await settlesWithin(Promise.all(tasks.map((task) => task.stop())), lookEndsMs)
+      const ending = Promise.all([...tasks.map((task) => task.stop()), ...hinted])
+      await settlesWithin(ending, lookEndsMs)
     },
   }
 }

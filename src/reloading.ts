@@ -161,10 +161,10 @@ function switchTo(
       made.policies.replace(next)
       made.credentials.know(before.credentials.proven)
       inForce.replace(made)
-      show()
       const isEnded = endedBetween(before.config, made.config)
       lasting.issuance.cache.drop(({ key }) => isEnded(key))
       lasting.issuance.assertions.drop(isEnded)
+      show()
     },
   }
 }

@@ -296,14 +296,16 @@ async function createAround(
   }
   const machines = config.machines.at === 'callers-listener' ? 'here' : 'elsewhere'
   const slotsForRevoking = createCallerSlots(requestsPerCallerMax)
-  const revoking = (): RevocationRoutesDeps => ({
-    ...issuance,
-    callers: inForce.current().issuance.callers,
-    policy: () => policies.current().policy,
-    callerSlots: slotsForRevoking,
-    outstanding: async (revoked) =>
-      findOutstanding(revoked, await ledgerSource(config.ledger), clock),
-  })
+  const revoking = (): RevocationRoutesDeps => {
+    const configured = inForce.current()
+    return {
+      ...configured.issuance,
+      policy: () => configured.policies.current().policy,
+      callerSlots: slotsForRevoking,
+      outstanding: async (revoked) =>
+        findOutstanding(revoked, await ledgerSource(config.ledger), clock),
+    }
+  }
 
   return {
     app: createApp({

@@ -92,6 +92,7 @@ export function createResourceTokens(options: ResourceTokensOptions): ResourceTo
       const key = {
         cloud: origin,
         application,
+        clientId: null,
         tenant,
         scope,
         life: 'ordinary',

@@ -7,6 +7,7 @@ import {
 } from '../caller/caller.ts'
 import type { Ask, Decision } from '../policy/decision.ts'
 import { isRevoked, type Revocations } from '../revocation/revocation.ts'
+import type { Application } from './application.ts'
 import { attemptLastsMs } from './attempt-deadline.ts'
 import type { SigningCredential } from './credentials.ts'
 import type { AdmittedAttempt, Beginning, IssuanceDeps } from './issuance-deps.ts'
@@ -25,29 +26,51 @@ export type Admission =
     }
   | Refused
 
-/** Proves the caller, and acts for it unless it has as many requests under way as one may. */
-export async function asCaller<Outcome>(
-  { attempt, proofs }: IssuanceRequest,
+export type Proof = { readonly ok: true; readonly caller: Caller } | Refused
+
+/**
+ * Proves the caller, once under each configuration, and lets it in unless it has as many requests under way
+ * as one may.
+ *
+ * @throws CallerError | LedgerError
+ */
+export function prove(
+  request: IssuanceRequest,
+  beginning: Beginning,
   deps: IssuanceDeps,
-  act: (caller: Caller) => Promise<Outcome>,
-): Promise<Outcome | Refused> {
-  let caller = deps.callers.known(proofs)
-  if (caller === undefined) {
-    const identified = await identify(proofs, deps)
-    if (!identified.ok) return turnAway(identified.refusal, attempt, deps)
-    caller = identified.caller
-  }
-  const slot = deps.callerSlots.enter(caller)
-  if (slot === undefined) {
+): Proof | Promise<Proof> {
+  const { proven } = beginning
+  if (proven?.by === deps) return { ok: true, caller: proven.caller }
+  const known = deps.callers.known(request.proofs)
+  return known === undefined
+    ? proveStranger(request, beginning, deps)
+    : letIn(known, request, beginning, deps)
+}
+
+async function proveStranger(
+  request: IssuanceRequest,
+  beginning: Beginning,
+  deps: IssuanceDeps,
+): Promise<Proof> {
+  const identified = await identify(request.proofs, deps)
+  if (!identified.ok) return turnAway(identified.refusal, request, beginning, deps)
+  return letIn(identified.caller, request, beginning, deps)
+}
+
+function letIn(
+  caller: Caller,
+  request: IssuanceRequest,
+  beginning: Beginning,
+  deps: IssuanceDeps,
+): Proof | Promise<Proof> {
+  beginning.slot ??= deps.callerSlots.enter(caller)
+  if (beginning.slot === undefined) {
     const { issuer, subject } = caller
-    const detail = `subject ${subject}`
-    return turnAway({ reason: 'too_many_requests', issuer, detail }, attempt, deps)
+    const refusal = { reason: 'too_many_requests', issuer, detail: `subject ${subject}` } as const
+    return turnAway(refusal, request, beginning, deps)
   }
-  try {
-    return await act(caller)
-  } finally {
-    deps.callerSlots.leave(slot)
-  }
+  beginning.proven = { caller, by: deps }
+  return { ok: true, caller }
 }
 
 /**
@@ -60,7 +83,7 @@ export async function admit(
   request: IssuanceRequest,
   beginning: Beginning,
   deps: IssuanceDeps,
-  isThere: () => Promise<boolean>,
+  isThere: (application: Application) => Promise<boolean>,
 ): Promise<Admission> {
   const { attempt, ask } = request
   const application = deps.applications.get(ask.application)
@@ -68,15 +91,16 @@ export async function admit(
   // same, where the first of several grants has none left and only its own token was there.
   const canSign = () => credentialsFor(ask.application, deps).length > 0
   // Looked at again afterwards: what was not proven then may be proven by now.
-  const isServable = application === undefined || canSign() || (await isThere()) || canSign()
+  const isServable =
+    application === undefined || canSign() || (await isThere(application)) || canSign()
   if (!isServable && deps.credentials.current(ask.application).length === 0) {
-    return turnAway({ reason: 'not_ready' }, attempt, deps)
+    return turnAway({ reason: 'not_ready' }, request, beginning, deps)
   }
   const tokenUse = tokenUseFor(caller, ask, deps.onceIssuers)
   // Before the decision too: whoever sends what is spent must not use up what the grant has for others.
   const denial =
     tokenUse === undefined || beginning.isUseTaken ? undefined : deps.knownUses.denialOf(tokenUse)
-  if (denial !== undefined) return refuseUse(denial, caller, attempt, deps)
+  if (denial !== undefined) return refuseUse(denial, caller, request, beginning, deps)
   // What is decided is decided under one epoch; what comes behind another one is decided again.
   const stands = deps.revocations.current()
   // What nothing can be signed for costs nothing: it is decided only to say why not.

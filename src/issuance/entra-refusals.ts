@@ -16,7 +16,7 @@ import {
   withdrawn,
 } from '../base/circuit.ts'
 import { withDeadline } from '../base/deadline.ts'
-import type { ApplicationName, Scope, TenantId } from '../base/ids.ts'
+import type { ClientId, Scope, TenantId } from '../base/ids.ts'
 import {
   TokenEndpointError,
   type TokenEndpointErrorCode,
@@ -24,7 +24,8 @@ import {
 
 /** What a token is asked for with. */
 export interface ExchangeSubject {
-  readonly application: ApplicationName
+  /** Which application it is to Entra: a name may come to mean another one. */
+  readonly clientId: ClientId
   /** Of the certificate that signs. */
   readonly keyId: string
   readonly tenant: TenantId
@@ -245,16 +246,16 @@ class Memory {
 
 /** None of the parts can hold a line feed: names, GUIDs, URLs and visible ASCII. */
 function nameOf(reach: RefusalReach, subject: ExchangeSubject): string {
-  const { application, keyId, tenant, scope } = subject
+  const { clientId, keyId, tenant, scope } = subject
   switch (reach) {
     case 'certificate':
-      return `${application}\n${keyId}`
+      return `${clientId}\n${keyId}`
     case 'application':
-      return application
+      return clientId
     case 'tenant':
-      return `${application}\n${tenant}`
+      return `${clientId}\n${tenant}`
     case 'scope':
-      return `${application}\n${tenant}\n${scope}`
+      return `${clientId}\n${tenant}\n${scope}`
   }
 }
 

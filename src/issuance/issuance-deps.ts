@@ -8,7 +8,7 @@ import type {
   TenantId,
 } from '../base/ids.ts'
 import type { UnderWay } from '../base/under-way.ts'
-import type { CallerIdentifier } from '../caller/caller.ts'
+import type { Caller, CallerIdentifier } from '../caller/caller.ts'
 import type { DecisionOnRecord } from '../ledger/entry.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { TokenUse } from '../ledger/token-use.ts'
@@ -26,7 +26,7 @@ import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
 import type { Application } from './application.ts'
-import type { CallerSlots } from '../caller/caller-slots.ts'
+import type { CallerSlot, CallerSlots } from '../caller/caller-slots.ts'
 import type { CertificateDuty } from './certificate-duty.ts'
 import type { Credentials, SigningCredential } from './credentials.ts'
 import type { EntraRefusals } from './entra-refusals.ts'
@@ -112,8 +112,14 @@ export interface AdmittedAttempt {
 
 /** What an attempt does once, however often it is decided again. */
 export interface Beginning {
+  /** Who it is for, and by which configuration that is proven; undefined until it is. */
+  proven: { readonly caller: Caller; readonly by: IssuanceDeps } | undefined
+  /** One of its caller's, from the first proof until it ends. */
+  slot: CallerSlot | undefined
+  /** The ledger has an entry of it, and is told how it ends in any case. */
+  isOnRecord: boolean
   /** The grant goes into the ledger, with its first act. */
-  isWritten: boolean
+  isGrantWritten: boolean
   /** The grant whose budget was charged; undefined while none was. */
   chargedGrant: GrantName | undefined
   /** The use of the caller's token, where it takes one. */
@@ -123,7 +129,10 @@ export interface Beginning {
 }
 
 export const notBegun = (): Beginning => ({
-  isWritten: false,
+  proven: undefined,
+  slot: undefined,
+  isOnRecord: false,
+  isGrantWritten: false,
   chargedGrant: undefined,
   isUseTaken: false,
   decided: undefined,

@@ -4,15 +4,16 @@ import type { AttemptId } from '../base/ids.ts'
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { TokenLife } from '../base/token-life.ts'
-import type { Caller } from '../caller/caller.ts'
+import { type Caller, CallerError } from '../caller/caller.ts'
 import type { AssertionIssued } from '../ledger/entry.ts'
 import { LedgerError, TokenUseDenied } from '../ledger/ledger.ts'
 import type { AssertionAsk, TokenAsk } from '../policy/decision.ts'
 import { isRevoked } from '../revocation/revocation.ts'
 import type { CachedToken, TokenWish } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
-import { admit, asCaller, type GrantedDecision } from './admit.ts'
-import { appendDecided, assertInForce, beginWithGrant } from './append-decided.ts'
+import { admit, type GrantedDecision, prove } from './admit.ts'
+import type { Application } from './application.ts'
+import { appendDecided, assertInForce, beginWithGrant, isOvertaken } from './append-decided.ts'
 import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
 import { failureCode, unexpected } from './failure-code.ts'
 import {
@@ -28,7 +29,7 @@ import { failedEntry, tokenIssued } from './on-record.ts'
 import { recordFailure } from './record-failure.ts'
 import { recordSuccess } from './record-success.ts'
 import { recordingFailure } from './recording-failure.ts'
-import { refuseBegun, refuseRevoked, refuseUse } from './refuse.ts'
+import { refuseRevoked, refuseUse } from './refuse.ts'
 import { signAssertion } from './sign-assertion.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
@@ -93,11 +94,12 @@ async function tokenFor(
   beginning: Beginning,
   deps: IssuanceDeps,
 ): Promise<TokenOutcome> {
-  const admission = await admit(caller, request, beginning, deps, () =>
-    isThere(caller, request, deps),
+  const admission = await admit(caller, request, beginning, deps, (application) =>
+    isThere(caller, request, application, deps),
   )
   if (!admission.ok) return admission
-  const wish = wishFor(request, admission.decision, deps)
+  const { application } = admission.admitted
+  const wish = wishFor(request, application, admission.decision, deps)
   const admitted = withLife(admission.admitted, wish.key.life)
   beginning.decided = admitted.onRecord
 
@@ -117,7 +119,7 @@ async function tokenFor(
   // Written down as issued, and given to nobody: then the ledger says more than happened.
   assertInForce(deps)
   if (isStopped(caller, admitted, token.keyId, deps)) {
-    return refuseRevoked(caller, request, { isWritten: true }, deps)
+    return refuseRevoked(caller, request, beginning, deps)
   }
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
   return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
@@ -159,51 +161,63 @@ const decisionsMax = 10
 async function decidingAgain<Outcome>(
   request: IssuanceRequest,
   inForce: () => IssuanceDeps,
-  act: (caller: Caller, beginning: Beginning, deps: IssuanceDeps) => Promise<Outcome>,
+  act: Act<Outcome>,
 ): Promise<Outcome | Refused> {
-  const { attempt } = request
   const beginning = notBegun()
-  let decisionsLeft = decisionsMax
-  let proven: Caller | undefined
-  for (;;) {
-    const deps = inForce()
-    const step = await asCaller(request, deps, async (caller) => {
-      proven = caller
-      for (;;) {
-        try {
-          return { outcome: await act(caller, beginning, deps) }
-        } catch (error) {
-          if (error instanceof TokenUseDenied) {
-            return { outcome: refuseUse(error.denial, caller, attempt, deps) }
-          }
-          if (!isOvertaken(error)) throw error
-          decisionsLeft -= 1
-          if (decisionsLeft === 0) return await givingUp(error, attempt, beginning, deps)
-        }
-        if (deps !== inForce()) return 'configured anew'
-      }
-    })
-    if (step === 'configured anew') continue
-    if ('outcome' in step) return step.outcome
-    if (proven !== undefined) await refuseBegun(step, proven, request, beginning, deps)
-    return step
+  const { callerSlots } = inForce()
+  try {
+    return await untilItStands(request, beginning, inForce, act)
+  } finally {
+    if (beginning.slot !== undefined) callerSlots.leave(beginning.slot)
   }
 }
 
-/** @throws `error`, or the LedgerError that keeps it from being written down. */
-async function givingUp(
-  error: LedgerError,
+type Act<Outcome> = (
+  caller: Caller,
+  beginning: Beginning,
+  deps: IssuanceDeps,
+) => Promise<Outcome | Refused>
+
+async function untilItStands<Outcome>(
+  request: IssuanceRequest,
+  beginning: Beginning,
+  inForce: () => IssuanceDeps,
+  act: Act<Outcome>,
+): Promise<Outcome | Refused> {
+  for (let decisionsLeft = decisionsMax; ; decisionsLeft -= 1) {
+    const deps = inForce()
+    try {
+      const proof = await prove(request, beginning, deps)
+      return proof.ok ? await act(proof.caller, beginning, deps) : proof
+    } catch (error) {
+      const { proven } = beginning
+      if (error instanceof TokenUseDenied && proven !== undefined) {
+        return refuseUse(error.denial, proven.caller, request, beginning, deps)
+      }
+      if (!isOvertaken(error) || decisionsLeft === 1) {
+        return failing(error, request.attempt, beginning, deps)
+      }
+    }
+  }
+}
+
+/**
+ * Writes that the attempt ends without having been decided to its end: by changes again and again, or because
+ * nobody could tell any more who its caller is. How everything else has failed is written where it did.
+ *
+ * @throws `error`, or the LedgerError that keeps it from being written down.
+ */
+async function failing(
+  error: unknown,
   attempt: AttemptId,
-  { decided }: Beginning,
+  { isOnRecord, decided }: Beginning,
   deps: IssuanceDeps,
 ): Promise<never> {
-  if (decided === undefined) throw error
+  const isUnwritten = isOvertaken(error) || (isOnRecord && error instanceof CallerError)
+  if (!isUnwritten || decided === undefined) throw error
   const entry = failedEntry(decided, error.code, deps.clock.nowMs())
   return recordFailure(error, entry, attempt, deps)
 }
-
-const isOvertaken = (error: unknown): error is LedgerError =>
-  error instanceof LedgerError && error.code === 'LEDGER_OVERTAKEN'
 
 /**
  * A token may have been obtained, here or by another replica, while its key version was revoked.
@@ -218,10 +232,11 @@ function refuseOfRevokedKey({ keyId }: CachedToken, deps: IssuanceDeps): void {
 
 function wishFor(
   { ask, claims: { isCapable, obtainedAfterSeconds } }: TokenRequest,
+  application: Application,
   granted: GrantedDecision,
   deps: IssuanceDeps,
 ): TokenWish {
-  const key = tokenKeyFor(deps.cloud, ask, granted, isCapable)
+  const key = tokenKeyFor(deps.cloud, application, ask, granted, isCapable)
   const { grant } = granted
   return obtainedAfterSeconds === undefined ? { key, grant } : { key, grant, obtainedAfterSeconds }
 }
@@ -233,13 +248,14 @@ function wishFor(
 async function isThere(
   caller: Caller,
   request: TokenRequest,
+  application: Application,
   deps: IssuanceDeps,
 ): Promise<boolean> {
   // What there is could not be given either.
   if (!deps.ledger.healthy()) return false
   const decision = deps.foresee(caller, request.ask)
   if (!decision.ok) return true
-  const wish = wishFor(request, decision, deps)
+  const wish = wishFor(request, application, decision, deps)
   if (deps.cache.get(wish) !== undefined) return true
   const cannot = () => Promise.reject(new NothingProven())
   const patience = { timeoutMs: waitMs, gone: request.gone() }
@@ -339,7 +355,7 @@ async function assertionFor(
   ])
   assertInForce(deps)
   if (isStopped(caller, admitted, signed.keyId, deps)) {
-    return refuseRevoked(caller, request, { isWritten: true }, deps)
+    return refuseRevoked(caller, request, beginning, deps)
   }
   deps.events.assertionIssued()
   return {

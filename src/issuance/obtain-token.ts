@@ -2,7 +2,7 @@ import { assertionLifetimeDefaultSeconds } from '../assertion/client-assertion.t
 import type { CachedToken } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
-import { beginWithGrant } from './append-decided.ts'
+import { assertInForce, beginWithGrant } from './append-decided.ts'
 import { attemptLastsMs, timeLeftMs } from './attempt-deadline.ts'
 import { type CertificateTry, withEitherCertificate } from './either-certificate.ts'
 import { exchangeAssertion } from './exchange-assertion.ts'
@@ -31,9 +31,10 @@ function withProvenCertificate(
   key: TokenKey,
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
-  const { application, tenant, scope } = key
+  const { clientId } = admitted.application
+  const { tenant, scope } = key
   return withEitherCertificate(admitted, deps, (one) => {
-    const subject = { application, keyId: one.credential.key.keyId, tenant, scope }
+    const subject = { clientId, keyId: one.credential.key.keyId, tenant, scope }
     const patienceMs = timeLeftMs(admitted, attemptLastsMs, deps.clock)
     return deps.entraRefusals.remembering(subject, patienceMs, (probesEntra) =>
       exchangeWith(one, probesEntra, admitted, key, deps),
@@ -52,6 +53,8 @@ async function exchangeWith(
   const assertion = await deps.assertions.obtain(admitted, one.credential, sign)
   // Whoever signs has written it with the signature's beginning.
   await beginWithGrant(admitted, deps)
+  // While the vault signs, tenant or application may have been taken away: nobody is contacted about it then.
+  assertInForce(deps)
   try {
     return await exchangeAssertion(assertion.signed, admitted, key, deps)
   } catch (error) {

@@ -24,7 +24,7 @@ export async function recordingFailure<T>(
     const { caller, application } = onRecord
     const isLeftOut =
       costNothing(error) &&
-      !beginning.isWritten &&
+      !beginning.isOnRecord &&
       !deps.failureLines.mayWrite(caller, application, code)
     if (isLeftOut) {
       deps.turnedAway.count(code, issuer)

@@ -4,13 +4,15 @@ import { isRevoked } from '../revocation/revocation.ts'
 import type { DueToken } from '../token-cache/token-cache.ts'
 import { tokenKeyText } from '../token-cache/token-key.ts'
 import { credentialsFor } from './admit.ts'
+import { isOvertaken } from './append-decided.ts'
 import { attemptLastsMs } from './attempt-deadline.ts'
 import { firstKeyId } from './either-certificate.ts'
 import { failureCode } from './failure-code.ts'
 import { withLife } from './issuance.ts'
 import { type AdmittedAttempt, type IssuanceDeps, notBegun } from './issuance-deps.ts'
 import { obtainToken } from './obtain-token.ts'
-import { decisionOnRecord } from './on-record.ts'
+import { decisionOnRecord, failedEntry } from './on-record.ts'
+import { recordFailure } from './record-failure.ts'
 import { recordingFailure } from './recording-failure.ts'
 import { tokenKeyFor } from './token-key-for.ts'
 
@@ -71,14 +73,31 @@ async function refresh(due: DueToken, deps: IssuanceDeps): Promise<void> {
     return
   }
   try {
-    await recordingFailure(admitted, deps, () =>
-      deps.cache.refresh(due, firstKeyId(admitted, deps), () =>
-        obtainToken(admitted, due.key, deps),
+    await recordingOvertaken(admitted, deps, () =>
+      recordingFailure(admitted, deps, () =>
+        deps.cache.refresh(due, firstKeyId(admitted, deps), () =>
+          obtainToken(admitted, due.key, deps),
+        ),
       ),
     )
     deps.events.tokenRefreshed()
   } catch (error) {
     deps.events.refreshFailed(admitted.attempt, failureCode(error), error)
+  }
+}
+
+/** A refresh that was overtaken is not decided again: where it is on record, it ends there. */
+async function recordingOvertaken(
+  { attempt, onRecord, beginning }: AdmittedAttempt,
+  deps: IssuanceDeps,
+  act: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    if (!beginning.isOnRecord || !isOvertaken(error)) throw error
+    const entry = failedEntry(onRecord, error.code, deps.clock.nowMs())
+    await recordFailure(error, entry, attempt, deps)
   }
 }
 
@@ -91,7 +110,13 @@ function admit({ key, grant }: DueToken, deps: IssuanceDeps): AdmittedAttempt | 
   const ask = { want: 'token', ...key } as const
   const terms = deps.stillGiven(grant, ask)
   if (application === undefined || credentials.length === 0 || terms === undefined) return undefined
-  const given = tokenKeyFor(deps.cloud, ask, { grant, ...terms }, key.life === 'long-lived')
+  const given = tokenKeyFor(
+    deps.cloud,
+    application,
+    ask,
+    { grant, ...terms },
+    key.life === 'long-lived',
+  )
   if (tokenKeyText(given) !== tokenKeyText(key)) return undefined
   const attempt = newAttemptId()
   const onRecord = decisionOnRecord(attempt, refreshCaller, grant, ask)

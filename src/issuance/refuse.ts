@@ -1,4 +1,3 @@
-import type { AttemptId } from '../base/ids.ts'
 import type { Caller } from '../caller/caller.ts'
 import type { CallerOnRecord, RequestRefused } from '../ledger/entry.ts'
 import type { UseDenial } from '../ledger/token-use.ts'
@@ -9,16 +8,25 @@ import { callerOnRecord, dryRunOnRecord } from './on-record.ts'
 import type { Refusal } from './refusal.ts'
 import { useRefusal } from './token-use.ts'
 
-/** Counted and not written down, so that strangers cannot fill the ledger. */
-export function turnAway(
+/**
+ * Counted and not written down, so that strangers cannot fill the ledger. An attempt that is on record ends
+ * there in any case, also when its caller is not proven any more.
+ */
+export async function turnAway(
   refusal: Exclude<Refusal, PolicyRefusal>,
-  attempt: AttemptId,
+  request: IssuanceRequest,
+  { isOnRecord, proven }: Beginning,
   deps: IssuanceDeps,
-): Refused {
+): Promise<Refused> {
+  const { reason } = refusal
   const issuer = 'issuer' in refusal ? refusal.issuer : undefined
   const detail = 'detail' in refusal ? refusal.detail : ''
-  deps.turnedAway.count(refusal.reason, issuer)
-  deps.events.turnedAway(attempt, refusal.reason, issuer, detail)
+  if (isOnRecord && proven !== undefined) {
+    const caller = callerOnRecord(proven.caller, deps)
+    await deps.ledger.append([refusedEntry(reason, caller, request, deps)])
+  }
+  deps.turnedAway.count(reason, issuer)
+  deps.events.turnedAway(request.attempt, reason, issuer, detail)
   return { ok: false, refusal }
 }
 
@@ -26,25 +34,27 @@ export function turnAway(
 export const refuseUse = (
   denial: UseDenial,
   caller: Caller,
-  attempt: AttemptId,
+  request: IssuanceRequest,
+  beginning: Beginning,
   deps: IssuanceDeps,
-): Refused => turnAway(useRefusal(denial, caller, deps.onceIssuers), attempt, deps)
+): Promise<Refused> =>
+  turnAway(useRefusal(denial, caller, deps.onceIssuers), request, beginning, deps)
 
 /**
  * A proven caller. What a grant names is written down; strangers, and whoever has used up a limit,
- * could ask for ever, so they are counted. An attempt that has begun ends in the ledger in any case.
+ * could ask for ever, so they are counted. An attempt that is on record ends there in any case.
  */
 export async function refuse(
   decision: Extract<Decision, { ok: false }>,
   caller: Caller,
   request: IssuanceRequest,
-  { isWritten }: Beginning,
+  { isOnRecord }: Beginning,
   deps: IssuanceDeps,
 ): Promise<Refused> {
   const { refusal } = decision
   const { attempt } = request
   const { reason } = refusal
-  if (!isWritten && (reason === 'caller_not_named' || reason === 'limit_reached')) {
+  if (!isOnRecord && (reason === 'caller_not_named' || reason === 'limit_reached')) {
     deps.turnedAway.count(reason, caller.issuer)
     deps.events.turnedAway(attempt, reason, caller.issuer, `subject ${caller.subject}`)
     return { ok: false, refusal }
@@ -57,38 +67,24 @@ export async function refuse(
 
 /**
  * Written down for the first ones of each minute, and then counted: whoever is stopped may ask as fast
- * as before. An attempt that has begun ends in the ledger in any case.
+ * as before. An attempt that is on record ends there in any case.
  */
 export async function refuseRevoked(
   caller: Caller,
   request: IssuanceRequest,
-  { isWritten }: Pick<Beginning, 'isWritten'>,
+  { isOnRecord }: Beginning,
   deps: IssuanceDeps,
 ): Promise<Refused> {
   const { attempt, ask } = request
   const reason = 'revoked'
   const onRecord = callerOnRecord(caller, deps)
-  if (isWritten || deps.failureLines.mayWrite(onRecord, ask.application, reason)) {
+  if (isOnRecord || deps.failureLines.mayWrite(onRecord, ask.application, reason)) {
     await deps.ledger.append([refusedEntry(reason, onRecord, request, deps)])
   } else {
     deps.turnedAway.count(reason, caller.issuer)
   }
   deps.events.refused(attempt, reason)
   return { ok: false, refusal: { reason } }
-}
-
-/** What has begun ends in the ledger, also when its caller is not proven any more. */
-export async function refuseBegun(
-  { refusal }: Refused,
-  caller: Caller,
-  request: IssuanceRequest,
-  { isWritten }: Pick<Beginning, 'isWritten'>,
-  deps: IssuanceDeps,
-): Promise<void> {
-  if (!isWritten) return
-  await deps.ledger.append([
-    refusedEntry(refusal.reason, callerOnRecord(caller, deps), request, deps),
-  ])
 }
 
 const refusedEntry = (

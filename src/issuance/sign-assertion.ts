@@ -154,12 +154,12 @@ async function begin(
     const nonce = randomBytes(16).toString('base64url')
     const atMs = deps.clock.nowMs()
     const beginning = [
-      ...(admitted.beginning.isWritten ? [] : [grantedEntry(admitted.onRecord, atMs)]),
+      ...(admitted.beginning.isGrantWritten ? [] : [grantedEntry(admitted.onRecord, atMs)]),
       ...(change === undefined ? [] : [change.entry]),
       begun(admitted, one, order, unsigned, signatureId, nonce, atMs),
     ]
     await appendDecided(beginning, admitted, deps)
-    admitted.beginning.isWritten = true
+    admitted.beginning.isGrantWritten = true
     if (change !== undefined) deps.events.certificateSwitched(change.entry)
     return { unsigned, builtAt, signatureId, nonce }
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { Cloud, GrantName } from '../base/ids.ts'
+import type { Application } from './application.ts'
 import type { TokenAsk, TokenTerms } from '../policy/decision.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 
@@ -14,12 +15,14 @@ export interface TokenGrant extends TokenTerms {
  */
 export const tokenKeyFor = (
   cloud: Cloud,
-  { application, tenant, scope }: TokenAsk,
+  { name: application, clientId }: Application,
+  { tenant, scope }: Pick<TokenAsk, 'tenant' | 'scope'>,
   { grant, longLived, isolate }: TokenGrant,
   isCapable: boolean,
 ): TokenKey => ({
   cloud,
   application,
+  clientId,
   tenant,
   scope,
   life: isCapable && longLived === true ? 'long-lived' : 'ordinary',

@@ -24,6 +24,8 @@ import type { RevocationsInForce } from './revocations-in-force.ts'
 export interface RevocationDeps {
   readonly clock: Clock
   readonly callers: CallerIdentifier
+  /** Whether callers are still proven by what `callers` and `policy` were made by. */
+  readonly isInForce: () => boolean
   /** What is in force, revoked grants too. */
   readonly policy: () => Policy
   readonly revocations: Pick<RevocationsInForce, 'current'>
@@ -216,6 +218,8 @@ async function asCaller<Done>(
     const known = deps.ledger.healthy() ? mayRevokeNow(caller, deps) : undefined
     if (known?.ok === false) return turnAway(request, known.refusal, issuer, detail, deps)
     return await untilNotOvertaken(deps, async (standing) => {
+      // By the next configuration it may be somebody else, or nobody: whoever asks again is proven by that one.
+      if (!deps.isInForce()) throw new LedgerError('LEDGER_OVERTAKEN')
       const allowed = isAllowed(caller, standing, deps)
       if (!allowed.ok) return turnAway(request, allowed.refusal, issuer, detail, deps)
       const by = { caller: onRecord(caller), grant: allowed.grant }

@@ -1,8 +1,10 @@
 import {
   type ApplicationName,
+  type ClientId,
   type Cloud,
   type GrantName,
   parseApplicationName,
+  parseClientId,
   parseCloud,
   parseGrantName,
   parseScope,
@@ -19,6 +21,11 @@ import type { TokenLife } from '../base/token-life.ts'
 export interface TokenKey {
   readonly cloud: Cloud
   readonly application: ApplicationName
+  /**
+   * Which application that is to Entra: another one to the next configuration, maybe, and to replicas that have
+   * it already. Null: whoever asks cannot know, as an agent.
+   */
+  readonly clientId: ClientId | null
   readonly tenant: TenantId
   /** Normalised. */
   readonly scope: Scope
@@ -37,7 +44,7 @@ export type TokenKeyText = string & { readonly [brand]: 'TokenKeyText' }
  */
 export const tokenKeyText = (key: TokenKey): TokenKeyText =>
   // None of the parts can hold a line feed: origins, names, GUIDs and visible ASCII.
-  `token-key 1\n${key.cloud}\n${key.application}\n${key.tenant}\n${key.scope}\n${key.life}\n${
+  `token-key 2\n${key.cloud}\n${key.application}\n${key.clientId ?? notKnown}\n${key.tenant}\n${key.scope}\n${key.life}\n${
     key.isolation === null ? 'shared' : ofGrant + key.isolation
   }` as TokenKeyText
 
@@ -52,24 +59,36 @@ export function tokenKeyFrom(text: TokenKeyText): TokenKey {
   }
   const cloud = next() as Cloud
   const application = next() as ApplicationName
+  const client = next()
+  const clientId = client === notKnown ? null : (client as ClientId)
   const tenant = next() as TenantId
   const scope = next() as Scope
   const life = next() as TokenLife
   const isolation = text.startsWith(ofGrant, at)
     ? (text.slice(at + ofGrant.length) as GrantName)
     : null
-  return { cloud, application, tenant, scope, life, isolation }
+  return { cloud, application, clientId, tenant, scope, life, isolation }
 }
 
 const ofGrant = 'grant '
+const notKnown = 'unknown'
 
 /** The key of a text that {@link tokenKeyText} has made; undefined for any other. */
 export function parseTokenKey(text: string): TokenKey | undefined {
-  const [, cloud = '', application = '', tenant = '', scope = '', life = '', isolation = ''] =
-    text.split('\n')
+  const [
+    ,
+    cloud = '',
+    application = '',
+    client = '',
+    tenant = '',
+    scope = '',
+    life = '',
+    isolation = '',
+  ] = text.split('\n')
   const key = {
     cloud: parseCloud(cloud),
     application: parseApplicationName(application),
+    clientId: client === notKnown ? null : parseClientId(client),
     tenant: parseTenantId(tenant),
     scope: parseScope(scope),
     life: life === 'long-lived' ? life : 'ordinary',

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { createDpopClient } from '../support/dpop.ts'
@@ -11,6 +12,7 @@ import {
   cast,
   type ConfigurationFile,
   deployAsk,
+  type GrantFile,
   ordersAsk,
   startServiceEmulator,
   startTestService,
@@ -128,6 +130,12 @@ describe('what a configuration takes away', () => {
     ])
   })
 
+  test.each(taken)('of a %s: is not asked of Entra any more', async (_, change, status) => {
+    expect((await during(askToken, signing, change)).status).toBe(status)
+    expect(entriesOf('signature.made')).toHaveLength(1)
+    expect(service.exchanges()).toEqual([])
+  })
+
   test('of assertions: is not given to who waits for one', async () => {
     const change = application('deploy', { handOut: false })
     expect((await during(askAssertion, signing, change)).status).toBe(403)
@@ -157,6 +165,12 @@ describe('who waits while a configuration comes into force that takes nothing fr
   test('has its token, of one signature and one exchange', async () => {
     expect((await during(askToken, exchanging, unrelated)).status).toBe(200)
     expect(entriesOf('token.issued')).toHaveLength(1)
+    expect(entriesOf('signature.begun')).toHaveLength(1)
+    expect(service.exchanges()).toHaveLength(1)
+  })
+
+  test('has its token by the signature that was made for it before', async () => {
+    expect((await during(askToken, signing, unrelated)).status).toBe(200)
     expect(entriesOf('signature.begun')).toHaveLength(1)
     expect(service.exchanges()).toHaveLength(1)
   })
@@ -225,6 +239,38 @@ describe('a request', () => {
   })
 })
 
+describe('whoever asks to stop something', () => {
+  const responder: GrantFile = {
+    grant: 'incident-response',
+    caller: { issuer: 'gitlab', claims: { project_id: '20' } },
+    may: [{ admin: 'revoke' }],
+  }
+  const revokeWhile = async (change: Change) => {
+    writeFileSync(join(service.folder, 'grants', 'responder.yaml'), stringify(responder))
+    await service.service.reloading.grants.look()
+    strike(emulator, { at: 'issuer', kind: 'delay', delayMs: 1000, times: 10 })
+    const asked = service.ask('POST /v1/revocations', {
+      token: await service.callerToken('gitlab'),
+      json: { tenant: cast.northwind },
+    })
+    // Its issuer is asked for keys by now.
+    await delay(300)
+    expect(await configure(change)).toBe('ok')
+    return asked
+  }
+
+  test('is not let by one configuration for what another one has proven', async () => {
+    const answer = await revokeWhile(issuer('gitlab', { require: { project_id: '21' } }))
+    expect(answer.status).toBe(503)
+    expect(entriesOf('revocation.made')).toEqual([])
+  })
+
+  test('is let by the one that has proven it, while that is in force', async () => {
+    const answer = await revokeWhile(() => ({}))
+    expect(answer.status).toBe(200)
+  })
+})
+
 describe('what may change', () => {
   test('an issuer that requires more proves nobody whom it proved before without that', async () => {
     expect((await service.ask('POST /v1/token', { token: jobToken, json: ordersAsk })).status).toBe(
@@ -260,6 +306,17 @@ describe('what may change', () => {
     ).toEqual(['deploy', 'partners', 'second'])
     // Proven before, and so not read again.
     expect(entriesOf('certificate.loaded')).toHaveLength(3)
+  })
+
+  test('an application with another client id is asked for anew, whatever Entra has refused the one before', async () => {
+    const clientId = '99999999-0000-4000-8000-000000000009'
+    expect(await configure(application('events', { clientId }))).toBe('ok')
+    expect((await askToken()).status).not.toBe(200)
+    expect((await askToken()).status).not.toBe(200)
+    expect(service.exchanges()).toHaveLength(1)
+    const mended = application('events', { clientId: cast.eventsClientId })
+    expect(await configure(mended)).toBe('ok')
+    expect((await askToken()).status).toBe(200)
   })
 
   test('a grant allows what it names as soon as that is configured', async () => {

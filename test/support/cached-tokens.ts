@@ -1,4 +1,4 @@
-import { newAttemptId, parseCloud } from '../../src/base/ids.ts'
+import { newAttemptId, parseClientId, parseCloud } from '../../src/base/ids.ts'
 import type { TokenLife } from '../../src/base/token-life.ts'
 import { Secret } from '../../src/base/secret.ts'
 import { type Clock, instantNow, laterBy } from '../../src/base/clock.ts'
@@ -10,6 +10,8 @@ import { required } from './required.ts'
 export interface KeyParts {
   readonly cloud?: string
   readonly application?: string
+  /** Null: whoever asks cannot know. */
+  readonly clientId?: string | null
   /** The n-th tenant. */
   readonly tenant?: number
   readonly resource?: string
@@ -21,6 +23,7 @@ export interface KeyParts {
 export const tokenKey = ({
   cloud = 'https://login.microsoftonline.com',
   application = 'events',
+  clientId = '11111111-0000-4000-8000-000000000001',
   tenant = 1,
   resource = 'https://orders.example',
   life = 'ordinary',
@@ -28,6 +31,7 @@ export const tokenKey = ({
 }: KeyParts = {}): TokenKey => ({
   cloud: required(parseCloud(cloud)),
   application: applicationName(application),
+  clientId: clientId === null ? null : required(parseClientId(clientId)),
   tenant: tenantId(`aaaaaaaa-0000-4000-8000-${String(tenant).padStart(12, '0')}`),
   scope: scope(`${resource}/.default`),
   life,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseApplicationName, parseScope, parseTenantId } from '../../../src/base/ids.ts'
+import { parseClientId, parseScope, parseTenantId } from '../../../src/base/ids.ts'
 import {
   createEntraRefusals,
   type ExchangeSubject,
@@ -14,7 +14,7 @@ import { fixedClock } from '../../support/fixed-clock.ts'
 import { required } from '../../support/required.ts'
 
 const subject: ExchangeSubject = {
-  application: required(parseApplicationName('events')),
+  clientId: required(parseClientId('11111111-0000-4000-8000-000000000001')),
   keyId: 'https://vault.example/keys/partner-signing/1',
   tenant: required(parseTenantId('fab00000-0000-4000-8000-000000000002')),
   scope: required(parseScope('https://orders.example/.default')),
@@ -27,7 +27,7 @@ const otherTenant = {
 const otherKey = { ...subject, keyId: `${subject.keyId}2` }
 const otherApplication = {
   ...subject,
-  application: required(parseApplicationName('deploy')),
+  clientId: required(parseClientId('22222222-0000-4000-8000-000000000002')),
 }
 
 const refusal = (code: TokenEndpointErrorCode, retryAfterSeconds?: number) =>

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { newAttemptId, parseCloud, parseIssuerName } from '../../../src/base/ids.ts'
-import type { Caller } from '../../../src/caller/caller.ts'
+import { type Caller, CallerError } from '../../../src/caller/caller.ts'
 import { createCallerSlots } from '../../../src/caller/caller-slots.ts'
 import { issueToken } from '../../../src/issuance/issuance.ts'
 import type { IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
 import { createKnownUses } from '../../../src/issuance/known-uses.ts'
+import { NothingProven } from '../../../src/issuance/nothing-proven.ts'
 import type { Entry, RevokedOnRecord } from '../../../src/ledger/entry.ts'
 import { type AppendCondition, LedgerError, TokenUseDenied } from '../../../src/ledger/ledger.ts'
 import { noRevocations } from '../../../src/ledger/standing-revocations.ts'
@@ -17,7 +18,7 @@ import { required } from '../../support/required.ts'
 /** What no real start lets a test choose: when exactly the certificate is proven. */
 
 const clock = fixedClock(1_790_000_000)
-const { application, tenant, scope } = tokenKey()
+const { application, clientId, tenant, scope } = tokenKey()
 const caller: Caller = {
   issuer: required(parseIssuerName('cluster')),
   subject: 'orders',
@@ -34,15 +35,17 @@ interface Start {
   readonly provenBehindLooking: readonly unknown[]
   /** What is heard of while the token is written down; absent: nothing. */
   readonly revokedBehind?: RevokedOnRecord
-  /** Whether another configuration comes into force while the token is written down. */
-  readonly configuredBehind?: true
+  /** What is otherwise by the first configuration; absent: nothing. */
+  readonly configuredBefore?: Partial<IssuanceDeps>
+  /** What is otherwise by the configuration that comes into force while the token is written down; absent: none does. */
+  readonly configuredBehind?: Partial<IssuanceDeps>
   /** How the ledger rejects what has a condition; absent: it does not. */
   readonly rejectsWith?: LedgerError
 }
 
 /** What is written down, and what comes of it. */
 async function issueAtStart({ provenBehindLooking, ...start }: Start) {
-  const { revokedBehind, configuredBehind, rejectsWith } = start
+  const { revokedBehind, configuredBefore, configuredBehind, rejectsWith } = start
   let hasLooked = false
   const token = obtainedToken(clock)
   const written: Entry[] = []
@@ -59,7 +62,7 @@ async function issueAtStart({ provenBehindLooking, ...start }: Start) {
     foresee: () => decision,
     foreseeUnrevoked: () => decision,
     revocations: { current: () => stands },
-    applications: new Map([[application, { name: application }]]),
+    applications: new Map([[application, { name: application, clientId }]]),
     sharedAudienceIssuers: new Set(),
     onceIssuers: new Set([caller.issuer]),
     knownUses: createKnownUses(),
@@ -81,7 +84,9 @@ async function issueAtStart({ provenBehindLooking, ...start }: Start) {
         }
         written.push(...entries)
         if (condition?.tokenUse !== undefined) usesTaken += 1
-        if (configuredBehind && inForce === deps) inForce = { ...deps, isInForce: () => true }
+        if (configuredBehind !== undefined && inForce === deps) {
+          inForce = { ...deps, isInForce: () => true, ...configuredBehind }
+        }
         if (revokedBehind !== undefined) stands = { ...stands, ...stopping([revokedBehind]) }
         return Promise.resolve()
       },
@@ -94,6 +99,7 @@ async function issueAtStart({ provenBehindLooking, ...start }: Start) {
       turnedAway: () => undefined,
       refused: () => undefined,
     },
+    ...configuredBefore,
   } as unknown as IssuanceDeps
   let inForce = deps
   const request = {
@@ -144,11 +150,64 @@ describe('a revocation that is heard of once the token is written down', () => {
 test('another configuration that comes into force meanwhile decides anew, of the same use of the token', async () => {
   const { outcome, kinds, usesTaken } = await issueAtStart({
     provenBehindLooking: [credential],
-    configuredBehind: true,
+    configuredBehind: {},
   })
   expect(outcome).toMatchObject({ ok: true })
   expect(kinds).toEqual(['token.issued', 'token.issued'])
   expect(usesTaken).toBe(1)
+})
+
+describe('a token that is written down, and is not given by the configuration that comes behind it', () => {
+  const issueBefore = (configuredBehind: Partial<IssuanceDeps>) =>
+    issueAtStart({ provenBehindLooking: [credential], configuredBehind })
+  const unproven = (identify: () => Promise<unknown>) =>
+    ({ callers: { known: () => undefined, identify } }) as unknown as Partial<IssuanceDeps>
+
+  const nothingThere = {
+    credentials: { current: () => [] },
+    cache: { get: () => undefined, obtain: () => Promise.reject(new NothingProven()) },
+  } as unknown as Partial<IssuanceDeps>
+
+  test.each<readonly [string, Partial<IssuanceDeps>]>([
+    [
+      'caller_issuer_unknown',
+      unproven(() => Promise.resolve({ ok: false, refusal: { reason: 'caller_issuer_unknown' } })),
+    ],
+    [
+      'caller_not_named',
+      { decide: () => ({ ok: false, refusal: { reason: 'caller_not_named' } }) as never },
+    ],
+    ['not_ready', nothingThere],
+  ])('is followed by why: %s', async (reason, configuredBehind) => {
+    const { outcome, written } = await issueBefore(configuredBehind)
+    expect(outcome).toMatchObject({ ok: false, refusal: { reason } })
+    expect(written).toMatchObject([{ kind: 'token.issued' }, { kind: 'request.refused', reason }])
+  })
+
+  test('is followed by why where its caller token is good for one request from then on', async () => {
+    const onceIssuers = new Set([caller.issuer])
+    const knownUses = createKnownUses()
+    const denial = { ok: false, why: 'spent' } as const
+    knownUses.denialOf = () => denial
+    const { outcome, written } = await issueAtStart({
+      provenBehindLooking: [credential],
+      configuredBefore: { onceIssuers: new Set() },
+      configuredBehind: { onceIssuers, knownUses },
+    })
+    const reason = 'caller_token_replayed'
+    expect(outcome).toMatchObject({ ok: false, refusal: { reason } })
+    expect(written).toMatchObject([{ kind: 'token.issued' }, { kind: 'request.refused', reason }])
+  })
+
+  test('is followed by the failure where nobody can tell who the caller is', async () => {
+    const away = new CallerError('ISSUER_UNREACHABLE', caller.issuer)
+    const { outcome, written } = await issueBefore(unproven(() => Promise.reject(away)))
+    expect(outcome).toBe(away)
+    expect(written).toMatchObject([
+      { kind: 'token.issued' },
+      { kind: 'request.failed', code: 'ISSUER_UNREACHABLE' },
+    ])
+  })
 })
 
 describe('an attempt that the ledger does not take', () => {

@@ -4,19 +4,22 @@ import type { Application } from '../../../src/issuance/application.ts'
 import { createCertificateDuty } from '../../../src/issuance/certificate-duty.ts'
 import type { SigningCredential } from '../../../src/issuance/credentials.ts'
 import type { InternalAssertion } from '../../../src/issuance/internal-assertions.ts'
-import type { IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
+import type { AdmittedAttempt, IssuanceDeps } from '../../../src/issuance/issuance-deps.ts'
+import { beginWithGrant } from '../../../src/issuance/append-decided.ts'
 import { createRevocationsInForce } from '../../../src/revocation/revocations-in-force.ts'
 import { createTokenRefresher } from '../../../src/issuance/refresh-tokens.ts'
 import type { Entry } from '../../../src/ledger/entry.ts'
+import { LedgerError } from '../../../src/ledger/ledger.ts'
 import { createMemoryTokenCache } from '../../../src/token-cache/memory-token-cache.ts'
 import { keyId, obtainedToken, tokenKey } from '../../support/cached-tokens.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
+import { required } from '../../support/required.ts'
 import { events, grantName } from '../../support/grants.ts'
 
 const count = 100
 
-/** A cache in which this many tokens are due at once; signing waits until it is told to fail. */
-async function newRefresher() {
+/** A cache in which this many tokens are due at once; signing waits until it is told to fail, and how. */
+async function newRefresher(failure: Error = new TypeError('told to fail')) {
   const clock = fixedClock(1_000_000)
   const cache = createMemoryTokenCache({
     clock,
@@ -45,7 +48,9 @@ async function newRefresher() {
     cloud: tokenKey().cloud,
     cache,
     stillGiven: () => ({}),
-    applications: new Map([[events, { name: events } as Application]]),
+    applications: new Map([
+      [events, { name: events, clientId: tokenKey().clientId } as Application],
+    ]),
     credentials: { current: () => [{ key: { keyId } } as SigningCredential] },
     duty: createCertificateDuty({ epochMs: () => clock.nowMs(), nowMs: () => clock.monotonicMs() }),
     // Entra knows the certificate, and has refused nothing.
@@ -54,12 +59,14 @@ async function newRefresher() {
         act(false),
     },
     assertions: {
-      obtain: () =>
-        new Promise<InternalAssertion>((_, reject) => {
+      obtain: async (admitted: AdmittedAttempt) => {
+        if (failure instanceof LedgerError) await beginWithGrant(admitted, deps)
+        return new Promise<InternalAssertion>((_, reject) => {
           waiting.push(() => {
-            reject(new TypeError('told to fail'))
+            reject(failure)
           })
-        }),
+        })
+      },
     },
     ledger: {
       append: (appended: readonly Entry[]) => {
@@ -102,6 +109,25 @@ test('tries each once, and writes down how each ended', async () => {
 
   expect(new Set(failed).size).toBe(count)
   expect(entries.map(({ kind }) => kind)).toEqual(failed.map(() => 'request.failed'))
+})
+
+test('writes down that one which has begun was overtaken, because it is not decided again', async () => {
+  const { refresher, entries, waiting } = await newRefresher(new LedgerError('LEDGER_OVERTAKEN'))
+  refresher.start()
+  await settled()
+  const begun = required(entries[0])
+  expect(begun.kind).toBe('request.granted')
+  const stopping = refresher.stop()
+  for (const fail of waiting.splice(0)) fail()
+  await stopping
+  expect(
+    entries.filter(
+      (entry) => 'attempt' in entry && 'attempt' in begun && entry.attempt === begun.attempt,
+    ),
+  ).toMatchObject([
+    { kind: 'request.granted' },
+    { kind: 'request.failed', code: 'LEDGER_OVERTAKEN' },
+  ])
 })
 
 test('starts nothing once it is stopped, and waits for what is under way', async () => {

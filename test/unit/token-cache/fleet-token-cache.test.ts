@@ -66,6 +66,17 @@ describe('a token that replicas share', () => {
     expect(second.cache.bytes).toBeGreaterThan(0)
   })
 
+  test('is taken by none to which its name is another application', async () => {
+    const fleet = createFleet()
+    const [first, second] = [replicaOf(fleet), replicaOf(fleet)]
+    await first.obtain()
+    const clientId = '22222222-0000-4000-8000-000000000002'
+    const wish = { key: tokenKey({ clientId }), grant }
+    const own = () => Promise.resolve(fleet.obtained(wish.key))
+    const { value } = await second.cache.obtain(wish, keyId, own, patience)
+    expect(value.reveal()).toBe('token 1')
+  })
+
   test('is refreshed by one replica, and the others take what it got', async () => {
     const fleet = createFleet()
     const [first, second] = [replicaOf(fleet), replicaOf(fleet)]

@@ -50,6 +50,8 @@ describe('a token that another replica has stored', () => {
   test.each([
     { tenant: 2 },
     { application: 'deploy' },
+    { clientId: '22222222-0000-4000-8000-000000000002' },
+    { clientId: null },
     { resource: 'https://eventhubs.azure.net' },
     { life: 'long-lived' },
     { isolation: 'orders' },

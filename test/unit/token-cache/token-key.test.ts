@@ -8,9 +8,10 @@ describe('the text of a token key', () => {
   test('is this one', () => {
     expect(tokenKeyText(tokenKey())).toBe(
       [
-        'token-key 1',
+        'token-key 2',
         'https://login.microsoftonline.com',
         'events',
+        '11111111-0000-4000-8000-000000000001',
         'aaaaaaaa-0000-4000-8000-000000000001',
         'https://orders.example/.default',
         'ordinary',
@@ -25,6 +26,11 @@ describe('the text of a token key', () => {
   const parts = fc.record<KeyParts>({
     cloud: fc.constantFrom('https://login.example', 'https://login.example:8443'),
     application: fc.constantFrom('events', 'event', 's'),
+    clientId: fc.constantFrom(
+      null,
+      '11111111-0000-4000-8000-000000000001',
+      '22222222-0000-4000-8000-000000000002',
+    ),
     tenant: fc.integer({ min: 1, max: 3 }),
     resource: fc.constantFrom('https://a.example', 'https://a.example/b', 'api://a'),
     life: fc.constantFrom('ordinary', 'long-lived'),
@@ -59,8 +65,9 @@ describe('the text of a token key', () => {
     for (const other of [
       '',
       `${text}\n`,
-      text.replace('token-key 1', 'token-key 2'),
+      text.replace('token-key 2', 'token-key 3'),
       text.replace('ordinary', 'other'),
+      text.replace('11111111-0000-4000-8000-000000000001', 'Unknown'),
       text.replace('shared', 'Shared'),
       text.replace('aaaaaaaa', 'AAAAAAAA'),
       text.replace('/.default', '//.default'),
