@@ -8,7 +8,6 @@ import {
 import type { Ask, Decision } from '../policy/decision.ts'
 import { isRevoked, type Revocations } from '../revocation/revocation.ts'
 import type { Application } from './application.ts'
-import { attemptLastsMs } from './attempt-deadline.ts'
 import type { SigningCredential } from './credentials.ts'
 import type { AdmittedAttempt, Beginning, IssuanceDeps } from './issuance-deps.ts'
 import type { IssuanceRequest, Refused } from './issuance-request.ts'
@@ -130,7 +129,6 @@ export async function admit(
       onRecord,
       beginning,
       priority: 'caller',
-      deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
     },
     decision,
   }

@@ -6,7 +6,7 @@ export const attemptLastsMs = 23_000
 
 /** What of `mostMs` is left to the attempt. */
 export function timeLeftMs(
-  { deadlineMs }: Pick<AdmittedAttempt, 'deadlineMs'>,
+  { beginning: { deadlineMs } }: Pick<AdmittedAttempt, 'beginning'>,
   mostMs: number,
   clock: Clock,
 ): number {

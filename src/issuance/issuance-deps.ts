@@ -26,6 +26,7 @@ import type { Signer } from '../signer/signer.ts'
 import type { TokenCache } from '../token-cache/token-cache.ts'
 import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts'
 import type { Application } from './application.ts'
+import { attemptLastsMs } from './attempt-deadline.ts'
 import type { CallerSlot, CallerSlots } from '../caller/caller-slots.ts'
 import type { CertificateDuty } from './certificate-duty.ts'
 import type { Credentials, SigningCredential } from './credentials.ts'
@@ -104,14 +105,14 @@ export interface AdmittedAttempt {
   readonly onRecord: DecisionOnRecord
   readonly beginning: Beginning
   readonly priority: PermitRequest['priority']
-  /** Nothing that the attempt waits for goes on past it, as `Clock.monotonicMs` tells. */
-  readonly deadlineMs: number
   /** Aborted when nobody is there any more; absent when others may wait for the same. */
   readonly gone?: AbortSignal
 }
 
 /** What an attempt does once, however often it is decided again. */
 export interface Beginning {
+  /** Nothing that the attempt waits for goes on past it, as `Clock.monotonicMs` tells. */
+  readonly deadlineMs: number
   /** Who it is for, and by which configuration that is proven; undefined until it is. */
   proven: { readonly caller: Caller; readonly by: IssuanceDeps } | undefined
   /** One of its caller's, from the first proof until it ends. */
@@ -128,7 +129,8 @@ export interface Beginning {
   decided: DecisionOnRecord | undefined
 }
 
-export const notBegun = (): Beginning => ({
+export const notBegun = (clock: Clock): Beginning => ({
+  deadlineMs: clock.monotonicMs() + attemptLastsMs,
   proven: undefined,
   slot: undefined,
   isOnRecord: false,

@@ -11,6 +11,7 @@ import type { AssertionAsk, TokenAsk } from '../policy/decision.ts'
 import { isRevoked } from '../revocation/revocation.ts'
 import type { CachedToken, TokenWish } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
+import { attemptLastsMs, timeLeftMs } from './attempt-deadline.ts'
 import { admit, type GrantedDecision, prove } from './admit.ts'
 import type { Application } from './application.ts'
 import { appendDecided, assertInForce, beginWithGrant, isOvertaken } from './append-decided.ts'
@@ -68,8 +69,8 @@ export type AssertionOutcome =
     }
   | Refused
 
-/** Vault and token endpoint may take 10 s each, and a caller's patience ends near half a minute. */
-const waitMs = 25_000
+/** Behind the deadline: whoever leads ends by then, and says to all how. */
+const saysHowMs = 2000
 
 /**
  * An access token for one tenant and scope: from the cache, or obtained with a fresh signature that
@@ -95,7 +96,7 @@ async function tokenFor(
   deps: IssuanceDeps,
 ): Promise<TokenOutcome> {
   const admission = await admit(caller, request, beginning, deps, (application) =>
-    isThere(caller, request, application, deps),
+    isThere(caller, request, application, beginning, deps),
   )
   if (!admission.ok) return admission
   const { application } = admission.admitted
@@ -163,8 +164,8 @@ async function decidingAgain<Outcome>(
   inForce: () => IssuanceDeps,
   act: Act<Outcome>,
 ): Promise<Outcome | Refused> {
-  const beginning = notBegun()
-  const { callerSlots } = inForce()
+  const { callerSlots, clock } = inForce()
+  const beginning = notBegun(clock)
   try {
     return await untilItStands(request, beginning, inForce, act)
   } finally {
@@ -249,6 +250,7 @@ async function isThere(
   caller: Caller,
   request: TokenRequest,
   application: Application,
+  beginning: Beginning,
   deps: IssuanceDeps,
 ): Promise<boolean> {
   // What there is could not be given either.
@@ -258,7 +260,8 @@ async function isThere(
   const wish = wishFor(request, application, decision, deps)
   if (deps.cache.get(wish) !== undefined) return true
   const cannot = () => Promise.reject(new NothingProven())
-  const patience = { timeoutMs: waitMs, gone: request.gone() }
+  const timeoutMs = timeLeftMs({ beginning }, attemptLastsMs, deps.clock) + saysHowMs
+  const patience = { timeoutMs, gone: request.gone() }
   try {
     await deps.cache.obtain(wish, undefined, cannot, patience)
     return true
@@ -275,7 +278,8 @@ function obtain(
   deps: IssuanceDeps,
 ): Promise<CachedToken> {
   const fetch = () => lead(admitted, wish.key, gone, deps)
-  return deps.cache.obtain(wish, firstKeyId(admitted, deps), fetch, { timeoutMs: waitMs, gone })
+  const timeoutMs = timeLeftMs(admitted, attemptLastsMs, deps.clock) + saysHowMs
+  return deps.cache.obtain(wish, firstKeyId(admitted, deps), fetch, { timeoutMs, gone })
 }
 
 /** Says how it failed when its own caller is not told any more: all who waited may have left. */

@@ -5,7 +5,6 @@ import type { DueToken } from '../token-cache/token-cache.ts'
 import { tokenKeyText } from '../token-cache/token-key.ts'
 import { credentialsFor } from './admit.ts'
 import { isOvertaken } from './append-decided.ts'
-import { attemptLastsMs } from './attempt-deadline.ts'
 import { firstKeyId } from './either-certificate.ts'
 import { failureCode } from './failure-code.ts'
 import { withLife } from './issuance.ts'
@@ -129,9 +128,8 @@ function admit({ key, grant }: DueToken, deps: IssuanceDeps): AdmittedAttempt | 
     credentials,
     onRecord,
     tokenUse: undefined,
-    beginning: notBegun(),
+    beginning: notBegun(deps.clock),
     priority: 'ahead',
-    deadlineMs: deps.clock.monotonicMs() + attemptLastsMs,
   }
   return withLife(admitted, key.life)
 }

@@ -12,6 +12,7 @@ import { noRevocations } from '../../../src/ledger/standing-revocations.ts'
 import { revocationsFrom, stopping } from '../../../src/revocation/revocation.ts'
 import { keyId, obtainedToken, tokenKey } from '../../support/cached-tokens.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
+import type { Patience } from '../../../src/token-cache/token-cache.ts'
 import { grantName } from '../../support/grants.ts'
 import { required } from '../../support/required.ts'
 
@@ -208,6 +209,24 @@ describe('a token that is written down, and is not given by the configuration th
       { kind: 'request.failed', code: 'ISSUER_UNREACHABLE' },
     ])
   })
+})
+
+test('what an attempt waits for ends by one deadline, however often it is decided', async () => {
+  const waits: number[] = []
+  const obtain = (_wish: unknown, _keyId: unknown, _fetch: unknown, { timeoutMs }: Patience) => {
+    waits.push(timeoutMs)
+    clock.advance(20)
+    return Promise.reject(new LedgerError('LEDGER_OVERTAKEN'))
+  }
+  await issueAtStart({
+    provenBehindLooking: [credential],
+    configuredBefore: {
+      credentials: { current: () => [credential] },
+      cache: { get: () => undefined, obtain },
+      duty: { inOrder: () => [credential] },
+    } as unknown as Partial<IssuanceDeps>,
+  })
+  expect(waits.slice(0, 3)).toEqual([25_000, 5000, 2000])
 })
 
 describe('an attempt that the ledger does not take', () => {

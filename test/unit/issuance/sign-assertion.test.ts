@@ -112,10 +112,9 @@ async function signAfter(standstillMs: number) {
       tenant,
     },
     tokenUse: undefined,
-    beginning: notBegun(),
+    beginning: notBegun(clock),
     priority: 'caller',
     decidedUnder: 0,
-    deadlineMs: clock.monotonicMs() + 23_000,
   }
   const order = { purpose: 'exchange', lifetimeSeconds: 300, probesEntra: false } as const
   const one = { credential, whilePaused: 'wait' } as const
