@@ -39,8 +39,12 @@ export const entraTokenRequestSchema = z.object({
   claims: z.string().min(1).max(2000).optional(),
 })
 
-/** The path of the route, wherever a request target has it. */
-export const entraTokenPath = /\/([^/?]+)\/oauth2\/v2\.0\/token(?:\?|$)/
+/**
+ * A request target with the path of the route, by itself or behind an origin (RFC 9112 §3.2). What stands
+ * behind the path may look like one too, for another tenant.
+ */
+export const entraTokenTarget =
+  /^(?:https?:\/\/[^/?#]*)?\/([^/?#]+)\/oauth2\/v2\.0\/token(?:[?#]|$)/
 
 /**
  * `POST /{tenant}/oauth2/v2.0/token`: Entra's own token endpoint for clients that know no other one and
@@ -52,7 +56,7 @@ export function entraTokenRoute(inForce: () => IssuanceDeps): AttemptRoute {
   return attemptRoute(
     async (request, attempt, gone) => {
       const form = await readTokenForm(request)
-      const tenant = entraTenantFrom(entraTokenPath.exec(request.url ?? '')?.[1])
+      const tenant = entraTenantFrom(entraTokenTarget.exec(request.url ?? '')?.[1])
       const { ask, claims, client, assertion } = askedFrom(form, tenant, nameOf)
       const proofs = proofsWithParameter(assertion, request)
       const outcome = await issueToken({ attempt, proofs, ask, claims, gone }, inForce)
