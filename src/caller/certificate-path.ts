@@ -57,12 +57,9 @@ function findingOf(path: readonly X509Certificate[]): PathFinding {
   const fault =
     faultOfClient(own) ?? faultOfAuthorities(authorities) ?? faultOfStrength(path, facts)
   if (fault !== undefined) return { found: 'fault', fault }
-  const notBeforeMs = Math.max(...path.map((one) => one.validFromDate.getTime()))
-  const notAfterMs = Math.min(...path.map((one) => one.validToDate.getTime()))
-  // A time that OpenSSL cannot read is NaN, which is before and after nothing.
-  if (Number.isNaN(notBeforeMs) || Number.isNaN(notAfterMs)) {
-    return { found: 'fault', fault: 'a certificate of an unknown form' }
-  }
+  const times = [own, ...authorities].map(({ validity }) => validity)
+  const notBeforeMs = Math.max(...times.map((one) => one.notBeforeMs))
+  const notAfterMs = Math.min(...times.map((one) => one.notAfterMs))
   return { found: 'path', path: { facts: own, notBeforeMs, notAfterMs } }
 }
 

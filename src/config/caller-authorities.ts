@@ -3,6 +3,7 @@ import { isoTimeFrom } from '../base/clock.ts'
 import { authorityFaultOf } from '../x509/authority-fault.ts'
 import { certificateFactsFrom } from '../x509/certificate-facts.ts'
 import { isStrongKey } from '../x509/strong-key.ts'
+import type { Validity } from '../x509/validity.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
 
 /** The CAs of one issuer of kind mtls, as its file has them. */
@@ -75,21 +76,21 @@ type AuthorityTime = { readonly is: 'over' | 'to come'; readonly atMs: number }
 
 /** Of CAs of which no certificate is in date: while one is renewed, it has two with one key. */
 function timesOf(authorities: readonly X509Certificate[], nowMs: number): readonly AuthorityTime[] {
-  const byKey = Map.groupBy(authorities, keyOf)
+  const readable = authorities.flatMap((authority) => {
+    const facts = certificateFactsFrom(authority)
+    return facts === undefined ? [] : [{ key: keyOf(authority), validity: facts.validity }]
+  })
+  const byKey = Map.groupBy(readable, ({ key }) => key)
   return [...byKey.values()].flatMap((renewals) => {
-    const times = renewals.map((one) => timeOf(one, nowMs))
+    const times = renewals.map(({ validity }) => timeOf(validity, nowMs))
     const [first] = times.filter((time) => time !== undefined)
     return first === undefined || times.includes(undefined) ? [] : [first]
   })
 }
 
-function timeOf(
-  { validFromDate, validToDate }: X509Certificate,
-  nowMs: number,
-): AuthorityTime | undefined {
-  const [fromMs, toMs] = [validFromDate.getTime(), validToDate.getTime()]
-  if (nowMs >= toMs) return { is: 'over', atMs: toMs }
-  return nowMs < fromMs ? { is: 'to come', atMs: fromMs } : undefined
+function timeOf({ notBeforeMs, notAfterMs }: Validity, nowMs: number): AuthorityTime | undefined {
+  if (nowMs >= notAfterMs) return { is: 'over', atMs: notAfterMs }
+  return nowMs < notBeforeMs ? { is: 'to come', atMs: notBeforeMs } : undefined
 }
 
 const isBelow = (below: CallerAuthorities, above: CallerAuthorities) =>

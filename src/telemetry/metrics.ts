@@ -80,7 +80,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   gauge('countersign_token_cache_entries', 'Tokens in the cache.', gauges.cacheEntries)
   gauge(
     'countersign_configuration_in_force',
-    '1 when what countersign.yaml says is in force.',
+    '1 when what the configuration file says is in force.',
     () => (gauges.configurationInForce() ? 1 : 0),
   )
   gauge(

@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { type DerValue, derTags, membersOf, readDer } from './der.ts'
+import { type Validity, validityFrom } from './validity.ts'
 
 /** What a certificate says about itself (RFC 5280 §4), read from its own bytes. */
 export interface CertificateFacts {
@@ -16,6 +17,7 @@ export interface CertificateFacts {
   /** Demands something of its path that is not understood here: an unknown critical extension, or name constraints. */
   readonly demandsMore: boolean
   readonly signature: 'strong' | 'other'
+  readonly validity: Validity
 }
 
 export type AlternativeName = 'uri' | 'dns' | 'email'
@@ -50,11 +52,13 @@ const strongSignatures: ReadonlySet<string> = new Set([
 /** Undefined for a certificate that is not of version 3, or is not written as every reader reads it. */
 export function certificateFactsFrom({ raw }: X509Certificate): CertificateFacts | undefined {
   const [toBeSigned, outerAlgorithm] = membersOf(readDer(raw)) ?? []
-  const [version, , innerAlgorithm, ...others] = membersOf(toBeSigned) ?? []
+  const [version, , innerAlgorithm, , times, ...others] = membersOf(toBeSigned) ?? []
   if (outerAlgorithm === undefined || innerAlgorithm === undefined) return undefined
   if (!innerAlgorithm.whole.equals(outerAlgorithm.whole) || !isVersion3(version)) return undefined
   const read = extensionsFrom(others.find(({ tag }) => tag === derTags.constructed(3)))
-  return read === undefined ? undefined : factsFrom(read, hexOf(membersOf(outerAlgorithm)?.[0]))
+  const validity = validityFrom(times)
+  if (read === undefined || validity === undefined) return undefined
+  return factsFrom(read, validity, hexOf(membersOf(outerAlgorithm)?.[0]))
 }
 
 const isVersion3 = (version: DerValue | undefined) =>
@@ -100,6 +104,7 @@ const hexOf = (identifier: DerValue | undefined) =>
 
 function factsFrom(
   { values, unknownCritical }: Extensions,
+  validity: Validity,
   algorithm: string | undefined,
 ): CertificateFacts | undefined {
   const constraints = constraintsFrom(values.get('basicConstraints'))
@@ -115,6 +120,7 @@ function factsFrom(
     names,
     demandsMore: unknownCritical || values.has('nameConstraints'),
     signature: strongSignatures.has(algorithm ?? '') ? 'strong' : 'other',
+    validity,
   }
 }
 

@@ -17,6 +17,8 @@ export const derTags = {
   bitString: 0x03,
   octetString: 0x04,
   objectIdentifier: 0x06,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
   sequence: 0x30,
   /** `[n] EXPLICIT` or a constructed `[n] IMPLICIT`. */
   constructed: (n: number) => 0xa0 | n,

@@ -21,7 +21,7 @@ import {
   type LoopbackTlsFiles,
 } from '../support/tls-clients.ts'
 
-/** Runs the commands of the guides as a reader would, each in a shell of its own. */
+/** Runs the commands of the README and the guides as a reader would, each in a shell of its own. */
 
 let service: TestService
 let environment: Record<string, string>
@@ -46,7 +46,8 @@ beforeAll(async () => {
   const tokenFile = (name: string, token: string) => file(name, `${token}\n`)
   const exampleAgent = readFileSync('examples/agent/agent.yaml', 'utf8')
   environment = {
-    PATH: programsIn(service.folder),
+    // Azure's own command line, which says what it was told.
+    PATH: programsIn(service.folder, { az: 'echo "az $*"' }),
     COUNTERSIGN_URL: service.origin,
     TENANT: cast.fabrikam,
     EVENTS_CLIENT_ID: cast.eventsClientId,
@@ -158,6 +159,40 @@ describe('docs/audit.md', () => {
     const { code, stdout, stderr } = await run(command)
     expect(code, stdout + stderr).toBe(0)
     expect(stdout).toMatch(expected[heading] ?? /never/)
+  })
+})
+
+describe('README.md', () => {
+  /** What a reader has elsewhere, and we here. */
+  const here = (command: string) =>
+    [
+      ['https://countersign.contoso.example', service.origin],
+      ['"application":"fabrikam-events"', '"application":"events"'],
+      ['/mnt/insights-logs-auditevent', service.emulator.endpoints.vaultLogFolder],
+    ].reduce((text, [there = '', ours = '']) => text.replaceAll(there, ours), command)
+  const expected: readonly (readonly [command: RegExp, output: RegExp])[] = [
+    [/^curl /, /"access_token":"eyJ/],
+    [/^az login /m, /^az login --service-principal -u \S+ -t \S+ --federated-token eyJ[\w.-]+$/m],
+    [/^countersign reconcile /, /^ACCOUNTED FOR/],
+  ]
+  const commands = commandsOf('README.md')
+
+  test('has the commands that are known here', () => {
+    const known = commands.map(([, command]) => expected.findIndex(([one]) => one.test(command)))
+    expect(known).toEqual([...expected.keys()])
+  })
+
+  test.each(commands)('%s: %s', async (_, command) => {
+    const [, output] = required(expected.find(([one]) => one.test(command)))
+    const read = (name: string) => readFileSync(required(environment[name]), 'utf8')
+    const caller = {
+      CALLER_TOKEN: read('CALLER_TOKEN_FILE'),
+      CLIENT_ID: cast.deployClientId,
+      COUNTERSIGN_TOKEN: read('PIPELINE_TOKEN_FILE'),
+    }
+    const { code, stdout, stderr } = await run(here(command), caller, service.folder)
+    expect(code, stdout + stderr).toBe(0)
+    expect(stdout).toMatch(output)
   })
 })
 

@@ -1,8 +1,9 @@
 import { Agent, request } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { mintOrderSchema } from '../../src/emulator/issuers/mint-order.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { signing, strike } from '../support/faults.ts'
-import { fullestWindow } from '../support/lane-simulation.ts'
+import { fullestWindow, jainIndex } from '../support/lane-simulation.ts'
 import {
   customerAt,
   forCustomers,
@@ -20,7 +21,7 @@ import { cast, type ConfigurationFile, startServiceEmulator } from '../support/t
  * in ten seconds, of which they allow themselves eighty, together.
  */
 
-const customers = 1000
+const customers = 1500
 const throttleScale = 0.05
 const headroom = 0.04
 const unitsMax = 80
@@ -64,12 +65,12 @@ interface Answer {
 }
 
 /** A token of a customer that nobody has asked for yet costs one signature. */
-async function ask(replica: Served, customer: number): Promise<Answer> {
+async function ask(replica: Served, customer: number, token = callerToken): Promise<Answer> {
   const startedMs = performance.now()
   const { statusCode, headers, body } = await request(`${await replica.origin()}/v1/token`, {
     dispatcher: agent,
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${callerToken}` },
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
     body: JSON.stringify({
       application: 'events',
       tenant: customerAt(customer),
@@ -87,12 +88,18 @@ async function ask(replica: Served, customer: number): Promise<Answer> {
 
 let asked = 0
 /** Each for another customer, in turns over the replicas. */
-const askAll = (of: readonly Served[], count: number) =>
+const askAll = (of: readonly Served[], count: number, token?: string) =>
   Promise.all(
     Array.from({ length: count }, (_, i) => {
       asked += 1
-      return ask(required(of[i % of.length]), asked)
+      return ask(required(of[i % of.length]), asked, token)
     }),
+  )
+
+/** Of another subject: another caller. */
+const pipelineToken = (sub: string) =>
+  required(emulator.issuers.find('github')).mint(
+    mintOrderSchema.parse({ audience: cast.publicUrl, claims: { sub } }),
   )
 
 const served = (answers: readonly Answer[]) => answers.filter(({ status }) => status === 200)
@@ -132,6 +139,24 @@ describe('three replicas on one vault, whose log shows no ten seconds past their
     // Nobody had it all.
     const byReplica = [0, 1, 2].map((n) => served(answers.filter((_, i) => i % 3 === n)).length)
     expect(Math.min(...byReplica)).toBeGreaterThan(unitsMax / 6)
+  })
+
+  test('give callers who want unequally much the same', async () => {
+    const wanted = [1, 2, 3, 4, 5, 6].map((number) => 21 * number)
+    const tokens = await Promise.all(wanted.map((count) => pipelineToken(`repo:contoso/${count}`)))
+    // Who comes while there is enough may have all of it: fairness begins when somebody has to wait.
+    await askAll(replicas, unitsMax)
+    // Whoever wants most comes first, everywhere.
+    const answers = await Promise.all(
+      wanted
+        .map((count, index) => ({ count, token: required(tokens[index]) }))
+        .toReversed()
+        .map(({ count, token }) => askAll(replicas, count, token)),
+    )
+    expect(jainIndex(wanted)).toBeLessThan(0.85)
+    const shares = answers.map((one) => served(one).length)
+    expect(jainIndex(shares), String(shares)).toBeGreaterThanOrEqual(0.95)
+    expect(Math.min(...shares)).toBeGreaterThan(unitsMax / 12)
   })
 
   test('leave all of it to the one that needs it', async () => {

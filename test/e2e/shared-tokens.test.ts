@@ -297,6 +297,13 @@ describe('what somebody writes into the shared tables', () => {
         name,
       ).not.toContain(after[0]?.token)
     }
+    // Each reason is said once, and all are counted. One row only looks as if its time were over.
+    const said = second.log.filter(({ msg }) => msg === 'a shared token was not taken')
+    expect(said.map(({ reason }) => reason).toSorted()).toEqual(['altered', 'malformed'])
+    expect(await refusedBy(second)).toEqual({
+      altered: expect.toSatisfy((count: number) => count >= 3) as unknown,
+      malformed: expect.toSatisfy((count: number) => count >= 1) as unknown,
+    })
     // What nobody has touched is taken.
     const cost = await costOf(async () => {
       const after = await askAll([second], 1)
@@ -305,6 +312,15 @@ describe('what somebody writes into the shared tables', () => {
     expect(cost).toEqual({ signatures: 0, exchanges: 0 })
   })
 })
+
+/** Stored tokens that a replica has not taken, by reason. */
+async function refusedBy(replica: Served): Promise<Readonly<Record<string, number>>> {
+  const metrics = await (await fetch(`${await replica.origin()}/metrics`)).text()
+  const lines = metrics.matchAll(
+    /^countersign_shared_tokens_refused_total\{reason="([a-z-]+)"\} (\d+)$/gm,
+  )
+  return Object.fromEntries([...lines].map(([, reason, count]) => [reason, Number(count)]))
+}
 
 /** What reconcile finds in the vault's log since a moment, with no other ledger than this one. */
 async function findingsSince(sinceMs: number): Promise<readonly Finding[]> {

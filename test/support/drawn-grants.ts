@@ -93,9 +93,21 @@ export const written = (grant: string): fc.Arbitrary<Written> =>
     revokes: fc.constantFrom(false, false, true),
   })
 
+const six = fc.tuple(...['a', 'b', 'c', 'd', 'e', 'f'].map(written))
+
 /** Up to six grants, each with a name of its own. */
-export const grants = fc
-  .tuple(...['a', 'b', 'c', 'd', 'e', 'f'].map(written))
+export const grants = six.chain((all) => fc.subarray(all))
+
+/** The same, some of which give something of one grant to its callers, as that does. */
+export const overlappingGrants = fc
+  .tuple(six, written('like'), fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }))
+  .map(([drawn, { caller, may }, alike]) =>
+    drawn.map((grant, index) =>
+      alike[index] === true
+        ? { ...grant, caller, may: [...may.slice(0, 1), ...grant.may.slice(1)] }
+        : grant,
+    ),
+  )
   .chain((all) => fc.subarray(all))
 
 const caller: fc.Arbitrary<CallerFacts> = fc.record({

@@ -180,7 +180,22 @@ export async function startServiceEmulator(
   process.env['IDENTITY_ENDPOINT'] = endpoint
   process.env['IDENTITY_HEADER'] = header
   trustByDefault(emulator.ca)
-  return emulator
+  return { ...emulator, stop: () => stopWithoutSecrets(emulator) }
+}
+
+/**
+ * Whatever a test was about: the service has asked no vault for a secret.
+ *
+ * @throws Error when it has.
+ */
+async function stopWithoutSecrets(emulator: TestEmulator): Promise<void> {
+  const asked = emulator.vaultLog
+    .records()
+    .filter(({ identity }) => identity.claim?.['oid'] === cast.serviceObjectId)
+    .map(({ operationName }) => operationName)
+    .filter((operation) => operation.startsWith('Secret'))
+  await emulator.stop()
+  if (asked.length > 0) throw new Error(`the service has used secrets: ${asked.join(', ')}`)
 }
 
 /** Starts the service as `serve` does, from files on disk, on a free port of loopback. */

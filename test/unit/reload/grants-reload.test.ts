@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync, readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -121,6 +121,50 @@ describe('a look at the grants', () => {
     write('orders')
     await reload.look()
     expect(names()).toEqual(['orders'])
+  })
+
+  const nothingToRead: readonly (readonly [how: string, rule: string, act: () => void])[] = [
+    [
+      'is emptied',
+      'grants.empty',
+      () => {
+        rmSync(file('orders'))
+      },
+    ],
+    [
+      'becomes a file',
+      'grants.unreadable',
+      () => {
+        rmSync(folder, { recursive: true })
+        writeFileSync(folder, '')
+      },
+    ],
+    [
+      'cannot be read',
+      'grants.unreadable',
+      () => {
+        rmSync(folder, { recursive: true })
+        symlinkSync('grants', folder)
+      },
+    ],
+    [
+      'has one file, which cannot be read',
+      'grant.unreadable',
+      () => {
+        rmSync(file('orders'))
+        symlinkSync('orders.yaml', file('orders'))
+      },
+    ],
+  ]
+
+  test.each(nothingToRead)('allows nothing when the folder %s, and says so', async (...row) => {
+    const [, rule, act] = row
+    const { reload, names, told, loads } = await started()
+    act()
+    await reload.look()
+    expect(names()).toEqual([])
+    expect(told[0]?.problems).toMatchObject([{ rule }])
+    expect(loads()).toMatchObject([{ grants: 0, removed: ['orders'] }])
   })
 
   test('changes nothing that cannot be written down, and tries again next time', async () => {

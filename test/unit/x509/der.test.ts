@@ -73,6 +73,10 @@ describe('a certificate', () => {
       names: { dns: ['a.example'], uri: ['spiffe://a.example/b'], email: ['a@b.example'] },
       demandsMore: false,
       signature: 'strong',
+      validity: {
+        notBeforeMs: certificate.validFromDate.getTime(),
+        notAfterMs: certificate.validToDate.getTime(),
+      },
     })
   })
 
