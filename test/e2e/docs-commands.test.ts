@@ -184,7 +184,7 @@ describe('README.md', () => {
 
   test.each(commands)('%s: %s', async (_, command) => {
     const [, output] = required(expected.find(([one]) => one.test(command)))
-    const read = (name: string) => readFileSync(required(environment[name]), 'utf8')
+    const read = (name: string) => readFileSync(required(environment[name]), 'utf8').trimEnd()
     const caller = {
       CALLER_TOKEN: read('CALLER_TOKEN_FILE'),
       CLIENT_ID: cast.deployClientId,
