@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { Secret } from '../base/secret.ts'
+import { faultFrom } from '../base/text-file.ts'
 import type { CallerEnvironment } from '../config/environment.ts'
 import { authorizationWith, parseBearerUrl } from './bearer-token.ts'
+import { CommandError } from './command-error.ts'
 import { jsonIn, sendRequest } from './http-request.ts'
 
 /**
@@ -17,7 +19,7 @@ export async function findCallerToken(
   environment: CallerEnvironment,
 ): Promise<Secret<string>> {
   const namedFile = file ?? environment.tokenFile
-  if (namedFile !== undefined) return new Secret(readFileSync(namedFile, 'utf8').trim())
+  if (namedFile !== undefined) return tokenIn(namedFile)
   if (environment.token !== undefined) return environment.token
   if (environment.githubActions !== undefined) {
     return askGitHub(environment.githubActions, audience)
@@ -26,6 +28,16 @@ export async function findCallerToken(
     'no caller token: give --token-file FILE, set COUNTERSIGN_TOKEN_FILE or COUNTERSIGN_TOKEN, or run in a ' +
       'GitHub Actions job with "permissions: id-token: write"',
   )
+}
+
+/** Says nothing of the path: somebody may have put the token there. It may be a pipe, as a shell has it. */
+function tokenIn(file: string): Secret<string> {
+  try {
+    return new Secret(readFileSync(file, 'utf8').trim())
+  } catch (error) {
+    const fault = faultFrom(error)
+    throw new CommandError(`--token-file or COUNTERSIGN_TOKEN_FILE cannot be read. ${fault}`)
+  }
 }
 
 const requestUrlAnswer = z.object({ value: z.string().min(1) })

@@ -4,7 +4,7 @@ import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { writeAnswer } from './answer.ts'
 import type { AttemptRoute } from './attempt-route.ts'
 import { entraInstanceRoute, entraMetadataRoute } from './entra-discovery.ts'
-import { entraTokenPath, entraTokenRoute } from './entra-token.ts'
+import { entraTokenRoute, entraTokenTarget } from './entra-token.ts'
 import { type AuthorizationServer, oauthMetadataRoute } from './oauth-metadata.ts'
 import { oauthTokenRoute } from './oauth-token.ts'
 import { problemHandler } from './problem-handler.ts'
@@ -87,8 +87,6 @@ function directly(routes: IssuingRoutes): (target: string) => AttemptRoute | und
   return (target) =>
     byTarget.get(target) ?? (entraTokenTarget.test(target) ? routes.entraToken : undefined)
 }
-
-const entraTokenTarget = new RegExp(`^${entraTokenPath.source}`)
 
 /** Everything, those with any query too. */
 function createRouter(

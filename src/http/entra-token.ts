@@ -9,6 +9,7 @@ import {
 } from '../base/ids.ts'
 import { issueToken, type TokenAsk, type TokenClaims } from '../issuance/issuance.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
+import { LedgerError } from '../ledger/ledger.ts'
 import { jsonAnswer } from './answer.ts'
 import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
 import { tokenClaimsFrom } from './claims.ts'
@@ -39,8 +40,12 @@ export const entraTokenRequestSchema = z.object({
   claims: z.string().min(1).max(2000).optional(),
 })
 
-/** The path of the route, wherever a request target has it. */
-export const entraTokenPath = /\/([^/?]+)\/oauth2\/v2\.0\/token(?:\?|$)/
+/**
+ * A request target with the path of the route, by itself or behind an origin (RFC 9112 §3.2). What stands
+ * behind the path may look like one too, for another tenant.
+ */
+export const entraTokenTarget =
+  /^(?:https?:\/\/[^/?#]*)?\/([^/?#]+)\/oauth2\/v2\.0\/token(?:[?#]|$)/
 
 /**
  * `POST /{tenant}/oauth2/v2.0/token`: Entra's own token endpoint for clients that know no other one and
@@ -52,12 +57,14 @@ export function entraTokenRoute(inForce: () => IssuanceDeps): AttemptRoute {
   return attemptRoute(
     async (request, attempt, gone) => {
       const form = await readTokenForm(request)
-      const tenant = entraTenantFrom(entraTokenPath.exec(request.url ?? '')?.[1])
-      const { ask, claims, client, assertion } = askedFrom(form, tenant, nameOf)
+      const tenant = entraTenantFrom(entraTokenTarget.exec(request.url ?? '')?.[1])
+      const { ask, claims, client, isStillMeant, assertion } = askedFrom(form, tenant, nameOf)
       const proofs = proofsWithParameter(assertion, request)
       const outcome = await issueToken({ attempt, proofs, ask, claims, gone }, inForce)
       const trace = entraTraceOf(request, attempt, clock.nowMs())
       if (!outcome.ok) return entraRefusalAnswer(outcome.refusal, client, trace)
+      // Written down as issued, and given to nobody: it is a token of another client id.
+      if (!isStillMeant()) throw new LedgerError('LEDGER_OVERTAKEN')
       const { token, expiresInSeconds } = outcome
       return {
         ...jsonAnswer(200, {
@@ -80,6 +87,8 @@ interface Asked {
   readonly claims: TokenClaims
   /** Whether an application of this service has the client id. */
   readonly client: 'known' | 'unknown'
+  /** Whether what is asked for is what the client id means by now: a configuration may give it to another. */
+  readonly isStillMeant: () => boolean
   readonly assertion: string | undefined
 }
 
@@ -99,6 +108,7 @@ function askedFrom(form: TokenForm, tenant: TenantId, nameOf: NameByClientId): A
     ask: { want: 'token', application: application ?? nameOfNone(clientId), tenant, scope },
     claims: tokenClaimsFrom(sent.claims),
     client: application === undefined ? 'unknown' : 'known',
+    isStillMeant: () => nameOf(clientId) === application,
     assertion: sent.client_assertion,
   }
 }

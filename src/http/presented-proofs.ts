@@ -16,7 +16,8 @@ export function presentedProofsOf(request: IncomingMessage): PresentedProofs {
 }
 
 /**
- * The same of a request without `Authorization`, whose token is a parameter of its body.
+ * The same of a request without `Authorization`, whose token is a parameter of its body. Behind it there may
+ * be the line break that files end with, and that clients send with the file.
  *
  * @param text Of the token; undefined when there is none.
  */
@@ -25,7 +26,7 @@ export function proofsWithParameter(
   request: IncomingMessage,
 ): PresentedProofs {
   if (text === undefined) return proofsWith(undefined, request)
-  return proofsWith({ scheme: 'Bearer', text: new Secret(text) }, request)
+  return proofsWith({ scheme: 'Bearer', text: new Secret(text.replace(/\r?\n$/, '')) }, request)
 }
 
 function proofsWith(token: PresentedToken | undefined, request: IncomingMessage): PresentedProofs {

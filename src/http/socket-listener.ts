@@ -1,7 +1,16 @@
-import { chmodSync, lstatSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { connect } from 'node:net'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { drain, type Listener, serverOptions } from './listener.ts'
 import { SocketError } from './socket-error.ts'
 
@@ -10,8 +19,8 @@ const connectionsMax = 16
 
 /**
  * Listens on a Unix socket that only the user of this process, and root, can open (mode 0600), in a folder
- * that nobody else can write: so it cannot be put in another's place. What a process that was killed has
- * left there is replaced.
+ * that nobody else can write or put another in the place of: so another's socket cannot be in its place. What
+ * a process that was killed has left there is replaced.
  *
  * @throws SocketError when it cannot, or somebody listens there.
  */
@@ -39,12 +48,29 @@ export async function listenOnSocket(answer: RequestListener, path: string): Pro
 
 /** Whoever can write the folder can put a socket of its own there, and be told what was meant for us. */
 function assertOwn(folder: string, path: string): void {
-  const { uid, mode } = statOf(folder, path)
-  const isOurs = uid === 0 || uid === process.getuid?.()
-  if (!isOurs || (mode & 0o022) !== 0) throw new SocketError('SOCKET_FOLDER_OPEN', path)
+  const stats = statOf(folder, path)
+  const isOwn = isOurs(stats) && isOurs(lstatSync(folder)) && !isWritableByOthers(stats)
+  // By the way that is written, and by the one that links make of it.
+  const above = [...foldersAbove(resolve(folder)), ...foldersAbove(realpathSync(folder))]
+  if (!isOwn || !above.every(keepsItsFolders)) throw new SocketError('SOCKET_FOLDER_OPEN', path)
 }
 
-function statOf(folder: string, path: string) {
+const isOurs = ({ uid }: Stats) => uid === 0 || uid === process.getuid?.()
+const isWritableByOthers = ({ mode }: Stats) => (mode & 0o022) !== 0
+
+/** Nobody else can put another folder in the place of one that is ours: for that is the sticky bit of `/tmp`. */
+function keepsItsFolders(folder: string): boolean {
+  const stats = statSync(folder)
+  const isKept = !isWritableByOthers(stats) || (stats.mode & 0o1000) !== 0
+  return isKept && isOurs(stats) && isOurs(lstatSync(folder))
+}
+
+function foldersAbove(folder: string): readonly string[] {
+  const above = dirname(folder)
+  return above === folder ? [] : [above, ...foldersAbove(above)]
+}
+
+function statOf(folder: string, path: string): Stats {
   try {
     return statSync(folder)
   } catch (error) {

@@ -42,6 +42,8 @@ beforeAll(async () => {
     writeFileSync(path, text)
     return path
   }
+  // As most programs write files.
+  const tokenFile = (name: string, token: string) => file(name, `${token}\n`)
   const exampleAgent = readFileSync('examples/agent/agent.yaml', 'utf8')
   environment = {
     // Azure's own command line, which says what it was told.
@@ -50,9 +52,9 @@ beforeAll(async () => {
     TENANT: cast.fabrikam,
     EVENTS_CLIENT_ID: cast.eventsClientId,
     DEPLOY_CLIENT_ID: cast.deployClientId,
-    CALLER_TOKEN_FILE: file('caller-token', await service.callerToken('fabrikam-orders')),
-    PIPELINE_TOKEN_FILE: file('pipeline-token', await service.callerToken('github')),
-    ADMIN_TOKEN_FILE: file('admin-token', await service.callerToken('gitlab')),
+    CALLER_TOKEN_FILE: tokenFile('caller-token', await service.callerToken('fabrikam-orders')),
+    PIPELINE_TOKEN_FILE: tokenFile('pipeline-token', await service.callerToken('github')),
+    ADMIN_TOKEN_FILE: tokenFile('admin-token', await service.callerToken('gitlab')),
     AGENT_FILE: file(
       'agent.yaml',
       exampleAgent
@@ -182,7 +184,7 @@ describe('README.md', () => {
 
   test.each(commands)('%s: %s', async (_, command) => {
     const [, output] = required(expected.find(([one]) => one.test(command)))
-    const read = (name: string) => readFileSync(required(environment[name]), 'utf8')
+    const read = (name: string) => readFileSync(required(environment[name]), 'utf8').trimEnd()
     const caller = {
       CALLER_TOKEN: read('CALLER_TOKEN_FILE'),
       CLIENT_ID: cast.deployClientId,

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   copyFileSync,
@@ -9,11 +9,21 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { decodeJwt } from 'jose'
+import { request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { stringify } from 'yaml'
+import type { TestEmulator } from '../support/emulator.ts'
+import { type Served, serveFrom } from '../support/served.ts'
+import type { AgentFile } from '../support/test-agent.ts'
+import { cast, startServiceEmulator } from '../support/test-service.ts'
+import { clientOrder, createLoopbackTlsFiles } from '../support/tls-clients.ts'
 
 /** The package as it would be published, unpacked where a user has it: below somebody's node_modules. */
 
@@ -121,6 +131,96 @@ describe('the packed package', () => {
     expect(status, stdout + stderr).toBe(0)
     expect(stdout).toContain('sign.unexplained')
   }, 60_000)
+})
+
+/** What is left out of the bundle is left out of these: TLS, requests of each kind, routes and the SDKs. */
+describe('the service of the packed package', () => {
+  const uri = 'spiffe://fabrikam.example/orders'
+  const files = createLoopbackTlsFiles()
+  let emulator: TestEmulator
+  let served: Served
+  let origin: string
+  let credential: { readonly certificatePem: string; readonly keyPem: string }
+
+  beforeAll(async () => {
+    emulator = await startServiceEmulator()
+    credential = await emulator.clients.issue(clientOrder({ names: [uri] }))
+    const { clientCaFile } = emulator.endpoints
+    served = serveFrom(emulator, {
+      program: join(installed, 'bin/countersign.js'),
+      configuration: (file) => ({
+        ...files.listening(file),
+        issuers: {
+          ...file.issuers,
+          edge: { kind: 'mtls', caFile: clientCaFile, identity: 'uri' },
+        },
+      }),
+      grants: [
+        {
+          grant: 'edge',
+          caller: { issuer: 'edge', claims: { uri } },
+          may: [{ application: 'events', tenant: cast.fabrikam, scopes: [cast.orders] }],
+        },
+      ],
+    })
+    await served.said('ready')
+    origin = await served.origin()
+  }, 60_000)
+  afterAll(async () => {
+    await served.remove()
+    await files.remove()
+    await emulator.stop()
+  })
+
+  const forms = {
+    '/oauth2/token': { client_id: `events/${cast.fabrikam}` },
+    [`/${cast.fabrikam}/oauth2/v2.0/token`]: { client_id: cast.eventsClientId },
+  }
+  const ofOrders = { appid: cast.eventsClientId, tid: cast.fabrikam, aud: 'https://orders.example' }
+
+  test.each(Object.entries(forms))('gives a token to a certificate at %s', async (path, form) => {
+    const { statusCode, body } = await request(`${origin}${path}`, {
+      method: 'POST',
+      dispatcher: files.connections(credential),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({
+        ...form,
+        grant_type: 'client_credentials',
+        scope: cast.orders,
+      }).toString(),
+    })
+    const text = await body.text()
+    expect(statusCode, text).toBe(200)
+    const { access_token } = JSON.parse(text) as { access_token: string }
+    expect(decodeJwt(access_token)).toMatchObject(ofOrders)
+  })
+
+  test('gives one to a program by the agent of the package', async () => {
+    const agent: AgentFile = {
+      service: { url: origin, caFile: files.write('ca.pem', files.ca) },
+      identity: {
+        kind: 'certificate',
+        certFile: files.write('edge.pem', credential.certificatePem),
+        keyFile: files.write('edge.key', credential.keyPem),
+      },
+      resources: { 'https://orders.example': { application: 'events', tenant: cast.fabrikam } },
+      shapes: { appService: {} },
+    }
+    writeFileSync(join(folder, 'agent.yaml'), stringify(agent))
+    const asking = `
+      const { IDENTITY_ENDPOINT, IDENTITY_HEADER } = process.env
+      const query = '?api-version=2019-08-01&resource=https://orders.example'
+      const headers = { 'x-identity-header': IDENTITY_HEADER }
+      fetch(IDENTITY_ENDPOINT + query, { headers }).then(async (answer) => console.log(await answer.text()))`
+    // Not waited for in the way of the others: the emulator answers in this process.
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [join(installed, 'bin/countersign.js'), 'agent', '--', process.execPath, '-e', asking],
+      { cwd: folder },
+    )
+    const { access_token } = JSON.parse(stdout) as { access_token: string }
+    expect(decodeJwt(access_token)).toMatchObject(ofOrders)
+  })
 })
 
 describe('the launcher', () => {

@@ -107,6 +107,44 @@ const taken: readonly (readonly [string, Change, number])[] = [
   ['tenant of an issuer', issuer('fabrikam', { tenants: [cast.contoso] }), 401],
 ]
 
+describe('a client id', () => {
+  const swapped: Change = ({ applications }) => {
+    const [events, deploy] = [required(applications['events']), required(applications['deploy'])]
+    const as = ({ clientId, certificate }: typeof events) => ({ clientId, certificate })
+    return {
+      applications: {
+        ...applications,
+        events: { ...events, ...as(deploy) },
+        deploy: { ...deploy, ...as(events) },
+      },
+    }
+  }
+  const askByClientId = async (clientId: string) => {
+    const form = {
+      grant_type: 'client_credentials',
+      client_id: clientId,
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: token,
+      scope: cast.orders,
+    }
+    return service.ask(`POST /${cast.fabrikam}/oauth2/v2.0/token`, { form })
+  }
+
+  test('that another application has by now is answered with no token of the one before', async () => {
+    const asked = () => askByClientId(cast.eventsClientId)
+    const answer = await during(asked, exchanging, swapped)
+    expect(answer.status, answer.text).toBe(503)
+    expect(answer.body).not.toHaveProperty('access_token')
+    // Its grants decide about the one that has it now.
+    expect((await asked()).body).toMatchObject({ error_codes: [700213] })
+  })
+
+  test('that its application keeps is answered with its token', async () => {
+    const answer = await during(() => askByClientId(cast.eventsClientId), exchanging, unrelated)
+    expect(answer.status, answer.text).toBe(200)
+  })
+})
+
 describe('what a configuration takes away', () => {
   test.each(taken)('of a %s: is given to nobody from then on', async (_, change, status) => {
     expect((await askToken()).status).toBe(200)

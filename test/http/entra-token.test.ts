@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { expectNothingPrivate } from '../support/problems.ts'
+import { sendRaw } from '../support/raw-http.ts'
 import {
   cast,
   defaultGrants,
@@ -243,6 +244,24 @@ describe('a request', () => {
       const answer = await service.ask(`POST /${tenant}/oauth2/v2.0/token`, { form })
       const words = { status: 400, error: 'invalid_request', number: 90002, text: /must be a GUID/ }
       expectEntraError(answer, words)
+    },
+  )
+
+  test.each(['?', '#', '?#', '#?'])(
+    'is for the tenant of its path, whatever path comes behind %s',
+    async (separator) => {
+      const form = new URLSearchParams(tokenForm(await workload())).toString()
+      const path = (tenant: string) => `/${tenant}/oauth2/v2.0/token`
+      const send = (target: string) =>
+        sendRaw(
+          service.origin,
+          `POST ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n` +
+            `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n\r\n${form}`,
+        )
+      const [granted, other] = [path(cast.fabrikam), path(elsewhere)]
+
+      expect(await send(`${other}${separator}${granted}`)).toContain('AADSTS700213')
+      expect(await send(`${granted}${separator}${other}`)).toMatch(/^HTTP\/1\.1 200 /)
     },
   )
 

@@ -112,6 +112,11 @@ describe('client credentials', () => {
     ['both of them where they agree', (form: Form) => ({ ...form, resource: `${resource}/` })],
     ['a parameter that nobody knows', (form: Form) => ({ ...form, nonce: '1', __proto__x: '2' })],
     ['a parameter without a value', (form: Form) => ({ ...form, resource: '' })],
+    // `curl --data-urlencode client_assertion@FILE` sends it.
+    [
+      'the line break at the end of the file of a token',
+      (form: Form) => ({ ...form, client_assertion: `${form['client_assertion'] ?? ''}\r\n` }),
+    ],
   ])('take %s', async (_, change) => {
     const answer = await ask(change(clientForm(await workload())))
     expect(answer.status, answer.text).toBe(200)
@@ -415,6 +420,7 @@ describe('a caller', () => {
 
   test.each([
     ['no JWT', () => Promise.resolve('not-a-token'), 'caller_token_malformed'],
+    ['no JWT for a space behind it', async () => `${await workload()} `, 'caller_token_malformed'],
     ['longer than any', () => Promise.resolve('A'.repeat(17_000)), 'caller_token_malformed'],
     [
       'for somebody else',

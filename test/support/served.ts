@@ -32,9 +32,11 @@ export interface Served {
 export interface ServedOptions extends Pick<TestServiceOptions, 'configuration' | 'grants'> {
   /** Absent: the emulator's managed identity `countersign`. */
   readonly identity?: { readonly endpoint: string; readonly header: string }
+  /** File that Node runs; absent: the source. */
+  readonly program?: string
 }
 
-const program = join(import.meta.dirname, '../../src/cli/countersign.ts')
+const source = join(import.meta.dirname, '../../src/cli/countersign.ts')
 
 /** @throws Error from {@link Served.said} with the whole log, when the process ends without saying it. */
 export function serveFrom(emulator: TestEmulator, options: ServedOptions = {}): Served {
@@ -48,7 +50,7 @@ export function serveFrom(emulator: TestEmulator, options: ServedOptions = {}): 
   })
   const { endpoint, header } =
     options.identity ?? required(emulator.endpoints.managedIdentities['countersign'])
-  const child = spawn(process.execPath, [program, 'serve', '--config', file], {
+  const child = spawn(process.execPath, [options.program ?? source, 'serve', '--config', file], {
     env: { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: header },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

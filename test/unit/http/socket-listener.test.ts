@@ -2,12 +2,14 @@ import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { request } from 'node:http'
@@ -99,6 +101,50 @@ describe('a local socket', () => {
       message: expect.stringContaining('`listen.revocationSocket` cannot be') as string,
     })
     expect(readdirSync(folder)).toEqual([])
+  })
+
+  describe('below a folder that others can write', () => {
+    beforeEach(() => {
+      mkdirSync(join(folder, 'own'), { mode: 0o700 })
+    })
+
+    test.each([
+      ['its group', 0o770],
+      ['everybody', 0o777],
+    ])('is not made where that is %s, who can put another in its place', async (_, mode) => {
+      path = join(folder, 'own', 'revocations.sock')
+      chmodSync(folder, mode)
+      await expect(listening()).rejects.toMatchObject({ code: 'SOCKET_FOLDER_OPEN' })
+      expect(readdirSync(join(folder, 'own'))).toEqual([])
+    })
+
+    test('is not made where such a folder has the link to its own', async () => {
+      const open = join(folder, 'open')
+      mkdirSync(open)
+      chmodSync(open, 0o777)
+      symlinkSync(join(folder, 'own'), join(open, 'link'))
+      path = join(open, 'link', 'revocations.sock')
+      await expect(listening()).rejects.toMatchObject({ code: 'SOCKET_FOLDER_OPEN' })
+    })
+
+    test.runIf(process.getuid?.() === 0)('is not made by the link of somebody else', async () => {
+      const open = join(folder, 'open')
+      mkdirSync(open)
+      chmodSync(open, 0o1777)
+      symlinkSync(join(folder, 'own'), join(open, 'link'))
+      path = join(open, 'link', 'revocations.sock')
+      const listener = await listening()
+      await listener.drain(0)
+      lchownSync(join(open, 'link'), 65_534, 65_534)
+      await expect(listening()).rejects.toMatchObject({ code: 'SOCKET_FOLDER_OPEN' })
+    })
+
+    test('is made where each keeps what it has there, as in /tmp', async () => {
+      path = join(folder, 'own', 'revocations.sock')
+      chmodSync(folder, 0o1777)
+      await listening()
+      expect(await asked()).toBe('yes')
+    })
   })
 
   test('is not made where there is no folder, or with a name that is too long', async () => {
