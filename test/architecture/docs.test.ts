@@ -110,6 +110,16 @@ describe('docs', () => {
     expect(codes.length).toBeGreaterThan(50)
   })
 
+  test('clients.md names every code of the library, and quotes its example', () => {
+    const codes = namesIn('src/client/countersign-error.ts', /\| '([A-Z_]+)'/g)
+    const named = firstColumn('docs/clients.md').filter((name) => /^(SERVICE|CALLER)_/.test(name))
+    expect(named).toEqual(codes)
+    expect(codes.length).toBeGreaterThan(5)
+    const [, quoted = 'nothing'] = /```js\n([^]*?)```/.exec(read('docs/clients.md')) ?? []
+    const example = read('examples/azure-sdk/assertion-provider.mjs')
+    for (const part of quoted.split('\n\n')) expect(example).toContain(part.trim())
+  })
+
   test('audit.md names every kind of entry, and no other', () => {
     const kinds = namesIn('src/ledger/entry.ts', /EntryOf<'([a-z.-]+)'>/g)
     const named = firstColumn('docs/audit.md').filter((name) => kinds.includes(name))
