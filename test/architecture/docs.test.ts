@@ -6,6 +6,8 @@ import { check } from '../../src/cli/check.ts'
 import { configForm } from '../../src/config/config-form.ts'
 import { environmentVariables } from '../../src/config/environment.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { provenClients } from '../support/client-rows.ts'
+import { withClients } from '../support/clients-page.ts'
 import { withQuotedFiles } from '../support/readme.ts'
 import { gaugesAtRest } from '../support/gauges.ts'
 
@@ -118,6 +120,20 @@ describe('docs', () => {
     const [, quoted = 'nothing'] = /```js\n([^]*?)```/.exec(read('docs/clients.md')) ?? []
     const example = read('examples/azure-sdk/assertion-provider.mjs')
     for (const part of quoted.split('\n\n')) expect(example).toContain(part.trim())
+  })
+
+  test('clients.md has the clients that tests prove, at the versions that are installed', async () => {
+    const page = read('docs/clients.md')
+    // As scripts/write-clients.ts writes it; a page on which one fails is not fit to be released.
+    expect(await withClients(page, () => true)).toBe(page)
+    expect(await withClients(page, () => false)).toContain('**fails**')
+  })
+
+  test.each(provenClients)('the test that proves $client is there', ({ test: proof }) => {
+    const text = read(proof.file)
+    expect(text).toContain(proof.title)
+    expect(text).toContain(proof.each ?? '')
+    expect(text).toContain(proof.describe ?? '')
   })
 
   test('audit.md names every kind of entry, and no other', () => {
