@@ -1,6 +1,6 @@
 // Emits dist/ from nothing each time: the program with all that it imports in a few files, because finding
 // and reading a thousand small ones is half of a start and a fifth of the memory, and no Node strips types
-// below node_modules; the licences of what is inside; and declarations. What a verb does not use stays in
+// below node_modules; the licences of what is inside; declarations; and the library. What a verb does not use stays in
 // files of its own, the emulator among it, so that an image can leave it out.
 import { spawnSync } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,6 +10,7 @@ import { leanModules } from './lean-modules.ts'
 rmSync('dist', { recursive: true, force: true })
 emitDeclarations()
 const folders = await emitProgram()
+await emitLibrary()
 cpSync('src/emulator/default-world.yaml', 'dist/program/default-world.yaml')
 writeFileSync('dist/licences.txt', folders.toSorted().map(licenceIn).join('\n'))
 
@@ -52,6 +53,16 @@ async function emitProgram(): Promise<readonly string[]> {
   })
   const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
   return [...new Set(modules.flatMap(packageFolderOf))]
+}
+
+/** One file that needs nothing but Node, of any version that others still run, and that can be read. */
+async function emitLibrary(): Promise<void> {
+  await using bundle = await rolldown({
+    input: { client: 'src/client/assertion-provider.ts' },
+    platform: 'node',
+    transform: { target: 'node20' },
+  })
+  await bundle.write({ dir: 'dist' })
 }
 
 /** Also of a package in a package. */

@@ -6,6 +6,8 @@ import { check } from '../../src/cli/check.ts'
 import { configForm } from '../../src/config/config-form.ts'
 import { environmentVariables } from '../../src/config/environment.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { provenClients } from '../support/client-rows.ts'
+import { withClients } from '../support/clients-page.ts'
 import { withQuotedFiles } from '../support/readme.ts'
 import { gaugesAtRest } from '../support/gauges.ts'
 
@@ -108,6 +110,30 @@ describe('docs', () => {
     // A file and a database can be wrong in the same way.
     expect(named.toSorted()).toEqual([...new Set(codes)].toSorted())
     expect(codes.length).toBeGreaterThan(50)
+  })
+
+  test('clients.md names every code of the library, and quotes its example', () => {
+    const codes = namesIn('src/client/countersign-error.ts', /\| '([A-Z_]+)'/g)
+    const named = firstColumn('docs/clients.md').filter((name) => /^(SERVICE|CALLER)_/.test(name))
+    expect(named).toEqual(codes)
+    expect(codes.length).toBeGreaterThan(5)
+    const [, quoted = 'nothing'] = /```js\n([^]*?)```/.exec(read('docs/clients.md')) ?? []
+    const example = read('examples/azure-sdk/assertion-provider.mjs')
+    for (const part of quoted.split('\n\n')) expect(example).toContain(part.trim())
+  })
+
+  test('clients.md has the clients that tests prove, at the versions that are installed', async () => {
+    const page = read('docs/clients.md')
+    // As scripts/write-clients.ts writes it; a page on which one fails is not fit to be released.
+    expect(await withClients(page, () => true)).toBe(page)
+    expect(await withClients(page, () => false)).toContain('**fails**')
+  })
+
+  test.each(provenClients)('the test that proves $client is there', ({ test: proof }) => {
+    const text = read(proof.file)
+    expect(text).toContain(proof.title)
+    expect(text).toContain(proof.each ?? '')
+    expect(text).toContain(proof.describe ?? '')
   })
 
   test('audit.md names every kind of entry, and no other', () => {

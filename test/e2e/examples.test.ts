@@ -6,6 +6,7 @@ import { parse } from 'yaml'
 import { mintOrderSchema } from '../../src/emulator/issuers/mint-order.ts'
 import { programsIn, runCommand } from '../support/command-line.ts'
 import type { TestEmulator } from '../support/emulator.ts'
+import { runModule } from '../support/module-run.ts'
 import { required } from '../support/required.ts'
 import {
   cast,
@@ -316,4 +317,25 @@ describe.each(examples)('examples/$kind', ({ kind, grant, found, mint, others, r
     expect(stdout).toMatch(/"orders":|^az login .* --federated-token eyJ/)
     expect(service.entries().at(-1)?.kind).toMatch(/^(token|assertion)\.issued$/)
   })
+})
+
+test('examples/azure-sdk/assertion-provider.mjs gets a token, for one signature', async () => {
+  const service = await startTestService({ emulator })
+  const tokenFile = join(folder, 'sdk-token')
+  writeFileSync(tokenFile, await service.callerToken('github'))
+  const { code, stdout, stderr } = await runModule('examples/azure-sdk/assertion-provider.mjs', {
+    ...shared,
+    NODE_OPTIONS: `--import=${import.meta.resolve('../support/client-from-source.ts')}`,
+    COUNTERSIGN_URL: service.origin,
+    COUNTERSIGN_TOKEN_FILE: tokenFile,
+    AZURE_AUTHORITY_HOST: emulator.endpoints.authority,
+    AZURE_TENANT_ID: cast.fabrikam,
+    AZURE_CLIENT_ID: cast.deployClientId,
+    SCOPE: cast.eventHubs,
+  })
+  expect(code, stderr).toBe(0)
+  expect(JSON.parse(stdout)).toMatchObject({ tid: cast.fabrikam, app: cast.deployClientId })
+  const signed = service.vaultRecords().map(({ operationName }) => operationName)
+  expect(signed).toEqual(['KeySign'])
+  await service.stop()
 })

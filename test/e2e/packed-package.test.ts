@@ -19,10 +19,17 @@ import { decodeJwt } from 'jose'
 import { request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { stringify } from 'yaml'
+import { runCommand } from '../support/command-line.ts'
 import type { TestEmulator } from '../support/emulator.ts'
+import { runModule } from '../support/module-run.ts'
 import { type Served, serveFrom } from '../support/served.ts'
 import type { AgentFile } from '../support/test-agent.ts'
-import { cast, startServiceEmulator } from '../support/test-service.ts'
+import {
+  cast,
+  startServiceEmulator,
+  startTestService,
+  type TestService,
+} from '../support/test-service.ts'
 import { clientOrder, createLoopbackTlsFiles } from '../support/tls-clients.ts'
 
 /** The package as it would be published, unpacked where a user has it: below somebody's node_modules. */
@@ -42,6 +49,7 @@ beforeAll(() => {
   spawnSync('tar', ['xzf', tarball, '--strip-components=1', '-C', installed])
   // What the lockfile installs, without asking a registry for it a second time.
   symlinkSync(resolve('node_modules'), join(installed, 'node_modules'))
+  symlinkSync(resolve('node_modules/@azure'), join(folder, 'node_modules/@azure'))
 }, 120_000)
 
 afterAll(() => {
@@ -223,15 +231,169 @@ describe('the service of the packed package', () => {
   })
 })
 
+/** The one of the system where that is older than ours, and may be as old as the library takes. */
+function olderNode(): string {
+  const older = '/usr/bin/node'
+  const version = existsSync(older)
+    ? spawnSync(older, ['--version'], { encoding: 'utf8' }).stdout
+    : 'v26'
+  const major = Number(/^v(\d+)/.exec(version)?.[1])
+  return major >= 20 && major < 26 ? older : process.execPath
+}
+
+describe('the library', () => {
+  let service: TestService
+  let environment: Readonly<Record<string, string>>
+
+  beforeAll(async () => {
+    service = await startTestService()
+    const tokenFile = join(folder, 'token')
+    writeFileSync(tokenFile, await service.callerToken('github'))
+    environment = {
+      COUNTERSIGN_URL: service.origin,
+      COUNTERSIGN_TOKEN_FILE: tokenFile,
+      AZURE_TENANT_ID: cast.fabrikam,
+      AZURE_CLIENT_ID: cast.deployClientId,
+      AZURE_AUTHORITY_HOST: service.emulator.endpoints.authority,
+      SCOPE: cast.eventHubs,
+      NODE_EXTRA_CA_CERTS: service.emulator.endpoints.caFile,
+    }
+  })
+  afterAll(() => service.stop())
+
+  const signatures = () =>
+    service.vaultRecords().filter(({ operationName }) => operationName === 'KeySign').length
+
+  const programWith = (credential: string) => `
+    import { ClientAssertionCredential } from '@azure/identity'
+    import { ConfidentialClientApplication } from '@azure/msal-node'
+    import { assertionProvider } from 'countersign/client'
+    const { env } = process
+    const options = {
+      service: env.COUNTERSIGN_URL,
+      application: 'deploy',
+      tenant: env.AZURE_TENANT_ID,
+      callerToken: { file: env.COUNTERSIGN_TOKEN_FILE },
+    }
+    ${credential}
+    try {
+      console.log(await tokenOnce())
+      console.log(await tokenOnce())
+    } catch (error) {
+      console.log(error.name + ': ' + error.message)
+      process.exitCode = 1
+    }
+  `
+  const azureIdentity = (clientAssertion: string) =>
+    programWith(`
+      const credential = new ClientAssertionCredential(
+        env.AZURE_TENANT_ID,
+        env.AZURE_CLIENT_ID,
+        ${clientAssertion},
+        { authorityHost: env.AZURE_AUTHORITY_HOST, disableInstanceDiscovery: true },
+      )
+      const tokenOnce = async () => (await credential.getToken(env.SCOPE)).token
+    `)
+  const msalNode = programWith(`
+    const client = new ConfidentialClientApplication({
+      auth: {
+        clientId: env.AZURE_CLIENT_ID,
+        authority: env.AZURE_AUTHORITY_HOST + '/' + env.AZURE_TENANT_ID,
+        knownAuthorities: [new URL(env.AZURE_AUTHORITY_HOST).host],
+        clientAssertion: assertionProvider(options),
+      },
+    })
+    const tokenOnce = async () =>
+      (await client.acquireTokenByClientCredential({ scopes: [env.SCOPE] })).accessToken
+  `)
+
+  test('is one file that needs nothing but Node', () => {
+    const text = readFileSync(join(installed, 'dist/client.js'), 'utf8')
+    const imported = [...text.matchAll(/\b(?:from|import|require)\b *\(?["']([^"']+)/g)]
+    expect(imported.map(([, name]) => name)).toEqual(['node:net', 'node:fs/promises'])
+  })
+
+  test.each([
+    ['ClientAssertionCredential', azureIdentity('assertionProvider(options)')],
+    ['msal-node', msalNode],
+  ])('gives %s what it asks for, twice and again, for one signature', async (_, program) => {
+    const before = signatures()
+    const { code, stdout, stderr } = await runModule(program, environment, folder)
+
+    expect(code, stdout + stderr).toBe(0)
+    for (const token of stdout.trim().split('\n')) {
+      expect(decodeJwt(token)).toMatchObject({ tid: cast.fabrikam, appid: cast.deployClientId })
+    }
+    expect(signatures() - before).toBe(1)
+  })
+
+  test('which a callback that keeps nothing pays for each time that it is called', async () => {
+    const before = signatures()
+    const program = azureIdentity('() => assertionProvider(options)()')
+    const { code, stdout } = await runModule(program, environment, folder)
+
+    expect(code, stdout).toBe(0)
+    expect(signatures() - before).toBe(4)
+  })
+
+  test('serves msal-node on the older Node of the system', async () => {
+    const program = msalNode.replace(/import .*identity'/, '')
+    writeFileSync(join(folder, 'older.mjs'), program)
+    const { code, stdout, stderr } = await runCommand(
+      `'${olderNode()}' older.mjs`,
+      environment,
+      folder,
+    )
+    expect(code, stdout + stderr).toBe(0)
+    expect(decodeJwt(stdout.split('\n')[0] ?? '')).toMatchObject({ appid: cast.deployClientId })
+  })
+
+  test.each([
+    [
+      'ClientAssertionCredential',
+      azureIdentity("assertionProvider({ ...options, application: 'events' })"),
+    ],
+    ['msal-node', msalNode.replace('(options)', "({ ...options, application: 'events' })")],
+  ])('says why %s gets nothing, and signs nothing', async (_, program) => {
+    const before = signatures()
+    const { code, stdout } = await runModule(program, environment, folder)
+
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/SERVICE_REFUSED: .* \(not_granted, attempt [0-9a-f-]{36}\)/)
+    expect(signatures()).toBe(before)
+  })
+
+  test.each(['nodenext', 'bundler'])('has types that need no others, for %s', (resolution) => {
+    writeFileSync(
+      join(folder, 'consumer.ts'),
+      `import { assertionProvider, CountersignError } from 'countersign/client'
+       const options = { service: 'https://a.example', application: 'a', tenant: 't' }
+       const callback: () => Promise<string> = assertionProvider({ ...options, callerToken: { file: 'f' } })
+       export const code = (error: unknown) =>
+         error instanceof CountersignError && error.code === 'SERVICE_THROTTLED' ? error.retryAfterSeconds : callback
+       // @ts-expect-error -- a caller token is needed
+       assertionProvider(options)
+       // @ts-expect-error -- codes are closed
+       export const wrong = (error: CountersignError) => error.code === 'THROTTLED'
+      `,
+    )
+    const { status, stdout } = spawnSync(
+      resolve('node_modules/.bin/tsc'),
+      [
+        ...['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022'],
+        ...['--module', resolution === 'bundler' ? 'esnext' : resolution],
+        ...['--moduleResolution', resolution, 'consumer.ts'],
+      ],
+      { cwd: folder, encoding: 'utf8' },
+    )
+    expect(stdout).toBe('')
+    expect(status).toBe(0)
+  })
+})
+
 describe('the launcher', () => {
   test('runs under an older Node by the one that the project brings along', () => {
-    const older = '/usr/bin/node'
-    const version = existsSync(older)
-      ? spawnSync(older, ['--version'], { encoding: 'utf8' }).stdout
-      : 'v26'
-    const major = Number(/^v(\d+)/.exec(version)?.[1])
-    const node = major < 26 ? older : process.execPath
-    const { status, stdout } = spawnSync(node, ['bin/countersign.js', '--version'], {
+    const { status, stdout } = spawnSync(olderNode(), ['bin/countersign.js', '--version'], {
       encoding: 'utf8',
     })
     expect(status).toBe(0)

@@ -18,13 +18,16 @@ const closedNetwork = join(import.meta.dirname, 'closed-network.ts')
  * it finds what an operator sets, and keeps nothing from one run to the next. It reaches this machine alone.
  *
  * @param module Source text, or the path of a file that ends in `.mjs`.
+ * @param folder Where it is, so that it finds the packages that are installed there.
  */
 export async function runModule(
   module: string,
   environment: Readonly<Record<string, string>>,
+  folder = '.',
 ): Promise<ModuleRun> {
   const source = module.endsWith('.mjs') ? [module] : ['--input-type=module', '--eval', module]
   const child = spawn(process.execPath, ['--import', closedNetwork, ...source], {
+    cwd: folder,
     env: { ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 60_000,
