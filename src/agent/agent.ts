@@ -5,11 +5,11 @@ import type { ApplicationName, ClientId, Cloud, TenantId } from '../base/ids.ts'
 import { appService, appServiceVariables } from './app-service.ts'
 import { arc, arcVariables } from './arc.ts'
 import { ciShapes, ciVariables } from './ci.ts'
-import { cloudShell, cloudShellVariables } from './cloud-shell.ts'
 import type { AssertionOrder, CountersignService, ServiceError } from './countersign-service.ts'
 import { imds, imdsVariables } from './imds.ts'
 import { createLocalSecret } from './local-secret.ts'
 import { listenOnLoopback } from './loopback-listener.ts'
+import { cloudShellVariables, oauth2Token } from './oauth2-token.ts'
 import { type AnswerResource, createAnswerResource, type Resource } from './resources.ts'
 import { createResourceTokens } from './resource-tokens.ts'
 import type { Shape } from './shape.ts'
@@ -42,6 +42,8 @@ export interface AgentShapes {
   readonly imds?: 'on'
   readonly arc?: { readonly keyFolder: string }
   readonly cloudShell?: 'on'
+  /** Its clients ask the port that it had, and no other. */
+  readonly vmExtension?: 'on'
   /** Assertions, in the shape of CI platforms. */
   readonly requestUrl?: AssertionOrder
   readonly tokenFile?: TokenFileShape
@@ -168,9 +170,13 @@ function endpointsFor(
     const [begin, look, end] = [() => shape.begin(), () => shape.look(), () => shape.end()]
     endpoints.push({ shapes: [shape], variables, begin, look, end })
   }
-  if (shapes.cloudShell !== undefined) {
-    const shape = cloudShell(answerResource, clock)
-    const variables = (origin: string) => cloudShellVariables(origin + shape.path)
+  const { cloudShell, vmExtension } = shapes
+  if (cloudShell !== undefined || vmExtension !== undefined) {
+    // What the extension's clients send in a form is Cloud Shell's request, and so is the answer.
+    const methods = vmExtension === undefined ? (['POST'] as const) : (['GET', 'POST'] as const)
+    const shape = oauth2Token(methods, answerResource, clock)
+    const variables = (origin: string) =>
+      cloudShell === undefined ? {} : cloudShellVariables(origin + shape.path)
     endpoints.push({ shapes: [shape], variables })
   }
   if (shapes.requestUrl !== undefined) {

@@ -137,6 +137,41 @@ describe('Cloud Shell', () => {
   })
 })
 
+describe('the virtual machine extension that was retired', () => {
+  const asked = `/oauth2/token?resource=${encodeURIComponent(orders)}`
+  let extension: TestAgent
+  beforeAll(async () => {
+    extension = await startTestAgent({
+      origin: service.origin,
+      clock: service.clock,
+      ownToken: await service.callerToken('fabrikam-orders'),
+      file: (written) => ({
+        ...written,
+        listen: { port: 50_342 },
+        shapes: { vmExtension: {} },
+        anyLocalProcess: 'accept',
+      }),
+    })
+    return () => extension.stop()
+  })
+
+  test('takes the resource in the query, or in a form, at the port that its clients know', async () => {
+    expect(extension.agent.origin).toBe('http://127.0.0.1:50342')
+    expect(extension.agent.variables).toEqual({})
+    const host = 'localhost:50342'
+    expectGiven(await extension.ask(`GET ${asked}`, { ...marked, host }))
+    const body = `resource=${encodeURIComponent(orders)}`
+    expectGiven(await extension.ask('POST /oauth2/token', marked, body))
+  })
+
+  test('gives nothing without its header, for another method, or to a browser', async () => {
+    expect((await extension.ask(`GET ${asked}`)).status).toBe(400)
+    expect((await extension.ask(`PUT ${asked}`, marked)).status).toBe(405)
+    const origin = 'http://localhost:50342'
+    expect((await extension.ask(`GET ${asked}`, { ...marked, origin })).status).toBe(403)
+  })
+})
+
 describe('Azure Arc', () => {
   const asked = `GET /arc/metadata/identity/oauth2/token?api-version=2020-06-01&resource=${orders}`
 

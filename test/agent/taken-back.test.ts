@@ -151,10 +151,7 @@ describe('a token that was not taken back', () => {
   test("is given while the workload's own proof is over: nobody has taken anything back", async () => {
     await start()
     expect((await agent.askFor(orders)).status).toBe(200)
-    writeFileSync(
-      agent.ownTokenFile,
-      await service.callerToken('fabrikam-orders', { wrong: 'expired' }),
-    )
+    writeFileSync(agent.ownTokenFile, await service.callerToken('github', { wrong: 'expired' }))
     emulator.clock.shift(61)
     const { status } = await agent.askFor(orders)
     expect([status, ...agent.failures]).toEqual([200, 'SERVICE_CALLER_REFUSED'])
