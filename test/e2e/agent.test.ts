@@ -285,6 +285,20 @@ describe('countersign agent by itself', () => {
     },
   )
 
+  test('writes them so that a shell reads what they are, whatever is in a path', async () => {
+    const file = "it's $(echo here) now"
+    const tokenFile = { file: `./${file}`, tenant: cast.fabrikam, clientId: cast.deployClientId }
+    await write((written) => ({
+      ...written,
+      environmentFile: './agent.env',
+      shapes: { tokenFile },
+    }))
+    const script = '. ./agent.env; printf %s "$AZURE_FEDERATED_TOKEN_FILE"'
+    const { output, ended } = run(['--', 'env', '-i', '/bin/sh', '-c', script])
+    expect(await ended, output.stderr).toBe(0)
+    expect(output.stdout).toBe(join(folder, file))
+  })
+
   test('without a program and a file for its variables does not start', async () => {
     const { output, ended } = run([])
     expect(await ended).toBe(1)
