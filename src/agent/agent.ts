@@ -1,14 +1,15 @@
-import { type BackgroundTask, startBackgroundTask } from '../base/background-task.ts'
+import { startBackgroundTask } from '../base/background-task.ts'
 import type { Clock } from '../base/clock.ts'
+import { settlesWithin } from '../base/deadline.ts'
 import type { ApplicationName, ClientId, Cloud, TenantId } from '../base/ids.ts'
 import { appService, appServiceVariables } from './app-service.ts'
 import { arc, arcVariables } from './arc.ts'
 import { ciShapes, ciVariables } from './ci.ts'
-import { cloudShell, cloudShellVariables } from './cloud-shell.ts'
 import type { AssertionOrder, CountersignService, ServiceError } from './countersign-service.ts'
 import { imds, imdsVariables } from './imds.ts'
 import { createLocalSecret } from './local-secret.ts'
 import { listenOnLoopback } from './loopback-listener.ts'
+import { cloudShellVariables, oauth2Token } from './oauth2-token.ts'
 import { type AnswerResource, createAnswerResource, type Resource } from './resources.ts'
 import { createResourceTokens } from './resource-tokens.ts'
 import type { Shape } from './shape.ts'
@@ -17,6 +18,7 @@ import {
   assertionLifetimeSeconds,
   keepTokenFile,
   ownTokenAgeMaxMs,
+  type TokenFile,
   tokenFileVariables,
 } from './token-file.ts'
 import { ownTokenOf, type WorkloadIdentity } from './workload-identity.ts'
@@ -40,6 +42,8 @@ export interface AgentShapes {
   readonly imds?: 'on'
   readonly arc?: { readonly keyFolder: string }
   readonly cloudShell?: 'on'
+  /** Its clients ask the port that it had, and no other. */
+  readonly vmExtension?: 'on'
   /** Assertions, in the shape of CI platforms. */
   readonly requestUrl?: AssertionOrder
   readonly tokenFile?: TokenFileShape
@@ -59,6 +63,8 @@ export interface AgentEvents {
   readonly requestFailed: (error: ServiceError) => void
   /** The token that there is goes on to be given out, while it lives. */
   readonly refreshFailed: (error: unknown) => void
+  /** The token file is not there yet, and is tried again. */
+  readonly tokenFileAwaited: (error: unknown) => void
   /** A mistake of ours. */
   readonly failed: (error: unknown) => void
 }
@@ -69,35 +75,38 @@ export interface Agent {
   readonly origin: string
   /** What programs must find in their environment; some of it is secret. */
   readonly variables: Readonly<Record<string, string>>
-  /** Takes no new request; resolves when what was asked has been answered, or after `deadlineMs`. */
+  /**
+   * Resolves once programs find all that the variables name; waits a minute for what may yet come.
+   * Rejects with an Error when it does not come.
+   */
+  readonly ready: Promise<void>
+  /**
+   * Takes no new request, and removes its files; resolves when what was asked has been answered, or after
+   * `deadlineMs`. What goes wrong with it is told as an event.
+   */
   stop(deadlineMs: number): Promise<void>
 }
 
 const lookForDueMs = 1000
 
-/**
- * @throws Error of the system when the address cannot be bound; ServiceError when there is nothing to put into
- *   the token file.
- */
+/** @throws Error of the system when the address cannot be bound, or a folder cannot be used. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { events } = options
   const tokens = createResourceTokens({ ...options, onRefreshFailed: events.refreshFailed })
   const answerResource = createAnswerResource(options.resources, tokens, events.requestFailed)
   const endpoints = endpointsFor(options, answerResource)
-  const tokenFile = await tokenFileFor(options)
+  for (const { begin } of endpoints) await begin?.()
   const listener = await listenOnLoopback(
     options.listen,
     endpoints.flatMap(({ shapes }) => shapes),
     events.failed,
-  ).catch(async (error: unknown) => {
-    await tokenFile?.stop()
-    throw error
-  })
-  const refreshing = startBackgroundTask(
+  )
+  const tokenFile = tokenFileFor(options)
+  const looking = startBackgroundTask(
     lookForDueMs,
-    () => {
+    async () => {
       tokens.refresh()
-      return Promise.resolve()
+      for (const { look } of endpoints) await look?.()
     },
     events.failed,
   )
@@ -110,12 +119,24 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       ),
       ...variablesOfTokenFile(options),
     },
+    ready: tokenFile?.filled ?? Promise.resolve(),
     stop: async (deadlineMs) => {
-      await refreshing.stop()
-      await listener.stop(deadlineMs)
-      await tokens.stop()
-      await tokenFile?.stop()
-      for (const { end } of endpoints) await end?.()
+      const ends = [
+        looking.stop(),
+        listener.stop(deadlineMs),
+        settlesWithin(tokens.stop(), deadlineMs),
+        tokenFile?.stop() ?? Promise.resolve(),
+      ]
+      // Keys go last: what is asked meanwhile may bring another one.
+      const outcomes = [
+        ...(await Promise.allSettled(ends)),
+        ...(await Promise.allSettled(
+          endpoints.flatMap(({ end }) => (end === undefined ? [] : [end()])),
+        )),
+      ]
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') events.failed(outcome.reason)
+      }
     },
   }
 }
@@ -123,6 +144,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 interface Endpoint {
   readonly shapes: readonly Shape[]
   readonly variables: (origin: string) => Readonly<Record<string, string>>
+  readonly begin?: () => Promise<void>
+  /** Every second. */
+  readonly look?: () => Promise<void>
   readonly end?: () => Promise<void>
 }
 
@@ -143,11 +167,16 @@ function endpointsFor(
   if (shapes.arc !== undefined) {
     const shape = arc(shapes.arc.keyFolder, answerResource, clock)
     const variables = (origin: string) => arcVariables(origin + shape.path)
-    endpoints.push({ shapes: [shape], variables, end: () => shape.end() })
+    const [begin, look, end] = [() => shape.begin(), () => shape.look(), () => shape.end()]
+    endpoints.push({ shapes: [shape], variables, begin, look, end })
   }
-  if (shapes.cloudShell !== undefined) {
-    const shape = cloudShell(answerResource, clock)
-    const variables = (origin: string) => cloudShellVariables(origin + shape.path)
+  const { cloudShell, vmExtension } = shapes
+  if (cloudShell !== undefined || vmExtension !== undefined) {
+    // What the extension's clients send in a form is Cloud Shell's request, and so is the answer.
+    const methods = vmExtension === undefined ? (['POST'] as const) : (['GET', 'POST'] as const)
+    const shape = oauth2Token(methods, answerResource, clock)
+    const variables = (origin: string) =>
+      cloudShell === undefined ? {} : cloudShellVariables(origin + shape.path)
     endpoints.push({ shapes: [shape], variables })
   }
   if (shapes.requestUrl !== undefined) {
@@ -160,7 +189,7 @@ function endpointsFor(
   return endpoints
 }
 
-async function tokenFileFor(options: AgentOptions): Promise<BackgroundTask | undefined> {
+function tokenFileFor(options: AgentOptions): TokenFile | undefined {
   const { service, identity, clock, events } = options
   const { tokenFile } = options.shapes
   if (tokenFile === undefined) return undefined
@@ -175,7 +204,10 @@ async function tokenFileFor(options: AgentOptions): Promise<BackgroundTask | und
             return (await service.assertion(order)).value
           },
         }
-  return keepTokenFile(file, content, clock, events.refreshFailed)
+  return keepTokenFile(file, content, clock, {
+    onAwaited: events.tokenFileAwaited,
+    onRefreshFailed: events.refreshFailed,
+  })
 }
 
 function variablesOfTokenFile({ shapes: { tokenFile }, origin }: AgentOptions) {

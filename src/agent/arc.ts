@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { rm, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, lstat, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { atMostMsSince, instantNow, type Clock, type Instant } from '../base/clock.ts'
 import { createLocalSecret, type LocalSecret } from './local-secret.ts'
@@ -21,6 +22,14 @@ export const arcPlace: ArcPlace = {
 }
 
 export interface ArcShape extends Shape {
+  /**
+   * Removes what an agent that was killed has left.
+   *
+   * @throws Error of the file system: the folder must be there, and ours to write.
+   */
+  begin(): Promise<void>
+  /** Removes the keys that are too old. */
+  look(): Promise<void>
   /** Removes the keys that nobody has used. */
   end(): Promise<void>
 }
@@ -30,6 +39,7 @@ const apiVersions = ['2019-11-01', '2020-06-01']
 /** Programs use a key at once. */
 const keyLastsMs = 60_000
 const keysMax = 64
+const keyName = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.key$/
 
 interface Key {
   readonly file: string
@@ -52,18 +62,29 @@ export function arc(folder: string, answerResource: AnswerResource, clock: Clock
     await rm(key.file, { force: true })
   }
 
+  const isOld = ({ made }: Key) => atMostMsSince(made, clock) > keyLastsMs
+
+  const removeAll = async (gone: readonly Key[]) => {
+    for (const key of gone) await remove(key)
+  }
+
   const challenge = async (): Promise<ShapeAnswer> => {
-    const outdated = [...keys.values()].filter(
-      ({ made }, i) => atMostMsSince(made, clock) > keyLastsMs || i <= keys.size - keysMax,
-    )
-    for (const key of outdated) await remove(key)
     const key = {
       file: join(folder, `${randomUUID()}.key`),
       secret: createLocalSecret(),
       made: instantNow(clock),
     }
-    await writeFile(key.file, key.secret.value.reveal(), { mode: 0o600, flag: 'wx' })
+    // Counted before it is there, so that however many ask at once there are no more.
     keys.set(key.file, key)
+    await removeAll([...keys.values()].slice(0, Math.max(keys.size - keysMax, 0)))
+    try {
+      await writeFile(key.file, key.secret.value.reveal(), { mode: 0o600, flag: 'wx' })
+    } catch (error) {
+      await remove(key)
+      throw error
+    }
+    // Others have asked meanwhile, and it was the oldest.
+    if (!keys.has(key.file)) await remove(key)
     const words = 'Show what is in the file of the realm.'
     const headers = { 'www-authenticate': `Basic realm=${key.file}` }
     return metadataError(401, 'unauthorized', words, headers)
@@ -71,9 +92,7 @@ export function arc(folder: string, answerResource: AnswerResource, clock: Clock
 
   const shownIn = (authorization: string): Key | undefined => {
     const [, shown] = /^Basic (\S+)$/i.exec(authorization) ?? []
-    return [...keys.values()].find(
-      ({ secret, made }) => secret.isShown(shown) && atMostMsSince(made, clock) <= keyLastsMs,
-    )
+    return [...keys.values()].find((key) => key.secret.isShown(shown) && !isOld(key))
   }
 
   return {
@@ -96,9 +115,20 @@ export function arc(folder: string, answerResource: AnswerResource, clock: Clock
       await remove(key)
       return answerMetadata(request.query, answerResource, clock)
     },
-    end: async () => {
-      for (const key of [...keys.values()]) await remove(key)
-    },
+    begin: () => removeLeftKeys(folder, clock),
+    look: () => removeAll([...keys.values()].filter(isOld)),
+    end: () => removeAll([...keys.values()]),
+  }
+}
+
+/** Only those that are too old for any agent, of whatever user, to take. */
+async function removeLeftKeys(folder: string, clock: Clock): Promise<void> {
+  await access(folder, constants.W_OK)
+  const files = (await readdir(folder)).filter((name) => keyName.test(name))
+  for (const file of files.map((name) => join(folder, name))) {
+    const found = await lstat(file).catch(() => undefined)
+    const isOurs = found?.isFile() === true && found.uid === process.geteuid?.()
+    if (isOurs && clock.nowMs() - found.mtimeMs > keyLastsMs) await rm(file, { force: true })
   }
 }
 

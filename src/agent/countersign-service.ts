@@ -74,3 +74,12 @@ export class ServiceError extends Error {
     this.retryAfterSeconds = facts.retryAfterSeconds
   }
 }
+
+/**
+ * Whether the service now refuses what it may have allowed before: it was revoked, or no grant allows it any
+ * more. That a proof of the workload is missing or over is no such thing: what was given before stays good.
+ */
+export const isTakenBack = (error: unknown): boolean =>
+  error instanceof ServiceError &&
+  error.code === 'SERVICE_REFUSED' &&
+  ['revoked', 'not_granted'].includes(error.told?.code ?? '')

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 /**
  * Puts a text in place of a file, at once and whole: whoever reads finds the one before or this one. Its
@@ -18,3 +19,18 @@ export async function writePrivateFile(file: string, text: string): Promise<void
     throw error
   }
 }
+
+/**
+ * Removes what a writer of this file has left behind that was killed meanwhile: nobody else would.
+ *
+ * @throws Error of the file system, such as that there is no such folder.
+ */
+export async function removeDrafts(file: string): Promise<void> {
+  const [folder, name] = [dirname(file), basename(file)]
+  const drafts = (await readdir(folder)).filter((found) => isDraftOf(name, found))
+  for (const draft of drafts) await rm(join(folder, draft), { force: true })
+}
+
+const isDraftOf = (name: string, found: string) =>
+  found.startsWith(`${name}.`) &&
+  /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(found.slice(name.length + 1))

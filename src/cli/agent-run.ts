@@ -1,14 +1,13 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { constants } from 'node:os'
+import { rm } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import type { Agent, AgentEvents } from '../agent/agent.ts'
 import { writePrivateFile } from '../agent/private-file.ts'
 import { systemClock } from '../base/clock.ts'
 import { trustAlso } from '../base/trusted-roots.ts'
 import type { AgentConfig } from '../config/agent/agent-config.ts'
-import { environmentOfProgram, readEnvironment, readSecrets } from '../config/environment.ts'
+import { readEnvironment, readSecrets } from '../config/environment.ts'
 import { createProtectedLog } from '../telemetry/protected-log.ts'
+import { hearSignals, runProgram, signalled, type Signals } from './agent-program.ts'
 import { agentFrom } from './agent-wiring.ts'
 import { CommandError } from './command-error.ts'
 
@@ -22,6 +21,8 @@ const stopMs = 5_000
  * @throws CommandError that says what to set.
  */
 export async function runAgent(config: AgentConfig, program: readonly string[]): Promise<number> {
+  // From the beginning: what ends the agent in between would leave its files.
+  const signals = hearSignals()
   const environment = readEnvironment()
   const logger = createProtectedLog(
     { level: environment.logLevel, secrets: readSecrets() },
@@ -37,10 +38,7 @@ export async function runAgent(config: AgentConfig, program: readonly string[]):
     if (caFile !== undefined) trustAlso([caFile])
     const agent = await agentFrom(config, environment.caller, systemClock, eventsFor(logger))
     try {
-      if (config.environmentFile !== undefined)
-        await writePrivateFile(config.environmentFile, linesOf(agent))
-      logger.info({ origin: agent.origin, pid: process.pid }, 'the agent listens')
-      return await (program.length === 0 ? signalled() : runProgram(program, agent))
+      return await runBeside(agent, config, program, signals, logger)
     } finally {
       await agent.stop(stopMs)
     }
@@ -51,12 +49,39 @@ export async function runAgent(config: AgentConfig, program: readonly string[]):
   }
 }
 
+async function runBeside(
+  agent: Agent,
+  { environmentFile }: AgentConfig,
+  program: readonly string[],
+  signals: Signals,
+  logger: Logger,
+): Promise<number> {
+  const early = await Promise.race([agent.ready, signals.ended])
+  if (early !== undefined) return program.length === 0 ? 0 : signalled(early)
+  try {
+    if (environmentFile !== undefined) await writePrivateFile(environmentFile, linesOf(agent))
+    logger.info({ origin: agent.origin, pid: process.pid }, 'the agent listens')
+    if (program.length > 0) return await runProgram(program, agent.variables, signals)
+    await signals.ended
+    return 0
+  } finally {
+    // Whoever has the port next would be asked by who reads it.
+    if (environmentFile !== undefined) await rm(environmentFile, { force: true })
+  }
+}
+
 const eventsFor = (logger: Logger): AgentEvents => ({
   requestFailed: (error) => {
     logger.warn({ ...factsOf(error), err: error }, 'a program did not get its token')
   },
   refreshFailed: (error) => {
     logger.warn({ ...factsOf(error), err: error }, 'a token could not be refreshed')
+  },
+  tokenFileAwaited: (error) => {
+    logger.warn(
+      { ...factsOf(error), err: error },
+      'there is nothing for the token file yet: the agent waits, a minute at most, and starts no program',
+    )
   },
   failed: (error) => {
     logger.error({ err: error }, 'the agent failed')
@@ -69,33 +94,9 @@ const factsOf = (error: unknown) =>
 /** In the form of a shell and of systemd's EnvironmentFile. */
 const linesOf = ({ variables }: Agent) =>
   Object.entries(variables)
-    .map(([name, value]) => `${name}=${value}\n`)
+    .map(([name, value]) => `${name}=${quoted(value)}\n`)
     .join('')
 
-const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const
-
-/** Resolves when the agent is told to end. */
-function signalled(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      resolve(0)
-    })
-  }
-  return promise
-}
-
-/** As a shell would say how it ended: its own code, or 128 and the number of the signal. */
-async function runProgram(program: readonly string[], { variables }: Agent): Promise<number> {
-  const [name = '', ...args] = program
-  const child = spawn(name, args, { stdio: 'inherit', env: environmentOfProgram(variables) })
-  for (const signal of forwarded) process.on(signal, () => child.kill(signal))
-  try {
-    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
-    return signal === null ? (code ?? 1) : 128 + constants.signals[signal]
-  } catch (error) {
-    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    console.error(`agent: ${name} cannot be started${isAbsent ? ': it is not there' : ''}`)
-    return isAbsent ? 127 : 126
-  }
-}
+/** Paths alone can need it. */
+const quoted = (value: string) =>
+  /^[\w.:/?=@+-]*$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`

@@ -2,6 +2,7 @@ import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { startTestAgent, type TestAgent } from '../support/test-agent.ts'
+import { cast } from '../support/test-service.ts'
 
 /** Whatever is wrong here, the service is not asked: nothing listens where it would be. */
 
@@ -11,6 +12,15 @@ beforeAll(async () => {
     origin: 'http://127.0.0.1:9',
     clock: systemClock,
     ownToken: 'a.b.c',
+    file: (written) => ({
+      ...written,
+      shapes: {
+        appService: {},
+        imds: {},
+        requestUrl: { application: 'deploy', tenant: cast.fabrikam },
+      },
+      anyLocalProcess: 'accept',
+    }),
   })
 })
 afterAll(() => agent.stop())
@@ -56,6 +66,20 @@ describe('the agent', () => {
       /^HTTP\/1\.1 503 /,
     )
   })
+
+  test.for(['GET /metadata/identity/oauth2/token', 'GET /ci/github', 'POST /ci/azure-pipelines'])(
+    'does not answer %s under another name either',
+    async (request) => {
+      const rest = 'Metadata: true\r\nConnection: close\r\n\r\n'
+      const answer = await raw(`${request} HTTP/1.1\r\nHost: attacker.example\r\n${rest}`)
+      expect(answer).toContain('The Host header must name loopback.')
+      const asked = await raw(`${request} HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: null\r\n${rest}`)
+      expect(asked).toContain('Browsers are not answered.')
+      // There is something that would have been answered.
+      const sound = await raw(`${request} HTTP/1.1\r\nHost: 127.0.0.1\r\n${rest}`)
+      expect(sound).toMatch(/^HTTP\/1\.1 40[01] /)
+    },
+  )
 
   test('does not answer a request with two Host headers, or none', async () => {
     const line = 'GET /msi/token HTTP/1.1\r\n'

@@ -1,11 +1,26 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { startCuttableProxy } from '../support/cuttable-proxy.ts'
 import { agentFile, type AgentFile, writeAgentFile } from '../support/test-agent.ts'
-import { cast, serviceWorld, startTestService, type TestService } from '../support/test-service.ts'
+import {
+  cast,
+  defaultGrants,
+  serviceWorld,
+  startTestService,
+  type TestService,
+} from '../support/test-service.ts'
 
 /** `countersign agent` in a process of its own, and programs that it starts. */
 
@@ -21,6 +36,19 @@ const children: ChildProcess[] = []
 
 beforeAll(async () => {
   service = await startTestService({
+    grants: [
+      ...defaultGrants,
+      {
+        grant: 'orders-deploys',
+        caller: {
+          issuer: 'fabrikam',
+          claims: { tid: cast.fabrikam, oid: cast.workloadObjectId },
+        },
+        may: [
+          { application: 'deploy', tenant: cast.fabrikam, assertion: { lifetimeSeconds: 600 } },
+        ],
+      },
+    ],
     world: {
       ...serviceWorld,
       resources: serviceWorld.resources.map((resource) =>
@@ -108,6 +136,12 @@ describe('countersign agent with a program', () => {
       'IDENTITY_HEADER',
       'AZURE_CLIENT_ID',
       'IMDS_ENDPOINT',
+      // DefaultAzureCredential looks at these before all others.
+      'AZURE_CLIENT_SECRET',
+      'AZURE_CLIENT_CERTIFICATE_PATH',
+      // Whoever is there would be shown what is for Entra or the service.
+      'AZURE_AUTHORITY_HOST',
+      'COUNTERSIGN_TOKEN',
       'KEPT',
     ]
     const script = `process.stdout.write(JSON.stringify(process.argv.slice(1).map((name) => process.env[name] ?? null)))`
@@ -116,14 +150,17 @@ describe('countersign agent with a program', () => {
       IDENTITY_HEADER: 'of the platform',
       AZURE_CLIENT_ID: cast.deployClientId,
       IMDS_ENDPOINT: 'http://127.0.0.1:40342',
+      AZURE_CLIENT_SECRET: 'of a person',
+      AZURE_CLIENT_CERTIFICATE_PATH: '/etc/person.pem',
+      AZURE_AUTHORITY_HOST: 'https://elsewhere.example',
+      COUNTERSIGN_TOKEN: "the workload's own",
       KEPT: 'as it is',
     })
     expect(await ended, output.stderr).toBe(0)
     expect(JSON.parse(output.stdout)).toEqual([
       expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/msi\/token$/),
       expect.stringMatching(/^[0-9A-F]{64}$/),
-      null,
-      null,
+      ...Array<null>(6).fill(null),
       'as it is',
     ])
     expect(output.stderr).not.toContain('of the platform')
@@ -141,7 +178,7 @@ describe('countersign agent with a program', () => {
     expect(output.stderr).toContain('agent: ./nowhere cannot be started: it is not there')
   })
 
-  test.for(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+  test.for(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const)(
     'passes %s on, and waits for it',
     async (signal) => {
       const script = `
@@ -156,6 +193,60 @@ describe('countersign agent with a program', () => {
     },
   )
 
+  test('opens no debugger for SIGUSR1, which is the program’s', async () => {
+    // A shell, because Node would take it for itself there too.
+    const script = `trap 'echo done; exit 5' USR1; echo up; while :; do sleep 0.1; done`
+    const { child, output, ended } = run(['--', 'sh', '-c', script])
+    await expect.poll(() => output.stdout, { timeout: 15_000 }).toContain('up')
+    child.kill('SIGUSR1')
+    expect(await ended, output.stderr).toBe(5)
+    expect(output.stderr).not.toMatch(/debugger/i)
+  })
+
+  test('ends with its exit code at once, while a service that hangs is asked', async () => {
+    const wire = await startCuttableProxy(Number(new URL(service.origin).port))
+    const restore = wire.interrupt('stall')
+    await write((file) => ({ ...file, service: { url: `http://127.0.0.1:${wire.port}` } }))
+    const script = `
+      fetch(process.env.IDENTITY_ENDPOINT + '?api-version=2019-08-01&resource=https://orders.example', {
+        headers: { 'x-identity-header': process.env.IDENTITY_HEADER },
+      }).catch(() => undefined)
+      setTimeout(() => process.exit(9), 500)`
+    const { ended } = run(node(script))
+    expect(await ended).toBe(9)
+    restore()
+    await wire.close()
+  })
+
+  test('starts it when the service is there for its token file, and says that it waits', async () => {
+    const wire = await startCuttableProxy(Number(new URL(service.origin).port))
+    const restore = wire.interrupt('cut')
+    await write((file) => ({
+      ...withAssertions(file),
+      service: { url: `http://127.0.0.1:${wire.port}` },
+    }))
+    const script = `process.stdout.write(require('fs').readFileSync(process.env.AZURE_FEDERATED_TOKEN_FILE))`
+    const { output, ended } = run(node(script))
+    await expect.poll(() => output.stderr, { timeout: 15_000 }).toContain('the agent waits')
+    expect(output.stdout).toBe('')
+    restore()
+    expect(await ended, output.stderr).toBe(0)
+    expect(output.stdout).toMatch(/^eyJ/)
+    await wire.close()
+  })
+
+  test('ends when it is told to before there is anything for the token file, and leaves nothing', async () => {
+    await write((file) => ({ ...withAssertions(file), service: { url: 'http://127.0.0.1:9' } }))
+    const marker = join(folder, 'started')
+    const { child, output, ended } = run(
+      node(`require('fs').writeFileSync(${JSON.stringify(marker)}, '')`),
+    )
+    await expect.poll(() => output.stderr, { timeout: 15_000 }).toContain('the agent waits')
+    child.kill('SIGTERM')
+    expect(await ended).toBe(128 + 15)
+    expect(readdirSync(folder).toSorted()).toEqual(['agent.yaml', 'own-token'])
+  })
+
   test('the program that is ended by a signal ends the agent as a shell would say', async () => {
     const { child, output, ended } = run(
       node(`setInterval(() => undefined, 1000); console.log('up')`),
@@ -167,27 +258,45 @@ describe('countersign agent with a program', () => {
 })
 
 describe('countersign agent by itself', () => {
-  test('writes its variables for its owner alone, and runs until it is told to end', async () => {
-    await write((file) => ({ ...file, environmentFile: './agent.env' }))
-    const { child, output, ended } = run([])
-    await expect.poll(() => output.stderr, { timeout: 15_000 }).toContain('the agent listens')
-    const file = join(folder, 'agent.env')
-    expect(statSync(file).mode & 0o777).toBe(0o600)
-    const variables = Object.fromEntries(
-      readFileSync(file, 'utf8')
-        .trim()
-        .split('\n')
-        .map((line) => line.split('=')),
-    ) as Record<string, string>
-    const program = spawn(process.execPath, [askingProgram, 'https://orders.example', '1'], {
-      env: variables,
-    })
-    children.push(program)
-    const [code] = (await once(program, 'close')) as [number]
-    expect(code).toBe(0)
-    expect(output.stderr).not.toContain(variables['IDENTITY_HEADER'])
-    child.kill('SIGTERM')
-    expect(await ended).toBe(0)
+  test.for(['SIGTERM', 'SIGHUP'] as const)(
+    'writes its variables for its owner alone, and removes them at the end, by %s',
+    async (signal) => {
+      await write((file) => ({ ...file, environmentFile: './agent.env' }))
+      const { child, output, ended } = run([])
+      await expect.poll(() => output.stderr, { timeout: 15_000 }).toContain('the agent listens')
+      const file = join(folder, 'agent.env')
+      expect(statSync(file).mode & 0o777).toBe(0o600)
+      const variables = Object.fromEntries(
+        readFileSync(file, 'utf8')
+          .trim()
+          .split('\n')
+          .map((line) => line.split('=')),
+      ) as Record<string, string>
+      const program = spawn(process.execPath, [askingProgram, 'https://orders.example', '1'], {
+        env: variables,
+      })
+      children.push(program)
+      const [code] = (await once(program, 'close')) as [number]
+      expect(code).toBe(0)
+      expect(output.stderr).not.toContain(variables['IDENTITY_HEADER'])
+      child.kill(signal)
+      expect(await ended).toBe(0)
+      expect(existsSync(file)).toBe(false)
+    },
+  )
+
+  test('writes them so that a shell reads what they are, whatever is in a path', async () => {
+    const file = "it's $(echo here) now"
+    const tokenFile = { file: `./${file}`, tenant: cast.fabrikam, clientId: cast.deployClientId }
+    await write((written) => ({
+      ...written,
+      environmentFile: './agent.env',
+      shapes: { tokenFile },
+    }))
+    const script = '. ./agent.env; printf %s "$AZURE_FEDERATED_TOKEN_FILE"'
+    const { output, ended } = run(['--', 'env', '-i', '/bin/sh', '-c', script])
+    expect(await ended, output.stderr).toBe(0)
+    expect(output.stdout).toBe(join(folder, file))
   })
 
   test('without a program and a file for its variables does not start', async () => {
@@ -214,6 +323,18 @@ describe('countersign agent by itself', () => {
     expect(await ended).toBe(0)
     expect(output.stdout).toBe('4 resources, 1 shape\nThe configuration is sound.\n')
   })
+})
+
+const withAssertions = (file: AgentFile): AgentFile => ({
+  ...file,
+  shapes: {
+    tokenFile: {
+      file: './identity-token',
+      tenant: cast.fabrikam,
+      clientId: cast.deployClientId,
+      application: 'deploy',
+    },
+  },
 })
 
 const signatures = () =>

@@ -96,9 +96,15 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
     loaded.config,
     options.environment ?? {},
     options.clock,
-    { requestFailed: failed, refreshFailed: failed, failed },
+    { requestFailed: failed, refreshFailed: failed, tokenFileAwaited: failed, failed },
     options.arcPlace,
   )
+  try {
+    await agent.ready
+  } catch (error) {
+    await agent.stop(1000)
+    throw error
+  }
   const ask: TestAgent['ask'] = async (request, headers = {}, body) => {
     const [method = '', path = ''] = request.split(' ')
     const response = await send(agent.origin + path, {

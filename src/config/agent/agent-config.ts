@@ -55,6 +55,7 @@ export interface AgentShapesConfig {
   readonly imds?: 'on'
   readonly arc?: 'on'
   readonly cloudShell?: 'on'
+  readonly vmExtension?: 'on'
   readonly requestUrl?: { readonly application: ApplicationName; readonly tenant: TenantId }
   readonly tokenFile?: {
     readonly file: string

@@ -117,6 +117,12 @@ export const shapesForm = z
       .strictObject({})
       .exactOptional()
       .describe('Cloud Shell: MSI_ENDPOINT alone. No secret.'),
+    vmExtension: z
+      .strictObject({})
+      .exactOptional()
+      .describe(
+        'The virtual machine extension that was retired: port 50342 of loopback. No secret.',
+      ),
     requestUrl: z
       .strictObject({
         application: ofApplication.describe('Whose assertions: one with handOut.'),

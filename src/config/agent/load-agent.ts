@@ -71,10 +71,13 @@ function checkResources(root: YamlPart): void {
 }
 
 /** They give tokens of `resources`. */
-const ofResources = ['appService', 'imds', 'arc', 'cloudShell'] as const
+const ofResources = ['appService', 'imds', 'arc', 'cloudShell', 'vmExtension'] as const
 
 /** Whoever reaches them is answered. */
-const withoutSecret = ['imds', 'cloudShell'] as const
+const withoutSecret = ['imds', 'cloudShell', 'vmExtension'] as const
+
+/** Clients of the extension know no other. */
+const vmExtensionPort = 50_342
 
 /** Programs find both by one variable, and could be given only one of them. */
 const excluding = [
@@ -111,6 +114,14 @@ function checkShapes(root: YamlPart): void {
       .report(
         'shapes-exclude',
         `\`shapes.${one}\` and \`shapes.${other}\` are both ${variable} to programs: keep one of them.`,
+      )
+  }
+  if (isOn('vmExtension') && root.at('listen').at('port').value !== vmExtensionPort) {
+    shapes
+      .at('vmExtension')
+      .report(
+        'vm-extension-port',
+        `\`shapes.vmExtension\` is at port ${vmExtensionPort} to programs, and nowhere else: write \`listen: { port: ${vmExtensionPort} }\`.`,
       )
   }
   const { tokenFile } = shapes.seen(shapesForm)
@@ -188,6 +199,7 @@ function shapesFrom(form: AgentForm['shapes'], folder: string): AgentShapesConfi
     ...(form.imds === undefined ? {} : { imds: 'on' }),
     ...(form.arc === undefined ? {} : { arc: 'on' }),
     ...(form.cloudShell === undefined ? {} : { cloudShell: 'on' }),
+    ...(form.vmExtension === undefined ? {} : { vmExtension: 'on' }),
     ...(requestUrl === undefined ? {} : { requestUrl }),
     ...(tokenFile === undefined
       ? {}

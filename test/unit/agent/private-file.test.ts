@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { writePrivateFile } from '../../../src/agent/private-file.ts'
+import { removeDrafts, writePrivateFile } from '../../../src/agent/private-file.ts'
 
 let folder: string
 beforeEach(() => {
@@ -43,6 +43,14 @@ describe('a private file', () => {
   test('that cannot be written leaves nothing behind', async () => {
     await expect(writePrivateFile(join(folder, 'nowhere/token'), 'x')).rejects.toThrow('ENOENT')
     expect(readdirSync(folder)).toEqual([])
+  })
+
+  test('has no drafts left of a writer that was killed, and others keep theirs', async () => {
+    const names = ['token', 'token.old', 'tokens.0190a5b0-0000-4000-8000-000000000001']
+    const draft = 'token.0190a5b0-0000-4000-8000-000000000002'
+    for (const name of [...names, draft]) writeFileSync(join(folder, name), 'x')
+    await removeDrafts(join(folder, 'token'))
+    expect(readdirSync(folder).toSorted()).toEqual(names)
   })
 
   test('is whole whenever it is read', async () => {
