@@ -47,6 +47,7 @@ const longestOpeningPauseMs = 3000
  * @throws when it cannot start, or when a certificate is not what the configuration demands.
  */
 export async function serve(options: ServeOptions): Promise<void> {
+  openNoDebugger()
   collectGarbageEarly()
   trustAlso(options.config.trust.caFiles)
   const stop = stopSignal()
@@ -188,6 +189,14 @@ const garbagePercent = 50
 /** Looked at by V8 whenever it decides about the next collection, so it may be set while it runs. */
 function collectGarbageEarly(): void {
   setFlagsFromString(`--heap-growing-percent=${garbagePercent}`)
+}
+
+/**
+ * SIGUSR1 opens Node's debugger on loopback where nobody listens for it, and whoever is on the machine could
+ * have every token by it.
+ */
+function openNoDebugger(): void {
+  process.on('SIGUSR1', () => undefined)
 }
 
 /** Aborted by the first signal; a second one ends the process as if we were not here. */

@@ -213,6 +213,17 @@ describe('while it serves', () => {
   })
 })
 
+test('SIGUSR1 opens no debugger, by which anybody on the machine could have its tokens', async () => {
+  const service = serve()
+  const origin = await service.origin()
+  await service.said('ready')
+  service.signal('SIGUSR1')
+  expect((await readiness(origin)).status).toBe(200)
+  service.signal('SIGTERM')
+  expect(await service.ended).toBe(0)
+  expect(service.errors()).not.toMatch(/debugger/i)
+})
+
 describe('an endpoint of managed identity that repeats what it was sent', () => {
   let server: Server
   beforeAll(async () => {

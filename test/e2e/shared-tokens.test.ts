@@ -319,7 +319,9 @@ async function refusedBy(replica: Served): Promise<Readonly<Record<string, numbe
   const lines = metrics.matchAll(
     /^countersign_shared_tokens_refused_total\{reason="([a-z-]+)"\} (\d+)$/gm,
   )
-  return Object.fromEntries([...lines].map(([, reason, count]) => [reason, Number(count)]))
+  return Object.fromEntries(
+    Array.from(lines, ([, reason = '', count]): [string, number] => [reason, Number(count)]),
+  )
 }
 
 /** What reconcile finds in the vault's log since a moment, with no other ledger than this one. */

@@ -20,7 +20,9 @@ export interface Served {
   said(msg: string): Promise<LogLine>
   /** `http://127.0.0.1:41234`, once it listens. */
   origin(): Promise<string>
-  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP'): void
+  /** What Node itself has said, besides the log. */
+  errors(): string
+  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL' | 'SIGHUP' | 'SIGUSR1'): void
   /** Resolves with the exit code, null when a signal ended it. */
   readonly ended: Promise<number | null>
   readonly ledgerFile: string
@@ -52,9 +54,14 @@ export function serveFrom(emulator: TestEmulator, options: ServedOptions = {}): 
     options.identity ?? required(emulator.endpoints.managedIdentities['countersign'])
   const child = spawn(process.execPath, [options.program ?? source, 'serve', '--config', file], {
     env: { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: header },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
   const log: LogLine[] = []
+  let errors = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk.toString('utf8')
+    process.stderr.write(chunk)
+  })
   const ended = endOf(child)
   createInterface({ input: child.stdout }).on('line', (line) => {
     log.push(JSON.parse(line) as LogLine)
@@ -73,6 +80,7 @@ export function serveFrom(emulator: TestEmulator, options: ServedOptions = {}): 
     log,
     said,
     origin: async () => String((await said('listening'))['origin']),
+    errors: () => errors,
     signal: (signal) => child.kill(signal),
     ended,
     ledgerFile,
