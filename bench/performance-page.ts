@@ -49,7 +49,7 @@ Version ${version}, Node ${machine.node}, ${machine.cpus} × ${machine.model ?? 
 | --- | --- | --- | --- |
 ${table.join('\n')}
 
-## How it changes with how many there are
+${missedSection(rows)}## How it changes with how many there are
 
 Warm tokens under full load, on the same two processors. The processor time is that of the service alone, by the
 kernel's count, and says more than rates do where others share the machine. What more replicas of one machine cost
@@ -61,6 +61,20 @@ ${curves.map(sectionOf).join('\n')}
 \`npm run bench\` writes this page and its pictures. \`npm run bench -- --only warm,curves --rounds 1\` prints some of
 it and writes nothing; \`--help\` names the parts and options. \`npm run soak -- --minutes 10\` loads the service with
 short-lived tokens and faults for a while, and says whether anything grows.
+`
+}
+
+/** Nothing where every bar is met. */
+function missedSection(rows: readonly Row[]): string {
+  const missed = rows.filter(({ met }) => met === false)
+  if (missed.length === 0) return ''
+  const lines = missed.map(
+    ({ measure, limit = 'not looked into.' }) => `- **${measure}**: ${limit}`,
+  )
+  return `## What keeps it from the bars that are missed
+
+${lines.join('\n')}
+
 `
 }
 

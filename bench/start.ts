@@ -36,6 +36,8 @@ export async function startMeasure(cloud: BenchCloud, starts: number): Promise<r
       unit: 'MB',
       bar: `≤ ${barMegabytes} MB`,
       met: megabytes <= barMegabytes,
+      limit:
+        'Node, the code of the SDKs, Express and zod, the roots of the system, and the heap that a start leaves behind.',
     },
     readyRow('source', median(readyMs.source)),
   ]
@@ -47,4 +49,8 @@ const readyRow = (program: keyof typeof barsMs, value: number): Row => ({
   unit: 'ms',
   bar: `≤ ${barsMs[program]} ms`,
   met: value <= barsMs[program],
+  limit:
+    "Node's own start, the code of the Azure SDKs, and the round trips by which a key is proven (a token, a challenge, " +
+    'the certificate, the key). It is processor time for the most part (above), so it follows how fast the ' +
+    'processors are and who else has them.',
 })

@@ -108,6 +108,16 @@ async function load(
   return result
 }
 
+const limits = {
+  toBare:
+    'Beside what the bare server does: the canonical entry, its way to the thread that writes it and back (a third of ' +
+    'what ours costs more), reading and checking the body, the answer as JSON, proving and deciding, and the memory ' +
+    'that all of these take and leave. Entries are synced to the disk in groups, so the disk counts too.',
+  p99:
+    'Load generator, service, its ledger thread and the disk share the processors: what the bare server, which has no ' +
+    'ledger, shows in the same run (above) is the part that is not ours. Ours waits for one sync of the disk besides.',
+}
+
 function rowsFrom(
   results: Readonly<
     Record<'bare' | 'ours' | 'oursManyTenants' | 'peer1' | 'peer100' | 'peerMany', LoadResult[]>
@@ -133,7 +143,14 @@ function rowsFrom(
       value: rate('peerMany'),
       unit: '/s',
     },
-    { measure: 'ours / bare', value: toBare, unit: '', bar: '≥ 0.45', met: toBare >= 0.45 },
+    {
+      measure: 'ours / bare',
+      value: toBare,
+      unit: '',
+      bar: '≥ 0.45',
+      met: toBare >= 0.45,
+      limit: limits.toBare,
+    },
     {
       measure: `ours / user's own, ${tenants} tenants`,
       value: toPeer,
@@ -148,6 +165,7 @@ function rowsFrom(
       unit: 'ms',
       bar: '≤ 10 ms and ≤ 2 × bare',
       met: p99('ours') <= 10 && p99('ours') <= 2 * p99('bare'),
+      limit: limits.p99,
     },
   ]
 }
