@@ -83,13 +83,19 @@ export function createReloading(options: ReloadingOptions): Reloading {
   const grants = fleetGrants ?? createGrantsReload(grantsDeps)
   const showings: ((certificate: OwnCertificate) => void)[] = []
 
+  /** Not in force: what its certificates have been proven to be holds for the next one that is tried. */
+  let tried: Configured | undefined
+
   const prepare = async (next: Config) => {
     const certificate = ownCertificateOf(next)
     const before = inForce.current()
     const compiled = compileGrants(policies.current().files, next, clock.nowSeconds())
     const made = createConfigured(next, compiled, before, options.lasting)
+    if (tried !== undefined) made.credentials.know(tried.credentials.proven)
+    tried = made
     await withDeadline(provingMs, () => proveNewCertificates(made, before))
     return () => {
+      tried = undefined
       const show = () => {
         if (certificate !== undefined) for (const showing of showings) showing(certificate)
       }

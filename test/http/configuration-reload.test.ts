@@ -107,6 +107,26 @@ const taken: readonly (readonly [string, Change, number])[] = [
   ['tenant of an issuer', issuer('fabrikam', { tenants: [cast.contoso] }), 401],
 ]
 
+test('what is proven of a configuration that cannot come into force is not proven again and again', async () => {
+  const withCertificates = (...names: readonly string[]): Change => {
+    return ({ certificates }) => {
+      const { vault } = required(certificates['deploy'])
+      const more = names.map((name) => [`spare-${name}`, { vault, name }] as const)
+      return { certificates: { ...certificates, ...Object.fromEntries(more) } }
+    }
+  }
+  expect(await configure(withCertificates('deploy-signing', 'missing'))).toBe('degraded')
+  expect(await configure(unrelated)).toBe('degraded')
+  const loaded = () => service.newEntries().filter(({ kind }) => kind === 'certificate.loaded')
+  expect(loaded()).toMatchObject([{ certificate: 'spare-deploy-signing' }])
+
+  const file = join(service.folder, 'countersign.yaml')
+  writeFileSync(file, readFileSync(file, 'utf8').replace('name: missing', 'name: partner-signing'))
+  await service.service.reloading.configuration.look()
+  expect(service.service.reloading.configuration.standing).toBe('in-force')
+  expect(loaded()).toMatchObject([{ certificate: 'spare-missing' }])
+})
+
 describe('a client id', () => {
   const swapped: Change = ({ applications }) => {
     const [events, deploy] = [required(applications['events']), required(applications['deploy'])]
