@@ -146,7 +146,7 @@ describe('widening', () => {
         long += 1
         expect(isLong([...all, added])).toBe(true)
       }),
-      { numRuns: 500 },
+      { numRuns: 1000 },
     )
     expect(long).toBeGreaterThan(50)
   })
