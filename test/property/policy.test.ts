@@ -246,7 +246,7 @@ describe('an explanation', () => {
           expect(kinds.filter((kind) => kind !== 'claim')).toEqual([])
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 2000 },
     )
     expect(Math.min(...Object.values(said))).toBeGreaterThan(0)
   })
@@ -279,7 +279,7 @@ describe('an explanation of who may revoke', () => {
           }
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: 2000 },
     )
     expect(Math.min(...Object.values(said))).toBeGreaterThan(0)
   })
