@@ -102,6 +102,13 @@ const pipelineToken = (sub: string) =>
     mintOrderSchema.parse({ audience: cast.publicUrl, claims: { sub } }),
   )
 
+/** How many wait for a signature. */
+async function waiting(replica: Served): Promise<number> {
+  const { body } = await request(`${await replica.origin()}/metrics`, { dispatcher: agent })
+  const lines = (await body.text()).matchAll(/^countersign_sign_queue_length\{.*\} (\d+)$/gm)
+  return Array.from(lines, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0)
+}
+
 const served = (answers: readonly Answer[]) => answers.filter(({ status }) => status === 200)
 
 /** What the vault's own log says of its keys, authenticated or it would not count. */
@@ -145,7 +152,10 @@ describe('three replicas on one vault, whose log shows no ten seconds past their
     const wanted = [1, 2, 3, 4, 5, 6].map((number) => 21 * number)
     const tokens = await Promise.all(wanted.map((count) => pipelineToken(`repo:contoso/${count}`)))
     // Who comes while there is enough may have all of it: fairness begins when somebody has to wait.
-    await askAll(replicas, unitsMax)
+    const before = askAll(replicas, unitsMax * 2)
+    for (const replica of replicas) {
+      await expect.poll(() => waiting(replica), { timeout: 15_000 }).toBeGreaterThan(0)
+    }
     // Whoever wants most comes first, everywhere.
     const answers = await Promise.all(
       wanted
@@ -157,6 +167,7 @@ describe('three replicas on one vault, whose log shows no ten seconds past their
     const shares = answers.map((one) => served(one).length)
     expect(jainIndex(shares), String(shares)).toBeGreaterThanOrEqual(0.95)
     expect(Math.min(...shares)).toBeGreaterThan(unitsMax / 12)
+    await before
   })
 
   test('leave all of it to the one that needs it', async () => {
