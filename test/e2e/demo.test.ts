@@ -12,25 +12,27 @@ test("the README's first screen is what the demo prints", () => {
   expect(masked(stdout)).toBe(masked(demoOutputIn(readFileSync('README.md', 'utf8'))))
 })
 
-test('what a demo that is kept running says to paste works for each user', async () => {
+test('what a demo that is kept running says to paste works for each user', async ({
+  onTestFinished,
+}) => {
   const child = spawn(process.execPath, [...demo, '--keep'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const ended = once(child, 'close')
-  try {
-    const lines = await pasteLinesOf(child.stdout)
-    const [workload, job, security] = lines
-      .split(/\n\n(?=[A-Z].*:\n)/)
-      .slice(1)
-      .map((block) => block.slice(block.indexOf('\n')))
-    expectOf(workload, 0, /^\{"access_token":"eyJ/)
-    expectOf(job, 0, /"aud":"https:\/\/eventhubs/)
-    expectOf(security, 1, /^NOT ACCOUNTED FOR/)
-  } finally {
+  // Also when it takes too long: what it has started would outlive the tests.
+  onTestFinished(async () => {
     child.kill('SIGTERM')
     await ended
-  }
-})
+  })
+  const lines = await pasteLinesOf(child.stdout)
+  const [workload, job, security] = lines
+    .split(/\n\n(?=[A-Z].*:\n)/)
+    .slice(1)
+    .map((block) => block.slice(block.indexOf('\n')))
+  expectOf(workload, 0, /^\{"access_token":"eyJ/)
+  expectOf(job, 0, /"aud":"https:\/\/eventhubs/)
+  expectOf(security, 1, /^NOT ACCOUNTED FOR/)
+}, 60_000)
 
 /** All of it, once its last line is there. */
 async function pasteLinesOf(stdout: NodeJS.ReadableStream): Promise<string> {
