@@ -5,6 +5,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
+import { drain } from '../base/drain.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { Shape, ShapeAnswer } from './shape.ts'
 
@@ -50,7 +51,7 @@ export async function listenOnLoopback(
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
   return {
     origin: `http://${name}:${address.port}`,
-    stop: (deadlineMs) => stop(server, deadlineMs),
+    stop: (deadlineMs) => drain(server, deadlineMs),
   }
 }
 
@@ -138,22 +139,4 @@ function bound(server: Server, host: string, port: number): Promise<void> {
       resolve()
     })
   })
-}
-
-async function stop(server: Server, deadlineMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => {
-      resolve()
-    })
-  })
-  // Kept-alive connections end as soon as they have nothing to answer.
-  const idle = setInterval(() => {
-    server.closeIdleConnections()
-  }, 50)
-  const cut = setTimeout(() => {
-    server.closeAllConnections()
-  }, deadlineMs)
-  await closed
-  clearInterval(idle)
-  clearTimeout(cut)
 }

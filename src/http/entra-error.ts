@@ -4,6 +4,7 @@ import { type AttemptId, parseClientRequestId } from '../base/ids.ts'
 import type { Refusal } from '../issuance/refusal.ts'
 import { type Answer, jsonAnswer } from './answer.ts'
 import { type Problem, problemFromFailure, problemFromRefusal } from './problem.ts'
+import { type TokenOutcomeKind, tokenOutcomeOf } from './token-outcome.ts'
 import { type TokenRequestFault, TokenRequestProblem } from './token-request-problem.ts'
 
 /**
@@ -40,54 +41,22 @@ const applicationUnknown = entraError(700016, 'unauthorized_client')
 const noFederation = entraError(70021, 'invalid_client', 401)
 /** Of one that does, and this subject may not have it. */
 const subjectNotFederated = entraError(700213, 'invalid_client', 401)
-const tooMany = entraError(90055, 'temporarily_unavailable', 429)
-const unavailable = entraError(90033, 'temporarily_unavailable', 503)
 
-/** For what a token request comes to; the revocation routes, and listeners, have words of their own. */
+const entraErrors: Record<Exclude<TokenOutcomeKind, 'refused-by-entra'>, EntraError> = {
+  malformed,
+  'not-proven': noFederation,
+  spent: entraError(50012, 'invalid_client', 401),
+  'not-granted': subjectNotFederated,
+  stopped: entraError(7000112, 'unauthorized_client'),
+  'too-long': malformed,
+  'too-many': entraError(90055, 'temporarily_unavailable', 429),
+  unavailable: entraError(90033, 'temporarily_unavailable', 503),
+  mistake: entraError(50000, 'server_error', 500),
+}
+
 function entraErrorFrom({ code, entra }: Problem): EntraError {
-  switch (code) {
-    case 'request_invalid':
-    case 'body_too_large':
-    case 'cross_site':
-    case 'media_type_unsupported':
-    case 'not_found':
-    case 'method_not_allowed':
-    case 'revocation_unknown':
-    case 'revocations_too_many':
-    case 'revokes_its_maker':
-    case 'lifetime_too_long':
-      return malformed
-    case 'caller_not_proven':
-      return noFederation
-    case 'caller_token_spent':
-      return entraError(50012, 'invalid_client', 401)
-    case 'not_granted':
-      return subjectNotFederated
-    case 'revoked':
-      return entraError(7000112, 'unauthorized_client')
-    case 'entra_refused':
-    case 'entra_paused':
-      return refusedByEntra(entra?.errorCodes ?? [])
-    case 'limit_reached':
-    case 'too_many_requests':
-    case 'too_many_waiting':
-    case 'too_many_connections':
-      return tooMany
-    case 'not_ready':
-    case 'issuer_unavailable':
-    case 'ledger_unavailable':
-    case 'too_many_tokens':
-    case 'signing_busy':
-    case 'signing_paused':
-    case 'signing_throttled':
-    case 'signing_unavailable':
-    case 'signing_broken':
-    case 'token_unavailable':
-    case 'entra_unavailable':
-      return unavailable
-    case 'internal':
-      return entraError(50000, 'server_error', 500)
-  }
+  const kind = tokenOutcomeOf(code)
+  return kind === 'refused-by-entra' ? refusedByEntra(entra?.errorCodes ?? []) : entraErrors[kind]
 }
 
 /** Its own numbers are what its guides explain. Not 5xx: clients would try that again at once. */

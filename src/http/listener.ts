@@ -9,6 +9,7 @@ import {
 import { createServer as createHttpsServer } from 'node:https'
 import { BlockList, isIPv6, type Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
+import { drain } from '../base/drain.ts'
 import { createAddressShare } from './address-share.ts'
 import { writeAnswer } from './answer.ts'
 import { problemAnswer, tooManyConnections } from './problem.ts'
@@ -210,22 +211,4 @@ function admitOnly(server: Server, addresses: readonly string[]): void {
     const { remoteAddress = '' } = socket
     if (!admitted.check(remoteAddress, isIPv6(remoteAddress) ? 'ipv6' : 'ipv4')) socket.destroy()
   })
-}
-
-export async function drain(server: Server, deadlineMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => {
-      resolve()
-    })
-  })
-  // Kept-alive connections end as soon as they have nothing to answer.
-  const idle = setInterval(() => {
-    server.closeIdleConnections()
-  }, 100)
-  const cut = setTimeout(() => {
-    server.closeAllConnections()
-  }, deadlineMs)
-  await closed
-  clearInterval(idle)
-  clearTimeout(cut)
 }

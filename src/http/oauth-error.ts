@@ -1,6 +1,7 @@
 import type { Refusal } from '../issuance/refusal.ts'
 import { type Answer, jsonAnswer } from './answer.ts'
 import { type Problem, problemFromFailure, problemFromRefusal } from './problem.ts'
+import { type TokenOutcomeKind, tokenOutcomeOf } from './token-outcome.ts'
 import { type TokenRequestFault, TokenRequestProblem } from './token-request-problem.ts'
 
 /**
@@ -29,54 +30,21 @@ const invalidRequest: OAuthError = { error: 'invalid_request', status: 400 }
 const invalidClient: OAuthError = { error: 'invalid_client', status: 401 }
 const invalidTarget: OAuthError = { error: 'invalid_target', status: 400 }
 const unauthorizedClient: OAuthError = { error: 'unauthorized_client', status: 400 }
-const tooMany: OAuthError = { error: 'temporarily_unavailable', status: 429 }
-const unavailable: OAuthError = { error: 'temporarily_unavailable', status: 503 }
 
-/** For what a token request comes to; the revocation routes, and listeners, have words of their own. */
-function oauthErrorFrom({ code }: Pick<Problem, 'code'>): OAuthError {
-  switch (code) {
-    case 'request_invalid':
-    case 'body_too_large':
-    case 'cross_site':
-    case 'media_type_unsupported':
-    case 'not_found':
-    case 'method_not_allowed':
-    case 'revocation_unknown':
-    case 'revocations_too_many':
-    case 'revokes_its_maker':
-      return invalidRequest
-    case 'caller_not_proven':
-    case 'caller_token_spent':
-      return invalidClient
-    case 'not_granted':
-    case 'revoked':
-    case 'lifetime_too_long':
-      return unauthorizedClient
-    // Nobody here can mend it, and asking again does not either.
-    case 'entra_refused':
-    case 'entra_paused':
-      return invalidTarget
-    case 'limit_reached':
-    case 'too_many_requests':
-    case 'too_many_waiting':
-    case 'too_many_connections':
-      return tooMany
-    case 'not_ready':
-    case 'issuer_unavailable':
-    case 'ledger_unavailable':
-    case 'too_many_tokens':
-    case 'signing_busy':
-    case 'signing_paused':
-    case 'signing_throttled':
-    case 'signing_unavailable':
-    case 'signing_broken':
-    case 'token_unavailable':
-    case 'entra_unavailable':
-      return unavailable
-    case 'internal':
-      return { error: 'server_error', status: 500 }
-  }
+const oauthErrors: Record<TokenOutcomeKind, OAuthError> = {
+  malformed: invalidRequest,
+  'not-proven': invalidClient,
+  spent: invalidClient,
+  'not-granted': unauthorizedClient,
+  stopped: unauthorizedClient,
+  'too-long': unauthorizedClient,
+  'refused-by-entra': invalidTarget,
+  'too-many': { error: 'temporarily_unavailable', status: 429 },
+  unavailable: { error: 'temporarily_unavailable', status: 503 },
+  mistake: { error: 'server_error', status: 500 },
 }
+
+const oauthErrorFrom = ({ code }: Pick<Problem, 'code'>) => oauthErrors[tokenOutcomeOf(code)]
 
 /** A subject token is no client authentication, and what it may not have is a target (RFC 8693 §2.2.2). */
 function ofExchange(error: OAuthError): OAuthError {

@@ -11,7 +11,8 @@ import {
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { connect } from 'node:net'
 import { basename, dirname, join, resolve } from 'node:path'
-import { drain, type Listener, serverOptions } from './listener.ts'
+import { drain } from '../base/drain.ts'
+import { type Listener, serverOptions } from './listener.ts'
 import { SocketError } from './socket-error.ts'
 
 /** Operators are few. */
