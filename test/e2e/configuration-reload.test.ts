@@ -17,12 +17,8 @@ import type { TestEmulator } from '../support/emulator.ts'
 import { createLoopbackTls } from '../support/loopback-tls.ts'
 import { required } from '../support/required.ts'
 import { serveFrom, type Served, type ServedOptions } from '../support/served.ts'
-import {
-  cast,
-  type ConfigurationFile,
-  ordersAsk,
-  startServiceEmulator,
-} from '../support/test-service.ts'
+import { cast, type ConfigurationFile, startServiceEmulator } from '../support/test-service.ts'
+import { becomes, tokenStatus } from '../support/token-status.ts'
 
 /** A `countersign.yaml` that changes under a service that runs, as people, deployments and clusters change it. */
 
@@ -63,25 +59,8 @@ const withTenants =
 const withoutFabrikam = withTenants(cast.northwind)
 const withFabrikam = withTenants(cast.northwind, cast.fabrikam)
 
-async function status(origin: string, tenant: string = cast.fabrikam): Promise<number> {
-  const response = await fetch(`${origin}/v1/token`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${await emulator.token('fabrikam-orders', cast.publicUrl)}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify({ ...ordersAsk, tenant }),
-  })
-  return response.status
-}
-
-async function becomes(origin: string, expected: number): Promise<void> {
-  for (let tries = 0; tries < 400; tries += 1) {
-    if ((await status(origin)) === expected) return
-    await delay(50)
-  }
-  expect(await status(origin)).toBe(expected)
-}
+const status = (origin: string, tenant: string = cast.fabrikam) =>
+  tokenStatus(emulator, origin, { tenant })
 
 const readiness = async (origin: string) =>
   (await (await fetch(`${origin}/readyz`)).json()) as Readonly<Record<string, unknown>>
@@ -108,10 +87,10 @@ describe('a configuration of a service that runs', () => {
     const origin = await serve()
     expect(await status(origin)).toBe(200)
     save(changed(withoutFabrikam))
-    await becomes(origin, 403)
+    await becomes(() => status(origin), 403)
     expect(await status(origin, cast.northwind)).toBe(200)
     save(changed(withFabrikam))
-    await becomes(origin, 200)
+    await becomes(() => status(origin), 200)
 
     const [first, second, third] = loads()
     expect(first).not.toHaveProperty('changed')
@@ -157,9 +136,9 @@ describe('a configuration of a service that runs', () => {
     link('1')
     rmSync(file)
     symlinkSync('..data/countersign.yaml', file)
-    await becomes(origin, 403)
+    await becomes(() => status(origin), 403)
     link('2')
-    await becomes(origin, 200)
+    await becomes(() => status(origin), 200)
   })
 
   test('that does not load leaves the one before it in force, loudly, until it is mended', async () => {
@@ -175,7 +154,7 @@ describe('a configuration of a service that runs', () => {
     expect(loads()).toHaveLength(1)
 
     save(sound)
-    await becomes(origin, 403)
+    await becomes(() => status(origin), 403)
     await standingBecomes(origin, 'ok')
     expect(await inForceGauge(origin)).toBe('1')
   })

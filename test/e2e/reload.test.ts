@@ -10,9 +10,9 @@ import {
   cast,
   defaultGrants,
   type GrantFile,
-  ordersAsk,
   startServiceEmulator,
 } from '../support/test-service.ts'
+import { becomes, tokenStatus } from '../support/token-status.ts'
 
 /** Grants that change under a service that runs, as people, deployments and clusters change them. */
 
@@ -38,26 +38,8 @@ const write = (grant: GrantFile, text = stringify(grant)) => {
   writeFileSync(join(folder, `${grant.grant}.yaml`), text)
 }
 
-async function status(origin: string, scope: string = cast.orders): Promise<number> {
-  const response = await fetch(`${origin}/v1/token`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${await emulator.token('fabrikam-orders', cast.publicUrl)}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify({ ...ordersAsk, scope }),
-  })
-  return response.status
-}
-
-/** The hint comes within a second; the look by the clock within fifteen. */
-async function becomes(origin: string, expected: number): Promise<void> {
-  for (let tries = 0; tries < 400; tries += 1) {
-    if ((await status(origin)) === expected) return
-    await delay(50)
-  }
-  expect(await status(origin)).toBe(expected)
-}
+const status = (origin: string, scope: string = cast.orders) =>
+  tokenStatus(emulator, origin, { scope })
 
 const loads = () => served.entries().filter(({ kind }) => kind === 'policy.loaded')
 
@@ -66,16 +48,16 @@ describe('grants of a service that runs', () => {
     const origin = await serve()
     expect(await status(origin)).toBe(200)
     rmSync(join(folder, 'fabrikam-orders.yaml'))
-    await becomes(origin, 403)
+    await becomes(() => status(origin), 403)
     write(orders)
-    await becomes(origin, 200)
+    await becomes(() => status(origin), 200)
     write(orders, 'grant: fabrikam-orders\ncaller: {')
-    await becomes(origin, 403)
+    await becomes(() => status(origin), 403)
     const report = await (await fetch(`${origin}/readyz`)).json()
     expect(report).toMatchObject({ ready: true, grants: 'degraded' })
     expect(await served.said('grants loaded')).toMatchObject({ removed: ['fabrikam-orders'] })
     write(orders)
-    await becomes(origin, 200)
+    await becomes(() => status(origin), 200)
     expect(loads().map((entry) => 'removed' in entry && entry.removed)).toEqual([
       false,
       ['fabrikam-orders'],
@@ -89,7 +71,7 @@ describe('grants of a service that runs', () => {
     const origin = await serve()
     write({ ...orders, mode: 'dry-run' })
     served.signal('SIGHUP')
-    await becomes(origin, 403)
+    await becomes(() => status(origin), 403)
     served.signal('SIGHUP')
     await delay(300)
     expect(await status(origin)).toBe(403)
@@ -110,9 +92,9 @@ describe('grants of a service that runs', () => {
     place('1', { ...orders, caller: { issuer: 'fabrikam', claims: { oid: 'somebody else' } } })
     link('1')
     symlinkSync('..data/fabrikam-orders.yaml', join(folder, 'fabrikam-orders.yaml'))
-    await becomes(origin, 403)
+    await becomes(() => status(origin), 403)
     place('2', orders)
     link('2')
-    await becomes(origin, 200)
+    await becomes(() => status(origin), 200)
   })
 })
