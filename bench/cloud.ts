@@ -80,12 +80,20 @@ export interface BenchCloud {
   callerToken(subject?: string, wrong?: 'signature'): Promise<string>
   /** Signatures and exchanges that the emulated services have seen so far. */
   seen(): Promise<{ readonly signatures: number; readonly exchanges: number }>
+  /** What counts against the budget of the vault, as its log says. */
+  keyUses(): Promise<readonly KeyUse[]>
   startService(options?: ServiceOptions): Promise<Service>
   startPeer(): Promise<Server>
   startBare(tokenBytes: number): Promise<Server>
   /** Passes each request on to the vault, and no more. */
   startRelay(): Promise<Server>
   stop(): Promise<void>
+}
+
+export interface KeyUse {
+  readonly atMs: number
+  /** Of RSA 2048, which all keys here are: one each. */
+  readonly units: number
 }
 
 const processes = new Set<() => Promise<void>>()
@@ -193,6 +201,13 @@ export async function startCloud(options: CloudOptions): Promise<BenchCloud> {
       )
       return { signatures: signed.length, exchanges: exchanges.length }
     },
+    keyUses: async () => {
+      const { records } = recordsSchema.parse(await control('GET /vault-log'))
+      return records
+        .filter(({ operationName }) => operationName.startsWith('Key'))
+        .filter(({ properties }) => properties.httpStatusCode !== 401)
+        .map(({ time }) => ({ atMs: Date.parse(time), units: 1 }))
+    },
     startService: async ({ database, program = 'built', grants = 2, sections = {} } = {}) => {
       services += 1
       const home = join(folder, `service-${services}`)
@@ -261,6 +276,7 @@ async function startServer(
 const recordsSchema = z.object({
   records: z.array(
     z.object({
+      time: z.string(),
       operationName: z.string(),
       properties: z.object({ httpStatusCode: z.int() }),
     }),

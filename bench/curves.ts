@@ -188,7 +188,7 @@ async function startGroup(
     Array.from({ length: x }, () => cloud.startService({ database })),
   )
   const before = await cloud.seen()
-  const served = await askAll(services, callerTokens, tenants * x, tenants)
+  const { served } = await askAll(services, callerTokens, tenants * x, tenants)
   const after = await cloud.seen()
   if (served !== tenants * x) throw new Error(`${served} of ${tenants * x} were served`)
   const requests = callerTokens.map((callerToken, index) => tokenRequest(callerToken, index))

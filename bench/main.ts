@@ -36,7 +36,7 @@ type Measure = (cloud: BenchCloud, plan: BenchPlan) => Promise<Measurements>
 const measures: Readonly<Record<PartName, Measure>> = {
   start: async (cloud, { rounds }) => ({ rows: await startMeasure(cloud, rounds) }),
   cold: async (cloud, { callers }) => ({ rows: await coldBurst(cloud, callers) }),
-  fleet: async (cloud, plan) => ({ rows: await fleetMeasure(cloud, plan) }),
+  fleet: async (_cloud, plan) => ({ rows: await fleetMeasure(plan) }),
   warm: async (cloud, plan) => ({ rows: await warmMeasure(cloud, plan) }),
   tokens: async (cloud, plan) => ({ rows: await manyTokens(cloud, plan) }),
   assertion: async (cloud, { rounds }) => ({ rows: await assertionMeasure(cloud, rounds) }),

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { createSeededRandom } from '../src/emulator/random.ts'
+import { required } from '../test/support/required.ts'
 import { type BenchCloud, scopeAt, type Server, tenantAt } from './cloud.ts'
 import { requestBytes, runLoad } from './load.ts'
+import { cpuSeconds } from './process-facts.ts'
 import { median, type Row } from './table.ts'
 
 export interface ManyTokensPlan {
@@ -43,18 +45,24 @@ export async function manyTokens(cloud: BenchCloud, plan: ManyTokensPlan): Promi
   const signatures = (await cloud.seen()).signatures - before.signatures
 
   const all = shuffled(requests)
-  const ratios: number[] = []
-  const rates: number[] = []
+  const sameAgain = copiesOf(one, all.length)
+  const ofOne: Warm[] = []
+  const ofAll: Warm[] = []
   for (let round = 0; round < plan.rounds; round += 1) {
-    const rateOfOne = await load(service, one, plan.durationMs)
-    const rateOfAll = await load(service, all, plan.durationMs)
-    rates.push(rateOfAll)
-    ratios.push(rateOfAll / rateOfOne)
+    ofOne.push(await load(service, sameAgain, plan.durationMs))
+    ofAll.push(await load(service, all, plan.durationMs))
   }
   const megabytes = peakMegabytes(service.pid)
   await service.stop()
-  return rowsFrom(plan, { fillSeconds, signatures, megabytes, rates, ratios })
+  return rowsFrom(plan, { fillSeconds, signatures, megabytes, ofOne, ofAll })
 }
+
+/**
+ * Bytes of their own for each: who sends so many different requests reads them from memory, and who sends
+ * one has it in the processor's cache, which would count against the service that shares the processor.
+ */
+const copiesOf = ([request]: readonly Buffer[], count: number): readonly Buffer[] =>
+  Array.from({ length: count }, () => Buffer.from(required(request)))
 
 /** Asks once for each, so that all are cached; resolves with the seconds that it took. */
 export async function fill(service: Server, requests: readonly Buffer[]): Promise<number> {
@@ -73,8 +81,19 @@ export async function fill(service: Server, requests: readonly Buffer[]): Promis
   return (performance.now() - startedMs) / 1000
 }
 
-async function load(service: Server, requests: readonly Buffer[], durationMs: number) {
-  const { perSecond, refused } = await runLoad({
+interface Warm {
+  readonly perSecond: number
+  /** Of the service, for each answer. */
+  readonly cpuMicroseconds: number
+}
+
+async function load(
+  service: Server,
+  requests: readonly Buffer[],
+  durationMs: number,
+): Promise<Warm> {
+  const before = cpuSeconds(service.pid)
+  const { perSecond, answered, refused } = await runLoad({
     host: '127.0.0.1',
     port: service.port,
     connections,
@@ -82,7 +101,7 @@ async function load(service: Server, requests: readonly Buffer[], durationMs: nu
     durationMs,
   })
   if (refused > 0) throw new Error(`${refused} answers were not 200`)
-  return perSecond
+  return { perSecond, cpuMicroseconds: ((cpuSeconds(service.pid) - before) / answered) * 1e6 }
 }
 
 export function shuffled<T>(items: readonly T[]): readonly T[] {
@@ -105,17 +124,21 @@ function rowsFrom(
     readonly fillSeconds: number
     readonly signatures: number
     readonly megabytes: number
-    readonly rates: readonly number[]
-    readonly ratios: readonly number[]
+    /** Round by round. */
+    readonly ofOne: readonly Warm[]
+    readonly ofAll: readonly Warm[]
   },
 ): readonly Row[] {
   const name = `${tenants} tenants × ${scopes} scopes`
-  const ratio = median(measured.ratios)
-  const { megabytes } = measured
+  const { megabytes, ofOne, ofAll } = measured
+  const ratio = median(ofAll.map((all, round) => all.perSecond / required(ofOne[round]).perSecond))
+  const cpu = (rounds: readonly Warm[]) => median(rounds.map((one) => one.cpuMicroseconds))
   return [
     { measure: `${name}: filled in`, value: measured.fillSeconds, unit: 's' },
     { measure: `${name}: signatures for that`, value: measured.signatures, unit: '' },
-    { measure: `${name}: warm`, value: median(measured.rates), unit: '/s' },
+    { measure: `${name}: warm`, value: median(ofAll.map((one) => one.perSecond)), unit: '/s' },
+    { measure: `${name}: CPU of the service for each answer`, value: cpu(ofAll), unit: 'µs' },
+    { measure: `the same of one of these tokens`, value: cpu(ofOne), unit: 'µs' },
     {
       measure: `${name}: warm / warm with one token`,
       value: ratio,
