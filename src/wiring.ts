@@ -124,14 +124,14 @@ export async function createService(options: WiringOptions): Promise<Service> {
       loopbackVaults: config.cloud.loopbackVaults,
     }),
   ])
+  await using opened = new AsyncDisposableStack()
+  if (accessing.status === 'fulfilled') opened.defer(() => accessing.value.close())
+  if (opening.status === 'fulfilled') opened.defer(() => opening.value.ledger.close())
   if (opening.status === 'rejected') throw opening.reason
-  try {
-    if (accessing.status === 'rejected') throw accessing.reason
-    return await createAround(opening.value, accessing.value, revocations, options)
-  } catch (error) {
-    await opening.value.ledger.close()
-    throw error
-  }
+  if (accessing.status === 'rejected') throw accessing.reason
+  const service = await createAround(opening.value, accessing.value, revocations, options)
+  opened.move()
+  return service
 }
 
 /** Everything else. */

@@ -13,6 +13,7 @@ import {
 import {
   parseApplicationName,
   parseCertificateName,
+  parseClientId,
   type ClientId,
   type TenantId,
 } from '../base/ids.ts'
@@ -57,6 +58,12 @@ export function checkApplications(part: YamlPart, certificates: ReadonlySet<stri
   const owners = new Map<ClientId, string>()
   for (const [name, application] of part.maps()) {
     const { certificate, clientId } = application.seen(applicationForm)
+    if (parseClientId(name) !== undefined) {
+      application.report(
+        'name-is-a-client-id',
+        `\`${application.name}\` is named as a client id looks, and might be taken for another application: give it a name of its own.`,
+      )
+    }
     if (certificate !== undefined && !certificates.has(certificate)) {
       application
         .at('certificate')

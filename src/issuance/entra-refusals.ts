@@ -134,6 +134,9 @@ const reaches: readonly RefusalReach[] = ['certificate', 'application', 'tenant'
 /** A few hundred bytes each. Whoever is forgotten costs one signature more. */
 const refusalsMax = 10_000
 
+/** More than are in use: those that are not any more go first. Whoever is forgotten is tried by one alone again. */
+const certificatesMax = 10_000
+
 /** About as long as a signature and an exchange take. */
 const probeTakesMs = 1_000
 /** Longer than Entra is waited for; whoever waited so long has time left to be told. */
@@ -213,9 +216,9 @@ interface Entered {
   readonly round: number
 }
 
-/** Certificates are few, and of each it must be known that it was tried; of the rest only what fails. */
+/** Of a certificate it must be known that it was tried; of the rest only what fails. */
 class Memory {
-  readonly #certificates = new Map<string, KnownRefusal>()
+  readonly #certificates = new LRUCache<string, KnownRefusal>({ max: certificatesMax })
   readonly #others = new LRUCache<string, KnownRefusal>({ max: refusalsMax })
 
   get size(): number {
