@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { settlesWithin } from '../base/deadline.ts'
 import type { ApplicationName, ClientId, Cloud, TenantId } from '../base/ids.ts'
 import { appService, appServiceVariables } from './app-service.ts'
-import { arc, arcVariables } from './arc.ts'
+import { arc, arcVariables, type KeyFolder } from './arc.ts'
 import { ciShapes, ciVariables } from './ci.ts'
 import type { AssertionOrder, CountersignService, ServiceError } from './countersign-service.ts'
 import { imds, imdsVariables } from './imds.ts'
@@ -40,7 +40,7 @@ export interface AgentOptions {
 export interface AgentShapes {
   readonly appService?: 'on'
   readonly imds?: 'on'
-  readonly arc?: { readonly keyFolder: string }
+  readonly arc?: KeyFolder
   readonly cloudShell?: 'on'
   /** Its clients ask the port that it had, and no other. */
   readonly vmExtension?: 'on'
@@ -165,7 +165,7 @@ function endpointsFor(
     endpoints.push({ shapes: [imds(answerResource, clock)], variables: imdsVariables })
   }
   if (shapes.arc !== undefined) {
-    const shape = arc(shapes.arc.keyFolder, answerResource, clock)
+    const shape = arc(shapes.arc, answerResource, clock)
     const variables = (origin: string) => arcVariables(origin + shape.path)
     const [begin, look, end] = [() => shape.begin(), () => shape.look(), () => shape.end()]
     endpoints.push({ shapes: [shape], variables, begin, look, end })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, lstat, readdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, lstat, open, readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { atMostMsSince, instantNow, type Clock, type Instant } from '../base/clock.ts'
 import { createLocalSecret, type LocalSecret } from './local-secret.ts'
 import { answerMetadata, metadataError, refusedMetadata } from './metadata-token.ts'
@@ -21,11 +21,20 @@ export const arcPlace: ArcPlace = {
   himds: '/opt/azcmagent/bin/himds',
 }
 
+/** Where keys are put, and who may read them. */
+export interface KeyFolder {
+  /** {@link ArcPlace.keyFolder} wherever Azure's clients are to find it. */
+  readonly keyFolder: string
+  /** The agent's own user; or the group of the folder too, as Azure's own agent has it. */
+  readonly readableBy: 'owner' | 'group'
+}
+
 export interface ArcShape extends Shape {
   /**
    * Removes what an agent that was killed has left.
    *
-   * @throws Error of the file system: the folder must be there, and ours to write.
+   * @throws Error of the file system: the folder must be there, ours to write, and of a group of ours where
+   *   that may read.
    */
   begin(): Promise<void>
   /** Removes the keys that are too old. */
@@ -49,12 +58,15 @@ interface Key {
 
 /**
  * The endpoint of Azure Arc: whoever asks is told a file, new for each request, and is answered once it shows
- * what is in there. Its owner alone may read it.
+ * what is in there.
  *
- * @param folder {@link ArcPlace.keyFolder} wherever Azure's clients are to find it.
  * @see "Authenticate against Azure resources with Azure Arc-enabled servers"
  */
-export function arc(folder: string, answerResource: AnswerResource, clock: Clock): ArcShape {
+export function arc(
+  { keyFolder: folder, readableBy }: KeyFolder,
+  answerResource: AnswerResource,
+  clock: Clock,
+): ArcShape {
   const keys = new Map<string, Key>()
 
   const remove = async (key: Key) => {
@@ -78,7 +90,7 @@ export function arc(folder: string, answerResource: AnswerResource, clock: Clock
     keys.set(key.file, key)
     await removeAll([...keys.values()].slice(0, Math.max(keys.size - keysMax, 0)))
     try {
-      await writeFile(key.file, key.secret.value.reveal(), { mode: 0o600, flag: 'wx' })
+      await writeKey(key, readableBy)
     } catch (error) {
       await remove(key)
       throw error
@@ -115,9 +127,36 @@ export function arc(folder: string, answerResource: AnswerResource, clock: Clock
       await remove(key)
       return answerMetadata(request.query, answerResource, clock)
     },
-    begin: () => removeLeftKeys(folder, clock),
+    begin: async () => {
+      await removeLeftKeys(folder, clock)
+      // Rather now than at the first request.
+      if (readableBy === 'group') await tryGroupOf(folder)
+    },
     look: () => removeAll([...keys.values()].filter(isOld)),
     end: () => removeAll([...keys.values()]),
+  }
+}
+
+/** Whoever opens it before it is the group's finds nothing in it, and it is told to nobody before it is whole. */
+async function writeKey(
+  { file, secret }: Pick<Key, 'file' | 'secret'>,
+  readableBy: KeyFolder['readableBy'],
+): Promise<void> {
+  await using handle = await open(file, 'wx', 0o600)
+  if (readableBy === 'group') {
+    const { gid } = await stat(dirname(file))
+    await handle.chown((await handle.stat()).uid, gid)
+    await handle.chmod(0o640)
+  }
+  await handle.writeFile(secret.value.reveal())
+}
+
+async function tryGroupOf(folder: string): Promise<void> {
+  const file = join(folder, `${randomUUID()}.key`)
+  try {
+    await writeKey({ file, secret: createLocalSecret() }, 'group')
+  } finally {
+    await rm(file, { force: true })
   }
 }
 

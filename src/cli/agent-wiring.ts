@@ -40,7 +40,7 @@ export async function agentFrom(
   }
   const shapes = {
     ...others,
-    ...(arc === undefined ? {} : { arc: { keyFolder: place.keyFolder } }),
+    ...(arc === undefined ? {} : { arc: { keyFolder: place.keyFolder, readableBy: arc.readableBy } }),
   }
   const origin = parseCloud(config.service.origin)
   if (origin === undefined) throw new TypeError('the configuration holds an origin')

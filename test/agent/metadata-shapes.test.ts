@@ -1,4 +1,5 @@
 import {
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -12,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { required } from '../support/required.ts'
 import {
   type AgentAnswer,
   type AgentFile,
@@ -195,6 +197,24 @@ describe('Azure Arc', () => {
     expectGiven(await show(key))
     expect(readdirSync(arcPlace.keyFolder)).toEqual([])
     expect((await show(key)).status).toBe(403)
+  })
+
+  test('lets the group of the folder read, where the file says so, and nobody else', async () => {
+    const [userId, groups] = [process.geteuid?.() ?? 0, process.getgroups?.() ?? []]
+    // Root may give the folder to any group, everybody else to one of theirs.
+    const groupId = userId === 0 ? 54321 : required(groups.at(-1))
+    chownSync(arcPlace.keyFolder, userId, groupId)
+    const another = await started({ arc: { readableBy: 'group' } })
+    expect(readdirSync(arcPlace.keyFolder)).toEqual([])
+    const { headers } = await another.ask(asked, marked)
+    const file = String(headers['www-authenticate']).replace('Basic realm=', '')
+    expect({ mode: statSync(file).mode & 0o777, gid: statSync(file).gid }).toEqual({
+      mode: 0o640,
+      gid: groupId,
+    })
+    const authorization = `Basic ${readFileSync(file, 'utf8')}`
+    expectGiven(await another.ask(asked, { ...marked, authorization }))
+    await another.stop()
   })
 
   test('names another file each time, and gives nothing for a guess or an old key', async () => {

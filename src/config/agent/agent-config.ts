@@ -53,7 +53,7 @@ export interface AgentResourceConfig {
 export interface AgentShapesConfig {
   readonly appService?: 'on'
   readonly imds?: 'on'
-  readonly arc?: 'on'
+  readonly arc?: { readonly readableBy: 'owner' | 'group' }
   readonly cloudShell?: 'on'
   readonly vmExtension?: 'on'
   readonly requestUrl?: { readonly application: ApplicationName; readonly tenant: TenantId }

@@ -4,6 +4,7 @@ import {
   clientIdForm,
   guidPattern,
   nameOf,
+  oneOf,
   parsed,
   scopeForm,
   tenantIdForm,
@@ -110,7 +111,13 @@ export const shapesForm = z
       .exactOptional()
       .describe('A virtual machine: AZURE_POD_IDENTITY_AUTHORITY_HOST. No secret.'),
     arc: z
-      .strictObject({})
+      .strictObject({
+        readableBy: oneOf(['owner', 'group'])
+          .default('owner')
+          .describe(
+            "Who may read keys: the agent's own user, or the group of the folder that they are in too.",
+          ),
+      })
       .exactOptional()
       .describe('Azure Arc: IDENTITY_ENDPOINT and IMDS_ENDPOINT, and a key file for each request.'),
     cloudShell: z

@@ -197,7 +197,7 @@ function shapesFrom(form: AgentForm['shapes'], folder: string): AgentShapesConfi
   return {
     ...(form.appService === undefined ? {} : { appService: 'on' }),
     ...(form.imds === undefined ? {} : { imds: 'on' }),
-    ...(form.arc === undefined ? {} : { arc: 'on' }),
+    ...(form.arc === undefined ? {} : { arc: form.arc }),
     ...(form.cloudShell === undefined ? {} : { cloudShell: 'on' }),
     ...(form.vmExtension === undefined ? {} : { vmExtension: 'on' }),
     ...(requestUrl === undefined ? {} : { requestUrl }),
