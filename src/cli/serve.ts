@@ -1,6 +1,8 @@
 import { Command } from 'commander'
+import { stringify } from 'yaml'
 import { systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
+import type { Config } from '../config/config.ts'
 import { readEnvironment, readSecrets } from '../config/environment.ts'
 import { serve } from '../main.ts'
 import { createProtectedLog } from '../telemetry/protected-log.ts'
@@ -9,11 +11,13 @@ import { contractFile, productVersion } from './product.ts'
 
 interface ServeFlags {
   readonly config?: string
+  readonly printConfig?: true
 }
 
 const example = `
 Example:
   $ countersign check --config countersign.yaml
+  $ countersign serve --config countersign.yaml --print-config
   $ countersign serve --config countersign.yaml
 
 The log goes to standard output, one JSON object a line. SIGTERM drains.
@@ -25,6 +29,7 @@ export function serveCommand(): Command {
       'Runs the service. Refuses to start on a configuration with problems, and names all of them.',
     )
     .option('--config <file>', 'countersign.yaml (COUNTERSIGN_CONFIG)')
+    .option('--print-config', 'prints what would be in force, defaults and all, and starts nothing')
     .addHelpText('after', example)
     .action(async (options: ServeFlags, command: Command) => {
       const environment = readEnvironment()
@@ -35,6 +40,10 @@ export function serveCommand(): Command {
       if (!loaded.ok) {
         for (const problem of loaded.problems) console.error(formatProblem(problem))
         command.error('serve: not started, because of the problems above')
+      }
+      if (options.printConfig) {
+        process.stdout.write(printed(loaded.config))
+        return
       }
       const logger = createProtectedLog({ level: environment.logLevel, secrets: readSecrets() })
       // A grant file that is broken grants nothing; the others apply, and this is the loud part.
@@ -60,3 +69,6 @@ export function serveCommand(): Command {
       process.exit()
     })
 }
+
+/** As the service understands it; passwords say that they are secret. */
+const printed = (config: Config) => stringify(JSON.parse(JSON.stringify(config)))

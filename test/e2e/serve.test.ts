@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
-import { resolve } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { worldSchema } from '../../src/emulator/world.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { exchanging, signing, strike } from '../support/faults.ts'
@@ -304,6 +307,44 @@ describe('a start that cannot be', () => {
 
     expect(await second.ended).toBe(1)
     expect(second.log.at(-1)).toMatchObject({ err: { code: 'LEDGER_IN_USE' } })
+  })
+})
+
+describe('--print-config', () => {
+  const shared = resolve('test/fixtures/configuration/valid/the-ledger-is-shared')
+
+  const printed = (more: string) => {
+    const folder = mkdtempSync(join(tmpdir(), 'countersign-test-'))
+    cpSync(shared, folder, { recursive: true })
+    const file = join(folder, 'countersign.yaml')
+    const text = readFileSync(file, 'utf8').replace('countersign@', 'countersign:correct-horse@')
+    writeFileSync(file, text + more)
+    const program = resolve('bin/countersign.js')
+    const ended = spawnSync(process.execPath, [program, 'serve', '--print-config'], {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 10_000,
+    })
+    rmSync(folder, { recursive: true })
+    return ended
+  }
+
+  test('prints what would be in force with its defaults, keeps what is secret, and starts nothing', () => {
+    const { status, stdout, stderr } = printed('tokenCache: { maxMegabytes: 64 }\n')
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(parse(stdout)).toMatchObject({
+      listen: { port: 8443 },
+      governor: { headroom: 0.8 },
+      tokenCache: { bytesMax: 64 * 1024 * 1024, minRemainingSeconds: 300 },
+      ledger: { at: { database: { password: '[secret]' } } },
+    })
+    expect(stdout).not.toContain('correct-horse')
+  })
+
+  test('prints nothing of a file with problems, and names them', () => {
+    const { status, stdout, stderr } = printed('governor: { headroom: 50 }\n')
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toContain('governor')
   })
 })
 
