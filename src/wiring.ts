@@ -185,11 +185,15 @@ async function createAround(
     const { applications, credentials } = inForce.current().issuance
     return [...applications.keys()].every((name) => credentials.current(name).length > 0)
   }
+  const ledgerState = () => {
+    if (!ledger.healthy()) return 'failing'
+    return ledger.isFull() ? 'full' : 'ok'
+  }
   const readiness: Readiness = {
-    ready: () => certificatesProven() && ledger.healthy() && !isStopping,
+    ready: () => certificatesProven() && ledgerState() === 'ok' && !isStopping,
     report: () => ({
       certificates: certificatesProven() ? 'proven' : 'proving',
-      ledger: ledger.healthy() ? 'ok' : 'failing',
+      ledger: ledgerState(),
       configuration: reloading.configuration.standing === 'in-force' ? 'ok' : 'degraded',
       grants: reloading.grantsAreWell() ? 'ok' : 'degraded',
       ...(reloading.policyStanding === undefined ? {} : { policy: reloading.policyStanding }),
@@ -356,7 +360,8 @@ async function createLedger(
   onRevocations: OnRevocations,
 ): Promise<OpeningLedger> {
   if (config.kind === 'sqlite') {
-    const ledger = await createSqliteLedger({ file: config.file, clock, onRevocations })
+    const { file, keptBytes } = config
+    const ledger = await createSqliteLedger({ file, keptBytes, clock, onRevocations })
     return { ledger, begin: async (first) => ledger.append(await first()) }
   }
   // Most ledgers are files: whoever has one does not wait at the start for the driver of a database.

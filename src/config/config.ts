@@ -219,7 +219,12 @@ export interface GrantsConfig {
 }
 
 export type LedgerConfig =
-  | { readonly kind: 'sqlite'; readonly file: string }
+  | {
+      readonly kind: 'sqlite'
+      readonly file: string
+      /** Of its disk: with less, nothing is issued. */
+      readonly keptBytes: number
+    }
   | {
       readonly kind: 'postgres'
       /** As it was written, or a file that holds a URL and is read at each connecting: its password may change. */

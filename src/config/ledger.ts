@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { parsed, secret, text } from '../yaml/forms.ts'
+import { parsed, secret, text, wholeNumber } from '../yaml/forms.ts'
 import {
   defaultSchema,
   parsePostgresUrl,
@@ -44,6 +44,11 @@ export const ledgerForm = secret(
     )
       .optional()
       .describe('Database that any number of replicas share, as a URL or in parts.'),
+    keepFreeMegabytes: wholeNumber(0, 1_000_000)
+      .optional()
+      .describe(
+        'Of the disk of sqlite: with less, nothing is issued, so that what has begun can be written to its end; 64 unless said.',
+      ),
   }),
 ).describe('Where everything that the service does is written before it counts.')
 
@@ -52,6 +57,12 @@ export type LedgerForm = z.output<typeof ledgerForm>
 export function checkLedger(part: YamlPart): void {
   checkOneOf(part, 'sqlite', 'postgres')
   checkOneOf(part.at('postgres'), 'url', 'urlFile')
+  const kept = part.at('keepFreeMegabytes')
+  if (kept.value === undefined || part.at('sqlite').value !== undefined) return
+  kept.report(
+    'keep-free-of-sqlite',
+    `\`${kept.name}\` is of the disk of \`ledger.sqlite\`, and there is none: remove it.`,
+  )
 }
 
 function checkOneOf(part: YamlPart, one: string, other: string): void {
@@ -82,8 +93,14 @@ export async function checkUrlFile(
 }
 
 /** Of a form that {@link checkLedger} has nothing to say about. */
-export function ledgerFrom({ sqlite, postgres }: LedgerForm, folder: string): LedgerConfig {
-  if (sqlite !== undefined) return { kind: 'sqlite', file: resolve(folder, sqlite) }
+export function ledgerFrom(
+  { sqlite, keepFreeMegabytes = 64, postgres }: LedgerForm,
+  folder: string,
+): LedgerConfig {
+  if (sqlite !== undefined) {
+    const keptBytes = keepFreeMegabytes * 1024 * 1024
+    return { kind: 'sqlite', file: resolve(folder, sqlite), keptBytes }
+  }
   if (postgres === undefined) throw new TypeError('a ledger is kept somewhere')
   const { schema, ...at } = postgres
   if (at.url !== undefined) return { kind: 'postgres', at: { database: at.url }, schema }

@@ -4,11 +4,12 @@ import { jsonAnswer, writeAnswer } from './answer.ts'
 
 /** What the service knows of itself. Reading it costs nothing and touches nobody. */
 export interface Readiness {
-  /** All certificates, or their standbys, proven, the ledger writable, and not stopping. */
+  /** All certificates, or their standbys, proven, the ledger writable and with room, and not stopping. */
   ready(): boolean
   report(): {
     readonly certificates: 'proving' | 'proven'
-    readonly ledger: 'ok' | 'failing'
+    /** `full`: what is left of its disk is kept for what has begun. */
+    readonly ledger: 'ok' | 'full' | 'failing'
     /** `degraded`: what `countersign.yaml` and its files say is not in force; what they said before is. */
     readonly configuration: 'ok' | 'degraded'
     /** `degraded`: files with an error grant nothing, or what is in force is not what it should be here. */

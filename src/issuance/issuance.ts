@@ -254,7 +254,7 @@ async function isThere(
   deps: IssuanceDeps,
 ): Promise<boolean> {
   // What there is could not be given either.
-  if (!deps.ledger.healthy()) return false
+  if (!deps.ledger.healthy() || deps.ledger.isFull()) return false
   const decision = deps.foresee(caller, request.ask)
   if (!decision.ok) return true
   const wish = wishFor(request, application, decision, deps)

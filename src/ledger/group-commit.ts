@@ -1,7 +1,8 @@
 import { systemClock } from '../base/clock.ts'
 import { settlesWithin } from '../base/deadline.ts'
 import { canonicalEntry } from './chain.ts'
-import type { Entry } from './entry.ts'
+import type { DiskRoom } from './disk-room.ts'
+import type { Entry, EntryKind } from './entry.ts'
 import { LedgerError, TokenUseDenied } from './ledger.ts'
 import type {
   AppendCondition,
@@ -55,6 +56,8 @@ export interface GroupCommitOptions {
   /** How long closing waits for an opening that is under way. */
   readonly openTimeoutMs: number
   readonly onRevocations: OnRevocations
+  /** Of the disk that the store is on; absent: the store's own affair. */
+  readonly room?: DiskRoom
 }
 
 const reopenDelayMinMs = 1000
@@ -160,7 +163,7 @@ export class GroupCommitLedger implements OpenableLedger {
 
   async append(entries: readonly Entry[], condition?: AppendCondition): Promise<void> {
     this.#assertTaken()
-    if (!isAlwaysTaken(entries)) this.#assertRoomFor(entries.length)
+    if (!isAlwaysTaken(entries)) this.#assertRoomFor(entries)
     await this.#enqueue(entries, condition)
   }
 
@@ -183,6 +186,10 @@ export class GroupCommitLedger implements OpenableLedger {
     return this.#refusal === undefined
   }
 
+  isFull(): boolean {
+    return this.#options.room?.isShort() === true
+  }
+
   tokensRemembered(): number {
     return this.#tokensRemembered
   }
@@ -196,7 +203,7 @@ export class GroupCommitLedger implements OpenableLedger {
     this.#isClosing = true
     this.#refusal = { code: 'LEDGER_CLOSED' }
     clearTimeout(this.#reopenTimer)
-    await Promise.allSettled([this.#lastAccepted])
+    await Promise.allSettled([this.#lastAccepted, this.#options.room?.stop()])
     await settlesWithin(this.#reopening, this.#options.openTimeoutMs)
     await this.#store?.end()
   }
@@ -206,10 +213,11 @@ export class GroupCommitLedger implements OpenableLedger {
     throw new LedgerError(this.#refusal.code, { cause: this.#refusal.cause })
   }
 
-  #assertRoomFor(count: number): void {
-    if (this.#unsettledEntries + count > this.#options.waitingEntriesMax) {
+  #assertRoomFor(entries: readonly Entry[]): void {
+    if (this.#unsettledEntries + entries.length > this.#options.waitingEntriesMax) {
       throw new LedgerError('LEDGER_OVERLOADED')
     }
+    if (this.isFull() && entries.some(isOfRequests)) throw new LedgerError('LEDGER_FULL')
   }
 
   /** Not at once: all that this turn of the event loop appends shares the commit. */
@@ -315,6 +323,18 @@ export class GroupCommitLedger implements OpenableLedger {
 /** A crowd that fills the queue may be what is to be stopped; who may do that is few, and one entry at a time. */
 const isAlwaysTaken = (entries: readonly Entry[]) =>
   entries.length === 0 || entries.some(isRevocationChange)
+
+/** What there is no room for on a disk that is nearly full: it is kept for how things end that have begun. */
+const kindsOfRequests: ReadonlySet<EntryKind> = new Set([
+  'request.granted',
+  'request.refused',
+  'signature.begun',
+  'token.issued',
+  'assertion.issued',
+  'service.turned-away',
+])
+
+const isOfRequests = ({ kind }: Entry) => kindsOfRequests.has(kind)
 
 /** A store that nobody will use is not left open. */
 async function entriesOrEnd(store: OpenStore, first: FirstEntries): Promise<readonly Entry[]> {

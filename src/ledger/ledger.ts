@@ -33,6 +33,11 @@ export interface Ledger {
    * after closing. Readiness reads it, nothing is written.
    */
   healthy(): boolean
+  /**
+   * Whether the disk is so nearly full that what is left of it is kept: for how things end that have begun,
+   * for revocations, and for what the service says of itself. Nothing else is taken then.
+   */
+  isFull(): boolean
   /** Caller tokens whose uses are remembered, as far as the last commit has told. */
   tokensRemembered(): number
   /**
@@ -82,6 +87,7 @@ export interface OpenableLedger extends Ledger {
 export type LedgerErrorCode =
   | 'LEDGER_UNAVAILABLE' // a commit failed, or the store is not open: not yet, or not again after one that did
   | 'LEDGER_OVERLOADED' // more is waiting than may wait
+  | 'LEDGER_FULL' // what is left of the disk is kept for how things end that have begun
   | 'LEDGER_OVERTAKEN' // a revocation was made or lifted, or another configuration is in force, since it was decided: decide again
   | 'LEDGER_USE_DENIED' // the caller's token has no such use left, or there is no room for it
   | 'LEDGER_CLOSED' // the service is stopping

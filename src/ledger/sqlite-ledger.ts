@@ -1,4 +1,5 @@
 import { atLeastMsSince, type Clock, instantNow, systemClock } from '../base/clock.ts'
+import { watchDiskRoom } from './disk-room.ts'
 import { GroupCommitLedger } from './group-commit.ts'
 import { lockWaitMs as usualLockWaitMs } from './ledger-file.ts'
 import { startLedgerThread } from './ledger-thread.ts'
@@ -24,7 +25,14 @@ export interface SqliteLedgerOptions {
   readonly tokensMax?: number
   /** By which tokens expire; the machine's unless said. */
   readonly clock?: Clock
+  /** Of the disk, in bytes, for what has to be written although it is nearly full; 64 MiB unless said. */
+  readonly keptBytes?: number
+  /** How much there is for us in a folder; the system's own count unless said. */
+  readonly freeBytes?: (folder: string) => Promise<number>
 }
+
+/** Some 50,000 entries, which is as many as may wait, with their pages in the log of the database. */
+export const keptBytesUsual = 64 * 1024 * 1024
 
 /**
  * Opens the ledger of one process, in a SQLite file that a thread of its own writes.
@@ -40,7 +48,14 @@ export async function createSqliteLedger(options: SqliteLedgerOptions): Promise<
   const nowSeconds = () => Math.floor((begun.ms + atLeastMsSince(begun, clock)) / 1000)
   /** Which file the entries so far are in. */
   let continues: FileIdentity | undefined
+  const { keptBytes = keptBytesUsual, freeBytes } = options
+  const room = await watchDiskRoom({
+    file,
+    keptBytes,
+    ...(freeBytes === undefined ? {} : { freeBytes }),
+  })
   const ledger = new GroupCommitLedger({
+    room,
     // A new thread is refused the file for as long as the one before it has not let go of it.
     openStore: async (events) => {
       const thread = await startLedgerThread(
@@ -55,6 +70,11 @@ export async function createSqliteLedger(options: SqliteLedgerOptions): Promise<
     openTimeoutMs: commitTimeoutMs,
     onRevocations,
   })
-  await ledger.open()
+  try {
+    await ledger.open()
+  } catch (error) {
+    await room.stop()
+    throw error
+  }
   return ledger
 }

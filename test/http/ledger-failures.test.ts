@@ -19,6 +19,7 @@ import { required } from '../support/required.ts'
 import {
   type Answer,
   cast,
+  defaultGrants,
   deployAsk,
   ordersAsk,
   startServiceEmulator,
@@ -350,6 +351,50 @@ describe('a ledger that can be written again', () => {
         'token.issued',
       ])
     }))
+})
+
+describe('a disk with less room than is kept', () => {
+  let service: TestService
+  beforeAll(async () => {
+    service = await startTestService({
+      emulator,
+      configuration: (file) => ({
+        ...file,
+        ledger: { ...file.ledger, keepFreeMegabytes: 1_000_000 },
+      }),
+      grants: [
+        ...defaultGrants,
+        {
+          grant: 'incident-response',
+          caller: { issuer: 'gitlab', claims: { project_id: '22' } },
+          may: [{ admin: 'revoke' }],
+        },
+      ],
+    })
+  })
+  afterAll(() => service.stop())
+
+  test.each(Object.keys(asked) as What[])(
+    'has room for no %s, and nothing is signed',
+    async (what) => {
+      const { answer } = await ask(service, what)
+      expectProblem(answer, ledgerUnavailable)
+      expect(service.vaultRecords()).toEqual([])
+    },
+  )
+
+  test('is not ready, and says to machines why', async () => {
+    const { status, body } = await service.ask('GET /readyz')
+    expect(status).toBe(503)
+    expect(body).toMatchObject({ ready: false, ledger: 'full' })
+  })
+
+  test('has room for a revocation', async () => {
+    const token = await service.callerToken('gitlab', { claims: { project_id: '22' } })
+    const json = { grant: 'fabrikam-orders', reason: 'seen in a log' }
+    const { status } = await service.ask('POST /v1/revocations', { token, json })
+    expect(status).toBe(200)
+  })
 })
 
 describe('a ledger that is closed', () => {

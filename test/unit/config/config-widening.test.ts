@@ -106,7 +106,7 @@ describe('the file', () => {
     expect(widenings(trusting)).toEqual([
       { part: 'countersign.yaml', steps: [{ step: 'changed', members: ['trust'] }] },
     ])
-    const kept = { ledger: { kind: 'sqlite', file: '/other.db' } } as const
+    const kept = { ledger: { kind: 'sqlite', file: '/other.db', keptBytes: 0 } } as const
     expect(widenings({ ...kept, governor: { headroom: 0.1 } })).toEqual([])
   })
 })

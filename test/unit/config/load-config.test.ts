@@ -71,7 +71,11 @@ describe('a configuration that says little', () => {
         },
       ],
       grants: { folder: resolve(dirname(file), 'grants') },
-      ledger: { kind: 'sqlite', file: resolve(dirname(file), 'countersign.db') },
+      ledger: {
+        kind: 'sqlite',
+        file: resolve(dirname(file), 'countersign.db'),
+        keptBytes: 64 * 1024 * 1024,
+      },
       tokenCache: {
         bytesMax: 256 * 1024 * 1024,
         minRemainingSeconds: 300,
@@ -132,7 +136,11 @@ describe('a configuration that says everything', () => {
       tenants: ['fab00000-0000-4000-8000-000000000002'],
       handOut: true,
     })
-    expect(config.ledger).toEqual({ kind: 'sqlite', file: '/var/lib/countersign/ledger.db' })
+    expect(config.ledger).toEqual({
+      kind: 'sqlite',
+      file: '/var/lib/countersign/ledger.db',
+      keptBytes: 128 * 1024 * 1024,
+    })
     expect(config.tokenCache).toEqual({
       bytesMax: 64 * 1024 * 1024,
       minRemainingSeconds: 600,

@@ -147,6 +147,7 @@ const tokenEndpointFailures: Record<TokenEndpointErrorCode, Wire> = {
 const ledgerFailures: Record<LedgerErrorCode, Wire> = {
   LEDGER_UNAVAILABLE: [503, 'ledger_unavailable', 5],
   LEDGER_OVERLOADED: [503, 'ledger_unavailable', 5],
+  LEDGER_FULL: [503, 'ledger_unavailable', 5],
   LEDGER_OVERTAKEN: [503, 'ledger_unavailable', 5],
   LEDGER_USE_DENIED: [503, 'ledger_unavailable', 5],
   LEDGER_CLOSED: [503, 'ledger_unavailable', 5],

@@ -78,6 +78,7 @@ async function issueAtStart({ provenBehindLooking, ...start }: Start) {
     },
     ledger: {
       healthy: () => true,
+      isFull: () => false,
       append: (entries: readonly Entry[], condition?: AppendCondition) => {
         if (condition !== undefined && rejectsWith !== undefined) {
           rejections += 1

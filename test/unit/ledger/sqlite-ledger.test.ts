@@ -21,7 +21,7 @@ import { reopenDelayMs } from '../../../src/ledger/group-commit.ts'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
 import { createSqliteLedger } from '../../../src/ledger/sqlite-ledger.ts'
 import { healthyAgain } from '../../contract/ledger.contract.ts'
-import { revokedEntry, startedEntry } from '../../support/entries.ts'
+import { revokedEntry, startedEntry, tokenIssuedEntry } from '../../support/entries.ts'
 import { changeFile, createSqliteStore, verifiedEntries } from '../../support/ledger-store.ts'
 
 const appender = fileURLToPath(new URL('../../support/append-until-killed.ts', import.meta.url))
@@ -51,6 +51,46 @@ const writeOnce = (version: string) =>
   })
 
 const openAtOnce = () => createSqliteLedger({ file: store.file, lockWaitMs: 0 })
+
+describe('a disk that is nearly full', () => {
+  const issued = (token: string) => tokenIssuedEntry('orders', token)
+
+  it('has no room for what is asked, and some for everything else', async () => {
+    let freeBytes = 99
+    const ledger = await createSqliteLedger({
+      file: store.file,
+      keptBytes: 100,
+      freeBytes: () => Promise.resolve(freeBytes),
+    })
+    try {
+      await expect(ledger.append([issued('1')])).rejects.toMatchObject({ code: 'LEDGER_FULL' })
+      await expect(ledger.append([startedEntry('1'), issued('1')])).rejects.toMatchObject({
+        code: 'LEDGER_FULL',
+      })
+      await ledger.append([startedEntry('1')])
+      await ledger.append([revokedEntry('orders', 1)], { decidedUnder: 0 })
+      await ledger.append([])
+      expect([ledger.healthy(), ledger.isFull()]).toEqual([true, true])
+
+      freeBytes = 100
+      await expect.poll(() => ledger.isFull(), { timeout: 5000 }).toBe(false)
+      await ledger.append([issued('2')])
+    } finally {
+      await ledger.close()
+    }
+    expect(store.entries()).toEqual([startedEntry('1'), revokedEntry('orders', 1), issued('2')])
+  })
+
+  it('is not one that cannot be looked at: the next commit says what is wrong', async () => {
+    const ledger = await createSqliteLedger({
+      file: store.file,
+      freeBytes: () => Promise.reject(new Error('gone')),
+    })
+    await ledger.append([issued('1')])
+    await ledger.close()
+    expect(store.entries()).toEqual([issued('1')])
+  })
+})
 
 describe('the file of a SQLite ledger', () => {
   it('is for its owner alone, with everything beside it', async () => {

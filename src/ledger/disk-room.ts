@@ -1,0 +1,41 @@
+import { statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { startBackgroundTask } from '../base/background-task.ts'
+
+/** Whether there is as much room on a disk as is to be kept, as it was found a second ago at the most. */
+export interface DiskRoom {
+  isShort(): boolean
+  /** Looks no more. */
+  stop(): Promise<void>
+}
+
+export interface DiskRoomOptions {
+  /** Any file on the disk; it need not be there yet. */
+  readonly file: string
+  readonly keptBytes: number
+  readonly freeBytes?: (folder: string) => Promise<number>
+}
+
+const lookEveryMs = 1000
+
+/** Where nothing can be looked at there is room: whoever writes there says what is wrong. */
+export async function watchDiskRoom(options: DiskRoomOptions): Promise<DiskRoom> {
+  const { keptBytes, freeBytes = freeBytesOf } = options
+  const folder = dirname(options.file)
+  let isShort = false
+  const look = async () => {
+    isShort = (await freeBytes(folder)) < keptBytes
+  }
+  const unseen = () => {
+    isShort = false
+  }
+  await look().catch(unseen)
+  const task = startBackgroundTask(lookEveryMs, look, unseen)
+  return { isShort: () => isShort, stop: () => task.stop() }
+}
+
+/** For those who are not root (statvfs(3), f_bavail). */
+async function freeBytesOf(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize
+}
