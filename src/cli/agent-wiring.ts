@@ -40,7 +40,9 @@ export async function agentFrom(
   }
   const shapes = {
     ...others,
-    ...(arc === undefined ? {} : { arc: { keyFolder: place.keyFolder, readableBy: arc.readableBy } }),
+    ...(arc === undefined
+      ? {}
+      : { arc: { keyFolder: place.keyFolder, readableBy: arc.readableBy } }),
   }
   const origin = parseCloud(config.service.origin)
   if (origin === undefined) throw new TypeError('the configuration holds an origin')
