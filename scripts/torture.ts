@@ -7,7 +7,11 @@ import { parseArgs } from 'node:util'
 import { createSeededRandom } from '../src/emulator/random.ts'
 import { allFaults, allPairs, pairwiseRounds } from '../test/support/torture/fault-schedule.ts'
 import { surviveFaults } from '../test/support/torture/faults.ts'
-import { describeFleetTally, surviveFleetKills } from '../test/support/torture/fleet-kills.ts'
+import {
+  describeFleetTally,
+  recoveryPromisedMs,
+  surviveFleetKills,
+} from '../test/support/torture/fleet-kills.ts'
 import { surviveKills } from '../test/support/torture/kills.ts'
 import { describeTally } from '../test/support/torture/scene.ts'
 
@@ -113,8 +117,11 @@ const fleetScenes = ({ fleetKills, seed }: Options): readonly Scene[] =>
   shares(fleetKills, killsPerScene).map((share, index) => ({
     name: `${share} kills in a fleet`,
     again: `--seed ${seed + index} --kills 0 --fleet-kills ${share} --faults 0`,
-    play: async () =>
-      describeFleetTally(await surviveFleetKills({ seed: seed + index, kills: share, say })),
+    play: async () => {
+      const recoveryWithinMs = recoveryPromisedMs
+      const options = { seed: seed + index, kills: share, recoveryWithinMs, say }
+      return describeFleetTally(await surviveFleetKills(options))
+    },
   }))
 
 /** A scene is one pass through every pair of faults; each seed makes its own. */

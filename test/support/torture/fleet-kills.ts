@@ -16,6 +16,8 @@ export interface FleetKillOptions {
   readonly seed: number
   /** Events, each of which breaks one thing or several. */
   readonly kills: number
+  /** How long they may take until each has issued something again; {@link recoveryMaxMs} unless said. */
+  readonly recoveryWithinMs?: number
   readonly say?: (line: string) => void
 }
 
@@ -45,7 +47,7 @@ const clientPatienceMs = 500
  * @throws Violated after the first event that something did not survive.
  */
 export async function surviveFleetKills(options: FleetKillOptions): Promise<FleetTally> {
-  const { seed, kills, say = () => undefined } = options
+  const { seed, kills, recoveryWithinMs = recoveryMaxMs, say = () => undefined } = options
   const random = createSeededRandom(seed)
   const asks = createSeededRandom(seed + 1)
   const broken = { replica: 0, frozen: 0, database: 0, wire: 0 }
@@ -53,7 +55,7 @@ export async function surviveFleetKills(options: FleetKillOptions): Promise<Flee
   await using fleet = await startFleet(seed)
   for (let kill = 1; kill <= kills; kill += 1) {
     const event = drawEvent(random)
-    const recoveryMs = await suffer(fleet, event, asks)
+    const recoveryMs = await suffer(fleet, event, asks, recoveryWithinMs)
     for (const { what } of event.breakages) broken[what] += 1
     slowestRecoveryMs = Math.max(slowestRecoveryMs, recoveryMs)
     const { tally } = await fleet.scene.judge('serving')
@@ -202,7 +204,12 @@ function describeBreakage(breakage: Breakage): string {
 }
 
 /** @returns How long it took, from when all was up, until each replica had issued something again. */
-async function suffer(fleet: Fleet, event: Event, asks: SeededRandom): Promise<number> {
+async function suffer(
+  fleet: Fleet,
+  event: Event,
+  asks: SeededRandom,
+  withinMs: number,
+): Promise<number> {
   const { scene, replicas } = fleet
   await using stack = new AsyncDisposableStack()
   const loads = replicas.map((replica) =>
@@ -223,9 +230,9 @@ async function suffer(fleet: Fleet, event: Event, asks: SeededRandom): Promise<n
 
   const upAtMs = performance.now()
   const recovered = Promise.all(loads.map((load) => load.issuedAgain()))
-  await withDeadline(recoveryMaxMs, () => recovered).catch(() => {
+  await withDeadline(withinMs, () => recovered).catch(() => {
     const lines = replicas.map(({ service }) => service.program.lastLines())
-    throw new Violated([`not served again after ${recoveryMaxMs} ms`, ...lines])
+    throw new Violated([`not served again after ${withinMs} ms`, ...lines])
   })
   const recoveryMs = Math.round(performance.now() - upAtMs)
   const heard = await Promise.all(loads.map((load) => load.stop(clientPatienceMs)))
