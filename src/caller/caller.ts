@@ -190,6 +190,8 @@ export interface CertificateIdentifier {
 export type CallerErrorCode =
   | 'ISSUER_UNREACHABLE'
   | 'ISSUER_MALFORMED'
+  /** The host of its keys is where no issuer of this kind is asked unless the operator says so. */
+  | 'ISSUER_ADDRESS_REFUSED'
   /** Unknown keys have made us ask as often as we may: by our own limit, not the issuer's. */
   | 'ISSUER_BUDGET_SPENT'
 

@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import type { PrivateAddress } from '../base/address-standing.ts'
 import type { ClaimRule } from '../base/claim-rules.ts'
 import type { IssuerName, TenantId } from '../base/ids.ts'
 import { parsePolicy } from './b2c-policy.ts'
@@ -28,6 +29,8 @@ interface CommonSettings {
    * Needed where an issuer keeps its keys on another host.
    */
   readonly jwksUri?: string
+  /** Whether the host of its keys may be in a private network. Absent: refuse. */
+  readonly privateAddress?: PrivateAddress
 }
 
 export interface OpenIdIssuerSettings extends CommonSettings {

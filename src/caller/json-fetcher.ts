@@ -1,14 +1,23 @@
+import type { LookupFunction } from 'node:net'
 import { getCACertificates } from 'node:tls'
 import { Agent } from 'undici'
+import type { PrivateAddress } from '../base/address-standing.ts'
+import { isLoopback } from '../base/loopback.ts'
+import { AddressRefused, issuerConnector } from './issuer-connector.ts'
 
 /**
  * Gets one JSON document of an issuer.
  *
+ * @param privateAddress Absent: refuse.
  * @throws FetchError for every answer but a 200 with JSON in it, in time and within size.
  */
-export type FetchJson = (url: URL) => Promise<unknown>
+export type FetchJson = (url: URL, privateAddress?: PrivateAddress) => Promise<unknown>
 
-export type FetchErrorCode = 'FETCH_UNREACHABLE' | 'FETCH_MALFORMED'
+export type FetchErrorCode =
+  | 'FETCH_UNREACHABLE'
+  | 'FETCH_MALFORMED'
+  /** Nobody was asked: the message says where the host is, and what would allow it. */
+  | 'FETCH_ADDRESS_REFUSED'
 
 /** Why a document was not had; nothing of its content is in the message. */
 export class FetchError extends Error {
@@ -32,34 +41,46 @@ const timeLimitMs = 5_000
 /** Entra's key set is 16 KiB; what is read is held in memory before it is parsed. */
 const bodyBytesMax = 512 * 1024
 
+export interface JsonFetcherOptions {
+  /** PEM, trusted beside what Node trusts. */
+  readonly caCertificates?: readonly string[]
+  /** Absent: the system's. */
+  readonly lookup?: LookupFunction
+}
+
 /**
  * Fetches issuers' documents and nothing else: GET, no redirect, no cookie, no proxy, connections of
- * its own. Certificates are always verified.
- *
- * @param caCertificates PEM, trusted beside what Node trusts.
+ * its own. Certificates are always verified, and so is where a host is, each time that one is connected to.
  */
 export function createJsonFetcher({
   caCertificates = [],
-}: { readonly caCertificates?: readonly string[] } = {}): JsonFetcher {
-  const agent = new Agent({
-    connections: 4,
-    maxResponseSize: bodyBytesMax,
-    maxHeaderSize: 16 * 1024,
-    connect: {
-      timeout: timeLimitMs,
-      ...(caCertificates.length === 0
-        ? {}
-        : { ca: [...getCACertificates('default'), ...caCertificates] }),
-    },
-  })
+  lookup,
+}: JsonFetcherOptions = {}): JsonFetcher {
+  const tls = {
+    timeout: timeLimitMs,
+    ...(caCertificates.length === 0
+      ? {}
+      : { ca: [...getCACertificates('default'), ...caCertificates] }),
+  }
+  const agentFor = (privateAddress: PrivateAddress) =>
+    new Agent({
+      connections: 4,
+      maxResponseSize: bodyBytesMax,
+      maxHeaderSize: 16 * 1024,
+      connect: issuerConnector(privateAddress, tls, lookup),
+    })
+  // Apart, so that no connection serves an issuer that would not have been given it.
+  const agents = { accept: agentFor('accept'), refuse: agentFor('refuse') }
   return {
-    fetchJson: async (url) => {
+    fetchJson: async (url, privateAddress = 'refuse') => {
       if (parseFetchableUrl(url.href) === undefined) {
         throw new TypeError('issuers are asked over https, or over http on loopback')
       }
-      return jsonFrom(await readBody(agent, url))
+      return jsonFrom(await readBody(agents[privateAddress], url))
     },
-    close: () => agent.close(),
+    close: async () => {
+      await Promise.all([agents.accept.close(), agents.refuse.close()])
+    },
   }
 }
 
@@ -77,6 +98,9 @@ async function readBody(agent: Agent, url: URL): Promise<string> {
     throw new FetchError('FETCH_UNREACHABLE', `status ${statusCode}`)
   } catch (error) {
     if (error instanceof FetchError) throw error
+    if (error instanceof AddressRefused) {
+      throw new FetchError('FETCH_ADDRESS_REFUSED', error.message)
+    }
     throw new FetchError('FETCH_UNREACHABLE', 'no complete answer', { cause: error })
   }
 }
@@ -90,13 +114,11 @@ function jsonFrom(text: string): unknown {
   }
 }
 
-const loopbackHost = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
-
 /** An https URL, or an http one of this machine; without user, query or fragment. */
 export function parseFetchableUrl(text: string): URL | undefined {
   const url = URL.parse(text)
   if (url === null || url.username !== '' || url.password !== '') return undefined
   if (url.search !== '' || url.hash !== '') return undefined
-  const plainLoopback = url.protocol === 'http:' && loopbackHost.test(url.hostname)
+  const plainLoopback = url.protocol === 'http:' && isLoopback(url.hostname)
   return url.protocol === 'https:' || plainLoopback ? url : undefined
 }

@@ -33,7 +33,7 @@ export interface JwtCallerDeps {
   readonly known?: KeySources
 }
 
-/** By issuer and where its keys are. */
+/** By issuer and where its keys are, or may be. */
 export type KeySources = ReadonlyMap<string, KeySource>
 
 export interface JwtCallerIdentifier extends TokenIdentifier {
@@ -122,11 +122,11 @@ function keySourceOf(
   settings: IssuerSettings,
   { clock, fetchJson, onIssuerAway, known }: JwtCallerDeps,
 ): { readonly name: string; readonly keys: KeySource } {
-  const issuer = settings.name
+  const { name: issuer, privateAddress = 'refuse' } = settings
   const location = keyLocationOf(settings)
-  const name = `${issuer} ${JSON.stringify(location)}`
-  const keys =
-    known?.get(name) ?? createKeySource({ issuer, location, fetchJson, clock, onIssuerAway })
+  const name = `${issuer} ${privateAddress} ${JSON.stringify(location)}`
+  const source = { issuer, location, privateAddress, fetchJson, clock, onIssuerAway }
+  const keys = known?.get(name) ?? createKeySource(source)
   return { name, keys }
 }
 

@@ -1,10 +1,16 @@
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
+import type { PrivateAddress } from '../base/address-standing.ts'
 import { atMostMsSince, type Clock, type Instant, instantNow } from '../base/clock.ts'
 import type { IssuerName } from '../base/ids.ts'
 import { createAskBudget } from './ask-budget.ts'
-import { CallerError } from './caller.ts'
-import { FetchError, parseFetchableUrl, type FetchJson } from './json-fetcher.ts'
+import { CallerError, type CallerErrorCode } from './caller.ts'
+import {
+  FetchError,
+  type FetchErrorCode,
+  parseFetchableUrl,
+  type FetchJson,
+} from './json-fetcher.ts'
 import { parseKeySet, type VerificationKey } from './key-set.ts'
 
 /** Where an issuer's keys are: said by the operator, or by the issuer's discovery document. */
@@ -39,6 +45,8 @@ export interface KeySource {
 export interface KeySourceDeps {
   readonly issuer: IssuerName
   readonly location: KeyLocation
+  /** Absent: refuse. */
+  readonly privateAddress?: PrivateAddress
   readonly fetchJson: FetchJson
   readonly clock: Clock
   /** Told each time the issuer could not be asked, also when older keys keep callers served. */
@@ -141,7 +149,8 @@ export function createKeySource(deps: KeySourceDeps): KeySource {
 
 const onlyOne = <T>(found: readonly T[] = []) => (found.length === 1 ? found[0] : undefined)
 
-async function fetchKeys({ location, fetchJson }: KeySourceDeps) {
+async function fetchKeys({ location, privateAddress, ...deps }: KeySourceDeps) {
+  const fetchJson: FetchJson = (url) => deps.fetchJson(url, privateAddress)
   const url = await keySetUrl(location, fetchJson)
   const keys = parseKeySet(await fetchJson(url), 'bundleUrl' in location ? 'jwt-svid' : 'sig')
   if (keys === undefined) throw new FetchError('FETCH_MALFORMED', 'not a key set')
@@ -176,8 +185,12 @@ async function discover(issuer: string, fetchJson: FetchJson): Promise<URL> {
 }
 
 function callerErrorFrom(error: unknown, issuer: IssuerName): CallerError {
-  const malformed = error instanceof FetchError && error.code === 'FETCH_MALFORMED'
-  return new CallerError(malformed ? 'ISSUER_MALFORMED' : 'ISSUER_UNREACHABLE', issuer, {
-    cause: error,
-  })
+  const code = error instanceof FetchError ? callerCodes[error.code] : 'ISSUER_UNREACHABLE'
+  return new CallerError(code, issuer, { cause: error })
 }
+
+const callerCodes = {
+  FETCH_UNREACHABLE: 'ISSUER_UNREACHABLE',
+  FETCH_MALFORMED: 'ISSUER_MALFORMED',
+  FETCH_ADDRESS_REFUSED: 'ISSUER_ADDRESS_REFUSED',
+} as const satisfies Record<FetchErrorCode, CallerErrorCode>

@@ -11,7 +11,7 @@ import { explainedCaller, type ExplainedCallerOptions } from './explained-caller
 import { explanationLines } from './explanation.ts'
 import { loadAll } from './load-all.ts'
 
-interface ExplainOptions extends ExplainedCallerOptions {
+export interface ExplainOptions extends ExplainedCallerOptions {
   readonly config?: string
   readonly application?: string
   readonly tenant?: string
@@ -77,12 +77,13 @@ export function explainCommand(): Command {
     })
 }
 
-interface Explained {
+export interface Explained {
   readonly lines: readonly string[]
   readonly granted: boolean
 }
 
-async function explained(options: ExplainOptions): Promise<Explained> {
+/** @throws CommandError where it cannot be decided. */
+export async function explained(options: ExplainOptions): Promise<Explained> {
   const ask = askFrom(options)
   const { config, policy } = await configured(options.config)
   const proof = await explainedCaller(options, config)

@@ -77,7 +77,10 @@ async function provenByToken(tokenFile: string, config: Config): Promise<Explain
     return { ok: false, why: whyRefused(identified.refusal) }
   } catch (error) {
     if (!(error instanceof CallerError)) throw error
-    throw new CommandError(`issuer ${error.issuer} cannot be asked for its keys: ${error.code}`)
+    const why = error.cause instanceof Error ? ` (${error.cause.message})` : ''
+    throw new CommandError(
+      `issuer ${error.issuer} cannot be asked for its keys: ${error.code}${why}`,
+    )
   } finally {
     await tokenProof.close()
   }

@@ -1,3 +1,4 @@
+import type { PrivateAddress } from '../base/address-standing.ts'
 import type { PostgresDatabase } from '../base/postgres-url.ts'
 import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 import type { ClaimRule } from '../base/claim-rules.ts'
@@ -173,6 +174,8 @@ interface IssuerCommon {
   readonly maxTokenSeconds: number
   /** What tokens must be bound to (`cnf`) to count at all; absent: those that are not bound count too. */
   readonly boundTokens?: 'certificate' | 'dpop' | 'either'
+  /** Whether the host of its keys may be in a network of the operator's own. */
+  readonly privateAddress: PrivateAddress
 }
 
 export interface OpenIdIssuerConfig extends IssuerCommon {

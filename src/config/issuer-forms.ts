@@ -48,6 +48,11 @@ const common = {
     .describe(
       'What every token must be bound to by cnf: certificate (RFC 8705), dpop (RFC 9449), or either. Absent: bearer tokens count too; those that are bound need their proof in any case.',
     ),
+  privateAddress: oneOf(['accept', 'refuse'])
+    .optional()
+    .describe(
+      'Whether the host of its keys is asked when its name leads into a private network. Absent: accept for kubernetes and spiffe, and for entra and azure-devops in a cloud of your own; refuse for others.',
+    ),
 }
 
 const issuerUrl = () => parsed('an https URL, exactly as iss has it', parseIssuerUrl, '^https://')

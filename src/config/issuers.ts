@@ -18,6 +18,7 @@ import {
   type IssuersForm,
 } from './issuer-forms.ts'
 import type { AskedOfClients } from './listen.ts'
+import { checkAddressOfKeys, privateAddressAt } from './issuer-address.ts'
 import { ownerClaimsAt } from './public-issuers.ts'
 import { checkMtlsIssuer, mtlsIssuerFrom } from './mtls-issuers.ts'
 import { isSharedAudience } from './shared-audience.ts'
@@ -41,6 +42,7 @@ export function checkIssuers(
     checkTaken(issuer, issuersNamedBy(seen, cloud), takenBy, name)
     checkAudience(issuer, seen)
     checkRequire(issuer, seen)
+    checkAddressOfKeys(issuer, seen, cloud)
     if (cloud !== undefined) checkAuthority(issuer, seen, cloud)
   }
 }
@@ -78,9 +80,12 @@ export function issuersFrom(
   issuers: IssuersForm,
   publicUrl: string,
   folder: string,
+  cloud: CloudConfig,
 ): readonly IssuerConfig[] {
   return entriesOf(issuers).map(([name, form]) =>
-    form.kind === 'mtls' ? mtlsIssuerFrom(name, form, folder) : issuerFrom(name, form, publicUrl),
+    form.kind === 'mtls'
+      ? mtlsIssuerFrom(name, form, folder)
+      : issuerFrom(name, form, publicUrl, cloud),
   )
 }
 
@@ -88,6 +93,7 @@ function issuerFrom(
   name: IssuerName,
   form: Exclude<IssuerForm, { kind: 'mtls' }>,
   publicUrl: string,
+  cloud: CloudConfig,
 ): TokenIssuerConfig {
   const common = {
     name,
@@ -98,6 +104,7 @@ function issuerFrom(
     algorithms: [...new Set(form.algorithms)],
     maxTokenSeconds: form.maxTokenSeconds,
     ...(form.boundTokens === undefined ? {} : { boundTokens: form.boundTokens }),
+    privateAddress: form.privateAddress ?? privateAddressAt(form.kind, cloud),
   }
   if (form.kind === 'entra') {
     return { ...common, kind: form.kind, tenants: [...new Set(form.tenants)].toSorted() }

@@ -159,13 +159,14 @@ async function readTenantsFiles(
 
 function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles): Config {
   const { publicUrl, credential, ledger, tokenCache, governor } = form
-  const issuers = issuersFrom(form.issuers, publicUrl, folder).toSorted(byName)
+  const cloud = cloudFrom(form.cloud)
+  const issuers = issuersFrom(form.issuers, publicUrl, folder, cloud).toSorted(byName)
   const listen = listenFrom(form.listen, folder, askedOfClients(issuers))
   return {
     publicUrl,
     listen,
     machines: machinesFrom(form.machines, listen),
-    cloud: cloudFrom(form.cloud),
+    cloud,
     credential,
     trust: { caFiles: form.trust.caFiles.map((file) => resolve(folder, file)) },
     certificates: certificatesFrom(form.certificates).toSorted(byName),

@@ -121,6 +121,13 @@ describe('callers of the emulated issuers', () => {
     })
   })
 
+  it('are proven by tokens of GitHub that have ids in their subject, as by those that have names alone', async () => {
+    const identified = await identify(await mint('github', { subject: 'immutable' }))
+    expect(identified).toMatchObject({ ok: true, caller: { issuer: namesInWorld.github } })
+    const { subject } = required(identified.ok ? identified.caller : undefined)
+    expect(subject).toMatch(/^repo:fabrikam@\d+\/billing@\d+:environment:production$/)
+  })
+
   it('are proven by JWT-SVIDs, with the keys of their trust domain and without an issuer', async () => {
     const mesh = required(emulator.issuers.find('mesh'))
     const svid = (order: object) => mesh.mint(mintOrderSchema.parse({ audience, ...order }))

@@ -95,17 +95,20 @@ describe('countersign explain, with a token', () => {
     expect(code).toBe(1)
   })
 
-  test('says that it cannot tell when the issuer does not answer', async () => {
+  test.each([
+    ['does not answer', '127.0.0.1:9', 'ISSUER_UNREACHABLE'],
+    ['is not asked', '10.98.76.54', 'ISSUER_ADDRESS_REFUSED'],
+    ['is not asked, and how it would be', '10.98.76.54', 'set `privateAddress: accept`'],
+  ])('says that it cannot tell when the issuer %s', async (_, host, why) => {
     const away = mkdtempSync(join(tmpdir(), 'countersign-explain-away-'))
     writeConfiguration(away, emulator, {
-      // Nobody listens there.
       configuration: (file) => ({
         ...file,
         issuers: {
           github: {
             kind: 'github',
             issuer: required(emulator.endpoints.issuers['github']),
-            jwksUri: 'https://127.0.0.1:9/jwks',
+            jwksUri: `https://${host}/jwks`,
             require: { repository_owner_id: '987' },
           },
         },
@@ -119,7 +122,8 @@ describe('countersign explain, with a token', () => {
     )
     rmSync(away, { recursive: true })
     expect(out).toBe('')
-    expect(error).toContain('issuer github cannot be asked for its keys: ISSUER_UNREACHABLE')
+    expect(error).toContain('issuer github cannot be asked for its keys: ISSUER_')
+    expect(error).toContain(why)
     expect(code).toBe(2)
   })
 })

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { TestEmulator } from '../support/emulator.ts'
 import { strike } from '../support/faults.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
+import { required } from '../support/required.ts'
 import {
   type CallerName,
   cast,
@@ -96,6 +97,52 @@ describe('a caller whose issuer is away', () => {
     expect((await askWith(await service.callerToken('github'))).status).toBe(503)
 
     expect((await askWith(await service.callerToken('fabrikam-orders'))).status).toBe(200)
+  })
+})
+
+describe('an issuer whose keys are at an address of its own', () => {
+  const keysAt = (address: string) =>
+    startTestService({
+      emulator,
+      configuration: (file) => ({
+        ...file,
+        issuers: {
+          ...file.issuers,
+          github: {
+            kind: 'github',
+            issuer: required(emulator.endpoints.issuers['github']),
+            jwksUri: `https://${address}/keys`,
+            require: { repository_owner_id: '987' },
+          },
+        },
+      }),
+    })
+
+  test('is not asked there: the operator reads where it is and what would allow it, the caller nothing', async () => {
+    await service.stop()
+    service = await keysAt('10.98.76.54')
+    const token = await service.callerToken('github')
+    const answer = await askWith(token)
+
+    expectProblem(answer, issuerUnavailable)
+    expectNothingPrivate(answer, service, { token, values: ['10.98.76.54', 'privateAddress'] })
+    const away = service
+      .log()
+      .map((line) => JSON.parse(line) as { msg: string; code?: string; err?: object })
+      .find(({ msg }) => msg === 'issuer is away')
+    expect(away).toMatchObject({ issuer: 'github', code: 'ISSUER_ADDRESS_REFUSED' })
+    expect(JSON.stringify(away?.err)).toContain(
+      '10.98.76.54 is no public address: set `privateAddress: accept` under the issuer if it belongs there',
+    )
+    expect((await askWith(await service.callerToken('fabrikam-orders'))).status).toBe(200)
+  })
+
+  test('is asked on loopback, where the configuration names it', async () => {
+    await service.stop()
+    // A port where nobody listens.
+    service = await keysAt('127.0.0.1:9')
+    expect((await askWith(await service.callerToken('github'))).status).toBe(503)
+    expect(service.log().join('')).toContain('"code":"ISSUER_UNREACHABLE"')
   })
 })
 

@@ -1,8 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { pemFrom, signCertificate } from '../../src/emulator/x509/certificate.ts'
 
-/** PEM of a key and a certificate of 127.0.0.1, and of no other name, that is its own authority. */
-export function createLoopbackTls(): { readonly key: string; readonly cert: string } {
+/** PEM of a key and a certificate of one host, and of no other name, that is its own authority. */
+export function createLoopbackTls(host = '127.0.0.1'): {
+  readonly key: string
+  readonly cert: string
+} {
   const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const nowSeconds = Math.floor(Date.now() / 1000)
   const subject = 'CN=loopback'
@@ -15,7 +18,7 @@ export function createLoopbackTls(): { readonly key: string; readonly cert: stri
       keyUsage: ['digitalSignature', 'keyCertSign'],
       authority: true,
       extendedKeyUsage: [],
-      alternativeNames: ['127.0.0.1'],
+      alternativeNames: [host],
     },
     { subject, ...pair },
   )

@@ -68,6 +68,7 @@ describe('a configuration that says little', () => {
           replay: 'allowed',
           algorithms: ['RS256'],
           maxTokenSeconds: 90_000,
+          privateAddress: 'accept',
         },
       ],
       grants: { folder: resolve(dirname(file), 'grants') },
@@ -208,6 +209,7 @@ describe('a configuration that says everything', () => {
       replay: 'allowed',
       algorithms: ['RS256'],
       maxTokenSeconds: 90_000,
+      privateAddress: 'refuse',
     })
   })
 
@@ -304,6 +306,23 @@ describe('a ledger that replicas share', () => {
     expect(written.length).toBeGreaterThan(3)
     expect(written.flatMap(({ expected }) => expected).join('\n')).not.toContain('hunter2')
   })
+})
+
+test.each([
+  ['every-setting', 'cluster', 'accept'],
+  ['every-setting', 'mesh', 'accept'],
+  ['every-setting', 'spire', 'accept'],
+  ['every-setting', 'github', 'refuse'],
+  ['every-setting', 'devops', 'refuse'],
+  ['every-setting', 'customers', 'refuse'],
+  ['an-issuer-is-in-a-private-network', 'closed-cluster', 'refuse'],
+  ['an-issuer-is-in-a-private-network', 'inside', 'accept'],
+  ['an-issuer-is-in-a-private-network', 'local', 'refuse'],
+  ['emulated-world', 'fabrikam', 'accept'],
+  ['emulated-world', 'gitlab', 'refuse'],
+])('in %s the private address of %s: %s', async (name, issuer, privateAddress) => {
+  const { issuers } = await configOf(name)
+  expect(issuers.find((one) => one.name === issuer)).toMatchObject({ privateAddress })
 })
 
 describe('a broken configuration', () => {

@@ -244,6 +244,44 @@ describe('connections', () => {
   })
 })
 
+describe('a client that takes its time', () => {
+  /** Sends one byte after the other, and resolves with what it was told when it is cut off. */
+  async function dribble(origin: string, text: string): Promise<string> {
+    const { hostname, port } = new URL(origin)
+    const socket = connect(Number(port), hostname)
+    let told = ''
+    socket.on('data', (data: Buffer) => (told += data.toString()))
+    // It is cut off while it writes.
+    socket.on('error', () => undefined)
+    let sent = 0
+    const timer = setInterval(() => socket.write(text.charAt(sent++)), 100)
+    try {
+      await once(socket, 'close')
+    } finally {
+      clearInterval(timer)
+      socket.destroy()
+    }
+    return told
+  }
+
+  test('over its headers or its body is cut off, and one that is slow and comes to its end is answered', async () => {
+    const origin = await start({ kind: 'plain' }, app(new Promise(() => undefined)))
+    const headers = `GET /healthz HTTP/1.1\r\nhost: x\r\nx-never: ${'x'.repeat(1000)}`
+    const body = `GET /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n${'x'.repeat(900)}`
+    const whole = 'GET /healthz HTTP/1.1\r\nconnection: close\r\nhost:x\r\n\r\n'
+    const [ofHeaders, ofBody, ofWhole] = await Promise.all([
+      dribble(origin, headers),
+      dribble(origin, body),
+      dribble(origin, whole),
+    ])
+
+    expect(ofHeaders).toContain('HTTP/1.1 408')
+    expect(ofBody).toContain('HTTP/1.1 408')
+    expect(ofWhole).toContain('alive')
+    // Without any limit of ours the two of them would send for minutes.
+  }, 60_000)
+})
+
 describe('draining', () => {
   test('waits for an answer that is under way, and takes no new connection', async () => {
     const { promise: slow, resolve: answer } = Promise.withResolvers<undefined>()

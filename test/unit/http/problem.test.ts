@@ -156,6 +156,7 @@ const ledgerFailures: Record<LedgerErrorCode, Wire> = {
 const callerFailures: Record<CallerErrorCode, Wire> = {
   ISSUER_UNREACHABLE: [503, 'issuer_unavailable', 5],
   ISSUER_MALFORMED: [503, 'issuer_unavailable', 5],
+  ISSUER_ADDRESS_REFUSED: [503, 'issuer_unavailable', 5],
   ISSUER_BUDGET_SPENT: [503, 'issuer_unavailable', 5],
 }
 
