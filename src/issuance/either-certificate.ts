@@ -1,4 +1,5 @@
 import type { ApplicationName } from '../base/ids.ts'
+import { LedgerError } from '../ledger/ledger.ts'
 import { GovernorError, type PermitRequest } from '../signer/governor.ts'
 import { SignerError } from '../signer/signer.ts'
 import { TokenEndpointError } from '../token-endpoint/token-endpoint.ts'
@@ -29,7 +30,7 @@ const revoked = 'CERTIFICATE_KEY_REVOKED'
  * the only place where anything is tried again. Once, while the attempt has time, and only when it is
  * certain that nothing came of the first try: a vault that may have signed is not asked to sign again.
  *
- * @throws NothingProven; whatever `act` throws; of two refusals, the one that ends sooner
+ * @throws NothingProven; LedgerError; whatever `act` throws; of two refusals, the one that ends sooner
  */
 export async function withEitherCertificate<T>(
   admitted: AdmittedAttempt,
@@ -38,7 +39,7 @@ export async function withEitherCertificate<T>(
 ): Promise<T> {
   const { application, credentials } = admitted
   const [first, second] = deps.duty.inOrder(application.name, credentials)
-  if (first === undefined) throw new NothingProven()
+  if (first === undefined) throw nothingToTry(application.name, deps)
   if (second === undefined) return act(onlyTry(first, whyNoOther(application.name, deps)))
   try {
     return await act({ credential: first, whilePaused: 'refuse' })
@@ -50,6 +51,12 @@ export async function withEitherCertificate<T>(
     })
   }
 }
+
+/** What is proven and was stopped meanwhile is decided again, and then refused for what it is. */
+const nothingToTry = (application: ApplicationName, { credentials }: IssuanceDeps) =>
+  credentials.current(application).length === 0
+    ? new NothingProven()
+    : new LedgerError('LEDGER_OVERTAKEN')
 
 /** The key version that an attempt sets out with; undefined while none is proven. */
 export function firstKeyId(

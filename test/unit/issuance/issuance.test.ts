@@ -149,6 +149,33 @@ describe('a revocation that is heard of once the token is written down', () => {
   })
 })
 
+test('whoever is looked for, and finds its token gone with the key version that was stopped, hears of that', async () => {
+  let looks = 0
+  const { outcome, kinds } = await issueAtStart({
+    provenBehindLooking: [credential],
+    configuredBefore: {
+      credentials: { current: () => [credential] },
+      revocations: {
+        current: () => ({
+          ...revocationsFrom(noRevocations),
+          ...stopping([{ what: 'key-version', keyId }]),
+        }),
+      },
+      cache: {
+        get: () => {
+          looks += 1
+          return looks === 1 ? obtainedToken(clock) : undefined
+        },
+        obtain: (_wish: unknown, _keyId: unknown, fetch: () => Promise<never>) => fetch(),
+      },
+      duty: { inOrder: (_name: unknown, credentials: unknown) => credentials },
+      underWay: { during: (act: () => unknown) => act() },
+    } as unknown as Partial<IssuanceDeps>,
+  })
+  expect(outcome).toEqual({ ok: false, refusal: { reason: 'revoked' } })
+  expect(kinds).toEqual(['request.granted', 'request.refused'])
+})
+
 test('another configuration that comes into force meanwhile decides anew, of the same use of the token', async () => {
   const { outcome, kinds, usesTaken } = await issueAtStart({
     provenBehindLooking: [credential],
