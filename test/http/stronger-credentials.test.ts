@@ -106,8 +106,12 @@ test.for(names)('%s takes what proves its caller and no more', async (request) =
 describe.for(names)('%s', (request) => {
   const asked = () => routes[request]?.() ?? {}
   const instead = (authorization: string): AskOptions => {
-    const { token: _, ...others } = asked()
-    return { ...others, headers: { authorization } }
+    const { json, form } = asked()
+    return {
+      ...(json === undefined ? {} : { json }),
+      ...(form === undefined ? {} : { form }),
+      headers: { authorization },
+    }
   }
 
   test.for([

@@ -102,7 +102,7 @@ async function startWorkloadIdentity(deps: StartDeps): Promise<SourceEnvironment
   if (credential === undefined || issuer === undefined || tenant === undefined) {
     throw new Error(`principal ${principal.name}: the seed file has no such issuer or tenant`)
   }
-  const folder = join(stateFolder, 'pods', principal.name)
+  const folder = join(stateFolder, `pod-${principal.name}`)
   const pod = started.adopt(await startPod(folder, issuer, credential, clock), (part) => {
     part.close()
   })
