@@ -122,6 +122,7 @@ export async function createService(options: WiringOptions): Promise<Service> {
       kind: config.credential,
       clientId: options.identityClientId,
       loopbackVaults: config.cloud.loopbackVaults,
+      authority: config.cloud.name === 'custom' ? 'private' : 'of-microsoft',
     }),
   ])
   await using opened = new AsyncDisposableStack()

@@ -119,7 +119,13 @@ function transportError(error: unknown): ServiceError {
 
 /** What can be sent on in a header, and is not nothing. */
 const credential = z.string().regex(/^[\x21-\x7e]+$/)
-const lifetime = z.int().positive()
+/** The longest that Entra gives lives for 28 hours; what is said to live longer would be kept for as long. */
+const tokenLifetime = z
+  .int()
+  .positive()
+  .max(2 * 86_400)
+/** The longest that the service makes. */
+const assertionLifetime = z.int().positive().max(600)
 const attemptForm = z.string().transform((text, context) => {
   const attempt = parseAttemptId(text)
   if (attempt !== undefined) return attempt
@@ -131,13 +137,13 @@ const tokenAnswer = z
   .object({
     access_token: credential,
     token_type: z.literal('Bearer'),
-    expires_in: lifetime,
+    expires_in: tokenLifetime,
     attempt: attemptForm,
   })
   .transform(({ access_token: text, expires_in: seconds, attempt }) => ({ text, seconds, attempt }))
 
 const assertionAnswer = z
-  .object({ client_assertion: credential, expires_in: lifetime, attempt: attemptForm })
+  .object({ client_assertion: credential, expires_in: assertionLifetime, attempt: attemptForm })
   .transform(({ client_assertion: text, expires_in: seconds, attempt }) => ({
     text,
     seconds,

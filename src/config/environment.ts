@@ -21,8 +21,12 @@ export const environmentVariables = {
 export const environmentVariablesOfLibraries = {
   IDENTITY_ENDPOINT: 'Managed identity in the App Service shape: where its tokens are.',
   IDENTITY_HEADER: 'Managed identity in the App Service shape: the secret that it asks for.',
-  MSI_ENDPOINT: 'Managed identity in the Machine Learning shape: where its tokens are.',
-  MSI_SECRET: 'Managed identity in the Machine Learning shape: the secret that it asks for.',
+  IMDS_ENDPOINT: 'Managed identity of Azure Arc: says that IDENTITY_ENDPOINT is one of it.',
+  MSI_ENDPOINT: 'Managed identity of Cloud Shell, and of older App Service: where its tokens are.',
+  MSI_SECRET: 'Managed identity of older App Service: the secret that it asks for.',
+  DEFAULT_IDENTITY_CLIENT_ID: 'Managed identity in the Machine Learning shape: its client id.',
+  AZURE_POD_IDENTITY_AUTHORITY_HOST:
+    'Managed identity of a virtual machine: origin of its IMDS, where that is not 169.254.169.254.',
   AZURE_TENANT_ID: 'Tenant of the workload identity.',
   AZURE_FEDERATED_TOKEN_FILE: "File with the workload identity's token.",
   AZURE_AUTHORITY_HOST: 'Authority of the workload identity, where it is not the public one.',

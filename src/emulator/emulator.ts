@@ -21,6 +21,10 @@ import { createCallerIssuers, type CallerIssuers } from './issuers/caller-issuer
 import { issuerRoutes } from './issuers/issuer-routes.ts'
 import { listenHttp, listenHttps } from './listener.ts'
 import { createAppService, type AppServiceIdentity } from './managed-identity/app-service.ts'
+import {
+  startIdentitySources,
+  type SourceEnvironments,
+} from './managed-identity/identity-sources.ts'
 import { principalRoutes } from './managed-identity/principal-routes.ts'
 import { createPrincipalTokens } from './managed-identity/principal-tokens.ts'
 import { createSeededRandom } from './random.ts'
@@ -58,6 +62,8 @@ export interface EmulatorEndpoints {
   readonly issuers: Readonly<Record<string, string>>
   /** `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` of each managed identity, by principal. */
   readonly managedIdentities: Readonly<Record<string, AppServiceIdentity>>
+  /** What the environment of a program is, by principal and by where it runs. */
+  readonly environments: SourceEnvironments
   /** `GET` it with an access token for `https://orders.example`. */
   readonly sampleResource: string
   readonly control: { readonly origin: string; readonly token: string }
@@ -118,6 +124,15 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     vaultLog.close()
   })
 
+  const issuersListener = starting.adopt(await listenHttps({ tls }), (part) => part.close())
+  const issuers = await createCallerIssuers({
+    origin: issuersListener.origin,
+    issuers: world.issuers,
+    clock,
+    faults,
+  })
+  issuersListener.serve(issuers.service)
+
   const authority = starting.adopt(await listenHttps({ tls }), (part) => part.close())
   const entra = createEntra({
     origin: authority.origin,
@@ -126,6 +141,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     keys: await createSigningKeys(() => generateEntraKey(clock)),
     faults,
     random: createSeededRandom(randomSeed + 2),
+    federatedIssuers: (name) => issuers.find(name),
   })
   authority.serve(entra.service)
 
@@ -143,15 +159,6 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   })
   registerCertificates(world, vaults, entra)
 
-  const issuersListener = starting.adopt(await listenHttps({ tls }), (part) => part.close())
-  const issuers = await createCallerIssuers({
-    origin: issuersListener.origin,
-    issuers: world.issuers,
-    clock,
-    faults,
-  })
-  issuersListener.serve(issuers.service)
-
   const appServiceListener = starting.adopt(await listenHttp(), (part) => part.close())
   const issuePrincipalToken = createPrincipalTokens(entra.accessTokens, entra.directory)
   const appService = createAppService({
@@ -162,6 +169,17 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     faults,
   })
   appServiceListener.serve(appService.service)
+  const environments = await startIdentitySources({
+    world,
+    appService,
+    issuers,
+    authorityOrigin: authority.origin,
+    issueToken: issuePrincipalToken,
+    clock,
+    faults,
+    stateFolder,
+    started: starting,
+  })
 
   const keysUrl = new URL('/common/discovery/v2.0/keys', authority.origin)
   const authorityKeys = starting.adopt(
@@ -202,6 +220,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       vaults: Object.fromEntries(vaults.map(({ name, url }) => [name, url])),
       issuers: Object.fromEntries(issuers.list().map(({ name, url }) => [name, url])),
       managedIdentities: appService.identities,
+      environments,
       sampleResource: `${sampleListener.origin}/orders`,
       control: { origin: control.origin, token: control.token },
       caFile,

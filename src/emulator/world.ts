@@ -87,14 +87,33 @@ const vaultSchema = z.strictObject({
 
 const tenantSchema = z.strictObject({ name: z.string(), id: guid })
 
-/** A service principal that can authenticate as itself: a managed identity, or an app with its own certificate. */
-const principalSchema = z.strictObject({
-  name: z.string(),
-  tenant: z.string(),
-  objectId: guid,
-  clientId: guid,
-  kind: z.enum(['managed-identity', 'application']).default('managed-identity'),
+/** Where programs of a managed identity find its tokens. `workload-identity` is a pod, and needs a federated credential. */
+const identitySource = z.enum(['app-service', 'imds', 'arc', 'cloud-shell', 'workload-identity'])
+
+/** Whose tokens stand for a principal, compared exactly: an issuer of this file, by name. */
+const federatedCredentialSchema = z.strictObject({
+  issuer: z.string(),
+  subject: z.string(),
+  audience: z.string().default('api://AzureADTokenExchange'),
 })
+
+/** A service principal that can authenticate as itself: a managed identity, or an app with its own certificate. */
+const principalSchema = z
+  .strictObject({
+    name: z.string(),
+    tenant: z.string(),
+    objectId: guid,
+    clientId: guid,
+    kind: z.enum(['managed-identity', 'application']).default('managed-identity'),
+    /** Of a managed identity; an application that is none has none of them. */
+    sources: z.array(identitySource).default(['app-service']),
+    federatedCredentials: z.array(federatedCredentialSchema).default([]),
+  })
+  .refine(
+    ({ sources, federatedCredentials }) =>
+      !sources.includes('workload-identity') || federatedCredentials.length > 0,
+    { message: 'workload-identity needs one of federatedCredentials', path: ['sources'] },
+  )
 
 const applicationSchema = z.strictObject({
   name: z.string(),
@@ -137,6 +156,8 @@ export const worldSchema = z.strictObject({
   resources: z.array(resourceSchema).default([]),
   vaults: z.array(vaultSchema).default([]),
   issuers: z.array(issuerSchema).default([]),
+  /** Of Azure Arc: the one place that its clients take a key from. It must be there. */
+  arcKeyFolder: z.string().default('/var/opt/azcmagent/tokens'),
 })
 
 export type World = z.output<typeof worldSchema>
@@ -144,6 +165,8 @@ export type WorldVault = World['vaults'][number]
 export type WorldCertificate = WorldVault['certificates'][number]
 export type WorldKey = WorldVault['keys'][number]
 export type WorldPrincipal = World['principals'][number]
+export type IdentitySource = z.output<typeof identitySource>
+export type WorldFederatedCredential = WorldPrincipal['federatedCredentials'][number]
 export type WorldApplication = World['applications'][number]
 export type WorldResource = World['resources'][number]
 export type WorldIssuer = World['issuers'][number]

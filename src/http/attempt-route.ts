@@ -7,6 +7,7 @@ import { type Answer, writeAnswer } from './answer.ts'
 import { refuseCrossSite } from './cross-site.ts'
 import { problemAnswer, problemFromFailure } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
+import { refuseSecretInTarget } from './stronger-credentials.ts'
 
 /** What a route makes of a request; whatever it throws becomes a problem. */
 export type AttemptHandler<Message extends IncomingMessage> = (
@@ -45,6 +46,7 @@ export function attemptRoute<Message extends IncomingMessage>(
     underWay.begin()
     try {
       refuseCrossSite(request)
+      refuseSecretInTarget(request)
       answer = await handle(request, attempt, () => goneFrom(response))
     } catch (error) {
       tellOfFailure(error, attempt, events)

@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { parseScope, type Scope } from '../base/ids.ts'
 import { readBody } from './bounded-body.ts'
 import { RequestProblem } from './request-problem.ts'
+import { secretParameters } from './stronger-credentials.ts'
 import { type TokenRequestFault, TokenRequestProblem } from './token-request-problem.ts'
 
 /** A caller token of 16 KiB, claims and a scope, percent-encoded; as much as headers may have. */
@@ -80,11 +81,16 @@ const faultOfParameter: Readonly<Record<string, TokenRequestFault>> = {
   audience: 'target_invalid',
 }
 
-/** @throws RequestProblem | TokenRequestProblem that names the first parameter that breaks the schema. */
+/**
+ * Refuses a password too: before the grant type is known to be another it may be the one of passwords.
+ *
+ * @throws RequestProblem | TokenRequestProblem that names the first parameter that breaks the schema.
+ */
 export function parametersFrom<Schema extends z.ZodType>(
   schema: Schema,
   form: TokenForm,
 ): z.output<Schema> {
+  if (secretParameters.some((name) => Object.hasOwn(form, name))) throw tooStrong()
   const parsed = schema.safeParse(form)
   if (parsed.success) return parsed.data
   const name = String(parsed.error.issues[0]?.path[0])

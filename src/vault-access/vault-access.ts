@@ -6,6 +6,9 @@ import { createUndiciHttpClient } from './undici-http-client.ts'
 /** How the service shows the vault who it is. */
 export type CredentialKind = 'managed-identity' | 'workload-identity' | 'azure-cli'
 
+/** Whether Microsoft knows of it: of the authority of a private cloud it can say nothing. */
+export type AuthorityKind = 'of-microsoft' | 'private'
+
 /** What every Key Vault client of ours is made with. */
 export interface VaultAccess {
   readonly credential: TokenCredential
@@ -35,11 +38,13 @@ const readTimeoutMs = 15_000
 /**
  * @param clientId Of a user-assigned identity; absent for the system-assigned one.
  * @param loopbackVaults Whether the configured cloud keeps its vaults on loopback.
+ * @param authority Of the configured cloud.
  */
 export async function createVaultAccess(options: {
   readonly kind: CredentialKind
   readonly clientId: string | undefined
   readonly loopbackVaults: boolean
+  readonly authority: AuthorityKind
 }): Promise<VaultAccess> {
   const agent = new Agent({
     connections: connectionsMax,
@@ -47,7 +52,7 @@ export async function createVaultAccess(options: {
     maxResponseSize: answerBytesMax,
   })
   return {
-    credential: await credentialFrom(options.kind, options.clientId),
+    credential: await credentialFrom(options),
     clientOptions: {
       httpClient: createUndiciHttpClient(agent),
       retryOptions: { maxRetries: 0 },
@@ -62,10 +67,15 @@ export async function createVaultAccess(options: {
  * Loads `@azure/identity` only here: it is the slowest import of the service, and not every verb needs it.
  * What is taken from it is named, so that a bundle leaves out the rest.
  */
-async function credentialFrom(
-  kind: CredentialKind,
-  clientId: string | undefined,
-): Promise<TokenCredential> {
+async function credentialFrom({
+  kind,
+  clientId,
+  authority,
+}: {
+  readonly kind: CredentialKind
+  readonly clientId: string | undefined
+  readonly authority: AuthorityKind
+}): Promise<TokenCredential> {
   const { AzureCliCredential, ManagedIdentityCredential, WorkloadIdentityCredential } =
     await import('@azure/identity')
   const chosen = clientId === undefined ? {} : { clientId }
@@ -73,10 +83,12 @@ async function credentialFrom(
     case 'managed-identity':
       return new ManagedIdentityCredential(chosen)
     case 'workload-identity':
-      // The challenge of Key Vault names its own tenant, which may not be ours.
       return new WorkloadIdentityCredential({
         ...chosen,
+        // The challenge of Key Vault names its own tenant, which may not be ours.
         additionallyAllowedTenants: ['*'],
+        // Else the SDK asks Microsoft first, from wherever there may be no way there.
+        disableInstanceDiscovery: authority === 'private',
       })
     case 'azure-cli':
       return new AzureCliCredential({ additionallyAllowedTenants: ['*'] })

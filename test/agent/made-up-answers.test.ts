@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { type MadeUpServer, startMadeUpServer } from '../support/made-up-server.ts'
 import { startTestAgent, type TestAgent } from '../support/test-agent.ts'
+import { cast } from '../support/test-service.ts'
 
 /** What answers in the service's place, and what no program may be told because of it. */
 
@@ -35,6 +36,14 @@ test('the whole answer is one that is given on', async () => {
   expect([status, body['access_token']]).toEqual([200, 'eyJ.a.b'])
 })
 
+test('a token that lives for as long as any of Entra is given on, until then and no longer', async () => {
+  const answer = await askBehind({ body: { ...whole, expires_in: 28 * 3600 } })
+  expect(answer.status).toBe(200)
+  const leftSeconds = Number(answer.body['expires_on']) - systemClock.nowSeconds()
+  expect(leftSeconds).toBeLessThanOrEqual(28 * 3600)
+  expect(leftSeconds).toBeGreaterThan(28 * 3600 - 60)
+})
+
 test.for([
   ['nothing', ''],
   ['a page', '<html>Welcome</html>'],
@@ -45,7 +54,15 @@ test.for([
   ['a token with a line break', { ...whole, access_token: 'a\r\nx: y' }],
   ['a token of another type', { ...whole, token_type: 'DPoP' }],
   ['a token that is over', { ...whole, expires_in: 0 }],
+  ['a token that was over before', { ...whole, expires_in: -3600 }],
   ['a token with a life in words', { ...whole, expires_in: 'an hour' }],
+  ['a token with a life in digits that are a text', { ...whole, expires_in: '3600' }],
+  ['a token without a life', { ...whole, expires_in: undefined }],
+  ['a token whose life is null', { ...whole, expires_in: null }],
+  ['a token that lives for a part of a second', { ...whole, expires_in: 0.5 }],
+  ['a token that lives for three days', { ...whole, expires_in: 3 * 86_400 }],
+  ['a token that lives for as long as numbers reach', { ...whole, expires_in: 2 ** 53 - 1 }],
+  ['a token that lives for ever', JSON.stringify(whole).replace('3600', '1e999')],
   ['a token without its attempt', { ...whole, attempt: undefined }],
   ['more than any token', { ...whole, access_token: 'x'.repeat(300_000) }],
 ] as const)('%s is no success', async ([, body]) => {
@@ -102,3 +119,45 @@ test('a token that is refused and stays is shown once', async () => {
   expect((await agent.askFor('https://orders.example')).status).toBe(403)
   expect(asked).toBe(1)
 })
+
+test('what is no success once is asked for again, and nothing of it is kept', async () => {
+  const answers = [{ ...whole, expires_in: 2 ** 53 - 1 }, whole]
+  server = await startMadeUpServer((_, response) => {
+    response.writeHead(200).end(JSON.stringify(answers.shift()))
+  })
+  agent = await startTestAgent({ origin: server.origin, clock: systemClock, ownToken: 'a.b.c' })
+  expect((await agent.askFor('https://orders.example')).status).toBe(502)
+  expect((await agent.askFor('https://orders.example')).status).toBe(200)
+})
+
+test.for([
+  ['ten minutes', 600, 200],
+  ['more than the service gives', 601, 502],
+  ['as long as numbers reach', 2 ** 53 - 1, 502],
+  ['no time', 0, 502],
+  ['less', -1, 502],
+  ['nobody knows how long', undefined, 502],
+] as const)(
+  'an assertion that lives for %s (%s s) is answered with %i',
+  async ([, seconds, status]) => {
+    const body = { client_assertion: 'eyJ.a.b', expires_in: seconds, attempt }
+    server = await startMadeUpServer((_, response) => {
+      response.writeHead(200).end(JSON.stringify(body))
+    })
+    agent = await startTestAgent({
+      origin: server.origin,
+      clock: systemClock,
+      ownToken: 'a.b.c',
+      file: (written) => ({
+        ...written,
+        shapes: { requestUrl: { application: 'deploy', tenant: cast.fabrikam } },
+      }),
+    })
+    const secret = agent.agent.variables['ACTIONS_ID_TOKEN_REQUEST_TOKEN'] ?? ''
+    const answer = await agent.ask('GET /ci/github', { authorization: `Bearer ${secret}` })
+    expect([answer.status, answer.body['value']]).toEqual([
+      status,
+      status === 200 ? 'eyJ.a.b' : undefined,
+    ])
+  },
+)

@@ -125,3 +125,15 @@ describe('the agent', () => {
     expect(new URL(agent.agent.origin).hostname).toBe('127.0.0.1')
   })
 })
+
+test("what a job shows its platform is refused by the agent's request URLs, and told to nobody", async () => {
+  const platforms =
+    'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhcHAudnN0b2tlbi52aXN1YWxzdHVkaW8uY29tIn0.c2lnbmVk'
+  for (const request of ['GET /ci/github?api-version=2.0', 'POST /ci/azure-pipelines']) {
+    for (const scheme of ['Bearer', 'Basic']) {
+      const { status, body } = await agent.ask(request, { authorization: `${scheme} ${platforms}` })
+      expect([status, body]).toEqual([401, { message: 'The request token is missing or wrong.' }])
+    }
+  }
+  expect(JSON.stringify(agent.failures)).not.toContain(platforms)
+})

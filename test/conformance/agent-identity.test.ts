@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { decodeJwt } from 'jose'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { canHaveArcFolder, keepArcFolder } from '../support/arc-folder.ts'
 import { startTestAgent, type TestAgent } from '../support/test-agent.ts'
 import { cast, startTestService, type TestService } from '../support/test-service.ts'
 
@@ -25,16 +26,21 @@ afterAll(async () => {
 
 const support = (file: string) => new URL(`../support/${file}`, import.meta.url).pathname
 
+type ClientProgram =
+  'managed-identity-client.ts' | 'default-credential-client.ts' | 'msal-managed-identity-client.ts'
+
 interface ClientOutcome {
+  /** What msal-node takes the environment for. */
+  readonly source?: string
   readonly token?: string
   readonly expiresOnTimestamp?: number
   readonly error?: string
 }
 
 async function askAs(
-  client: 'managed-identity-client.ts' | 'default-credential-client.ts',
+  client: ClientProgram,
   args: readonly string[],
-  more: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, string | undefined>> = {},
   asked = agent,
 ): Promise<ClientOutcome> {
   const { stdout } = await promisify(execFile)(process.execPath, [support(client), ...args], {
@@ -81,6 +87,17 @@ test('a client with another secret gets nothing', async () => {
   expect(error).toContain('missing or wrong')
 })
 
+test('ManagedIdentityCredential gets it by the older variables alone, for ended at once', async () => {
+  const { token = '', expiresOnTimestamp = 0 } = await askAs(
+    'managed-identity-client.ts',
+    [cast.orders],
+    { IDENTITY_ENDPOINT: undefined, IDENTITY_HEADER: undefined },
+  )
+  expect(decodeJwt(token)).toMatchObject(expected)
+  // It does not read the date that comes with it, and asks again each time.
+  expect(expiresOnTimestamp).toBeLessThan(Date.now() + 60_000)
+})
+
 test('the request of SDKs that know the older variables alone, as it stands, gets the token too', async () => {
   const { MSI_ENDPOINT: endpoint = '', MSI_SECRET: secret = '' } = agent.agent.variables
   const url = `${endpoint}?api-version=2017-09-01&resource=https%3A%2F%2Forders.example`
@@ -107,3 +124,58 @@ test.each(['imds', 'cloudShell'] as const)(
     await another.stop()
   },
 )
+
+// Azure's clients take keys of Arc from one folder of the system, which root alone can make.
+describe.runIf(canHaveArcFolder)('Azure Arc, as root', () => {
+  const northwindOrders = 'https://northwind.orders.example'
+  let arcAgent: TestAgent
+
+  beforeAll(async () => {
+    const folder = keepArcFolder()
+    arcAgent = await startTestAgent({
+      origin: service.origin,
+      clock: service.clock,
+      ownToken: await service.callerToken('fabrikam-orders'),
+      file: (written) => ({ ...written, shapes: { arc: {} } }),
+    })
+    return async () => {
+      await arcAgent.stop()
+      folder.release()
+    }
+  })
+
+  const asked = (client: ClientProgram, args: readonly string[], more = {}) =>
+    askAs(client, args, more, arcAgent)
+
+  test('ManagedIdentityCredential gets the token of the mapping', async () => {
+    const { token = '' } = await asked('managed-identity-client.ts', [cast.orders])
+    expect(decodeJwt(token)).toMatchObject(expected)
+  })
+
+  test('ManagedIdentityApplication of msal-node gets the token of the mapping', async () => {
+    const resource = 'https://orders.example'
+    const { token = '', source } = await asked('msal-managed-identity-client.ts', [resource])
+    expect(source).toBe('AzureArc')
+    expect(decodeJwt(token)).toMatchObject(expected)
+  })
+
+  test.for([
+    ['managed-identity-client.ts', `${northwindOrders}/.default`],
+    ['msal-managed-identity-client.ts', northwindOrders],
+  ] as const)('%s gets the identity that it names, and no other', async ([client, scope]) => {
+    const { token = '' } = await asked(client, [scope, cast.eventsClientId])
+    expect(decodeJwt(token)).toMatchObject({ tid: cast.northwind, appid: cast.eventsClientId })
+    const other = await asked(client, [scope, cast.deployClientId])
+    expect(other.token).toBeUndefined()
+    expect(other.error).toContain('Identity not found')
+  })
+
+  test.for([
+    ['managed-identity-client.ts', 'https://nowhere.example/.default'],
+    ['msal-managed-identity-client.ts', 'https://nowhere.example'],
+  ] as const)('%s is told which resource is none of the mapping', async ([client, scope]) => {
+    const { token, error } = await asked(client, [scope])
+    expect(token).toBeUndefined()
+    expect(error).toContain("none of those in the agent's file")
+  })
+})

@@ -1,20 +1,36 @@
 import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { decodeJwt } from 'jose'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { faultSchema } from '../../src/emulator/faults.ts'
+import { canHaveArcFolder, keepArcFolder } from '../support/arc-folder.ts'
 import { oneVaultWorld } from '../support/emulated-entra.ts'
 import { startTestEmulator, type TestEmulator } from '../support/emulator.ts'
+import { withEverySource } from '../support/identity-sources.ts'
+
+/**
+ * `ManagedIdentityCredential` under every source that the emulator plays, by its environment alone. Of IMDS it
+ * is the address that is not the real one: `169.254.169.254` is not to be had on loopback.
+ */
 
 let emulator: TestEmulator
 
 beforeAll(async () => {
-  emulator = await startTestEmulator({ world: oneVaultWorld })
+  const arc = canHaveArcFolder ? keepArcFolder() : undefined
+  emulator = await startTestEmulator({ world: withEverySource(oneVaultWorld) })
+  return () => arc?.release()
 })
 afterAll(() => emulator.stop())
 
 const client = new URL('../support/managed-identity-client.ts', import.meta.url).pathname
 const vaultScope = 'https://vault.azure.net/.default'
+const own = '51000000-0000-4000-8000-0000000000c1'
+const another = '51000000-0000-4000-8000-0000000000c2'
+
+type Source = keyof TestEmulator['endpoints']['environments'][string]
 
 interface ClientOutcome {
   readonly token?: string
@@ -22,71 +38,146 @@ interface ClientOutcome {
   readonly error?: string
 }
 
+interface Asking {
+  readonly source?: Source
+  readonly principal?: string
+  readonly scope?: string
+  readonly clientId?: string
+  /** Besides what the platform sets. */
+  readonly more?: Readonly<Record<string, string>>
+}
+
 /** What `ManagedIdentityCredential` makes of the environment of a principal. */
-async function askAs(
-  principal: string,
-  scope: string,
-  { clientId, header }: { clientId?: string; header?: string } = {},
-): Promise<ClientOutcome> {
-  const identity = emulator.endpoints.managedIdentities[principal]
+async function ask({
+  source = 'app-service',
+  principal = 'countersign',
+  scope = vaultScope,
+  clientId,
+  more = {},
+}: Asking = {}): Promise<ClientOutcome> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     [client, scope, ...(clientId === undefined ? [] : [clientId])],
-    {
-      env: {
-        IDENTITY_ENDPOINT: identity?.endpoint,
-        IDENTITY_HEADER: header ?? identity?.header,
-      },
-    },
+    { env: { ...emulator.endpoints.environments[principal]?.[source], ...more } },
   )
   return JSON.parse(stdout) as ClientOutcome
 }
 
-test('@azure/identity gets a token of its principal, and the vault accepts it', async () => {
-  const { token = '', expiresOnTimestamp } = await askAs('countersign', vaultScope)
-  expect(decodeJwt(token)).toMatchObject({
-    oid: '51000000-0000-4000-8000-000000000001',
-    idtyp: 'app',
+const readCertificate = (token = '') =>
+  emulator.ask('contoso-hsm', 'GET /certificates/partner-signing/?api-version=2025-07-01', {
+    token,
   })
-  expect(expiresOnTimestamp).toBeGreaterThan(Date.now() + 3_500_000)
-  const answer = await emulator.ask(
-    'contoso-hsm',
-    'GET /certificates/partner-signing/?api-version=2025-07-01',
-    { token },
-  )
-  expect(answer.status).toBe(200)
-})
 
-test('a principal without a role gets a token, and the vault refuses it', async () => {
-  const { token = '' } = await askAs('bystander', vaultScope)
-  const answer = await emulator.ask(
-    'contoso-hsm',
-    'GET /certificates/partner-signing/?api-version=2025-07-01',
-    { token },
-  )
-  expect(answer.status).toBe(403)
-})
-
-test('a client that names its identity gets that one, and no other', async () => {
-  const own = { clientId: '51000000-0000-4000-8000-0000000000c1' }
-  expect(await askAs('countersign', vaultScope, own)).toHaveProperty('token')
-  const other = { clientId: '51000000-0000-4000-8000-0000000000c2' }
-  const { error } = await askAs('countersign', vaultScope, other)
-  expect(error).toContain('No User Assigned or Delegated Managed Identity found')
-})
-
-test('a wrong header gets nothing', async () => {
-  const { error } = await askAs('countersign', vaultScope, { header: 'guess' })
-  expect(error).toContain('The identity header is missing or wrong.')
-})
-
-test('a resource that does not exist in the tenant is named in the refusal', async () => {
-  const { error } = await askAs('countersign', 'https://nowhere.example/.default')
-  expect(error).toContain('AADSTS500011')
-})
-
-test('one throttled answer is retried by the client', async () => {
+const throttleOnce = () => {
   emulator.faults.add(faultSchema.parse({ at: 'managed-identity', kind: 'throttle' }))
-  expect(await askAs('countersign', vaultScope)).toHaveProperty('token')
-  expect(emulator.faults.list()).toEqual([])
+}
+
+/** As root alone, because Azure's clients take keys of Arc from one folder of the system. */
+const arcAsRoot = describe.runIf(canHaveArcFolder)
+
+describe.for([
+  ['App Service', 'app-service'],
+  ['App Service of the older generation', 'app-service-legacy'],
+  ['IMDS', 'imds'],
+  ['Cloud Shell', 'cloud-shell'],
+] as const)('%s', ([, source]) => {
+  describeSource(source)
 })
+
+arcAsRoot('Azure Arc, as root', () => {
+  describeSource('arc')
+})
+
+function describeSource(source: Source): void {
+  test('@azure/identity gets a token of its principal, and the vault accepts it', async () => {
+    const { token = '', error } = await ask({ source })
+    expect(error).toBeUndefined()
+    expect(decodeJwt(token)).toMatchObject({
+      oid: '51000000-0000-4000-8000-000000000001',
+      xms_mirid: expect.stringMatching(/\/userAssignedIdentities\/countersign$/) as unknown,
+      idtyp: 'app',
+    })
+    expect((await readCertificate(token)).status).toBe(200)
+  })
+
+  test('a resource that does not exist in the tenant is named in the refusal', async () => {
+    const { token, error } = await ask({ source, scope: 'https://nowhere.example/.default' })
+    expect(token).toBeUndefined()
+    expect(error).toContain('https://nowhere.example')
+    expect(error).toMatch(source === 'cloud-shell' ? /not a supported MSI/ : /AADSTS500011/)
+  })
+
+  test('one throttled answer is retried by the client', async () => {
+    throttleOnce()
+    expect(await ask({ source })).toHaveProperty('token')
+    expect(emulator.faults.list()).toEqual([])
+  })
+}
+
+describe.for([
+  ['App Service', 'app-service', true],
+  ['App Service of the older generation', 'app-service-legacy', true],
+  ['IMDS', 'imds', true],
+  ['Azure Arc, as root', 'arc', canHaveArcFolder],
+] as const)('a client of %s that names its identity', ([, source, isThere]) => {
+  test.runIf(isThere)('gets that one, and no other', async () => {
+    expect(await ask({ source, clientId: own })).toHaveProperty('token')
+    const { token, error } = await ask({ source, clientId: another })
+    expect(token).toBeUndefined()
+    expect(error).toMatch(/Identity not found|No User Assigned or Delegated Managed Identity found/)
+  })
+})
+
+describe('App Service', () => {
+  test('a principal without a role gets a token, and the vault refuses it', async () => {
+    const { token } = await ask({ principal: 'bystander' })
+    expect((await readCertificate(token)).status).toBe(403)
+  })
+
+  test.for([
+    ['app-service', 'IDENTITY_HEADER'],
+    ['app-service-legacy', 'MSI_SECRET'],
+  ] as const)('a wrong secret of %s gets nothing', async ([source, name]) => {
+    const { error } = await ask({ source, more: { [name]: 'guess' } })
+    expect(error).toContain('The identity header is missing or wrong.')
+  })
+
+  test('says until when a token lives', async () => {
+    const { expiresOnTimestamp } = await ask()
+    expect(expiresOnTimestamp).toBeGreaterThan(Date.now() + 3_500_000)
+  })
+
+  test('of the older generation says it in a text that the client takes for the end itself', async () => {
+    const { token = '', expiresOnTimestamp } = await ask({ source: 'app-service-legacy' })
+    expect(decodeJwt(token).exp).toBeGreaterThan(Date.now() / 1000 + 3500)
+    expect(expiresOnTimestamp).toBeLessThan(Date.now() + 60_000)
+  })
+})
+
+test('IMDS that goes on to throttle is said to be unavailable', async () => {
+  const fault = { at: 'managed-identity', kind: 'throttle', times: 20 } as const
+  emulator.faults.add(faultSchema.parse(fault))
+  const { error } = await ask({ source: 'imds' })
+  emulator.faults.clear()
+  expect(error).toMatch(/^ManagedIdentityCredential: /)
+}, 60_000)
+
+test('Cloud Shell knows one identity, so the client asks it for no other', async () => {
+  const { error } = await ask({ source: 'cloud-shell', clientId: own })
+  expect(error).toContain('not supported for CloudShell')
+})
+
+test.runIf(canHaveArcFolder)(
+  'Azure Arc, as root: a key in another folder is not read by the client',
+  async () => {
+    const arcKeyFolder = mkdtempSync(join(tmpdir(), 'emulator-arc-'))
+    const world = { ...withEverySource(oneVaultWorld), vaults: [], applications: [], arcKeyFolder }
+    const elsewhere = await startTestEmulator({ world })
+    const more = elsewhere.endpoints.environments['countersign']?.arc ?? {}
+    const { error } = await ask({ source: 'arc', more })
+    expect(error).toMatch(/file path/i)
+    await elsewhere.stop()
+    expect(readdirSync(arcKeyFolder)).toEqual([])
+    rmSync(arcKeyFolder, { recursive: true })
+  },
+)

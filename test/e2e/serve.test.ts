@@ -63,11 +63,11 @@ afterAll(() => emulator.stop())
 
 function serve(
   configuration: (file: ConfigurationFile) => ConfigurationFile = (file) => file,
-  identity?: ServedOptions['identity'],
+  environment?: ServedOptions['environment'],
 ): Served {
   const started = serveFrom(emulator, {
     configuration,
-    ...(identity === undefined ? {} : { identity }),
+    ...(environment === undefined ? {} : { environment }),
   })
   served.push(started)
   return started
@@ -242,7 +242,10 @@ describe('an endpoint of managed identity that repeats what it was sent', () => 
   test('does not bring the secret of the identity into the log', async () => {
     const { port } = server.address() as AddressInfo
     const header = '853B9A84-5BFA-4B22-A3F3-0B9A43D9AD8A'
-    const service = serve(undefined, { endpoint: `http://127.0.0.1:${port}/token`, header })
+    const service = serve(undefined, {
+      IDENTITY_ENDPOINT: `http://127.0.0.1:${port}/token`,
+      IDENTITY_HEADER: header,
+    })
     const said = await service.said('certificates are not proven yet')
 
     expect(JSON.stringify(said)).toContain('no identity for [redacted]')

@@ -319,7 +319,7 @@ describe('credentials', () => {
     expect(service.log().join('')).not.toContain(secret)
   })
 
-  test.each(['access_token', 'token', 'client_secret'])(
+  test.each(['access_token', 'token'])(
     'in the query are refused unread and unlogged: %s',
     async (parameter) => {
       const answer = await service.ask(`POST /v1/token?${parameter}=${secret}`, {

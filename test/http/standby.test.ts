@@ -90,7 +90,7 @@ const toPrimary = { certificate: 'partners', application: 'events', way: 'standb
 const certificatesAccepted = () =>
   service
     .exchanges()
-    .flatMap(({ outcome }) => (outcome.kind === 'issued' ? [outcome.certificate] : []))
+    .flatMap(({ outcome }) => (outcome.kind === 'issued' ? [outcome.certificate ?? ''] : []))
 
 describe('at the start', () => {
   test('both are proven, and the primary signs', async () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { worldSchema } from '../../src/emulator/world.ts'
 import { startCuttableProxy, type CuttableProxy } from '../support/cuttable-proxy.ts'
 import { exchanging, signing, strike } from '../support/faults.ts'
 import type { AgentAnswer } from '../support/test-agent.ts'
@@ -14,33 +15,102 @@ import {
 } from '../support/test-service.ts'
 
 /**
- * Several tenants, applications and resources through one agent, while the vault, Entra and the wire to the
- * service fail as they like: an answer has a token of the mapping that was asked for, or none.
+ * Two tenants, three applications and twenty resources through one agent, while the vault, Entra and the wire
+ * to the service fail as they like: an answer has a token of the mapping that was asked for, or none.
  */
+
+const reportsClientId = '44444444-0000-4000-8000-000000000004'
+
+/** Of Entra; the agent's resources lead to them, some under a name of its own. */
+const resources = Array.from({ length: 4 }, (_, i) => ({
+  uri: `https://api-${i}.example`,
+  clientId: `33333333-0000-4000-8000-0000000001${i}0`,
+}))
+
+const world = worldSchema.parse({
+  ...longLivedWorld,
+  applications: [
+    ...longLivedWorld.applications.map((application) =>
+      application.name === 'deploy'
+        ? {
+            ...application,
+            presentIn: [
+              ...application.presentIn,
+              { tenant: 'northwind', objectId: '22222222-0000-4000-8000-0000000000b2' },
+            ],
+          }
+        : application,
+    ),
+    {
+      name: 'reports',
+      clientId: reportsClientId,
+      objectId: '44444444-0000-4000-8000-0000000000a4',
+      homeTenant: 'contoso',
+      certificates: ['contoso-hsm/partner-signing'],
+      presentIn: ['fabrikam', 'northwind'].map((tenant, i) => ({
+        tenant,
+        objectId: `44444444-0000-4000-8000-0000000000b${i}`,
+      })),
+    },
+  ],
+  resources: [
+    ...longLivedWorld.resources,
+    ...resources.map(({ uri, clientId }) => ({
+      uris: [uri],
+      clientId,
+      tenants: ['fabrikam', 'northwind'],
+    })),
+  ],
+})
+
+const applications = [
+  { application: 'events', appid: cast.eventsClientId },
+  { application: 'deploy', appid: cast.deployClientId },
+  { application: 'reports', appid: reportsClientId },
+]
+
+/** Twenty of the twenty-four that there are: every tenant with every application, and most of the APIs. */
+const mappings = resources
+  .flatMap(({ uri }) =>
+    [cast.fabrikam, cast.northwind].flatMap((tenant) =>
+      applications.map((application) => ({
+        ...application,
+        tenant,
+        aud: uri,
+        scope: `${uri}/.default`,
+      })),
+    ),
+  )
+  .slice(0, 20)
+  .map((one, i) => ({ ...one, resource: `https://r${i}.example` }))
 
 let service: TestService
 let wire: CuttableProxy
 
 beforeAll(async () => {
   service = await startTestService({
-    world: longLivedWorld,
+    world,
+    configuration: (file) => ({
+      ...file,
+      applications: {
+        ...file.applications,
+        reports: {
+          clientId: reportsClientId,
+          certificate: 'partners',
+          tenants: [cast.fabrikam, cast.northwind],
+        },
+      },
+    }),
     grants: [
       ...defaultGrants,
       {
         grant: 'all-of-them',
         caller: { issuer: 'github', claims: { repository_id: '654321' } },
-        may: [
-          {
-            application: 'events',
-            tenant: 'any-listed',
-            scopes: [cast.orders, cast.eventHubs],
-          },
-          {
-            application: 'deploy',
-            tenant: 'any-listed',
-            scopes: [cast.orders, cast.eventHubs],
-          },
-        ],
+        may: applications.map(({ application }) => ({
+          application,
+          tenant: 'any-listed',
+          scopes: resources.map(({ uri }) => `${uri}/.default`),
+        })),
       },
     ],
   })
@@ -51,15 +121,14 @@ afterAll(async () => {
   await service.stop()
 })
 
-const combinations = [
-  { application: 'events', appid: cast.eventsClientId, tenant: cast.fabrikam },
-  { application: 'events', appid: cast.eventsClientId, tenant: cast.northwind },
-  { application: 'deploy', appid: cast.deployClientId, tenant: cast.fabrikam },
-].flatMap((one) =>
-  [cast.orders, cast.eventHubs].map((scope) => ({ ...one, scope, aud: scope.slice(0, -9) })),
-)
-
-const mappings = combinations.map((one, i) => ({ ...one, resource: `https://r${i}.example` }))
+test('there are as many of them as it is said', () => {
+  const differing = (name: 'tenant' | 'application' | 'resource') =>
+    new Set(mappings.map((mapping) => mapping[name])).size
+  expect([differing('tenant'), differing('application'), differing('resource')]).toEqual([2, 3, 20])
+  expect(new Set(mappings.map(({ tenant, appid, aud }) => [tenant, appid, aud].join())).size).toBe(
+    20,
+  )
+})
 
 type Act =
   | { readonly act: 'ask'; readonly which: readonly number[] }
@@ -72,7 +141,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     weight: 5,
     arbitrary: fc.record({
       act: fc.constant('ask' as const),
-      which: fc.array(fc.nat(mappings.length - 1), { minLength: 1, maxLength: 12 }),
+      which: fc.array(fc.nat(mappings.length - 1), { minLength: 1, maxLength: 30 }),
     }),
   },
   fc.record({
@@ -94,9 +163,26 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   fc.constant({ act: 'cut' as const }),
 )
 
-/** What is always walked, whatever chance brings: everybody served, and one refused whose own token is over. */
+const everybody = { act: 'ask', which: mappings.map((_, i) => i) } as const
+
+/** What is always walked, whatever chance brings. */
 const always: readonly [Act[]][] = [
-  [[{ act: 'ask', which: mappings.map((_, i) => i) }]],
+  // Everybody is served at once, twice and in both orders; then anew, when all of it is over.
+  [[everybody, { ...everybody, which: everybody.which.toReversed() }]],
+  // In the middle of faults, which strike whomever they meet.
+  [
+    [
+      { act: 'fault', fault: { ...exchanging, kind: 'drop-after', times: 3 } },
+      { act: 'fault', fault: { ...exchanging, kind: 'malformed', times: 3 } },
+      { act: 'fault', fault: { ...signing, kind: 'drop-before' } },
+      everybody,
+      { act: 'pass', seconds: 2600 },
+      everybody,
+      { act: 'cut' },
+      everybody,
+    ],
+  ],
+  // One is refused: its own token is over.
   [
     [
       { act: 'pass', seconds: 4000 },

@@ -191,6 +191,16 @@ const throughAgent: readonly ProvenClient[] = [
     },
   },
   {
+    client: '`ManagedIdentityCredential` with the older variables alone, agent with `appService`',
+    package: identity,
+    variables: ['MSI_ENDPOINT', 'MSI_SECRET'],
+    proof: 'real client by environment alone',
+    test: {
+      file: agentTests,
+      title: 'ManagedIdentityCredential gets it by the older variables alone, for ended at once',
+    },
+  },
+  {
     client: 'SDKs that know the older variables alone, agent with `appService`',
     variables: ['MSI_ENDPOINT', 'MSI_SECRET'],
     proof: "the client's request replayed",
@@ -223,13 +233,25 @@ const throughAgent: readonly ProvenClient[] = [
     },
   },
   {
-    client: 'clients of Azure Arc, agent with `arc`',
+    client: '`ManagedIdentityCredential`, agent with `arc`',
+    package: identity,
     variables: ['IDENTITY_ENDPOINT', 'IMDS_ENDPOINT'],
-    proof: "the client's request replayed",
+    proof: 'real client by environment alone',
     test: {
-      file: 'test/agent/metadata-shapes.test.ts',
-      describe: 'Azure Arc',
-      title: 'gives a token for what is in the file that it names, once',
+      file: agentTests,
+      describe: 'Azure Arc, as root',
+      title: 'ManagedIdentityCredential gets the token of the mapping',
+    },
+  },
+  {
+    client: '`ManagedIdentityApplication`, agent with `arc`',
+    package: '@azure/msal-node',
+    variables: ['IDENTITY_ENDPOINT', 'IMDS_ENDPOINT'],
+    proof: 'real client by environment alone',
+    test: {
+      file: agentTests,
+      describe: 'Azure Arc, as root',
+      title: 'ManagedIdentityApplication of msal-node gets the token of the mapping',
     },
   },
   {

@@ -44,6 +44,7 @@ export async function createTestEntra() {
     keys,
     faults,
     random: createSeededRandom(2),
+    federatedIssuers: () => undefined,
   })
   const certificate = await eventsCertificate
   entra.certificates.register('events', certificate.der)

@@ -4,13 +4,17 @@
 import { ManagedIdentityCredential } from '@azure/identity'
 
 const [scope = '', clientId] = process.argv.slice(2)
-const credential =
-  clientId === undefined
-    ? new ManagedIdentityCredential()
-    : new ManagedIdentityCredential({ clientId })
 
-const outcome = await credential.getToken(scope).then(
-  ({ token, expiresOnTimestamp }) => ({ token, expiresOnTimestamp }),
-  (error: unknown) => ({ error: error instanceof Error ? error.message : String(error) }),
-)
+const outcome = await askForToken().catch((error: unknown) => ({
+  error: error instanceof Error ? error.message : String(error),
+}))
 process.stdout.write(JSON.stringify(outcome))
+
+async function askForToken() {
+  const credential =
+    clientId === undefined
+      ? new ManagedIdentityCredential()
+      : new ManagedIdentityCredential({ clientId })
+  const { token, expiresOnTimestamp } = await credential.getToken(scope)
+  return { token, expiresOnTimestamp }
+}

@@ -32,8 +32,8 @@ export interface Served {
 }
 
 export interface ServedOptions extends Pick<TestServiceOptions, 'configuration' | 'grants'> {
-  /** Absent: the emulator's managed identity `countersign`. */
-  readonly identity?: { readonly endpoint: string; readonly header: string }
+  /** What its platform gives it; absent: the emulator's managed identity `countersign`, in the App Service shape. */
+  readonly environment?: Readonly<Record<string, string>>
   /** File that Node runs; absent: the source. */
   readonly program?: string
 }
@@ -50,10 +50,10 @@ export function serveFrom(emulator: TestEmulator, options: ServedOptions = {}): 
       return options.configuration?.(trusting) ?? trusting
     },
   })
-  const { endpoint, header } =
-    options.identity ?? required(emulator.endpoints.managedIdentities['countersign'])
+  const environment =
+    options.environment ?? required(emulator.endpoints.environments['countersign']?.['app-service'])
   const child = spawn(process.execPath, [options.program ?? source, 'serve', '--config', file], {
-    env: { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: header },
+    env: { ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const log: LogLine[] = []

@@ -205,7 +205,7 @@ const review =
   'Review the documentation at ' +
   'https://learn.microsoft.com/entra/identity-platform/certificate-credentials .'
 
-const malformed = () => refused(50027, 'JWT token is invalid or malformed.')
+export const malformed = () => refused(50027, 'JWT token is invalid or malformed.')
 
 function badSignature(certificate: RegisteredCertificate, clientId: string) {
   const reason = 'Key was found, but use of the key to verify the signature failed.'
@@ -242,7 +242,7 @@ const configuredKeys = (clientId: string) =>
   'Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys ' +
   `for app Id '${clientId}'.`
 
-const outsideItsTime = (nbf: number | undefined, exp: number, nowSeconds: number) =>
+export const outsideItsTime = (nbf: number | undefined, exp: number, nowSeconds: number) =>
   refused(
     700024,
     `Client assertion is not within its valid time range. Current time: ${isoFrom(nowSeconds)}, ` +

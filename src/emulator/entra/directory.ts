@@ -1,4 +1,5 @@
-import type { World, WorldResource } from '../world.ts'
+import { managedIdentityResourceId } from '../managed-identity/resource-id.ts'
+import type { World, WorldFederatedCredential, WorldPrincipal, WorldResource } from '../world.ts'
 import { passed, refused, type Checked } from './refusal.ts'
 
 /** What Entra knows of the world: which tenants there are, and who and what exists in each. */
@@ -26,6 +27,10 @@ export interface DirectoryClient {
   readonly objectId: string
   /** Registered in this very tenant: a line-of-business application, in Microsoft's words. */
   readonly isLineOfBusiness: boolean
+  /** Whose tokens stand for it. */
+  readonly federatedCredentials: readonly WorldFederatedCredential[]
+  /** Of a managed identity, and of nobody else. */
+  readonly managedIdentityResourceId?: string
 }
 
 export function createDirectory(world: World): Directory {
@@ -93,13 +98,29 @@ function clientsOf(world: World, tenant: DirectoryTenant): DirectoryClient[] {
         clientId,
         objectId,
         isLineOfBusiness: homeTenant === tenant.name,
+        federatedCredentials: [],
       })),
   )
   const principals = world.principals
-    .filter((principal) => principal.tenant === tenant.name && principal.kind === 'application')
-    .map(({ name, clientId, objectId }) => ({ name, clientId, objectId, isLineOfBusiness: true }))
+    .filter((principal) => principal.tenant === tenant.name && canProveItself(principal))
+    .map((principal) => ({
+      name: principal.name,
+      clientId: principal.clientId,
+      objectId: principal.objectId,
+      federatedCredentials: principal.federatedCredentials,
+      ...(principal.kind === 'application'
+        ? { isLineOfBusiness: true }
+        : {
+            isLineOfBusiness: false,
+            managedIdentityResourceId: managedIdentityResourceId(principal, tenant.id),
+          }),
+    }))
   return [...applications, ...principals]
 }
+
+/** A managed identity has no certificate that it could show: somebody else's token has to stand for it. */
+const canProveItself = ({ kind, federatedCredentials }: WorldPrincipal) =>
+  kind === 'application' || federatedCredentials.length > 0
 
 const clientMissing = (tenant: DirectoryTenant, clientId: string) =>
   refused(

@@ -14,6 +14,7 @@ import {
 import { createBlocks, type Blocks } from './blocks.ts'
 import { createDials, type Dials } from './dials.ts'
 import { createDirectory, type Directory } from './directory.ts'
+import type { FederatedIssuers } from './federated-assertion.ts'
 import { instanceDiscovery, keysReply, metadataReply, type EndpointVersion } from './discovery.ts'
 import { createExchangeLog, type ExchangeLog } from './exchange-log.ts'
 import { createReplayMemory } from './replay-memory.ts'
@@ -42,9 +43,12 @@ export interface EntraDeps {
   readonly keys: SigningKeys
   readonly faults: FaultList
   readonly random: SeededRandom
+  /** Whose tokens may stand for clients. */
+  readonly federatedIssuers: FederatedIssuers
 }
 
-export function createEntra({ origin, world, clock, keys, faults, random }: EntraDeps): Entra {
+export function createEntra(deps: EntraDeps): Entra {
+  const { origin, world, clock, keys, faults, random, federatedIssuers } = deps
   const directory = createDirectory(world)
   const accessTokens = createAccessTokens({ origin, clock, keys })
   const certificates = createApplicationCertificates()
@@ -57,6 +61,7 @@ export function createEntra({ origin, world, clock, keys, faults, random }: Entr
     directory,
     certificates,
     accessTokens,
+    federatedIssuers,
     dials,
     blocks,
     replays: createReplayMemory(),

@@ -18,8 +18,10 @@ export interface ExchangeRecord {
         readonly kind: 'issued'
         readonly uti: string
         readonly accessTokenSha256: string
-        /** The one that verified the assertion: base64url SHA-256 of its DER. */
-        readonly certificate: string
+        /** The one that verified the assertion: base64url SHA-256 of its DER; absent: an issuer's key did. */
+        readonly certificate?: string
+        /** `iss` of the token that stood for the client; absent: it had an assertion of its own. */
+        readonly federatedIssuer?: string
       }
     | { readonly kind: 'refused'; readonly code: AadstsCode }
     /** Struck by a fault before anything was looked at. */

@@ -5,11 +5,12 @@ import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { Fault, FaultList } from '../faults.ts'
 import type { SeededRandom } from '../random.ts'
 import type { AccessTokens } from './access-tokens.ts'
-import type { ApplicationCertificates, RegisteredCertificate } from './application-certificates.ts'
+import type { ApplicationCertificates } from './application-certificates.ts'
 import type { Blocks } from './blocks.ts'
 import { verifyClientAssertion } from './client-assertion.ts'
 import type { Dials } from './dials.ts'
 import type { Directory, DirectoryClient, DirectoryTenant } from './directory.ts'
+import { type FederatedIssuers, verifyFederatedAssertion } from './federated-assertion.ts'
 import { sha256Hex, type ExchangeLog, type ExchangeRecord } from './exchange-log.ts'
 import { passed, refused, type Checked } from './refusal.ts'
 import type { ReplayMemory } from './replay-memory.ts'
@@ -23,6 +24,7 @@ export interface TokenEndpointDeps {
   readonly directory: Directory
   readonly certificates: ApplicationCertificates
   readonly accessTokens: AccessTokens
+  readonly federatedIssuers: FederatedIssuers
   readonly dials: Dials
   readonly blocks: Blocks
   readonly replays: ReplayMemory
@@ -70,9 +72,11 @@ interface Issued {
   readonly accessToken: string
   readonly expiresInSeconds: number
   readonly refreshInSeconds?: number
-  /** base64url SHA-256 of the certificate that verified the assertion. */
-  readonly certificate: string
+  readonly proof: ClientProof
 }
+
+/** What has proven the client: base64url SHA-256 of a certificate of its own, or who else stands for it. */
+type ClientProof = { readonly certificate: string } | { readonly federatedIssuer: string }
 
 interface Exchange {
   /** Undefined where the request was refused before its form was understood. */
@@ -106,8 +110,8 @@ async function issue(
   const client = deps.directory.client(tenant, clientId)
   if (!client.ok) return client
 
-  const certificate = authenticate(clientAssertion, client.value, tenant, deps)
-  if (!certificate.ok) return certificate
+  const proof = authenticate(clientAssertion, client.value, tenant, deps)
+  if (!proof.ok) return proof
 
   const resource = deps.directory.resource(tenant, resourceName.value)
   if (!resource.ok) return resource
@@ -115,28 +119,46 @@ async function issue(
   if (held !== undefined) return { ok: false, refusal: held }
 
   const subject = { tenantId: tenant.id, ...client.value }
-  const x5tS256 = certificate.value.x5tS256
   if (!isCapable || resource.value.continuousAccess !== true || !client.value.isLineOfBusiness) {
     const accessToken = await deps.accessTokens.issue(subject, resource.value)
     const expiresInSeconds = resource.value.tokenSeconds
-    return passed({ accessToken, expiresInSeconds, certificate: x5tS256 })
+    return passed({ accessToken, expiresInSeconds, proof: proof.value })
   }
   const expiresInSeconds = longLivedSeconds(deps.random)
   const refreshInSeconds = Math.floor(expiresInSeconds / 2)
   const accessToken = await deps.accessTokens.issue(subject, resource.value, expiresInSeconds)
-  return passed({ accessToken, expiresInSeconds, refreshInSeconds, certificate: x5tS256 })
+  return passed({ accessToken, expiresInSeconds, refreshInSeconds, proof: proof.value })
 }
 
 /** 20 to 28 hours, as Microsoft documents it. */
 const longLivedSeconds = (random: SeededRandom) => 20 * 3600 + random.below(8 * 3600 + 1)
 
-/** The certificate that proves the client; with the replay dial each assertion proves it once. */
+/** By a token of somebody who stands for the client, or by an assertion that the client has signed. */
 function authenticate(
   clientAssertion: string,
   client: DirectoryClient,
   tenant: DirectoryTenant,
   deps: TokenEndpointDeps,
-): Checked<RegisteredCertificate> {
+): Checked<ClientProof> {
+  if (client.federatedCredentials.length === 0) {
+    return authenticateByCertificate(clientAssertion, client, tenant, deps)
+  }
+  const verified = verifyFederatedAssertion(clientAssertion, {
+    credentials: client.federatedCredentials,
+    issuers: deps.federatedIssuers,
+    skewSeconds: deps.dials.current().skewSeconds,
+    nowSeconds: deps.clock.nowSeconds(),
+  })
+  return verified.ok ? passed({ federatedIssuer: verified.value.issuer }) : verified
+}
+
+/** With the replay dial each assertion proves the client once. */
+function authenticateByCertificate(
+  clientAssertion: string,
+  client: DirectoryClient,
+  tenant: DirectoryTenant,
+  deps: TokenEndpointDeps,
+): Checked<ClientProof> {
   const { clientId, name } = client
   const dials = deps.dials.current()
   const verified = verifyClientAssertion(clientAssertion, {
@@ -149,24 +171,25 @@ function authenticate(
   })
   if (!verified.ok) return verified
   const { certificate, jwtId, expiresAtSeconds } = verified.value
-  if (dials.replay === 'allowed') return passed(certificate)
+  const proof = passed({ certificate: certificate.x5tS256 })
+  if (dials.replay === 'allowed') return proof
 
   const untilSeconds = expiresAtSeconds + dials.skewSeconds
   const isFirstUse =
     jwtId !== undefined &&
     deps.replays.firstUse(clientId, jwtId, untilSeconds, deps.clock.nowSeconds())
-  if (isFirstUse) return passed(certificate)
+  if (isFirstUse) return proof
   return refused(50012, 'Authentication failed. The assertion was used before.')
 }
 
 function outcomeFrom(issued: Checked<Issued>): ExchangeRecord['outcome'] {
   if (!issued.ok) return { kind: 'refused', code: issued.refusal.code }
-  const { accessToken, certificate } = issued.value
+  const { accessToken, proof } = issued.value
   return {
     kind: 'issued',
     uti: String(decodeJwt(accessToken)['uti']),
     accessTokenSha256: sha256Hex(accessToken),
-    certificate,
+    ...proof,
   }
 }
 

@@ -2,6 +2,7 @@ import type { AccessTokens } from '../entra/access-tokens.ts'
 import type { Directory } from '../entra/directory.ts'
 import { passed, type Checked } from '../entra/refusal.ts'
 import type { WorldPrincipal } from '../world.ts'
+import { managedIdentityResourceId } from './resource-id.ts'
 
 export interface PrincipalToken {
   readonly accessToken: string
@@ -34,8 +35,3 @@ export function createPrincipalTokens(
     })
   }
 }
-
-/** There are no subscriptions here, so the tenant's id stands for one. */
-export const managedIdentityResourceId = ({ name, tenant }: WorldPrincipal, tenantId: string) =>
-  `/subscriptions/${tenantId}/resourcegroups/${tenant}/providers/` +
-  `Microsoft.ManagedIdentity/userAssignedIdentities/${name}`

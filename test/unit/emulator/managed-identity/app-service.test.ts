@@ -64,7 +64,8 @@ test.each([
   ['with a wrong header', vault, 'guess', 401],
   ['without resource', {}, 'own', 400],
   ['for an unknown resource', { resource: 'https://nowhere.example' }, 'own', 400],
-  ['with another api-version', { ...vault, 'api-version': '2017-09-01' }, 'own', 400],
+  ['with another api-version', { ...vault, 'api-version': '2016-09-01' }, 'own', 400],
+  ['with the secret of the older form', { ...vault, 'api-version': '2017-09-01' }, 'own', 401],
   ['for an identity it has not', { ...vault, client_id: contoso }, 'own', 400],
 ])('a request %s is refused in the form of App Service', async (_, parameters, header, status) => {
   const { appService, get } = await createTestAppService()
@@ -86,6 +87,19 @@ test('a client may name the identity that it has', async () => {
   for (const own of [{ client_id: clientId }, { mi_res_id: resourceId }]) {
     expect((await get('countersign', { ...vault, ...own })).status).toBe(200)
   }
+})
+
+test('the older generation takes its secret in another header, and says when in a text', async () => {
+  const { appService, clock } = await createTestAppService()
+  const secret = appService.identities['countersign']?.header
+  const query = 'api-version=2017-09-01&resource=https%3A%2F%2Fvault.azure.net'
+  const ask = (more: string) =>
+    call(appService.service, 'GET', `/msi/token?${query}${more}`, { headers: { secret } })
+  const { status, json } = await ask('&clientid=51000000-0000-4000-8000-0000000000C1')
+  expect(status).toBe(200)
+  expect(json['expires_on']).toMatch(/^\d\d\/\d\d\/\d{4} \d\d:\d\d:\d\d \+00:00$/)
+  expect(Date.parse(String(json['expires_on'])) / 1000).toBe(clock.nowSeconds() + 3599)
+  expect((await ask(`&clientid=${contoso}`)).status).toBe(400)
 })
 
 test('faults are answered in the same form', async () => {
