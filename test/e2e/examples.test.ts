@@ -67,7 +67,7 @@ const github: Example = {
   run: () => {
     const { jobs }: { jobs: { deploy: { env: Texts; steps: { run: string }[] } } } =
       readYaml('github/workflow.yml')
-    const runner = required(emulator.issuers.find('github')).jobs.start(mintOrderSchema.parse({}))
+    const runner = required(emulator.issuers.find('github')?.jobs).start(mintOrderSchema.parse({}))
     return {
       command: jobs.deploy.steps.map((step) => step.run).join('\n'),
       environment: {
