@@ -110,17 +110,42 @@ const identityVariables = [
   'SYSTEM_ACCESSTOKEN',
 ] as const
 
+type Variables = Readonly<Partial<Record<string, string>>>
+
 /**
  * The environment of a program that gets its identity from us: of ours, all but what would lead it to
  * another one, which may be our own.
+ *
+ * @param origin Where it asks us, on loopback: a proxy that it uses for all else must not get that.
  */
-export const environmentOfProgram = (identity: Readonly<Record<string, string>>) => ({
+export const environmentOfProgram = (
+  identity: Readonly<Record<string, string>>,
+  origin: string,
+) => ({
   ...process.env,
   ...Object.fromEntries(identityVariables.map((name) => [name, undefined])),
   ...identity,
+  ...pastProxies(process.env, new URL(origin).hostname.replace(/^\[|\]$/g, '')),
 })
 
-type Variables = Readonly<Partial<Record<string, string>>>
+/**
+ * Both spellings, because clients look at one or the other first: what one of them does not say is taken
+ * from the other, so that whoever looks finds what it would have found.
+ */
+export function pastProxies(variables: Variables, host: string) {
+  const { NO_PROXY: upper, no_proxy: lower } = variables
+  return {
+    NO_PROXY: withHosts(upper ?? lower ?? '', [host, 'localhost']),
+    no_proxy: withHosts(lower ?? upper ?? '', [host, 'localhost']),
+  }
+}
+
+/** A star means all hosts, and to curl only where nothing else is beside it. */
+function withHosts(list: string, hosts: readonly string[]): string {
+  if (list.trim() === '*') return list
+  const there = list.split(/[,\s]+/).filter((name) => name !== '')
+  return [...there, ...hosts.filter((host) => !there.includes(host))].join(',')
+}
 
 /** @throws EnvironmentError for a value that cannot be taken. */
 export function readEnvironment(): Environment {
