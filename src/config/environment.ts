@@ -13,8 +13,10 @@ export const environmentVariables = {
   COUNTERSIGN_TOKEN_FILE: "For callers: a file with the caller's own token, read at each use.",
   ACTIONS_ID_TOKEN_REQUEST_URL: 'For callers in GitHub Actions: where the job gets its token.',
   ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'For callers in GitHub Actions: what it shows to get it.',
-  SYSTEM_OIDCREQUESTURI: 'For the agent in Azure Pipelines: where the job gets its token.',
-  SYSTEM_ACCESSTOKEN: 'For the agent in Azure Pipelines: what it shows to get it.',
+  SYSTEM_OIDCREQUESTURI: 'For callers in Azure Pipelines: where the job gets its token.',
+  SYSTEM_ACCESSTOKEN: 'For callers in Azure Pipelines: what it shows to get it.',
+  AZURESUBSCRIPTION_SERVICE_CONNECTION_ID:
+    'For token and assertion in Azure Pipelines: the service connection; set by the tasks that name one.',
 } as const
 
 /** Read by the Azure SDKs, PostgreSQL's driver and Node, never by us: how the service itself signs in. */
@@ -68,6 +70,8 @@ export interface CallerEnvironment {
   readonly githubActions?: { readonly requestUrl: string; readonly requestToken: Secret<string> }
   /** Both or neither: a job of Azure Pipelines that maps `System.AccessToken`. */
   readonly azurePipelines?: { readonly requestUrl: string; readonly requestToken: Secret<string> }
+  /** Of Azure Pipelines: whose token a job is given. */
+  readonly serviceConnection?: string
 }
 
 /** A variable that does not say what it may say. The message names it and not its value. */
@@ -186,6 +190,7 @@ function callerEnvironmentFrom(
     get('ACTIONS_ID_TOKEN_REQUEST_URL'),
     get('ACTIONS_ID_TOKEN_REQUEST_TOKEN'),
   )
+  const serviceConnection = get('AZURESUBSCRIPTION_SERVICE_CONNECTION_ID')
   const azurePipelines = requestUrlFrom(get('SYSTEM_OIDCREQUESTURI'), get('SYSTEM_ACCESSTOKEN'))
   return {
     ...(url === undefined ? {} : { url }),
@@ -193,6 +198,7 @@ function callerEnvironmentFrom(
     ...(tokenFile === undefined ? {} : { tokenFile }),
     ...(githubActions === undefined ? {} : { githubActions }),
     ...(azurePipelines === undefined ? {} : { azurePipelines }),
+    ...(serviceConnection === undefined ? {} : { serviceConnection }),
   }
 }
 
