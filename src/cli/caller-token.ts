@@ -46,7 +46,7 @@ function tokenIn(file: string): Secret<string> {
 
 /** GitHub's request URL answers with a token for the audience that is asked for. */
 function askGitHub(
-  { requestUrl, requestToken }: RequestUrl,
+  { requestUrl, requestToken }: CiPlatform,
   audience: string,
 ): Promise<Secret<string>> {
   const url = parseBearerUrl(requestUrl, 'ACTIONS_ID_TOKEN_REQUEST_URL')
@@ -57,7 +57,7 @@ function askGitHub(
 
 /** That of Azure Pipelines answers with the token of a service connection, for the audience that all have. */
 async function askAzurePipelines(
-  { requestUrl, requestToken }: RequestUrl,
+  { requestUrl, requestToken }: CiPlatform,
   serviceConnection: string | undefined,
 ): Promise<Secret<string>> {
   if (serviceConnection === undefined) {
@@ -74,7 +74,7 @@ async function askAzurePipelines(
   return askPlatform(url, { method: 'POST', headers }, requestToken, answer)
 }
 
-type RequestUrl = NonNullable<CallerEnvironment['githubActions']>
+type CiPlatform = NonNullable<CallerEnvironment['githubActions']>
 
 async function askPlatform(
   url: URL,

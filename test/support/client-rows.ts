@@ -19,6 +19,8 @@ export interface ProvenClient {
 export interface ClientTest {
   readonly file: string
   readonly describe?: string
+  /** What stands for `$kind` in that. */
+  readonly kind?: string
   readonly title: string
   /** What stands for `%s` in the title. */
   readonly each?: string
@@ -306,7 +308,8 @@ const inJob = (client: string, kind: string, variables: readonly string[]): Prov
   proof: 'real client by environment alone',
   test: {
     file: callerExamples,
-    describe: `examples/${kind}`,
+    describe: 'examples/$kind',
+    kind,
     title: 'serves what its callers run',
   },
 })
