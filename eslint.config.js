@@ -62,7 +62,7 @@ export default defineConfig(
   // Programs of users, in plain JavaScript.
   { files: ['examples/**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
   {
-    files: ['src/cli/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts', 'examples/**/*.mjs'],
+    files: ['src/cli/**/*.ts', 'scripts/**/*.ts', 'bench/**/*.ts', 'examples/**/*.{mjs,ts}'],
     rules: { 'no-console': 'off' },
   },
 )

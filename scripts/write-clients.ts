@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ClientTest, provenClients } from '../test/support/client-rows.ts'
-import { titleOf, withClients } from '../test/support/clients-page.ts'
+import { describeOf, titleOf, withClients } from '../test/support/clients-page.ts'
 
 /** Vitest's report, as much as is read of it. */
 interface Report {
@@ -48,7 +48,7 @@ function passed(test: ClientTest): boolean {
     .flatMap(({ assertionResults }) => assertionResults)
     .filter(
       ({ ancestorTitles, title }) =>
-        title === titleOf(test) && ancestorTitles.at(-1) === test.describe,
+        title === titleOf(test) && ancestorTitles.at(-1) === describeOf(test),
     )
   return results.length === 1 && results.every(({ status }) => status === 'passed')
 }

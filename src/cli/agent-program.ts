@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import type { Agent } from '../agent/agent.ts'
 import { environmentOfProgram } from '../config/environment.ts'
 
 /** What the agent is told meanwhile. */
@@ -43,11 +44,12 @@ export const signalled = (signal: NodeJS.Signals) => 128 + constants.signals[sig
 /** Runs a program to its end, and returns its exit code as a shell would. */
 export function runProgram(
   [name = '', ...args]: readonly string[],
-  variables: Readonly<Record<string, string>>,
+  { variables, origin }: Pick<Agent, 'variables' | 'origin'>,
   signals: Signals,
 ): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>()
-  const child = spawn(name, args, { stdio: 'inherit', env: environmentOfProgram(variables) })
+  const env = environmentOfProgram(variables, origin)
+  const child = spawn(name, args, { stdio: 'inherit', env })
   child.on('exit', (code, signal) => {
     resolve(signal === null ? (code ?? 1) : signalled(signal))
   })

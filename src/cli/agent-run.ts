@@ -61,7 +61,7 @@ async function runBeside(
   try {
     if (environmentFile !== undefined) await writePrivateFile(environmentFile, linesOf(agent))
     logger.info({ origin: agent.origin, pid: process.pid }, 'the agent listens')
-    if (program.length > 0) return await runProgram(program, agent.variables, signals)
+    if (program.length > 0) return await runProgram(program, agent, signals)
     await signals.ended
     return 0
   } finally {

@@ -5,7 +5,7 @@ import { faultFrom } from '../base/text-file.ts'
 import type { CallerEnvironment } from '../config/environment.ts'
 import { authorizationWith, parseBearerUrl } from './bearer-token.ts'
 import { CommandError } from './command-error.ts'
-import { jsonIn, sendRequest } from './http-request.ts'
+import { type HttpRequest, jsonIn, sendRequest } from './http-request.ts'
 
 /**
  * The caller's own token: from the file that is named, else from the environment, else from the CI
@@ -24,9 +24,13 @@ export async function findCallerToken(
   if (environment.githubActions !== undefined) {
     return askGitHub(environment.githubActions, audience)
   }
+  if (environment.azurePipelines !== undefined) {
+    return askAzurePipelines(environment.azurePipelines, environment.serviceConnection)
+  }
   throw new Error(
-    'no caller token: give --token-file FILE, set COUNTERSIGN_TOKEN_FILE or COUNTERSIGN_TOKEN, or run in a ' +
-      'GitHub Actions job with "permissions: id-token: write"',
+    'no caller token: give --token-file FILE, set COUNTERSIGN_TOKEN_FILE or COUNTERSIGN_TOKEN (id_tokens of ' +
+      'GitLab), or run in a GitHub Actions job with "permissions: id-token: write", or in a step of Azure ' +
+      'Pipelines that maps "SYSTEM_ACCESSTOKEN: $(System.AccessToken)"',
   )
 }
 
@@ -40,26 +44,48 @@ function tokenIn(file: string): Secret<string> {
   }
 }
 
-const requestUrlAnswer = z.object({ value: z.string().min(1) })
-
 /** GitHub's request URL answers with a token for the audience that is asked for. */
-async function askGitHub(
-  { requestUrl, requestToken }: NonNullable<CallerEnvironment['githubActions']>,
+function askGitHub(
+  { requestUrl, requestToken }: CiPlatform,
   audience: string,
 ): Promise<Secret<string>> {
   const url = parseBearerUrl(requestUrl, 'ACTIONS_ID_TOKEN_REQUEST_URL')
   url.searchParams.set('audience', audience)
-  const { status, text } = await sendRequest(
-    { url },
-    {
-      method: 'GET',
-      headers: { accept: 'application/json', ...authorizationWith('Bearer', requestToken) },
-      timeoutMs: 10_000,
-    },
-  )
-  const answer = requestUrlAnswer.safeParse(jsonIn(text))
-  if (status !== 200 || !answer.success) {
-    throw new Error(`the platform's request URL gave no token (status ${status})`)
+  const answer = z.object({ value: z.string().min(1) }).transform(({ value }) => value)
+  return askPlatform(url, { method: 'GET', headers: {} }, requestToken, answer)
+}
+
+/** That of Azure Pipelines answers with the token of a service connection, for the audience that all have. */
+async function askAzurePipelines(
+  { requestUrl, requestToken }: CiPlatform,
+  serviceConnection: string | undefined,
+): Promise<Secret<string>> {
+  if (serviceConnection === undefined) {
+    throw new Error(
+      'no caller token: set AZURESUBSCRIPTION_SERVICE_CONNECTION_ID to the id of the service connection that the job is, ' +
+        'as the task AzureCLI@2 does',
+    )
   }
-  return new Secret(answer.data.value)
+  const url = parseBearerUrl(requestUrl, 'SYSTEM_OIDCREQUESTURI')
+  url.searchParams.set('api-version', '7.1')
+  url.searchParams.set('serviceConnectionId', serviceConnection)
+  const headers = { 'content-type': 'application/json', 'x-tfs-fedauthredirect': 'Suppress' }
+  const answer = z.object({ oidcToken: z.string().min(1) }).transform((body) => body.oidcToken)
+  return askPlatform(url, { method: 'POST', headers }, requestToken, answer)
+}
+
+type CiPlatform = NonNullable<CallerEnvironment['githubActions']>
+
+async function askPlatform(
+  url: URL,
+  { method, headers }: Pick<HttpRequest, 'method' | 'headers'>,
+  requestToken: Secret<string>,
+  answer: z.ZodType<string>,
+): Promise<Secret<string>> {
+  const shown = { accept: 'application/json', ...authorizationWith('Bearer', requestToken) }
+  const request = { method, headers: { ...headers, ...shown }, timeoutMs: 10_000 }
+  const { status, text } = await sendRequest({ url }, request)
+  const token = answer.safeParse(jsonIn(text))
+  if (status === 200 && token.success) return new Secret(token.data)
+  throw new Error(`the platform's request URL gave no token (status ${status})`)
 }

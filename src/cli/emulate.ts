@@ -120,6 +120,8 @@ export function summaryOf(endpoints: EmulatorEndpoints, readyFile: string): stri
       .slice(0, 1)
       .map(({ endpoint }) => ['managed identity', endpoint]),
     ['sample resource', endpoints.sampleResource],
+    ...Object.entries(endpoints.eventHubs).map(([name, url]) => [`event hub of ${name}`, url]),
+    ['resource manager', endpoints.resourceManager],
     ['vault log', endpoints.vaultLogFolder],
     ['control', endpoints.control.origin],
     ['trust', endpoints.caFile],

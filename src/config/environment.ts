@@ -13,8 +13,10 @@ export const environmentVariables = {
   COUNTERSIGN_TOKEN_FILE: "For callers: a file with the caller's own token, read at each use.",
   ACTIONS_ID_TOKEN_REQUEST_URL: 'For callers in GitHub Actions: where the job gets its token.',
   ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'For callers in GitHub Actions: what it shows to get it.',
-  SYSTEM_OIDCREQUESTURI: 'For the agent in Azure Pipelines: where the job gets its token.',
-  SYSTEM_ACCESSTOKEN: 'For the agent in Azure Pipelines: what it shows to get it.',
+  SYSTEM_OIDCREQUESTURI: 'For callers in Azure Pipelines: where the job gets its token.',
+  SYSTEM_ACCESSTOKEN: 'For callers in Azure Pipelines: what it shows to get it.',
+  AZURESUBSCRIPTION_SERVICE_CONNECTION_ID:
+    'For token and assertion in Azure Pipelines: the service connection; set by the tasks that name one.',
 } as const
 
 /** Read by the Azure SDKs, PostgreSQL's driver and Node, never by us: how the service itself signs in. */
@@ -72,6 +74,8 @@ export interface CallerEnvironment {
   readonly githubActions?: { readonly requestUrl: string; readonly requestToken: Secret<string> }
   /** Both or neither: a job of Azure Pipelines that maps `System.AccessToken`. */
   readonly azurePipelines?: { readonly requestUrl: string; readonly requestToken: Secret<string> }
+  /** Of Azure Pipelines: whose token a job is given. */
+  readonly serviceConnection?: string
 }
 
 /** A variable that does not say what it may say. The message names it and not its value. */
@@ -114,17 +118,42 @@ const identityVariables = [
   'SYSTEM_ACCESSTOKEN',
 ] as const
 
+type Variables = Readonly<Partial<Record<string, string>>>
+
 /**
  * The environment of a program that gets its identity from us: of ours, all but what would lead it to
  * another one, which may be our own.
+ *
+ * @param origin Where it asks us, on loopback: a proxy that it uses for all else must not get that.
  */
-export const environmentOfProgram = (identity: Readonly<Record<string, string>>) => ({
+export const environmentOfProgram = (
+  identity: Readonly<Record<string, string>>,
+  origin: string,
+) => ({
   ...process.env,
   ...Object.fromEntries(identityVariables.map((name) => [name, undefined])),
   ...identity,
+  ...pastProxies(process.env, new URL(origin).hostname.replace(/^\[|\]$/g, '')),
 })
 
-type Variables = Readonly<Partial<Record<string, string>>>
+/**
+ * Both spellings, because clients look at one or the other first: what one of them does not say is taken
+ * from the other, so that whoever looks finds what it would have found.
+ */
+export function pastProxies(variables: Variables, host: string) {
+  const { NO_PROXY: upper, no_proxy: lower } = variables
+  return {
+    NO_PROXY: withHosts(upper ?? lower ?? '', [host, 'localhost']),
+    no_proxy: withHosts(lower ?? upper ?? '', [host, 'localhost']),
+  }
+}
+
+/** A star means all hosts, and to curl only where nothing else is beside it. */
+function withHosts(list: string, hosts: readonly string[]): string {
+  if (list.trim() === '*') return list
+  const there = list.split(/[,\s]+/).filter((name) => name !== '')
+  return [...there, ...hosts.filter((host) => !there.includes(host))].join(',')
+}
 
 /** @throws EnvironmentError for a value that cannot be taken. */
 export function readEnvironment(): Environment {
@@ -165,6 +194,7 @@ function callerEnvironmentFrom(
     get('ACTIONS_ID_TOKEN_REQUEST_URL'),
     get('ACTIONS_ID_TOKEN_REQUEST_TOKEN'),
   )
+  const serviceConnection = get('AZURESUBSCRIPTION_SERVICE_CONNECTION_ID')
   const azurePipelines = requestUrlFrom(get('SYSTEM_OIDCREQUESTURI'), get('SYSTEM_ACCESSTOKEN'))
   return {
     ...(url === undefined ? {} : { url }),
@@ -172,6 +202,7 @@ function callerEnvironmentFrom(
     ...(tokenFile === undefined ? {} : { tokenFile }),
     ...(githubActions === undefined ? {} : { githubActions }),
     ...(azurePipelines === undefined ? {} : { azurePipelines }),
+    ...(serviceConnection === undefined ? {} : { serviceConnection }),
   }
 }
 

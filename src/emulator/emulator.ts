@@ -28,7 +28,9 @@ import {
 import { principalRoutes } from './managed-identity/principal-routes.ts'
 import { createPrincipalTokens } from './managed-identity/principal-tokens.ts'
 import { createSeededRandom } from './random.ts'
+import { createResourceManager } from './resource-manager/resource-manager.ts'
 import { createAuthorityKeys } from './sample-resource/authority-keys.ts'
+import { createEventHubs, eventHubsAudience } from './sample-resource/event-hubs.ts'
 import { createSampleResource, sampleAudience } from './sample-resource/sample-resource.ts'
 import { createSigningKeys } from './signing-keys.ts'
 import { deliverySchema, type DeliveryDials } from './vault-log/delivery.ts'
@@ -66,6 +68,10 @@ export interface EmulatorEndpoints {
   readonly environments: SourceEnvironments
   /** `GET` it with an access token for `https://orders.example`. */
   readonly sampleResource: string
+  /** Where events are sent to the namespace of each tenant that has Event Hubs, by tenant. */
+  readonly eventHubs: Readonly<Record<string, string>>
+  /** Origin of Azure Resource Manager. */
+  readonly resourceManager: string
   readonly control: { readonly origin: string; readonly token: string }
   /** PEM that clients must trust; gone again when the emulator has ended. */
   readonly caFile: string
@@ -192,8 +198,26 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       authorityOrigin: authority.origin,
       authorityKeys,
       audience: sampleAudience,
-      tenantIds: tenantIdsOf(sampleAudience, world),
+      tenantIds: tenantsOf(sampleAudience, world).map(({ id }) => id),
       clock,
+    }),
+  )
+
+  const eventHubsListener = starting.adopt(await listenHttps({ tls }), (part) => part.close())
+  const namespaces = new Map(
+    tenantsOf(eventHubsAudience, world).map(({ name, id }) => [name, id] as const),
+  )
+  eventHubsListener.serve(
+    createEventHubs({ authorityOrigin: authority.origin, authorityKeys, namespaces, clock }),
+  )
+
+  const resourceManager = starting.adopt(await listenHttps({ tls }), (part) => part.close())
+  resourceManager.serve(
+    createResourceManager({
+      origin: resourceManager.origin,
+      authorityOrigin: authority.origin,
+      accessTokens: entra.accessTokens,
+      world,
     }),
   )
 
@@ -222,6 +246,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       managedIdentities: appService.identities,
       environments,
       sampleResource: `${sampleListener.origin}/orders`,
+      eventHubs: Object.fromEntries(
+        [...namespaces.keys()].map((name) => [
+          name,
+          `${eventHubsListener.origin}/${name}/orders/messages`,
+        ]),
+      ),
+      resourceManager: resourceManager.origin,
       control: { origin: control.origin, token: control.token },
       caFile,
       clientCaFile,
@@ -246,9 +277,9 @@ function parseOption<Schema extends z.ZodType>(name: string, schema: Schema, val
 }
 
 /** Of the tenants that have a resource; none where the world has no such resource. */
-const tenantIdsOf = (uri: string, { resources, tenants }: World): readonly string[] => {
+const tenantsOf = (uri: string, { resources, tenants }: World): World['tenants'] => {
   const resource = resources.find(({ uris }) => uris.includes(uri))
-  return tenants.filter(({ name }) => resource?.tenants.includes(name)).map(({ id }) => id)
+  return tenants.filter(({ name }) => resource?.tenants.includes(name))
 }
 
 /** @throws Error when an application names a certificate that no vault has. */

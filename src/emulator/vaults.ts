@@ -58,7 +58,7 @@ async function startVault(
 ): Promise<RunningVault> {
   const { world, clock, unconfirmed, log } = deps
   const tenantId = tenantOf(definition, world)
-  const roleAssignments = roleAssignmentsFrom(definition, world.principals)
+  const roleAssignments = roleAssignmentsFrom(definition, world)
   const listener = deps.started.adopt(
     await listenHttps({ tls: deps.tls, port: definition.port }),
     (part) => part.close(),

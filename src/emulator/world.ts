@@ -26,6 +26,7 @@ const dataAction = z.enum([
 ])
 
 const roleAssignmentSchema = z.strictObject({
+  /** Of the vault's tenant: a principal, or an application that is present there. */
   principal: z.string(),
   actions: z.array(dataAction).min(1),
   /** `keys/NAME` or `certificates/NAME`; without it the whole vault. */
@@ -72,6 +73,14 @@ const certificateSchema = z.strictObject({
   enabled: z.boolean().default(true),
 })
 
+/** A secret by itself; that of a certificate is called like the certificate. */
+const secretSchema = z.strictObject({
+  name: objectName,
+  value: z.string(),
+  contentType: z.string().optional(),
+  enabled: z.boolean().default(true),
+})
+
 const vaultSchema = z.strictObject({
   name: z.string().regex(/^[0-9A-Za-z-]{3,24}$/),
   location: z.string().default('westeurope'),
@@ -82,6 +91,8 @@ const vaultSchema = z.strictObject({
   certificates: z.array(certificateSchema).default([]),
   /** None is called like a certificate of the vault, whose key has that name. */
   keys: z.array(keySchema).default([]),
+  /** None is called like a certificate of the vault, whose secret has that name. */
+  secrets: z.array(secretSchema).default([]),
   roleAssignments: z.array(roleAssignmentSchema).default([]),
 })
 
@@ -142,6 +153,25 @@ const resourceSchema = z.strictObject({
   accessTokenVersion: z.union([z.literal(1), z.literal(2)]).default(1),
 })
 
+/** What Azure Resource Manager knows; a subscription belongs to one tenant, whose tokens alone count. */
+const subscriptionSchema = z.strictObject({
+  name: z.string(),
+  id: guid,
+  tenant: z.string(),
+  /** Of its tenant: principals, or applications that are present there. */
+  readers: z.array(z.string()).default([]),
+  resources: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        type: z.string(),
+        resourceGroup: z.string().default('emulated'),
+        location: z.string().default('westeurope'),
+      }),
+    )
+    .default([]),
+})
+
 /** Who mints caller tokens. Claims given here are the defaults of each minted token. */
 const issuerSchema = z.strictObject({
   name: z.string(),
@@ -155,6 +185,7 @@ export const worldSchema = z.strictObject({
   applications: z.array(applicationSchema).default([]),
   resources: z.array(resourceSchema).default([]),
   vaults: z.array(vaultSchema).default([]),
+  subscriptions: z.array(subscriptionSchema).default([]),
   issuers: z.array(issuerSchema).default([]),
   /** Of Azure Arc: the one place that its clients take a key from. It must be there. */
   arcKeyFolder: z.string().default('/var/opt/azcmagent/tokens'),
@@ -164,6 +195,8 @@ export type World = z.output<typeof worldSchema>
 export type WorldVault = World['vaults'][number]
 export type WorldCertificate = WorldVault['certificates'][number]
 export type WorldKey = WorldVault['keys'][number]
+export type WorldSecret = WorldVault['secrets'][number]
+export type WorldSubscription = World['subscriptions'][number]
 export type WorldPrincipal = World['principals'][number]
 export type IdentitySource = z.output<typeof identitySource>
 export type WorldFederatedCredential = WorldPrincipal['federatedCredentials'][number]

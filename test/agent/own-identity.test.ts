@@ -130,7 +130,7 @@ describe('a token file', () => {
 
 describe('a job of GitHub Actions', () => {
   const jobOf = (order = {}) =>
-    required(service.emulator.issuers.find('github')).jobs.start(mintOrderSchema.parse(order))
+    required(service.emulator.issuers.find('github')?.jobs).start(mintOrderSchema.parse(order))
   const environmentOf = ({ requestUrl, requestToken }: ReturnType<typeof jobOf>) => ({
     githubActions: { requestUrl, requestToken: new Secret(requestToken) },
   })

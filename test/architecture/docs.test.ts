@@ -12,7 +12,10 @@ import { withQuotedFiles } from '../support/readme.ts'
 import { gaugesAtRest } from '../support/gauges.ts'
 
 const read = (file: string) => readFileSync(file, 'utf8')
-const pages = ['README.md', 'SECURITY.md', 'CHANGELOG.md', ...globSync('docs/*.md')]
+const pages = [
+  ...['README.md', 'SECURITY.md', 'CHANGELOG.md', 'examples/README.md'],
+  ...globSync('docs/*.md'),
+]
 
 /** What stands in backticks in the first column of a page's tables. */
 const firstColumn = (page: string) =>

@@ -26,6 +26,10 @@ beforeAll(async () => {
             contentType: 'application/x-pem-file',
           },
         ],
+        secrets: [
+          { name: 'database', value: 'Server=orders.example', contentType: 'text/plain' },
+          { name: 'withdrawn', value: 'x', enabled: false },
+        ],
         roleAssignments: [
           { principal: 'auditor', actions },
           { principal: 'signer', actions: ['keys/read', 'keys/sign/action', 'certificates/read'] },
@@ -104,6 +108,23 @@ describe('the secret of an exportable one', () => {
       statusCode: 403,
       code: 'Forbidden',
     })
+  })
+})
+
+describe('a secret that belongs to no certificate', () => {
+  test('is read with a token of somebody who may', async () => {
+    const { value, properties } = await client('auditor').getSecret('Database')
+    expect(value).toBe('Server=orders.example')
+    expect(properties).toMatchObject({ contentType: 'text/plain', enabled: true })
+    expect(properties.version).toMatch(/^[0-9a-f]{32}$/)
+  })
+
+  test.each([
+    ['with a token of somebody who may not', 'signer', 'database', 403],
+    ['that is disabled', 'auditor', 'withdrawn', 403],
+    ['that is not there', 'auditor', 'nothing', 404],
+  ])('is not read %s', async (_, principal, name, statusCode) => {
+    await expect(client(principal).getSecret(name)).rejects.toMatchObject({ statusCode })
   })
 })
 

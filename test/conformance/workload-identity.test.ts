@@ -1,9 +1,11 @@
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ModuleRun, runModule } from '../support/module-run.ts'
-import { cast } from '../support/test-service.ts'
+import { required } from '../support/required.ts'
+import { signing, strike } from '../support/faults.ts'
+import { cast, defaultGrants } from '../support/test-service.ts'
 import { startPublicService, type PublicService } from '../support/public-service.ts'
 
 /** Clients of Entra that we did not write, each in a process of its own, over TLS, against the service. */
@@ -11,7 +13,16 @@ import { startPublicService, type PublicService } from '../support/public-servic
 let tls: PublicService
 
 beforeAll(async () => {
-  tls = await startPublicService()
+  const [workload, pipeline] = defaultGrants
+  tls = await startPublicService({
+    grants: [
+      required(workload),
+      {
+        ...required(pipeline),
+        may: [{ application: 'events', tenant: 'any-listed', scopes: [cast.orders] }],
+      },
+    ],
+  })
 })
 afterAll(() => tls.stop())
 
@@ -151,6 +162,44 @@ describe('@azure/identity', () => {
     expect(stdout).toMatch(/Trace ID: [0-9a-f-]{36}/)
     expect(code).toBe(1)
   })
+
+  test.each<[string, () => Promise<Readonly<Record<string, string>>>, RegExp]>([
+    [
+      'whose file is half-written',
+      async () => environmentFor(tls.callerToken().then((token) => token.slice(0, 60))),
+      /AADSTS\d+: The caller token was not accepted/,
+    ],
+    [
+      'whose file is gone',
+      async () => {
+        const environment = await environmentFor()
+        rmSync(environment['AZURE_FEDERATED_TOKEN_FILE'] ?? '')
+        return environment
+      },
+      /ENOENT/,
+    ],
+    [
+      'while the service is away',
+      () => withEnvironment({ AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9' }),
+      /endpoints_resolution_error/,
+    ],
+  ])('gives none %s, and says what it was', async (_, environment, words) => {
+    const { code, stdout } = await runModule(workloadIdentity, await environment())
+
+    expect(stdout).toMatch(words)
+    expect(code).toBe(1)
+  })
+
+  test('says that it is for now while the vault fails', async () => {
+    strike(tls.service.emulator, { ...signing, kind: 'server-error', times: 100 })
+    // A tenant whose token nobody has got yet.
+    const environment = await withEnvironment({ AZURE_TENANT_ID: cast.northwind })
+    const { code, stdout } = await runModule(workloadIdentity, environment)
+    tls.service.emulator.faults.clear()
+
+    expect(stdout).toMatch(/AADSTS90033|temporarily_unavailable/)
+    expect(code).toBe(1)
+  }, 90_000)
 })
 
 describe('@azure/msal-node', () => {

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startCuttableProxy } from '../support/cuttable-proxy.ts'
+import { type MadeUpServer, startMadeUpServer } from '../support/made-up-server.ts'
 import { agentFile, type AgentFile, writeAgentFile } from '../support/test-agent.ts'
 import {
   cast,
@@ -25,6 +26,7 @@ import {
 /** `countersign agent` in a process of its own, and programs that it starts. */
 
 const launcher = resolve('bin/countersign.js')
+const proxyingProgram = resolve('test/support/proxying-program.ts')
 const askingProgram = resolve('test/support/asking-program.ts')
 
 /** So that many tokens pass in some seconds. */
@@ -164,6 +166,43 @@ describe('countersign agent with a program', () => {
       'as it is',
     ])
     expect(output.stderr).not.toContain('of the platform')
+  })
+
+  describe('and a proxy in its environment', () => {
+    const through: string[] = []
+    let proxy: MadeUpServer
+    beforeAll(async () => {
+      proxy = await startMadeUpServer(({ headers }, response) => {
+        through.push(headers.host ?? '')
+        response.writeHead(418).end()
+      })
+    })
+    beforeEach(() => through.splice(0))
+    afterAll(() => proxy.close())
+
+    const proxied = () => ({ http_proxy: proxy.origin, HTTP_PROXY: proxy.origin })
+
+    test.for([{}, { NO_PROXY: 'kept.example' }, { no_proxy: 'kept.example' }])(
+      'asks the agent past it, and all else through it, by EnvHttpProxyAgent of undici: %o',
+      async (said) => {
+        const program = ['--', process.execPath, proxyingProgram, 'https://orders.example']
+        const { output, ended } = run(program, { ...proxied(), ...said })
+        expect(await ended, output.stderr).toBe(0)
+        expect(output.stdout).toBe('200')
+        expect(through).toEqual(['outside.example'])
+      },
+    )
+
+    test('asks the agent past it, and all else through it, by curl', async () => {
+      const script = `
+        curl -s -o /dev/null -w '%{http_code} ' -H "X-IDENTITY-HEADER: $IDENTITY_HEADER" \\
+          "$IDENTITY_ENDPOINT?api-version=2019-08-01&resource=https://orders.example"
+        curl -s -o /dev/null -w '%{http_code}' http://outside.example/`
+      const { output, ended } = run(['--', 'sh', '-c', script], proxied())
+      expect(await ended, output.stderr).toBe(0)
+      expect(output.stdout).toBe('200 418')
+      expect(through).toEqual(['outside.example'])
+    })
   })
 
   test('ends with its exit code', async () => {

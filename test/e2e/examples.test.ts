@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { mintOrderSchema } from '../../src/emulator/issuers/mint-order.ts'
@@ -67,7 +67,7 @@ const github: Example = {
   run: () => {
     const { jobs }: { jobs: { deploy: { env: Texts; steps: { run: string }[] } } } =
       readYaml('github/workflow.yml')
-    const runner = required(emulator.issuers.find('github')).jobs.start(mintOrderSchema.parse({}))
+    const runner = required(emulator.issuers.find('github')?.jobs).start(mintOrderSchema.parse({}))
     return {
       command: jobs.deploy.steps.map((step) => step.run).join('\n'),
       environment: {
@@ -127,12 +127,23 @@ const azureDevOps: Example = {
     def_id: '13',
     rpo_ref: 'refs/heads/next',
   },
-  run: ({ token }) => {
+  run: () => {
     const { steps }: { steps: [{ inputs: { inlineScript: string }; env: Texts }] } = readYaml(
       'azure-devops/azure-pipelines.yml',
     )
     const [{ inputs, env }] = steps
-    return { command: inputs.inlineScript, environment: { ...env, idToken: token } }
+    const job = required(emulator.issuers.find('devops')?.jobs).start(mintOrderSchema.parse({}))
+    expect(env).toMatchObject({ SYSTEM_ACCESSTOKEN: '$(System.AccessToken)' })
+    return {
+      command: inputs.inlineScript,
+      environment: {
+        ...env,
+        // Of the platform; which connection is the job's own is drawn.
+        SYSTEM_OIDCREQUESTURI: job.requestUrl,
+        SYSTEM_ACCESSTOKEN: job.requestToken,
+        AZURESUBSCRIPTION_SERVICE_CONNECTION_ID: required(job.serviceConnectionId),
+      },
+    }
   },
 }
 
@@ -199,9 +210,9 @@ const oidc: Example = {
 
 const examples = [github, gitlab, kubernetes, azureDevOps, entra, entraB2c, spiffe, oidc]
 
-/** Stand for programs of others: one says what it was told, one gives what the platform would. */
+/** Stand for programs of others: one does as the Azure CLI would, one gives what the platform would. */
 const programs = {
-  az: 'echo "az $*"',
+  az: `exec '${process.execPath}' '${resolve('test/support/azure-login.ts')}' "$@"`,
   'buildkite-agent': 'cat "$AGENT_TOKEN_FILE"',
 }
 
@@ -227,8 +238,10 @@ beforeAll(async () => {
     ],
   })
   folder = mkdtempSync(join(tmpdir(), 'countersign-examples-'))
-  const { caFile } = emulator.endpoints
+  const { caFile, authority, resourceManager } = emulator.endpoints
   shared = {
+    AZURE_AUTHORITY_HOST: authority,
+    RESOURCE_MANAGER: resourceManager,
     PATH: programsIn(folder, programs),
     NODE_EXTRA_CA_CERTS: caFile,
     CURL_CA_BUNDLE: caFile,
@@ -314,7 +327,7 @@ describe.each(examples)('examples/$kind', ({ kind, grant, found, mint, others, r
       ORDERS_URL: emulator.endpoints.sampleResource,
     })
     expect(code, stderr).toBe(0)
-    expect(stdout).toMatch(/"orders":|^az login .* --federated-token eyJ/)
+    expect(stdout).toMatch(/"orders":|"name": "fabrikam-production"/)
     expect(service.entries().at(-1)?.kind).toMatch(/^(token|assertion)\.issued$/)
   })
 })

@@ -19,6 +19,8 @@ export interface ProvenClient {
 export interface ClientTest {
   readonly file: string
   readonly describe?: string
+  /** What stands for `$kind` in that. */
+  readonly kind?: string
   readonly title: string
   /** What stands for `%s` in the title. */
   readonly each?: string
@@ -42,6 +44,8 @@ const workloadTests = 'test/conformance/workload-identity.test.ts'
 const oauthTests = 'test/conformance/oauth-clients.test.ts'
 const agentTests = 'test/conformance/agent-identity.test.ts'
 const packageTests = 'test/e2e/packed-package.test.ts'
+const callerExamples = 'test/e2e/examples.test.ts'
+const clientExamples = 'test/e2e/client-examples.test.ts'
 
 const throughService: readonly ProvenClient[] = [
   {
@@ -144,7 +148,30 @@ const withAssertion: readonly ProvenClient[] = [
     },
   },
   {
-    client: 'Terraform, azurerm and azuread',
+    client: 'Terraform, its azurerm backend',
+    variables: [
+      ...['ARM_USE_OIDC', 'ARM_TENANT_ID', 'ARM_CLIENT_ID'],
+      ...['ARM_OIDC_REQUEST_URL', 'ARM_OIDC_REQUEST_TOKEN'],
+    ],
+    proof: 'real client by environment alone',
+    test: {
+      file: clientExamples,
+      describe: 'examples/terraform, by Terraform itself',
+      title: 'gets its token with an assertion of the service, and takes it to its storage account',
+    },
+  },
+  {
+    client: '`az login --federated-token "$(countersign assertion …)"`, MSAL for Node in its place',
+    variables: [],
+    proof: "the client's request replayed",
+    test: {
+      file: clientExamples,
+      describe: 'examples/azure-cli',
+      title: 'signs in with a fresh assertion, which is presented twice',
+    },
+  },
+  {
+    client: 'Terraform, the azurerm and azuread providers',
     variables: ['ARM_USE_OIDC', 'ARM_OIDC_REQUEST_URL', 'ARM_OIDC_REQUEST_TOKEN'],
     proof: "the client's request replayed",
     test: {
@@ -233,6 +260,27 @@ const throughAgent: readonly ProvenClient[] = [
     },
   },
   {
+    client: '`SecretClient` with `ManagedIdentityCredential`, agent with `appService`',
+    package: '@azure/keyvault-secrets',
+    variables: ['IDENTITY_ENDPOINT', 'IDENTITY_HEADER'],
+    proof: 'real client by environment alone',
+    test: {
+      file: clientExamples,
+      describe: 'examples/azure-sdk/read-secret.ts',
+      title: 'reads a secret of another tenant, by its environment alone',
+    },
+  },
+  {
+    client: 'curl as on an Arc-enabled server, agent with `arc`',
+    variables: ['IDENTITY_ENDPOINT'],
+    proof: 'real client by environment alone',
+    test: {
+      file: clientExamples,
+      describe: 'examples/arc',
+      title: 'lists the resources of a subscription and reads a secret, each for a key file',
+    },
+  },
+  {
     client: '`ManagedIdentityCredential`, agent with `arc`',
     package: identity,
     variables: ['IDENTITY_ENDPOINT', 'IMDS_ENDPOINT'],
@@ -276,11 +324,48 @@ const throughAgent: readonly ProvenClient[] = [
   },
 ]
 
+const inJob = (client: string, kind: string, variables: readonly string[]): ProvenClient => ({
+  client,
+  variables,
+  proof: 'real client by environment alone',
+  test: {
+    file: callerExamples,
+    describe: 'examples/$kind',
+    kind,
+    title: 'serves what its callers run',
+  },
+})
+
+const byCommandLine: readonly ProvenClient[] = [
+  inJob('`countersign assertion`, in a job of GitHub Actions', 'github', [
+    'ACTIONS_ID_TOKEN_REQUEST_URL',
+    'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+  ]),
+  inJob('`countersign token`, in a job of GitLab', 'gitlab', ['COUNTERSIGN_TOKEN']),
+  inJob('`countersign token`, in a step of Azure Pipelines', 'azure-devops', [
+    'SYSTEM_OIDCREQUESTURI',
+    'SYSTEM_ACCESSTOKEN',
+    'AZURESUBSCRIPTION_SERVICE_CONNECTION_ID',
+  ]),
+  inJob('`countersign token`, in a pod', 'kubernetes', ['COUNTERSIGN_TOKEN_FILE']),
+  {
+    client: '`countersign token` and curl, to the Event Hubs of two tenants',
+    variables: ['COUNTERSIGN_TOKEN_FILE'],
+    proof: 'real client by environment alone',
+    test: {
+      file: clientExamples,
+      describe: 'examples/event-hubs',
+      title: 'sends to the hubs of two tenants as one application',
+    },
+  },
+]
+
 export const provenClients: readonly ProvenClient[] = [
   ...throughService,
   ...withAssertion,
   ...anyOauth,
   ...throughAgent,
+  ...byCommandLine,
 ]
 
 /** Written by hand: no test shows what is not there. */
@@ -302,9 +387,26 @@ export const unprovenClients: readonly UnprovenClient[] = [
     reason: '`client_secret` is refused unread: whoever asks shows who it is',
   },
   {
-    client: '`az login --federated-token`',
+    client: '`az` itself',
     result: 'not tried',
-    reason: 'an example runs with something else in its place that prints what it was told',
+    reason:
+      'it is not where the tests run: what it would send is replayed, and shown as that above',
+  },
+  {
+    client: '`az login --federated-token-callback`',
+    result: 'not tried',
+    reason:
+      'no release has it (Azure/azure-cli, pull request 33989); `countersign assertion` prints a fresh assertion and nothing else each time',
+  },
+  {
+    client: 'the azurerm and azuread providers of Terraform themselves',
+    result: 'not tried',
+    reason: 'they are not where the tests run; the backend, which is in Terraform, is run itself',
+  },
+  {
+    client: 'Logstash itself',
+    result: 'not tried',
+    reason: "it is not where the tests run: its plugin's request is replayed",
   },
   {
     client: '`DefaultAzureCredential` of .NET, Go, Java and Python',

@@ -38,6 +38,9 @@ export async function withClients(
 export const titleOf = ({ title, each }: ClientTest) =>
   each === undefined ? title : withArguments(title, each)
 
+/** What it is in, likewise. */
+export const describeOf = ({ describe, kind = '' }: ClientTest) => describe?.replace('$kind', kind)
+
 function provenCells(row: ProvenClient, passed: boolean): readonly string[] {
   const from = row.package === undefined ? '' : ` (${row.package} ${installedVersion(row.package)})`
   return [

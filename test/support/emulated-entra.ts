@@ -118,12 +118,12 @@ export function requestOf(
   target: string,
   { headers = {}, body = '' }: RequestOptions = {},
 ): EmulatedRequest {
-  const [path = '', query] = target.split('?')
+  const [path = '', ...query] = target.split('?')
   return {
     method,
     target,
     path,
-    query: new URLSearchParams(query),
+    query: new URLSearchParams(query.join('?')),
     headers,
     body: Buffer.from(body),
     remoteAddress: '127.0.0.1',

@@ -17,7 +17,7 @@ const closedNetwork = join(import.meta.dirname, 'closed-network.ts')
  * Runs a module in a process of its own, with this environment and nothing of ours, so that a library in
  * it finds what an operator sets, and keeps nothing from one run to the next. It reaches this machine alone.
  *
- * @param module Source text, or the path of a file that ends in `.mjs`.
+ * @param module Source text, or the path of a file that ends in `.mjs` or `.ts`.
  * @param folder Where it is, so that it finds the packages that are installed there.
  */
 export async function runModule(
@@ -25,7 +25,9 @@ export async function runModule(
   environment: Readonly<Record<string, string>>,
   folder = '.',
 ): Promise<ModuleRun> {
-  const source = module.endsWith('.mjs') ? [module] : ['--input-type=module', '--eval', module]
+  const source = /^[\w./-]+\.(mjs|ts)$/.test(module)
+    ? [module]
+    : ['--input-type=module', '--eval', module]
   const child = spawn(process.execPath, ['--import', closedNetwork, ...source], {
     cwd: folder,
     env: { ...environment },

@@ -7,7 +7,7 @@ import { createSigningKeys, type SigningKeys } from '../signing-keys.ts'
 import type { WorldIssuer } from '../world.ts'
 import { callerTokenClaims, signCallerToken } from './caller-token.ts'
 import { issuerKinds } from './claim-sets.ts'
-import { createJobs, type Jobs } from './jobs.ts'
+import { azurePipelines, createJobs, gitHubActions, type Jobs, type JobSystem } from './jobs.ts'
 import type { MintOrder } from './mint-order.ts'
 
 /** Somebody whose tokens prove callers: a CI system or a cluster. */
@@ -20,7 +20,8 @@ export interface CallerIssuer {
   readonly place: string
   readonly keys: SigningKeys
   mint(order: MintOrder): Promise<string>
-  readonly jobs: Jobs
+  /** Of CI systems whose jobs fetch their tokens; elsewhere tokens are put into a job's environment, or a pod. */
+  readonly jobs?: Jobs
 }
 
 /** All issuers of the world, each below `ORIGIN/NAME`. */
@@ -79,7 +80,14 @@ function createCallerIssuer(
     return signCallerToken(claims, issuer, keys.current(), order.wrong)
   }
   const { name, kind } = issuer
-  return { name, kind, url, place, keys, mint, jobs: createJobs(url, mint) }
+  const system = jobSystems[kind]
+  const jobs = system === undefined ? {} : { jobs: createJobs(place, system, mint) }
+  return { name, kind, url, place, keys, mint, ...jobs }
+}
+
+const jobSystems: Readonly<Partial<Record<WorldIssuer['kind'], JobSystem>>> = {
+  github: gitHubActions,
+  'azure-devops': azurePipelines,
 }
 
 async function replyOf(
@@ -91,9 +99,7 @@ async function replyOf(
   if (path === metadataPath) return metadataReply(issuer)
   if (path === jwksPath) return keysReply(issuer)
   const jobId = /^\/jobs\/([^/]+)\/oidctoken$/.exec(path)?.[1]
-  // Only GitHub's runners fetch tokens; elsewhere they are put into the job's environment or pod.
-  if (issuer.kind === 'github' && jobId !== undefined) return issuer.jobs.reply(jobId, request)
-  return notFound
+  return jobId === undefined ? notFound : (issuer.jobs?.reply(jobId, request) ?? notFound)
 }
 
 const metadataReply = ({ url, place, kind }: CallerIssuer) =>

@@ -26,7 +26,7 @@ export function issuerRoutes(issuers: CallerIssuers): readonly ControlRoute[] {
         'starts a CI job with such claims: where it fetches its tokens, and with which secret',
       handle: (request) => {
         const issuer = issuerOf(request)
-        if (issuer.kind !== 'github') {
+        if (issuer.jobs === undefined) {
           throw new ControlError(409, `${issuer.kind} jobs fetch no tokens: mint one instead`)
         }
         return issuer.jobs.start(orderFrom(request))

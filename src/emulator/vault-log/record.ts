@@ -160,6 +160,7 @@ function requestUriOf(request: AnsweredRequest, unconfirmed: Unconfirmed): strin
 
 function objectProperties(object: VaultObject, operation: VaultOperation | undefined) {
   if (object.kind === 'key') return { keyProperties: keyProperties(object) }
+  if (object.kind === 'secret') return {}
   // The secret of a certificate is another object, of which records show nothing.
   if (operation?.collection !== 'certificates') return {}
   return { certificateProperties: certificateProperties(object) }

@@ -14,23 +14,36 @@ export interface RoleAssignment {
   readonly scope: string | undefined
 }
 
-/** @throws Error when an assignment names a principal that the world does not have. */
+/** @throws Error when an assignment names nobody of the world. */
 export function roleAssignmentsFrom(
   vault: WorldVault,
-  principals: World['principals'],
+  world: Pick<World, 'principals' | 'applications' | 'tenants'>,
 ): readonly RoleAssignment[] {
+  const tenant = vault.tenant ?? world.tenants[0]?.name ?? ''
   return vault.roleAssignments.map(({ principal: name, actions, scope }) => {
-    const principal = principals.find((one) => one.name === name)
-    if (principal === undefined) {
+    const principalId = servicePrincipalIn(world, tenant, name)
+    if (principalId === undefined) {
       throw new Error(`vault ${vault.name}: role assignment for unknown principal '${name}'`)
     }
     return {
       id: randomBytes(16).toString('hex'),
-      principalId: principal.objectId.toLowerCase(),
+      principalId: principalId.toLowerCase(),
       actions: new Set<string>(actions),
       scope: scope?.toLowerCase(),
     }
   })
+}
+
+/** Object id of a principal, or of an application in a tenant where it is present. */
+export function servicePrincipalIn(
+  { principals, applications }: Pick<World, 'principals' | 'applications'>,
+  tenant: string,
+  name: string,
+): string | undefined {
+  const presences = applications.find((one) => one.name === name)?.presentIn
+  return (
+    principals.find((one) => one.name === name) ?? presences?.find((one) => one.tenant === tenant)
+  )?.objectId
 }
 
 /**

@@ -6,6 +6,8 @@ import type {
   KeyVersion,
   StoredCertificate,
   StoredKey,
+  SecretVersion,
+  StoredSecret,
   VaultStore,
 } from './vault-store.ts'
 
@@ -33,7 +35,14 @@ export interface VaultCertificate {
   readonly version: CertificateVersion
 }
 
-export type VaultObject = VaultKey | VaultCertificate
+/** An existing secret that belongs to no certificate, in the version that a request means. */
+export interface VaultSecret {
+  readonly kind: 'secret'
+  readonly stored: StoredSecret
+  readonly version: SecretVersion
+}
+
+export type VaultObject = VaultKey | VaultCertificate | VaultSecret
 
 /** How an operation ended: the JSON to answer, or a refusal. */
 export type Performed =

@@ -1,11 +1,40 @@
 import { pemFrom } from '../x509/certificate.ts'
 import { pfxFrom } from '../x509/pfx.ts'
 import { identifierOf } from './bundles.ts'
-import { refused, type Performed, type VaultCertificate, type VaultContent } from './performed.ts'
+import {
+  refused,
+  type Performed,
+  type VaultCertificate,
+  type VaultContent,
+  type VaultSecret,
+} from './performed.ts'
 import { secretDisabled, secretNotExportable } from './vault-error.ts'
 
+export function getOwnSecret(content: VaultContent, { stored, version }: VaultSecret): Performed {
+  if (!version.enabled) return refused(secretDisabled)
+  const { value, contentType } = stored.definition
+  return {
+    ok: true,
+    body: {
+      value,
+      ...(contentType === undefined ? {} : { contentType }),
+      id: identifierOf(content.origin, 'secrets', stored.name, version.version),
+      attributes: {
+        enabled: version.enabled,
+        created: version.createdSeconds,
+        updated: version.updatedSeconds,
+        recoveryLevel: 'Recoverable+Purgeable',
+        recoverableDays: 90,
+      },
+    },
+  }
+}
+
 /** The secret of a certificate is the certificate with its private key: reading it is an export. */
-export function getSecret(content: VaultContent, certificate: VaultCertificate): Performed {
+export function getCertificateSecret(
+  content: VaultContent,
+  certificate: VaultCertificate,
+): Performed {
   const { stored, version } = certificate
   if (!version.enabled) return refused(secretDisabled)
   const { exportable } = stored.definition

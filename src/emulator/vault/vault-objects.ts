@@ -1,4 +1,4 @@
-import type { VaultCertificate, VaultKey } from './performed.ts'
+import type { VaultCertificate, VaultKey, VaultSecret } from './performed.ts'
 import { versionOf } from './shelf.ts'
 import type { StoredCertificate, StoredKey, VaultStore } from './vault-store.ts'
 
@@ -25,6 +25,17 @@ export function certificateIn(
   const stored = store.find(name)
   const found = stored === undefined ? undefined : versionOf(stored, version)
   return found && stored && { kind: 'certificate', stored, version: found }
+}
+
+/** Of those that belong to no certificate. */
+export function secretIn(
+  store: VaultStore,
+  name: string,
+  version: string | undefined,
+): VaultSecret | undefined {
+  const stored = store.secrets.find(name)
+  const found = stored === undefined ? undefined : versionOf(stored, version)
+  return found && stored && { kind: 'secret', stored, version: found }
 }
 
 /** Every version of a key. */

@@ -1,7 +1,7 @@
 import { generateKeyPair, randomBytes, type KeyObject } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { EmulatorClock } from '../emulator-clock.ts'
-import type { WorldCertificate, WorldKey, WorldVault } from '../world.ts'
+import type { WorldCertificate, WorldKey, WorldSecret, WorldVault } from '../world.ts'
 import { signCertificate, type KeyUsage } from '../x509/certificate.ts'
 import { createShelf, type Shelf, type Stored } from './shelf.ts'
 
@@ -27,14 +27,26 @@ export interface CertificateVersion extends KeyVersion {
   readonly notAfterSeconds: number
 }
 
+/** One version of a secret that is neither a key's nor a certificate's. */
+export interface SecretVersion {
+  readonly version: string
+  readonly enabled: boolean
+  readonly createdSeconds: number
+  readonly updatedSeconds: number
+}
+
 export type StoredKey = Stored<WorldKey, KeyVersion>
 /** Has a key of its own, which is called like it: whatever takes a {@link StoredKey} takes it too. */
 export type StoredCertificate = Stored<WorldCertificate, CertificateVersion>
 
-/** What one vault keeps, in memory only: certificates with their keys, and keys by themselves. */
+export type StoredSecret = Stored<WorldSecret, SecretVersion>
+
+/** What one vault keeps, in memory only: certificates with their keys, and keys and secrets by themselves. */
 export interface VaultStore extends Shelf<WorldCertificate, CertificateVersion> {
   /** Those that belong to no certificate. */
   readonly keys: Shelf<WorldKey, KeyVersion>
+  /** Those that belong to no certificate. */
+  readonly secrets: Shelf<WorldSecret, SecretVersion>
 }
 
 /** Key Vault dates its certificates ten minutes back. */
@@ -43,33 +55,36 @@ const renewedForSeconds = 180 * 86_400
 
 const generate = promisify(generateKeyPair)
 
-type Definitions = Pick<WorldVault, 'name' | 'certificates' | 'keys'>
+type Definitions = Pick<WorldVault, 'name' | 'certificates' | 'keys' | 'secrets'>
 
 /**
  * Generates every key, several at a time: thread pool and not event loop does the work.
  *
- * @throws Error when a key is called like another one, or like a certificate.
+ * @throws Error when a key or a secret is called like another one, or like a certificate.
  */
 export async function createVaultStore(
   definitions: Definitions,
   clock: EmulatorClock,
 ): Promise<VaultStore> {
-  refuseTwins(definitions)
-  const [certificates, keys] = await Promise.all([
+  refuseTwins(definitions, 'keys')
+  refuseTwins(definitions, 'secrets')
+  const [certificates, keys, secrets] = await Promise.all([
     createShelf('certificate', definitions.certificates, clock, {
       first: firstCertificate,
       next: nextCertificate,
     }),
     createShelf('key', definitions.keys, clock, { first: firstKey, next: nextKey }),
+    createShelf('secret', definitions.secrets, clock, { first: firstSecret, next: nextSecret }),
   ])
-  return { ...certificates, keys }
+  return { ...certificates, keys, secrets }
 }
 
-function refuseTwins({ name: vault, certificates, keys }: Definitions): void {
+function refuseTwins(definitions: Definitions, kind: 'keys' | 'secrets'): void {
+  const { name: vault, certificates } = definitions
   const seen = new Set<string>()
-  for (const { name } of [...certificates, ...keys]) {
+  for (const { name } of [...certificates, ...definitions[kind]]) {
     if (seen.has(name.toLowerCase())) {
-      const message = `two of its keys are called '${name}'; a certificate has one too`
+      const message = `two of its ${kind} are called '${name}'; a certificate has one too`
       throw new Error(`vault ${vault}: ${message}`)
     }
     seen.add(name.toLowerCase())
@@ -99,6 +114,22 @@ async function nextKey({ keySize }: WorldKey, nowSeconds: number): Promise<KeyVe
     updatedSeconds: nowSeconds,
   }
 }
+
+const firstSecret = async (
+  definition: WorldSecret,
+  startSeconds: number,
+): Promise<SecretVersion> => ({
+  ...(await nextSecret(definition, startSeconds)),
+  enabled: definition.enabled,
+})
+
+const nextSecret = (_definition: WorldSecret, nowSeconds: number): Promise<SecretVersion> =>
+  Promise.resolve({
+    version: randomBytes(16).toString('hex'),
+    enabled: true,
+    createdSeconds: nowSeconds,
+    updatedSeconds: nowSeconds,
+  })
 
 async function firstCertificate(
   definition: WorldCertificate,

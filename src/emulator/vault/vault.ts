@@ -20,9 +20,10 @@ import {
   type VaultContent,
   type VaultKey,
   type VaultObject,
+  type VaultSecret,
 } from './performed.ts'
 import { replyFrom } from './reply.ts'
-import { getSecret } from './secret-operations.ts'
+import { getCertificateSecret, getOwnSecret } from './secret-operations.ts'
 import type { Throttle, ThrottleCost } from './throttle.ts'
 import {
   apiVersionMissing,
@@ -37,6 +38,7 @@ import {
   currentCertificates,
   currentKeys,
   keyIn,
+  secretIn,
   storedKeyIn,
   versionsOfCertificate,
   versionsOfKey,
@@ -162,6 +164,14 @@ function performIfAuthorized(
       object,
     }
   }
+  const secret = collection === 'secrets' ? secretIn(deps.store, name, version) : undefined
+  if (secret !== undefined) {
+    return {
+      performed: performOn(secret, secretOperations, deps, request, operation),
+      assignmentId,
+      object: secret,
+    }
+  }
   const object = certificateIn(deps.store, name, version)
   if (object === undefined) return { performed: notFound(operation, name), assignmentId }
   return {
@@ -195,8 +205,10 @@ const certificateOperations: Acts<VaultCertificate> = {
   'certificate-policy': getCertificatePolicy,
   'certificate-versions': (content, { stored }, { path, query }) =>
     page(content, versionsOfCertificate(stored), certificateItem, path, query),
-  secret: getSecret,
+  secret: getCertificateSecret,
 }
+
+const secretOperations: Acts<VaultSecret> = { secret: getOwnSecret }
 
 function performOn<Object>(
   object: Object,

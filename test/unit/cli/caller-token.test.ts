@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Secret } from '../../../src/base/secret.ts'
 import { findCallerToken } from '../../../src/cli/caller-token.ts'
 import type { CallerEnvironment } from '../../../src/config/environment.ts'
 
@@ -34,4 +35,39 @@ describe('the file of a caller token', () => {
       expect(String(error)).not.toContain('eve-was-here')
     }
   })
+})
+
+describe('a job of Azure Pipelines', () => {
+  const azurePipelines = {
+    requestUrl: 'https://vstoken.example/oidctoken',
+    requestToken: new Secret('system-access-token'),
+  }
+
+  test('is told to say which service connection it is', async () => {
+    await expect(tokenIn(undefined, { azurePipelines })).rejects.toThrow(
+      'set AZURESUBSCRIPTION_SERVICE_CONNECTION_ID',
+    )
+  })
+
+  test('sends what it shows its platform nowhere in plain text', async () => {
+    const environment = {
+      azurePipelines: { ...azurePipelines, requestUrl: 'http://vstoken.example/oidctoken' },
+      serviceConnection: '77777777-0000-4000-8000-000000000001',
+    }
+    await expect(tokenIn(undefined, environment)).rejects.toThrow(
+      'SYSTEM_OIDCREQUESTURI must be https',
+    )
+  })
+})
+
+test('without a token, and outside of all platforms, the caller is told where it may be', async () => {
+  const told = tokenIn(undefined)
+  for (const name of [
+    '--token-file',
+    'COUNTERSIGN_TOKEN',
+    'id-token: write',
+    'SYSTEM_ACCESSTOKEN',
+  ]) {
+    await expect(told).rejects.toThrow(name)
+  }
 })

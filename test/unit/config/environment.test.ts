@@ -4,6 +4,7 @@ import {
   environmentVariables,
   environmentVariablesOfLibraries,
   EnvironmentError,
+  pastProxies,
   secretsFrom,
 } from '../../../src/config/environment.ts'
 import { readSourceFiles } from '../../support/source-files.ts'
@@ -65,6 +66,21 @@ describe('the environment', () => {
   test('names the identity that reaches the vaults', () => {
     expect(environmentFrom({ AZURE_CLIENT_ID: 'a' }).identityClientId).toBe('a')
     expect(environmentFrom({}).identityClientId).toBeUndefined()
+  })
+
+  test.each([
+    [{}, '127.0.0.1,localhost', '127.0.0.1,localhost'],
+    [{ NO_PROXY: 'a.example, b.example' }, 'a.example,b.example,127.0.0.1,localhost', undefined],
+    [{ no_proxy: 'a.example' }, 'a.example,127.0.0.1,localhost', undefined],
+    [
+      { NO_PROXY: 'a.example', no_proxy: 'b.example' },
+      'a.example,127.0.0.1,localhost',
+      'b.example,127.0.0.1,localhost',
+    ],
+    [{ NO_PROXY: 'localhost,127.0.0.1' }, 'localhost,127.0.0.1', undefined],
+    [{ NO_PROXY: '*' }, '*', undefined],
+  ])('keeps what goes past proxies, and adds the agent: %o', (variables, upper, lower = upper) => {
+    expect(pastProxies(variables, '127.0.0.1')).toEqual({ NO_PROXY: upper, no_proxy: lower })
   })
 
   test('is listed once, and read in one file', () => {

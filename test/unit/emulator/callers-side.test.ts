@@ -12,9 +12,10 @@ beforeAll(async () => {
 afterAll(() => emulator.stop())
 
 test('the endpoints say where issuers, identities and the sample resource are', () => {
-  const { issuers, managedIdentities, sampleResource } = emulator.endpoints
+  const { issuers, managedIdentities, sampleResource, eventHubs } = emulator.endpoints
   expect(Object.keys(issuers)).toEqual(['github', 'gitlab', 'cluster', 'devops', 'mesh'])
   expect(Object.keys(managedIdentities)).toContain('fabrikam-orders')
+  expect(eventHubs['fabrikam']).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/fabrikam\/orders\/messages$/)
   expect(sampleResource).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/orders$/)
 })
 
@@ -32,9 +33,12 @@ test('a caller token is minted as ordered, and an order with a mistake is refuse
   )
 })
 
-test('a CI job is started at GitHub, and nowhere else', async () => {
+test('a CI job is started where jobs fetch their tokens, and nowhere else', async () => {
   const job = await emulator.control('POST /issuers/github/jobs', { claims: { ref: 'refs/x' } })
   expect(job).toMatchObject({ requestToken: expect.any(String) as unknown })
+  expect(await emulator.control('POST /issuers/devops/jobs')).toMatchObject({
+    serviceConnectionId: expect.any(String) as unknown,
+  })
   await expect(emulator.control('POST /issuers/gitlab/jobs')).rejects.toThrow('409')
 })
 

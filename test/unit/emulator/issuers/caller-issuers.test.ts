@@ -5,7 +5,7 @@ import {
   jwtVerify,
   type JSONWebKeySet,
 } from 'jose'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createEmulatorClock } from '../../../../src/emulator/emulator-clock.ts'
 import { createFaultList, faultSchema } from '../../../../src/emulator/faults.ts'
 import {
@@ -16,6 +16,7 @@ import { mintOrderSchema } from '../../../../src/emulator/issuers/mint-order.ts'
 import { createSeededRandom } from '../../../../src/emulator/random.ts'
 import { createSigningKeys, generateSigningKey } from '../../../../src/emulator/signing-keys.ts'
 import { call, defaultWorld } from '../../../support/emulated-entra.ts'
+import { required } from '../../../support/required.ts'
 
 const origin = 'https://127.0.0.1:8444'
 
@@ -144,7 +145,7 @@ test.each([
 
 test('a job fetches its token with its request token, for the audience it names', async () => {
   const { find, service } = await createTestIssuers()
-  const job = find('github').jobs.start(order({ claims: { environment: 'staging' } }))
+  const job = required(find('github').jobs).start(order({ claims: { environment: 'staging' } }))
   const url = new URL(`${job.requestUrl}&audience=${encodeURIComponent('https://a.example')}`)
   const headers = { authorization: `Bearer ${job.requestToken}` }
   const { status, json } = await call(service, 'GET', url.pathname + url.search, { headers })
@@ -155,9 +156,66 @@ test('a job fetches its token with its request token, for the audience it names'
   })
 })
 
+test.each([
+  ['twice an audience', (url: string) => `${url}&audience=a&audience=b`],
+  ['its version spoilt', (url: string) => `${url}?audience=a`],
+])('a job at GitHub is refused whose request has %s', async (_, requested) => {
+  const { find, service } = await createTestIssuers()
+  const { requestUrl, requestToken } = required(find('github').jobs).start(order())
+  const { pathname, search } = new URL(requested(requestUrl))
+  const headers = { authorization: `Bearer ${requestToken}` }
+  expect(await call(service, 'GET', pathname + search, { headers })).toMatchObject({ status: 400 })
+})
+
+describe('a job of Azure Pipelines', () => {
+  const started = async () => {
+    const { find, service } = await createTestIssuers()
+    const job = required(find('devops').jobs).start(order())
+    const ask = (changes: { method?: string; connection?: string; headers?: object } = {}) => {
+      const connection = changes.connection ?? required(job.serviceConnectionId)
+      const query = `?api-version=7.1&serviceConnectionId=${connection}`
+      const headers = {
+        'content-type': 'application/json',
+        authorization: `Bearer ${job.requestToken}`,
+        'x-tfs-fedauthredirect': 'Suppress',
+        ...changes.headers,
+      }
+      const target = new URL(job.requestUrl).pathname + query
+      return call(service, changes.method ?? 'POST', target, { headers })
+    }
+    return ask
+  }
+
+  test('fetches the token of its service connection, for the audience of all', async () => {
+    const { status, json } = await (await started())()
+    expect(status).toBe(200)
+    expect(decodeJwt(String(json['oidcToken']))).toMatchObject({
+      aud: 'api://AzureADTokenExchange',
+      sub: 'sc://fabrikam/billing/countersign',
+    })
+  })
+
+  test.each([
+    ['another connection', 404, { connection: '77777777-0000-4000-8000-000000000001' }],
+    ['another method', 405, { method: 'GET' }],
+    ['another type', 415, { headers: { 'content-type': 'text/plain' } }],
+    ['another token', 401, { headers: { authorization: 'Bearer x' } }],
+    [
+      'another token, as a browser would ask',
+      302,
+      { headers: { authorization: 'Bearer x', 'x-tfs-fedauthredirect': '' } },
+    ],
+  ])('gets nothing with %s', async (_, status, changes) => {
+    expect(await (await started())(changes)).toMatchObject({ status })
+  })
+})
+
 test('a request token is good for no other job', async () => {
   const { find, service } = await createTestIssuers()
-  const [one, other] = [find('github').jobs.start(order()), find('github').jobs.start(order())]
+  const [one, other] = [
+    required(find('github').jobs).start(order()),
+    required(find('github').jobs).start(order()),
+  ]
   const { pathname, search } = new URL(one.requestUrl)
   const headers = { authorization: `Bearer ${other.requestToken}` }
   expect(await call(service, 'GET', pathname + search, { headers })).toMatchObject({ status: 401 })
