@@ -72,6 +72,7 @@ describe('a configuration that says little', () => {
       ],
       grants: { folder: resolve(dirname(file), 'grants') },
       ledger: { kind: 'sqlite', file: resolve(dirname(file), 'countersign.db') },
+      heads: undefined,
       tokenCache: {
         bytesMax: 256 * 1024 * 1024,
         minRemainingSeconds: 300,
@@ -143,6 +144,16 @@ describe('a configuration that says everything', () => {
         nameInVault: 'token-wrapping',
         requireHsm: false,
       },
+    })
+    expect(config.heads).toEqual({
+      key: {
+        vault: 'https://contoso-dev.vault.azure.net',
+        nameInVault: 'ledger-heads',
+        requireHsm: false,
+      },
+      everySeconds: 30,
+      everyEntries: 500,
+      anchors: [{ file: '/mnt/evidence/heads.jsonl' }, { file: resolve(folder, 'evidence/heads') }],
     })
     expect(config.governor).toEqual({ headroom: 0.5 })
   })
