@@ -128,6 +128,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'base',
     'caller',
     'config',
+    'custody',
     'emulator',
     'caller-proof.ts',
     'ledger',
