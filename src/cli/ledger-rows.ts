@@ -20,17 +20,16 @@ export async function rowsNamedBy(options: LedgerOptions): Promise<NamedRows> {
 
 /** A database file begins with its name, and a URL with its scheme. */
 function isExport(file: string): boolean {
-  let handle: number
   try {
-    handle = openSync(file, 'r')
+    const handle = openSync(file, 'r')
+    try {
+      const first = Buffer.alloc(1)
+      return readSync(handle, first) === 1 && first.toString() === '{'
+    } finally {
+      closeSync(handle)
+    }
   } catch {
-    // A URL, or a file that whoever opens it next says the same of.
+    // A URL, a folder, or nothing: whoever opens it next says so.
     return false
-  }
-  try {
-    const first = Buffer.alloc(1)
-    return readSync(handle, first) === 1 && first.toString() === '{'
-  } finally {
-    closeSync(handle)
   }
 }

@@ -60,20 +60,29 @@ export function createHeads(deps: HeadsDeps): Heads {
   const sign = async (when: 'due' | 'last'): Promise<void> => {
     // What nothing can be written to needs no head, and is said elsewhere.
     if (!deps.ledger.healthy()) return
-    const end = await deps.turns.take(when)
-    if (end === undefined) return
-    let signed: number | undefined
     try {
-      const head = await signHead(end, await keys.current(), deps)
-      signed = end.tip.sequence
-      await anchorEverywhere(head, deps)
+      // On record before what is signed with it, so that a head stands for its own key too.
+      const key = await keys.current()
+      const end = await deps.turns.take(when)
+      if (end !== undefined) await signInTurn(end, key)
     } catch (error) {
+      // It may have been disabled, or turned over.
       keys.forget()
       throw error
+    }
+  }
+
+  const signInTurn = async (end: LedgerEnd, key: SigningKey): Promise<void> => {
+    let signed: number | undefined
+    try {
+      const head = await signHead(end, key, deps)
+      signed = end.tip.sequence
+      await anchorEverywhere(head, deps)
     } finally {
       await deps.turns.end(signed)
     }
   }
+
   const saying = (when: 'due' | 'last') =>
     sign(when).catch((error: unknown) => {
       notBeforeMs = deps.clock.monotonicMs() + pauseAfterFailureMs

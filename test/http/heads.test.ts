@@ -79,6 +79,8 @@ describe('heads of the ledger', () => {
     const [signed] = ofKind('head.signed')
     const head = headOf(required(signed))
     // The key is on record before it signs, so what is signed stands for that too.
+    const recordedAt = service.entries().findIndex(({ kind }) => kind === 'head.key-loaded') + 1
+    expect(head.statement.sequence).toBeGreaterThanOrEqual(recordedAt)
     expect(head.statement).toMatchObject({
       ledger: Buffer.from(required(before[0]).hash).toString('base64url'),
       sequence: signed?.sequence,
