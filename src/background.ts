@@ -20,6 +20,8 @@ const dropsEveryMs = 1000
 const tidyEveryMs = 60_000
 /** Until then a replica that issues nothing keeps what is revoked, and gives it to nobody. */
 const revocationsEveryMs = 1000
+/** Whether one is due: as often as the entries of a busy second count. */
+const headsEveryMs = 1000
 const provingEveryMs = 30_000
 /** What no hint has told of, on a network file system for one, is in force by then. */
 const reloadEveryMs = 15_000
@@ -111,7 +113,7 @@ export function startTasks(
   service: Service,
   { config, logger }: BackgroundOptions,
 ): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher, tokenSharing } = service
+  const { proofs, turnedAway, clockWatch, refresher, tokenSharing, heads } = service
   const report = (task: string) => reportFor(task, logger)
   return [
     startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
@@ -146,6 +148,9 @@ export function startTasks(
             report('revocations'),
           ),
         ]),
+    ...(heads === undefined
+      ? []
+      : [startBackgroundTask(headsEveryMs, () => heads.look(), report('heads'))]),
     ...(tokenSharing === undefined
       ? []
       : [

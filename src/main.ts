@@ -30,6 +30,8 @@ export interface ServeOptions {
 const drainDeadlineMs = 25_000
 /** Probes and scrapers are answered from memory. */
 const machinesDrainDeadlineMs = 1000
+/** Of one request to a vault, and two commits. */
+const lastHeadMs = 5000
 /** Between attempts at what the start waits for; it doubles up to the longest. */
 const firstPauseMs = 500
 /** Each one asks a vault several times. */
@@ -341,6 +343,9 @@ async function drain(
   await service.proofs.publish()
   const { unproved } = service.proofs
   await service.ledger.append([{ kind: 'service.stopped', atMs: clock.nowMs(), unproved }])
+  // What it could not be signed for is said, and nobody waits for it longer than for what was asked.
+  const sealed = service.heads?.signLast() ?? Promise.resolve()
+  if (!(await settlesWithin(sealed, lastHeadMs))) logger.error('the last head was not signed')
   await listeners.machines?.drain(machinesDrainDeadlineMs)
   logger.info({ unproved }, 'stopped')
 }

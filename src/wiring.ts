@@ -14,6 +14,7 @@ import type { Readiness } from './http/readiness.ts'
 import type { RevocationRoutesDeps } from './http/v1-revocations.ts'
 import { createCallerProofs } from './caller-proof.ts'
 import { createConfigured, createConfiguredInForce, type LastingParts } from './configured.ts'
+import { createHeadSigning, type HeadSigning } from './heads.ts'
 import { createCallerSlots } from './caller/caller-slots.ts'
 import { createCertificateDuty } from './issuance/certificate-duty.ts'
 import type { Credentials } from './issuance/credentials.ts'
@@ -82,6 +83,8 @@ export interface Service {
   readonly budgets: VaultBudgets
   /** Undefined where replicas share none. */
   readonly tokenSharing: TokenSharing | undefined
+  /** Undefined where no heads are signed. */
+  readonly heads: HeadSigning | undefined
   /** Hears of what other replicas have revoked, while there is nothing to append. */
   lookForRevocations(): Promise<void>
   /** From now on `/readyz` says no. */
@@ -198,6 +201,9 @@ async function createAround(
       configuration: reloading.configuration.standing === 'in-force' ? 'ok' : 'degraded',
       grants: reloading.grantsAreWell() ? 'ok' : 'degraded',
       ...(reloading.policyStanding === undefined ? {} : { policy: reloading.policyStanding }),
+      ...(heads === undefined
+        ? {}
+        : { heads: heads.telemetry.heads, anchors: heads.telemetry.anchors }),
       stopping: isStopping,
       vault: vault.state,
       entra: entra.state,
@@ -225,6 +231,16 @@ async function createAround(
     memory,
     access,
     governor,
+    clock,
+    logger,
+    metrics,
+  })
+  const heads = await createHeadSigning({
+    config,
+    access,
+    ledger,
+    governor,
+    signer,
     clock,
     logger,
     metrics,
@@ -336,6 +352,7 @@ async function createAround(
     reloading,
     budgets,
     tokenSharing,
+    heads,
     lookForRevocations: async () => {
       if (ledger.healthy()) await ledger.append([])
     },
@@ -344,6 +361,7 @@ async function createAround(
     },
     close: async () => {
       await Promise.all([budgets.close(), tokenSharing?.close(), policySharing?.close()])
+      await heads?.close()
       await Promise.all([access.close(), entraAgent.close(), callerProofs.close()])
     },
   }

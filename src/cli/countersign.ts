@@ -55,7 +55,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: async () => (await import('./reconcile.ts')).reconcileCommand(),
   },
   ledger: {
-    summary: 'prepare a ledger in PostgreSQL, move one there, or verify its chain',
+    summary: 'verify, show or export a ledger, prepare one in PostgreSQL, or move one there',
     load: async () => (await import('./ledger.ts')).ledgerCommand(),
   },
   emulate: {

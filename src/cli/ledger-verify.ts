@@ -1,88 +1,118 @@
 import { inspect } from 'node:util'
 import { Command } from 'commander'
-import type { ChainFault, Link } from '../ledger/chain.ts'
+import { type LedgerVerdict, verifyLedger } from '../custody/verify-ledger.ts'
 import { sqliteCode } from '../ledger/ledger-file.ts'
-import type { LedgerSource } from '../ledger/ledger-source.ts'
-import { verifyPages } from '../ledger/verify.ts'
-import type { Verification } from '../ledger/verify.ts'
 import { CommandError } from './command-error.ts'
-import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
+import { readCertificate, readHeadKey } from './evidence-files.ts'
+import { isExpectedOfLedger, ledgerOptions, passwordNote } from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
+import { type NamedRows, rowsNamedBy } from './ledger-rows.ts'
+import { verdictJson, verdictLines } from './ledger-verdict.ts'
 
-const exitCodes = { consistent: 0, broken: 1, unreadable: 2 }
+interface VerifyOptions extends LedgerOptions {
+  readonly headKey?: readonly string[]
+  readonly anchor?: readonly string[]
+  readonly certificate?: readonly string[]
+  readonly json?: true
+}
+
+const exitCodes: Readonly<Record<LedgerVerdict['verdict'], number>> = {
+  sound: 0,
+  damaged: 1,
+  undecided: 2,
+}
 
 export const verifyExample = `
 Example, also while the service runs:
-  $ countersign ledger verify --ledger /var/lib/countersign/countersign.db
-  CONSISTENT: every entry follows the one before it.
+  $ countersign ledger verify --ledger /var/lib/countersign/countersign.db --anchor /mnt/evidence/heads.jsonl
+  SOUND: every entry follows the one before it, and every head and proof that is there fits.
     ledger   /var/lib/countersign/countersign.db
     entries  1204
     tip      1204 5f3c…
-  Self-consistent, not proven unrewritten: …
+    …
+    unsealed: 3
+  Proven unrewritten up to entry 1201, …
 `
 
 const exitNote = `
 Exits with
-  0  the chain is consistent from its first entry to its last
-  1  it is broken: the first entry that does not fit is named
-  2  it could not be read, or an option is wrong
+  0  it is sound, as far as the evidence goes
+  1  it is damaged: the first thing that is wrong is named
+  2  it could not be decided or not be read, or an option is wrong
 `
 
 export function verifyCommand(): Command {
   return (
     ledgerOptions(new Command('verify'), 'names the ledger')
-      .summary('follow the chain of a ledger to its end or its first fault')
-      .description('Follows the chain of a ledger to its end or its first fault. It is only read.')
+      .summary('hold a ledger to its chain, heads, anchors and proofs')
+      .description(
+        'Follows a ledger, or an export of it, to its end or its first damage, and names that. It is only read, and nothing else is reached.',
+      )
+      .option('--anchor <file...>', 'heads that were kept elsewhere, as JSON Lines')
+      .option(
+        '--head-key <file...>',
+        'public keys of the heads (PEM or JWK), instead of those on record',
+      )
+      .option(
+        '--certificate <file...>',
+        'certificates of the proofs (PEM or DER), instead of those on record',
+      )
+      .option('--json', 'the verdict for programs')
       .addHelpText('after', verifyExample + exitNote + passwordNote)
-      // Commander's own 1 would say that the chain is broken.
-      .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.unreadable))
+      // Commander's own 1 would say that the ledger is damaged.
+      .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
       .action(runVerify)
   )
 }
 
-async function runVerify(options: LedgerOptions, command: Command): Promise<void> {
+async function runVerify(options: VerifyOptions, command: Command): Promise<void> {
   try {
-    const { source } = await ledgerNamedBy(options)
-    const verification = await verify(source)
-    for (const line of linesOf(source.name, verification)) console.log(line)
-    process.exitCode = verification.ok ? exitCodes.consistent : exitCodes.broken
+    const evidence = {
+      headKeys: await Promise.all((options.headKey ?? []).map(readHeadKey)),
+      certificates: await Promise.all((options.certificate ?? []).map(readCertificate)),
+      anchors: options.anchor ?? [],
+    }
+    const ledger = await rowsNamedBy(options)
+    const verdict = await orSayUnreadable(ledger, () =>
+      verifyLedger(ledger.pages(), evidence, showProgress()),
+    )
+    const lines =
+      options.json === true
+        ? [verdictJson(ledger.name, verdict)]
+        : verdictLines(ledger.name, verdict)
+    for (const line of lines) console.log(line)
+    process.exitCode = exitCodes[verdict.verdict]
   } catch (error) {
-    // Whatever went wrong, nothing was found: Node's own 1 would say that the chain is broken.
+    // Whatever went wrong, nothing was found: Node's own 1 would say that the ledger is damaged.
     command.error(`ledger verify: ${isExpectedOfLedger(error) ? error.message : inspect(error)}`)
   }
 }
 
-/** @throws CommandError for a damaged page of a file, besides what the source throws. */
-async function verify(source: LedgerSource): Promise<Verification> {
+/** @throws CommandError for a damaged page of a file, or a file that cannot be read; and what the ledger throws. */
+async function orSayUnreadable<T>({ name }: NamedRows, act: () => Promise<T>): Promise<T> {
   try {
-    return await verifyPages(source.pages())
+    return await act()
   } catch (error) {
-    if (!(error instanceof Error) || sqliteCode(error) === undefined) throw error
-    throw new CommandError(`${source.name} cannot be read to its end: ${error.message}`)
+    if (!(error instanceof Error)) throw error
+    if (sqliteCode(error) !== undefined) {
+      throw new CommandError(`${name} cannot be read to its end: ${error.message}`)
+    }
+    // Of an anchor or an export; the system's own words name the file.
+    if ('syscall' in error) throw new CommandError(error.message)
+    throw error
   }
 }
 
-const linesOf = (name: string, verification: Verification): readonly string[] =>
-  verification.ok
-    ? [
-        'CONSISTENT: every entry follows the one before it.',
-        `  ledger   ${name}`,
-        `  entries  ${verification.tip.sequence}`,
-        `  tip      ${linkText(verification.tip)}`,
-        'Self-consistent, not proven unrewritten: compare the tip with a copy of it that was kept where the service cannot reach.',
-      ]
-    : [
-        `BROKEN: ${faultText(verification.fault)}.`,
-        `  ledger   ${name}`,
-        `  intact   up to ${linkText(verification.intactUpTo)}`,
-      ]
+/** Of a small ledger nobody waits for the end. */
+const progressEvery = 100_000
 
-const linkText = ({ sequence, hash }: Link) => `${sequence} ${Buffer.from(hash).toString('hex')}`
-
-function faultText(fault: ChainFault): string {
-  const { sequence } = fault
-  if (fault.fault === 'hash') return `entry ${sequence}, or one before it, is not what was written`
-  return sequence > fault.expected
-    ? `entry ${sequence} stands where ${fault.expected} should be: what was between is missing`
-    : `entry ${sequence} stands where ${fault.expected} should be: it is one too many`
+/** For who looks at a terminal, in one line that ends when there is something else to say. */
+function showProgress(): (entries: number) => void {
+  if (!process.stderr.isTTY) return () => undefined
+  let said = 0
+  return (entries) => {
+    if (entries - said < progressEvery) return
+    said = entries
+    process.stderr.write(`\r${entries} entries\u001b[K\r`)
+  }
 }

@@ -4,6 +4,8 @@ import type { ChainFault, Link } from '../ledger/chain.ts'
 import type { LedgerDatabase } from '../ledger/ledger-database.ts'
 import { CommandError } from './command-error.ts'
 import { databaseAt, isExpectedOfLedger, passwordNote } from './ledger-options.ts'
+import { exportCommand, exportExample } from './ledger-export.ts'
+import { showCommand, showExample } from './ledger-show.ts'
 import { verifyCommand, verifyExample } from './ledger-verify.ts'
 
 const prepareExample = `
@@ -22,13 +24,16 @@ The chain is verified on the way, and all of it arrives or nothing. Keep the fil
 
 export function ledgerCommand(): Command {
   return new Command('ledger')
-    .description(
-      'Prepares a ledger in PostgreSQL, moves one there from a file, or verifies its chain.',
-    )
+    .description('Prepares a ledger in PostgreSQL, moves one there from a file, or verifies one.')
     .addCommand(prepareCommand())
     .addCommand(migrateCommand())
     .addCommand(verifyCommand())
-    .addHelpText('after', prepareExample + migrateExample + verifyExample)
+    .addCommand(showCommand())
+    .addCommand(exportCommand())
+    .addHelpText(
+      'after',
+      prepareExample + migrateExample + verifyExample + showExample + exportExample,
+    )
 }
 
 interface Target {

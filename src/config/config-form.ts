@@ -5,6 +5,7 @@ import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
 import { governorForm } from './governor.ts'
+import { headsForm } from './heads.ts'
 import { issuersForm } from './issuer-forms.ts'
 import { ledgerForm } from './ledger.ts'
 import { listenForm } from './listen.ts'
@@ -40,6 +41,7 @@ export const configForm = z.strictObject({
     .default('./grants')
     .describe('Folder of the grant files, relative to this file.'),
   ledger: ledgerForm,
+  heads: headsForm,
   tokenCache: tokenCacheForm,
   governor: governorForm,
 })

@@ -49,6 +49,7 @@ const decidesNothing: ReadonlySet<string> = new Set<keyof Config>([
   'grants',
   'ledger',
   'machines',
+  'heads',
   'tokenCache',
   'governor',
 ])

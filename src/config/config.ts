@@ -28,6 +28,8 @@ export interface Config {
   readonly issuers: readonly IssuerConfig[]
   readonly grants: GrantsConfig
   readonly ledger: LedgerConfig
+  /** Undefined: no heads are signed. */
+  readonly heads: HeadsConfig | undefined
   readonly tokenCache: TokenCacheConfig
   readonly governor: GovernorConfig
 }
@@ -234,6 +236,20 @@ export type LedgerConfig =
       readonly at: { readonly database: PostgresDatabase } | { readonly urlFile: string }
       readonly schema: string
     }
+
+/** How heads of the ledger are signed, and where they are kept besides it. */
+export interface HeadsConfig {
+  readonly key: {
+    /** Origin of the vault. */
+    readonly vault: string
+    readonly nameInVault: string
+    /** False accepts a key that is not held by an HSM; exportable keys are never accepted. */
+    readonly requireHsm: boolean
+  }
+  readonly everySeconds: number
+  readonly everyEntries: number
+  readonly anchors: readonly { readonly file: string }[]
+}
 
 /** The key that wraps the data keys with which shared tokens are sealed. */
 export interface WrappingKeyConfig {

@@ -12,6 +12,7 @@ import { cloudFrom } from './cloud.ts'
 import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
 import { checkGovernor } from './governor.ts'
+import { checkHeads, headsFrom } from './heads.ts'
 import { askedOfClients, checkIssuers, issuersFrom } from './issuers.ts'
 import { checkLedger, checkUrlFile, ledgerFrom } from './ledger.ts'
 import { checkListen, hostIn, listenFrom } from './listen.ts'
@@ -120,6 +121,7 @@ function checkTogether(root: YamlPart): void {
   checkLedger(root.at('ledger'))
   checkTokenCache(root.at('tokenCache'))
   checkWrappingKey(root.at('tokenCache').at('wrappingKey'), root.at('certificates'), cloud)
+  checkHeads(root, cloud)
   checkGovernor(root.at('governor'), cloud)
 }
 
@@ -158,7 +160,7 @@ async function readTenantsFiles(
 }
 
 function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles): Config {
-  const { publicUrl, credential, ledger, tokenCache, governor } = form
+  const { publicUrl, credential, ledger, heads, tokenCache, governor } = form
   const cloud = cloudFrom(form.cloud)
   const issuers = issuersFrom(form.issuers, publicUrl, folder, cloud).toSorted(byName)
   const listen = listenFrom(form.listen, folder, askedOfClients(issuers))
@@ -174,6 +176,7 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     issuers,
     grants: { folder: resolve(folder, form.grants) },
     ledger: ledgerFrom(ledger, folder),
+    heads: headsFrom(heads, folder),
     tokenCache: tokenCacheFrom(tokenCache),
     governor,
   }
@@ -188,6 +191,7 @@ const nounOfSection: ReadonlyMap<string | number, string> = new Map([
   ['cloud', 'cloud'],
   ['trust', 'trust'],
   ['ledger', 'ledger'],
+  ['heads', 'heads'],
   ['tokenCache', 'token-cache'],
   ['governor', 'governor'],
 ])

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { flag, text } from '../yaml/forms.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
-import { certificateForm, standbyForm } from './certificates.ts'
 import type { CloudConfig, WrappingKeyConfig } from './config.ts'
+import { signingPlaces } from './signing-places.ts'
 import { checkVault, vaultForm } from './vault-url.ts'
 
 export const wrappingKeyForm = z
@@ -29,14 +29,7 @@ export function checkWrappingKey(
   const { vault, name } = part.seen(wrappingKeyForm)
   if (vault !== undefined && cloud !== undefined) checkVault(part.at('vault'), vault, cloud)
   if (vault === undefined || name === undefined) return
-  const places = certificates.maps().flatMap(([, certificate]) => {
-    const standby = certificate.at('standby')
-    return [
-      { at: certificate, ...certificate.seen(certificateForm) },
-      { at: standby, ...standby.seen(standbyForm) },
-    ]
-  })
-  for (const other of places) {
+  for (const other of signingPlaces(certificates)) {
     if (other.vault !== vault || other.name?.toLowerCase() !== name.toLowerCase()) continue
     part
       .at('name')

@@ -23,6 +23,10 @@ export interface Readiness {
       /** What the folder of this replica says, beside it. */
       readonly folder: 'in-force' | 'differs' | 'unreadable'
     }
+    /** Of this replica, without a say: what is issued is recorded without heads too. Absent: none are configured. */
+    readonly heads?: DependencyState
+    /** Likewise: whether each of them has the last head. */
+    readonly anchors?: DependencyState
     readonly stopping: boolean
     /** Named, and without a say: what is cached is served while they are away. */
     readonly vault: DependencyState

@@ -31,7 +31,7 @@ const afterPermitMs = 4_000
 
 /** What the assertion is for, and for how long. */
 export interface SignOrder {
-  readonly purpose: SignatureBegun['purpose']
+  readonly purpose: Exclude<SignatureBegun['purpose'], 'head'>
   readonly lifetimeSeconds: number
   /** Whether it is to find out, for all, if Entra accepts the certificate again. */
   readonly probesEntra: boolean

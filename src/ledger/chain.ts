@@ -22,6 +22,13 @@ export interface Link {
 /** Before the first entry. */
 export const genesis: Link = { sequence: 0, hash: genesisHash }
 
+/** What a ledger holds at one moment, to its end. */
+export interface LedgerEnd {
+  /** Tells ledgers apart: base64url of the hash of the first entry. */
+  readonly ledger: string
+  readonly tip: Link
+}
+
 /** One stored entry: the canonical bytes, exactly as they were hashed. */
 export interface Row extends Link {
   readonly canonical: Uint8Array

@@ -23,6 +23,8 @@ export type Entry =
   | RevocationLifted
   | CertificateLoaded
   | CertificateSwitched
+  | HeadKeyLoaded
+  | HeadSigned
   | ServiceStarted
   | ServiceStopped
   | ServiceTurnedAway
@@ -97,9 +99,14 @@ export interface SignatureBegun extends EntryOf<'signature.begun'> {
   readonly signature: string
   /** The attempt that leads; others may be served by it. */
   readonly attempt: string
-  /** `exchange`: used by the service itself and never handed out; `hand-out`: the reverse. */
-  readonly purpose: 'exchange' | 'hand-out'
+  /**
+   * `exchange`: an assertion that the service uses itself and never hands out; `hand-out`: the reverse;
+   * `head`: no assertion, but a head of this ledger.
+   */
+  readonly purpose: 'exchange' | 'hand-out' | 'head'
+  /** Of a head, which is no application's: `countersign`. */
   readonly application: string
+  /** Of a head, which is for no tenant: empty. */
   readonly tenant: string
   /** `https://{vault}/keys/{name}/{version}`. */
   readonly keyId: string
@@ -111,8 +118,8 @@ export interface SignatureBegun extends EntryOf<'signature.begun'> {
    * that no caller can forge.
    */
   readonly nonceSha256: string
-  /** `exp` of what is signed, seconds. */
-  readonly expiresAtSeconds: number
+  /** `exp` of what is signed, seconds; absent of a head, which has no end. */
+  readonly expiresAtSeconds?: number
 }
 
 export interface SignatureMade extends EntryOf<'signature.made'> {
@@ -277,6 +284,23 @@ export interface CertificateSwitched extends EntryOf<'certificate.switched'> {
   readonly keyId: string
   /** Code of what the other one failed with, or was refused for; `SERVES_AGAIN` when it did not. */
   readonly reason: string
+}
+
+/** A key that signs heads from here on: with it they can be checked without asking anybody. */
+export interface HeadKeyLoaded extends EntryOf<'head.key-loaded'> {
+  /** `https://{vault}/keys/{name}/{version}`. */
+  readonly keyId: string
+  /** The public half as a JWK (RFC 7517). Whoever could write the ledger anew could put another one here. */
+  readonly publicKey: { readonly kty: 'RSA'; readonly n: string; readonly e: string }
+}
+
+/** What the ledger held up to an entry, signed: whoever keeps it elsewhere sees if that is ever changed. */
+export interface HeadSigned extends EntryOf<'head.signed'> {
+  readonly signature: string
+  /** Of the last entry that the head stands for, with all before it. */
+  readonly sequence: number
+  /** Compact JWS (RFC 7515 §7.1) whose type is none that a verifier of assertions takes. */
+  readonly head: string
 }
 
 export interface ServiceStarted extends EntryOf<'service.started'> {

@@ -47,6 +47,8 @@ export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeede
  * Step 6 is what caller tokens were used for, taken in the transaction that stores the entries which it is
  * for. The row that it locks and reads anyway counts them, because counting rows takes as long as there are
  * many. A program that does not look at them gives what it always gave, beside later ones that count.
+ *
+ * Step 7 is whose turn it is to sign a head of the chain, and what the last one stands for.
  */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -291,6 +293,20 @@ export const schemaSteps: readonly SchemaStep[] = [
         INTO retry_after_seconds FROM token_use WHERE 'full' = ANY (answers);
       END
       $body$;
+    `,
+  },
+  {
+    version: 7,
+    usableFrom: 5,
+    sql: `
+      CREATE TABLE head_turn (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one),
+        replica uuid,
+        ends_at timestamptz NOT NULL,
+        sequence bigint NOT NULL,
+        signed_at timestamptz NOT NULL
+      );
+      INSERT INTO head_turn (ends_at, sequence, signed_at) VALUES ('-infinity', 0, '-infinity');
     `,
   },
 ]

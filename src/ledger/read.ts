@@ -1,4 +1,4 @@
-import type { Row } from './chain.ts'
+import type { LedgerEnd, Row } from './chain.ts'
 import { openLedgerToRead, rowColumns, rowFrom } from './ledger-file.ts'
 
 /** Rows that are in memory at a time. */
@@ -43,6 +43,27 @@ export function* readPagesBackwards(file: string): Generator<readonly Row[], voi
       yield page
       before = page.at(-1)?.sequence ?? before
     } while (page.length === pageRows)
+  } finally {
+    db.close()
+  }
+}
+
+/**
+ * The first entry and the last, unverified; undefined where there is none.
+ *
+ * @throws LedgerFileError when the file cannot be opened.
+ */
+export function readEnd(file: string): LedgerEnd | undefined {
+  const db = openLedgerToRead(file)
+  try {
+    const [first, tip] = ['ASC', 'DESC'].map((order) => {
+      const row = db
+        .prepare(`SELECT ${rowColumns} FROM entry ORDER BY sequence ${order} LIMIT 1`)
+        .get()
+      return row && rowFrom(row)
+    })
+    if (first === undefined || tip === undefined) return undefined
+    return { ledger: Buffer.from(first.hash).toString('base64url'), tip }
   } finally {
     db.close()
   }

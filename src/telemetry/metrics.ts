@@ -24,6 +24,9 @@ export interface Metrics {
   readonly clockJumps: Counter
   readonly policyLoads: Counter
   readonly configurationLoads: Counter
+  readonly heads: Counter<'outcome'>
+  readonly headSequence: Gauge
+  readonly anchoredHeads: Counter<'outcome'>
 }
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -266,6 +269,23 @@ export function createMetrics(gauges: Gauges): Metrics {
     configurationLoads: new Counter({
       name: 'countersign_configuration_loads_total',
       help: 'Times that a changed configuration was put into force while the service ran.',
+      registers,
+    }),
+    heads: new Counter({
+      name: 'countersign_heads_total',
+      help: 'Heads of the ledger that this replica was to sign, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    headSequence: new Gauge({
+      name: 'countersign_head_sequence',
+      help: 'The entry up to which the last head of this replica stands for the ledger; 0 before there was any.',
+      registers,
+    }),
+    anchoredHeads: new Counter({
+      name: 'countersign_anchored_heads_total',
+      help: 'Heads that anchors were to keep, by outcome.',
+      labelNames: ['outcome'],
       registers,
     }),
     clockJumps: new Counter({

@@ -97,6 +97,8 @@ describe('docs', () => {
       ...namesIn('src/certificate/certificate.ts', /'(CERTIFICATE_[A-Z_]+)'/g),
       ...namesIn('src/issuance/entra-refusals.ts', /code = '(ENTRA_[A-Z_]+)'/g),
       ...namesIn('src/sealing/wrapping-key.ts', /'(SEALING_[A-Z_]+)'/g),
+      ...namesIn('src/custody/head-key.ts', /'(HEAD_KEY_[A-Z_]+)'/g),
+      ...namesIn('src/custody/anchor.ts', /'(ANCHOR_[A-Z_]+)'/g),
       ...namesIn('src/token-endpoint/token-endpoint.ts', /'(ENTRA_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger.ts', /'(LEDGER_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger-file.ts', /'(LEDGER_[A-Z_]+)'/g),

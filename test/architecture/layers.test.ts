@@ -39,8 +39,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'ledger',
   ],
   reload: ['base', 'config', 'database-access', 'ledger', 'policy'],
+  custody: ['base', 'database-access', 'ledger', 'signer', 'vault-access'],
   reconcile: ['base', 'ledger'],
-  telemetry: ['base', 'issuance', 'reload', 'token-cache'],
+  telemetry: ['base', 'custody', 'issuance', 'reload', 'token-cache'],
   http: [
     'base',
     'issuance',
@@ -88,12 +89,24 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'sharing.ts',
     'telemetry',
   ],
+  // And one: signed heads of the ledger.
+  'heads.ts': [
+    'base',
+    'config',
+    'custody',
+    'database-access',
+    'ledger',
+    'signer',
+    'telemetry',
+    'vault-access',
+  ],
   'wiring.ts': [
     'base',
     'caller',
     'certificate',
     'config',
     'configured.ts',
+    'heads.ts',
     'http',
     'caller-proof.ts',
     'issuance',
@@ -115,6 +128,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'base',
     'caller',
     'config',
+    'custody',
     'emulator',
     'caller-proof.ts',
     'ledger',
@@ -184,6 +198,7 @@ describe('things that live in one place', () => {
     expect(importers).toEqual([
       'src/agent/managed-identity.ts',
       'src/certificate/key-vault-certificate.ts',
+      'src/custody/key-vault-head-key.ts',
       'src/sealing/key-vault-wrapping-key.ts',
       'src/signer/key-vault-signer.ts',
       'src/vault-access/undici-http-client.ts',
@@ -283,7 +298,7 @@ describe('things that live in one place', () => {
         .split('\n')
         .some((line) => adapters.test(line) && !/^export (async )?function/.test(line)),
     )
-    const wirings = ['src/caller-proof.ts', 'src/sharing.ts', 'src/wiring.ts']
+    const wirings = ['src/caller-proof.ts', 'src/heads.ts', 'src/sharing.ts', 'src/wiring.ts']
     expect(callers.map(({ path }) => path)).toEqual(wirings)
   })
 

@@ -148,7 +148,7 @@ describe('docs/audit.md', () => {
   const expected: Readonly<Record<string, RegExp>> = {
     // The two logs of all that agree.
     '# Audit': /^ACCOUNTED FOR/,
-    'The ledger': /^CONSISTENT[^]*Self-consistent, not proven unrewritten/,
+    'The ledger': /^SOUND[^]*Self-consistent, not proven unrewritten/,
   }
 
   test('has the commands that are known here', () => {

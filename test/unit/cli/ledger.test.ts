@@ -213,14 +213,16 @@ describe('countersign ledger verify', () => {
     return `${sequence} ${Buffer.from(hash).toString('hex')}`
   }
 
-  it('says where a consistent chain ends, and that this proves no more', async () => {
+  it('says where a sound ledger ends, and what that proves', async () => {
     await fill()
     const { out, error, code } = await verify('--ledger', source.file)
     expect({ error, code }).toEqual({ error: '', code: 0 })
     expect(out).toBe(
-      'CONSISTENT: every entry follows the one before it.\n' +
+      'SOUND: every entry follows the one before it, and every head and proof that is there fits.\n' +
         `  ledger   ${source.file}\n  entries  1500\n  tip      ${tipOf(source.file)}\n` +
-        'Self-consistent, not proven unrewritten: compare the tip with a copy of it that was kept where the service cannot reach.\n',
+        "  heads    none that verifies\n  proofs   0 signatures rebuilt and verified with the ledger's own record of the certificates; 0 made and not proved\n" +
+        '  unsealed: 1500\n' +
+        'Self-consistent, not proven unrewritten: hold it to heads that were kept where the service cannot reach (--anchor).\n',
     )
   })
 
@@ -228,17 +230,17 @@ describe('countersign ledger verify', () => {
     [
       'was changed',
       "UPDATE entry SET canonical = '{}' WHERE sequence = 1200",
-      /^BROKEN: entry 1200, or one before it, is not what was written\.\n.*\n {2}intact {3}up to 1199 [0-9a-f]{64}\n$/,
+      /^DAMAGED: entry 1200 was changed, or was removed\.\n.*\n {2}intact {3}up to 1199 [0-9a-f]{64}\n/,
     ],
     [
       'is missing',
       'DELETE FROM entry WHERE sequence = 1200',
-      /^BROKEN: entry 1201 stands where 1200 should be: what was between is missing\.\n.*\n {2}intact {3}up to 1199 /,
+      /^DAMAGED: entry 1200 was removed\.\n.*\n {2}intact {3}up to 1199 /,
     ],
     [
       'was put before the first',
       "INSERT INTO entry SELECT 0, hash, '{}' FROM entry WHERE sequence = 1",
-      /^BROKEN: entry 0 stands where 1 should be: it is one too many\.\n.*\n {2}intact {3}up to 0 /,
+      /^DAMAGED: entry 1 was inserted\.\n.*\n {2}intact {3}up to 0 /,
     ],
   ])('names the entry that %s', async (_, sql, said) => {
     await fill()
@@ -267,7 +269,7 @@ describe('countersign ledger verify', () => {
     await query(url, "UPDATE partner_ledger.entry SET canonical = '{}' WHERE sequence = 1200")
     const { out, code } = await verify('--ledger', url, '--schema', 'partner_ledger')
     expect({ out, code }).toMatchObject({
-      out: expect.stringContaining('BROKEN: entry 1200,') as unknown,
+      out: expect.stringContaining('DAMAGED: entry 1200 was changed') as unknown,
       code: 1,
     })
   })

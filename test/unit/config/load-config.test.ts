@@ -77,6 +77,7 @@ describe('a configuration that says little', () => {
         file: resolve(dirname(file), 'countersign.db'),
         keptBytes: 64 * 1024 * 1024,
       },
+      heads: undefined,
       tokenCache: {
         bytesMax: 256 * 1024 * 1024,
         minRemainingSeconds: 300,
@@ -152,6 +153,16 @@ describe('a configuration that says everything', () => {
         nameInVault: 'token-wrapping',
         requireHsm: false,
       },
+    })
+    expect(config.heads).toEqual({
+      key: {
+        vault: 'https://contoso-dev.vault.azure.net',
+        nameInVault: 'ledger-heads',
+        requireHsm: false,
+      },
+      everySeconds: 30,
+      everyEntries: 500,
+      anchors: [{ file: '/mnt/evidence/heads.jsonl' }, { file: resolve(folder, 'evidence/heads') }],
     })
     expect(config.governor).toEqual({ headroom: 0.5 })
   })

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newAttemptId } from '../../../src/base/ids.ts'
+import { createPostgresHeadTurns } from '../../../src/custody/postgres-head-turns.ts'
 import { createPostgresExchanges } from '../../../src/ledger/postgres-exchanges.ts'
 import { prepareLedger } from '../../../src/ledger/prepare-ledger.ts'
 import { systemClock } from '../../../src/base/clock.ts'
@@ -82,6 +83,9 @@ test('the service may do with the shared tables all that it does', async () => {
   expect((await generations.find('any')).same).toEqual([2, 3])
   expect(await generations.read(3)).toBeDefined()
   await budgets.prove()
+  const turns = createPostgresHeadTurns(session, { everySeconds: 60, everyEntries: 100 })
+  expect(await turns.take('due')).toBeUndefined()
+  await turns.end(1)
   await session.close()
   const ledger = await openLedgerAs('countersign_service')
   const use = { tokenId: 'a', purpose: 'deploy', usesMax: 2, expiresAtSeconds: 1 }

@@ -1,0 +1,26 @@
+/** A place outside of the service's reach, as far as the operator has seen to that, which keeps heads. */
+export interface Anchor {
+  /** For the log. */
+  readonly name: string
+  /**
+   * Keeps a head behind those that it holds; durable when it resolves. Calls come one after the other.
+   *
+   * @throws AnchorError
+   */
+  keep(head: string): Promise<void>
+}
+
+export type AnchorErrorCode =
+  | 'ANCHOR_MISSING' // its folder is not there: a volume that is not mounted
+  | 'ANCHOR_FORBIDDEN'
+  | 'ANCHOR_FAILED' // full, read-only, or broken
+
+export class AnchorError extends Error {
+  override readonly name = 'AnchorError'
+  readonly code: AnchorErrorCode
+
+  constructor(code: AnchorErrorCode, options?: ErrorOptions) {
+    super(code, options)
+    this.code = code
+  }
+}

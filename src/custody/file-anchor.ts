@@ -1,0 +1,66 @@
+import { open, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Clock } from '../base/clock.ts'
+import { type Anchor, AnchorError, type AnchorErrorCode } from './anchor.ts'
+
+/** One line of the file. */
+export interface AnchoredHead {
+  /** Compact form. */
+  readonly head: string
+  /** When it was put there, by the clock of who put it. */
+  readonly anchoredAtMs: number
+}
+
+/** Readable for the group, so that auditors need not be who writes it. */
+const fileMode = 0o640
+
+/**
+ * JSON Lines that are only ever appended to, each synced. A line that a crash has torn is ended by the next.
+ * Its folder is never made: a volume that is not mounted must not be replaced by a folder beside it.
+ */
+export function createFileAnchor(file: string, clock: Clock): Anchor {
+  return {
+    name: file,
+    keep: async (head) => {
+      try {
+        const line: AnchoredHead = { anchoredAtMs: clock.nowMs(), head }
+        const handle = await open(file, 'a+', fileMode)
+        try {
+          const isNew = await append(handle, `${JSON.stringify(line)}\n`)
+          if (isNew) await syncFolder(dirname(file))
+        } finally {
+          await handle.close()
+        }
+      } catch (error) {
+        throw new AnchorError(codeFrom(error), { cause: error })
+      }
+    },
+  }
+}
+
+/** Whether it is the first line. */
+async function append(handle: FileHandle, line: string): Promise<boolean> {
+  const { size } = await handle.stat()
+  const last = Buffer.alloc(1)
+  if (size > 0) await handle.read(last, 0, 1, size - 1)
+  const isTorn = size > 0 && last.toString() !== '\n'
+  await handle.appendFile(isTorn ? `\n${line}` : line)
+  await handle.datasync()
+  return size === 0
+}
+
+/** Otherwise a file that was just made may be gone after the power was. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function codeFrom(error: unknown): AnchorErrorCode {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'ANCHOR_MISSING'
+  return code === 'EACCES' || code === 'EPERM' ? 'ANCHOR_FORBIDDEN' : 'ANCHOR_FAILED'
+}

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto'
+import type { DatabaseSession } from '../database-access/database-session.ts'
+import type { LedgerEnd } from '../ledger/chain.ts'
+import type { HeadSchedule, HeadTurns } from './head-turns.ts'
+
+/** More than a head takes: leave to ask, the vault, and two commits. */
+const turnSeconds = 60
+
+interface TakenRow {
+  readonly ledger: Buffer
+  readonly sequence: string
+  readonly hash: Buffer
+}
+
+/** Turns in the table `head_turn` of the ledger's database, by its clock. */
+export function createPostgresHeadTurns(
+  session: DatabaseSession,
+  schedule: HeadSchedule,
+): HeadTurns {
+  const replica = randomUUID()
+  return {
+    take: async (when) => {
+      const { everySeconds, everyEntries } = schedule
+      const due = when === 'last' ? [0, 0] : [everySeconds, everyEntries]
+      const [row] = await session.query<TakenRow>(takeSql, [replica, turnSeconds, ...due])
+      return row && endFrom(row)
+    },
+    end: async (signed) => {
+      await session.query(endSql, [replica, signed ?? null])
+    },
+  }
+}
+
+const endFrom = ({ ledger, sequence, hash }: TakenRow): LedgerEnd => ({
+  ledger: ledger.toString('base64url'),
+  tip: { sequence: Number(sequence), hash },
+})
+
+/** Whoever takes a turn locks its row first, and sees what another one has made of it meanwhile. */
+const takeSql = `
+  WITH taken AS (
+    UPDATE head_turn SET replica = $1, ends_at = clock_timestamp() + $2 * interval '1 second'
+    FROM tip
+    WHERE tip.sequence > 0
+      AND (head_turn.replica IS NULL OR head_turn.ends_at < clock_timestamp())
+      AND (head_turn.signed_at <= clock_timestamp() - $3::integer * interval '1 second'
+           OR tip.sequence - head_turn.sequence >= $4::integer)
+    RETURNING tip.sequence, tip.hash
+  )
+  SELECT taken.sequence, taken.hash,
+         (SELECT hash FROM entry ORDER BY entry.sequence LIMIT 1) AS ledger
+  FROM taken`
+
+const endSql = `
+  UPDATE head_turn
+  SET replica = NULL,
+      sequence = coalesce($2::bigint, sequence),
+      signed_at = CASE WHEN $2::bigint IS NULL THEN signed_at ELSE clock_timestamp() END
+  WHERE replica = $1`
