@@ -16,9 +16,10 @@ afterAll(() => {
 function linesOf(bytes: string | Buffer, lineBytesMax = 1000) {
   const file = join(folder, 'lines')
   writeFileSync(file, bytes)
-  return fileLines(file, lineBytesMax)
-    .map((line) => ({ ...line, bytes: line.bytes.toString('latin1') }))
-    .toArray()
+  return Array.from(fileLines(file, lineBytesMax), (line) => ({
+    ...line,
+    bytes: line.bytes.toString('latin1'),
+  }))
 }
 
 test('lines are numbered as they stand, and those without a byte are left out', () => {
