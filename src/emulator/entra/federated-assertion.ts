@@ -67,12 +67,7 @@ const isSignedWith = (
   { header, signingInput, signature }: CompactJwt,
 ) =>
   header['kid'] === keyId &&
-  verify(
-    'sha256',
-    signingInput,
-    createPublicKey({ key: { ...jwk }, format: 'jwk' }),
-    signature,
-  )
+  verify('sha256', signingInput, createPublicKey({ key: { ...jwk }, format: 'jwk' }), signature)
 
 const noRecord = (
   code: 700211 | 700212 | 700213,
