@@ -120,6 +120,7 @@ export function summaryOf(endpoints: EmulatorEndpoints, readyFile: string): stri
       .slice(0, 1)
       .map(({ endpoint }) => ['managed identity', endpoint]),
     ['sample resource', endpoints.sampleResource],
+    ['logs ingestion', endpoints.logsIngestion],
     ['vault log', endpoints.vaultLogFolder],
     ['control', endpoints.control.origin],
     ['trust', endpoints.caFile],

@@ -19,10 +19,12 @@ import { createEntra, type Entra } from './entra/entra.ts'
 import { createFaultList, type FaultList } from './faults.ts'
 import { createCallerIssuers, type CallerIssuers } from './issuers/caller-issuers.ts'
 import { issuerRoutes } from './issuers/issuer-routes.ts'
-import { listenHttp, listenHttps } from './listener.ts'
+import { type Listener, listenHttp, listenHttps } from './listener.ts'
 import { createAppService, type AppServiceIdentity } from './managed-identity/app-service.ts'
 import { principalRoutes } from './managed-identity/principal-routes.ts'
 import { createPrincipalTokens } from './managed-identity/principal-tokens.ts'
+import { createLogsIngestion, type LogsIngestion } from './monitor/logs-ingestion.ts'
+import { monitorRoutes } from './monitor/monitor-routes.ts'
 import { createSeededRandom } from './random.ts'
 import { createAuthorityKeys } from './sample-resource/authority-keys.ts'
 import { createSampleResource, sampleAudience } from './sample-resource/sample-resource.ts'
@@ -60,6 +62,8 @@ export interface EmulatorEndpoints {
   readonly managedIdentities: Readonly<Record<string, AppServiceIdentity>>
   /** `GET` it with an access token for `https://orders.example`. */
   readonly sampleResource: string
+  /** Logs ingestion endpoint of all data collection rules. */
+  readonly logsIngestion: string
   readonly control: { readonly origin: string; readonly token: string }
   /** PEM that clients must trust; gone again when the emulator has ended. */
   readonly caFile: string
@@ -78,9 +82,13 @@ export interface Emulator {
   readonly clients: ClientAuthority
   readonly vaults: readonly RunningVault[]
   readonly vaultLog: VaultLog
+  readonly logsIngestion: LogsIngestion & Pick<Listener, 'leave' | 'comeBack'>
   /** Ends every connection, frees every port and closes every file; nothing of it goes on. */
   close(): Promise<void>
 }
+
+/** More than a call may have, so that the service itself refuses it. */
+const ingestionBytesMax = 4 * 1024 * 1024
 
 /** Builds the small cloud of a world and waits until all of it answers. Reads like its parts list. */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
@@ -179,6 +187,14 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     }),
   )
 
+  const ingestionListener = starting.adopt(
+    await listenHttps({ tls, bodyBytesMax: ingestionBytesMax }),
+    (part) => part.close(),
+  )
+  const { accessTokens } = entra
+  const ingestion = createLogsIngestion({ world, accessTokens, clock, faults })
+  ingestionListener.serve(ingestion.service)
+
   const control = await startControl(
     [
       stateRoute(clock, vaults),
@@ -190,6 +206,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       ...issuerRoutes(issuers),
       ...clientRoutes(clients),
       ...principalRoutes(world, issuePrincipalToken),
+      ...monitorRoutes(world, ingestion),
     ],
     options.controlPort ?? 0,
   )
@@ -203,6 +220,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       issuers: Object.fromEntries(issuers.list().map(({ name, url }) => [name, url])),
       managedIdentities: appService.identities,
       sampleResource: `${sampleListener.origin}/orders`,
+      logsIngestion: ingestionListener.origin,
       control: { origin: control.origin, token: control.token },
       caFile,
       clientCaFile,
@@ -215,6 +233,11 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     clients,
     vaults,
     vaultLog,
+    logsIngestion: {
+      ...ingestion,
+      leave: () => ingestionListener.leave(),
+      comeBack: () => ingestionListener.comeBack(),
+    },
     close: () => running.disposeAsync(),
   }
 }

@@ -130,6 +130,26 @@ const issuerSchema = z.strictObject({
   claims: z.record(z.string(), z.unknown()).default({}),
 })
 
+const columnType = z.enum(['string', 'datetime', 'long', 'int', 'real', 'boolean', 'dynamic'])
+
+/** What rows are sent to: a data collection rule with streams, each in front of a table. */
+const collectionRuleSchema = z.strictObject({
+  name: objectName,
+  immutableId: z.string().regex(/^dcr-[0-9a-f]{32}$/),
+  /** Whose principals can have a role on it. */
+  tenant: z.string(),
+  streams: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^Custom-\w+$/),
+        columns: z.record(z.string(), columnType),
+      }),
+    )
+    .min(1),
+  /** Principals with the role *Monitoring Metrics Publisher*. */
+  publishers: z.array(z.string()).default([]),
+})
+
 export const worldSchema = z.strictObject({
   tenants: z.array(tenantSchema).min(1),
   principals: z.array(principalSchema).default([]),
@@ -137,6 +157,7 @@ export const worldSchema = z.strictObject({
   resources: z.array(resourceSchema).default([]),
   vaults: z.array(vaultSchema).default([]),
   issuers: z.array(issuerSchema).default([]),
+  collectionRules: z.array(collectionRuleSchema).default([]),
 })
 
 export type World = z.output<typeof worldSchema>
@@ -147,6 +168,7 @@ export type WorldPrincipal = World['principals'][number]
 export type WorldApplication = World['applications'][number]
 export type WorldResource = World['resources'][number]
 export type WorldIssuer = World['issuers'][number]
+export type WorldCollectionRule = World['collectionRules'][number]
 
 /** The cloud that starts when no seed file is named. */
 export const defaultWorldFile = fileURLToPath(new URL('./default-world.yaml', import.meta.url))
