@@ -6,6 +6,7 @@ const azureAdapters = [
   'src/agent/managed-identity.ts',
   'src/signer/key-vault-signer.ts',
   'src/certificate/key-vault-certificate.ts',
+  'src/custody/log-analytics.ts',
   'src/sealing/key-vault-wrapping-key.ts',
   'src/vault-access/*.ts',
 ]

@@ -4,6 +4,7 @@ import { type BackgroundTask, startBackgroundTask } from './base/background-task
 import { settlesWithin } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { watchFiles, watchFolder } from './reload/folder-watch.ts'
+import type { Exporting } from './exporting.ts'
 import type { Service } from './wiring.ts'
 
 export interface BackgroundOptions {
@@ -20,6 +21,8 @@ const dropsEveryMs = 1000
 const tidyEveryMs = 60_000
 /** Until then a replica that issues nothing keeps what is revoked, and gives it to nobody. */
 const revocationsEveryMs = 1000
+/** What whoever watches elsewhere learns of late. */
+const exportEveryMs = 2000
 const provingEveryMs = 30_000
 /** What no hint has told of, on a network file system for one, is in force by then. */
 const reloadEveryMs = 15_000
@@ -30,6 +33,21 @@ const lookEndsMs = 6000
 export async function proveAll({ credentials }: Service, logger: Logger): Promise<void> {
   for (const error of await credentials.prove()) {
     logger.error({ err: error }, 'a certificate is not proven; the other one of its pair signs')
+  }
+}
+
+/** What is under way is left, because the next run sends it, and a stop does not wait for it. */
+function startExport(exporting: Exporting, logger: Logger): BackgroundTask {
+  const task = startBackgroundTask(
+    exportEveryMs,
+    () => exporting.look(),
+    reportFor('export', logger),
+  )
+  return {
+    stop: async () => {
+      exporting.leaveOff()
+      await task.stop()
+    },
   }
 }
 
@@ -111,7 +129,7 @@ export function startTasks(
   service: Service,
   { config, logger }: BackgroundOptions,
 ): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher, tokenSharing } = service
+  const { proofs, turnedAway, clockWatch, refresher, tokenSharing, exporting } = service
   const report = (task: string) => reportFor(task, logger)
   return [
     startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
@@ -152,5 +170,6 @@ export function startTasks(
           startBackgroundTask(dropsEveryMs, () => tokenSharing.lookForDrops(), report('drops')),
           startBackgroundTask(tidyEveryMs, () => tokenSharing.tidy(), report('tidy')),
         ]),
+    ...(exporting === undefined ? [] : [startExport(exporting, logger)]),
   ]
 }

@@ -14,6 +14,7 @@ import type { Readiness } from './http/readiness.ts'
 import type { RevocationRoutesDeps } from './http/v1-revocations.ts'
 import { createCallerProofs } from './caller-proof.ts'
 import { createConfigured, createConfiguredInForce, type LastingParts } from './configured.ts'
+import { createExporting, type Exporting } from './exporting.ts'
 import { createCallerSlots } from './caller/caller-slots.ts'
 import { createCertificateDuty } from './issuance/certificate-duty.ts'
 import type { Credentials } from './issuance/credentials.ts'
@@ -82,6 +83,8 @@ export interface Service {
   readonly budgets: VaultBudgets
   /** Undefined where replicas share none. */
   readonly tokenSharing: TokenSharing | undefined
+  /** Undefined where nothing is exported. */
+  readonly exporting: Exporting | undefined
   /** Hears of what other replicas have revoked, while there is nothing to append. */
   lookForRevocations(): Promise<void>
   /** From now on `/readyz` says no. */
@@ -193,6 +196,7 @@ async function createAround(
       configuration: reloading.configuration.standing === 'in-force' ? 'ok' : 'degraded',
       grants: reloading.grantsAreWell() ? 'ok' : 'degraded',
       ...(reloading.policyStanding === undefined ? {} : { policy: reloading.policyStanding }),
+      ...(exporting === undefined ? {} : { export: exporting.telemetry.state }),
       stopping: isStopping,
       vault: vault.state,
       entra: entra.state,
@@ -224,6 +228,7 @@ async function createAround(
     logger,
     metrics,
   })
+  const exporting = await createExporting({ config, access, clock, logger, metrics })
   const clockWatch = createClockWatch(clock, (jumpMs) => {
     metrics.clockJumps.inc()
     logger.error({ jumpMs }, 'the clock of the machine was set, or the machine slept')
@@ -331,6 +336,7 @@ async function createAround(
     reloading,
     budgets,
     tokenSharing,
+    exporting,
     lookForRevocations: async () => {
       if (ledger.healthy()) await ledger.append([])
     },
@@ -338,7 +344,12 @@ async function createAround(
       isStopping = true
     },
     close: async () => {
-      await Promise.all([budgets.close(), tokenSharing?.close(), policySharing?.close()])
+      await Promise.all([
+        budgets.close(),
+        tokenSharing?.close(),
+        policySharing?.close(),
+        exporting?.close(),
+      ])
       await Promise.all([access.close(), entraAgent.close(), callerProofs.close()])
     },
   }

@@ -4,6 +4,7 @@ import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
+import { exportForm } from './export.ts'
 import { governorForm } from './governor.ts'
 import { issuersForm } from './issuer-forms.ts'
 import { ledgerForm } from './ledger.ts'
@@ -42,6 +43,7 @@ export const configForm = z.strictObject({
   ledger: ledgerForm,
   tokenCache: tokenCacheForm,
   governor: governorForm,
+  export: exportForm,
 })
 
 export type ConfigForm = z.output<typeof configForm>

@@ -51,6 +51,7 @@ const decidesNothing: ReadonlySet<string> = new Set<keyof Config>([
   'machines',
   'tokenCache',
   'governor',
+  'export',
 ])
 
 const decidingIn = (config: Config): object =>

@@ -11,6 +11,7 @@ import { certificatesFrom, checkCertificates } from './certificates.ts'
 import { cloudFrom } from './cloud.ts'
 import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
+import { checkExport, exportFrom } from './export.ts'
 import { checkGovernor } from './governor.ts'
 import { askedOfClients, checkIssuers, issuersFrom } from './issuers.ts'
 import { checkLedger, checkUrlFile, ledgerFrom } from './ledger.ts'
@@ -121,6 +122,7 @@ function checkTogether(root: YamlPart): void {
   checkTokenCache(root.at('tokenCache'))
   checkWrappingKey(root.at('tokenCache').at('wrappingKey'), root.at('certificates'), cloud)
   checkGovernor(root.at('governor'), cloud)
+  checkExport(root.at('export'), cloud)
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
@@ -161,11 +163,12 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
   const { publicUrl, credential, ledger, tokenCache, governor } = form
   const issuers = issuersFrom(form.issuers, publicUrl, folder).toSorted(byName)
   const listen = listenFrom(form.listen, folder, askedOfClients(issuers))
+  const cloud = cloudFrom(form.cloud)
   return {
     publicUrl,
     listen,
     machines: machinesFrom(form.machines, listen),
-    cloud: cloudFrom(form.cloud),
+    cloud,
     credential,
     trust: { caFiles: form.trust.caFiles.map((file) => resolve(folder, file)) },
     certificates: certificatesFrom(form.certificates).toSorted(byName),
@@ -175,6 +178,7 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     ledger: ledgerFrom(ledger, folder),
     tokenCache: tokenCacheFrom(tokenCache),
     governor,
+    export: exportFrom(form.export, cloud),
   }
 }
 
@@ -189,6 +193,7 @@ const nounOfSection: ReadonlyMap<string | number, string> = new Map([
   ['ledger', 'ledger'],
   ['tokenCache', 'token-cache'],
   ['governor', 'governor'],
+  ['export', 'export'],
 ])
 
 const nounOfEntries: ReadonlyMap<string | number, string> = new Map([

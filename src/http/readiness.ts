@@ -22,6 +22,8 @@ export interface Readiness {
       /** What the folder of this replica says, beside it. */
       readonly folder: 'in-force' | 'differs' | 'unreadable'
     }
+    /** Without a say, because what is not sent is kept. Absent: nothing is exported. */
+    readonly export?: DependencyState
     readonly stopping: boolean
     /** Named, and without a say: what is cached is served while they are away. */
     readonly vault: DependencyState

@@ -47,6 +47,8 @@ export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeede
  * Step 6 is what caller tokens were used for, taken in the transaction that stores the entries which it is
  * for. The row that it locks and reads anyway counts them, because counting rows takes as long as there are
  * many. A program that does not look at them gives what it always gave, beside later ones that count.
+ *
+ * Step 7 is how far each place that entries are sent to was told of them, and which replica sends.
  */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -291,6 +293,19 @@ export const schemaSteps: readonly SchemaStep[] = [
         INTO retry_after_seconds FROM token_use WHERE 'full' = ANY (answers);
       END
       $body$;
+    `,
+  },
+  {
+    version: 7,
+    usableFrom: 5,
+    sql: `
+      CREATE TABLE export_cursor (
+        destination text PRIMARY KEY,
+        sequence bigint NOT NULL CHECK (sequence >= 0),
+        hash bytea NOT NULL CHECK (octet_length(hash) = 32),
+        replica uuid NOT NULL,
+        ends_at timestamptz NOT NULL
+      );
     `,
   },
 ]
