@@ -7,6 +7,7 @@ const azureAdapters = [
   'src/signer/key-vault-signer.ts',
   'src/certificate/key-vault-certificate.ts',
   'src/custody/key-vault-head-key.ts',
+  'src/custody/log-analytics.ts',
   'src/sealing/key-vault-wrapping-key.ts',
   'src/vault-access/*.ts',
 ]

@@ -4,6 +4,7 @@ import { type BackgroundTask, startBackgroundTask } from './base/background-task
 import { settlesWithin } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { watchFiles, watchFolder } from './reload/folder-watch.ts'
+import type { Exporting } from './exporting.ts'
 import type { Service } from './wiring.ts'
 
 export interface BackgroundOptions {
@@ -22,6 +23,8 @@ const tidyEveryMs = 60_000
 const revocationsEveryMs = 1000
 /** Whether one is due: as often as the entries of a busy second count. */
 const headsEveryMs = 1000
+/** What whoever watches elsewhere learns of late. */
+const exportEveryMs = 2000
 const provingEveryMs = 30_000
 /** What no hint has told of, on a network file system for one, is in force by then. */
 const reloadEveryMs = 15_000
@@ -32,6 +35,21 @@ const lookEndsMs = 6000
 export async function proveAll({ credentials }: Service, logger: Logger): Promise<void> {
   for (const error of await credentials.prove()) {
     logger.error({ err: error }, 'a certificate is not proven; the other one of its pair signs')
+  }
+}
+
+/** What is under way is left, because the next run sends it, and a stop does not wait for it. */
+function startExport(exporting: Exporting, logger: Logger): BackgroundTask {
+  const task = startBackgroundTask(
+    exportEveryMs,
+    () => exporting.look(),
+    reportFor('export', logger),
+  )
+  return {
+    stop: async () => {
+      exporting.leaveOff()
+      await task.stop()
+    },
   }
 }
 
@@ -113,7 +131,7 @@ export function startTasks(
   service: Service,
   { config, logger }: BackgroundOptions,
 ): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher, tokenSharing, heads } = service
+  const { proofs, turnedAway, clockWatch, refresher, tokenSharing, heads, exporting } = service
   const report = (task: string) => reportFor(task, logger)
   return [
     startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
@@ -157,5 +175,6 @@ export function startTasks(
           startBackgroundTask(dropsEveryMs, () => tokenSharing.lookForDrops(), report('drops')),
           startBackgroundTask(tidyEveryMs, () => tokenSharing.tidy(), report('tidy')),
         ]),
+    ...(exporting === undefined ? [] : [startExport(exporting, logger)]),
   ]
 }

@@ -15,6 +15,7 @@ import type { RevocationRoutesDeps } from './http/v1-revocations.ts'
 import { createCallerProofs } from './caller-proof.ts'
 import { createConfigured, createConfiguredInForce, type LastingParts } from './configured.ts'
 import { createHeadSigning, type HeadSigning } from './heads.ts'
+import { createExporting, type Exporting } from './exporting.ts'
 import { createCallerSlots } from './caller/caller-slots.ts'
 import { createCertificateDuty } from './issuance/certificate-duty.ts'
 import type { Credentials } from './issuance/credentials.ts'
@@ -85,6 +86,8 @@ export interface Service {
   readonly tokenSharing: TokenSharing | undefined
   /** Undefined where no heads are signed. */
   readonly heads: HeadSigning | undefined
+  /** Undefined where nothing is exported. */
+  readonly exporting: Exporting | undefined
   /** Hears of what other replicas have revoked, while there is nothing to append. */
   lookForRevocations(): Promise<void>
   /** From now on `/readyz` says no. */
@@ -204,6 +207,7 @@ async function createAround(
       ...(heads === undefined
         ? {}
         : { heads: heads.telemetry.heads, anchors: heads.telemetry.anchors }),
+      ...(exporting === undefined ? {} : { export: exporting.telemetry.state }),
       stopping: isStopping,
       vault: vault.state,
       entra: entra.state,
@@ -245,6 +249,7 @@ async function createAround(
     logger,
     metrics,
   })
+  const exporting = await createExporting({ config, access, clock, logger, metrics })
   const clockWatch = createClockWatch(clock, (jumpMs) => {
     metrics.clockJumps.inc()
     logger.error({ jumpMs }, 'the clock of the machine was set, or the machine slept')
@@ -353,6 +358,7 @@ async function createAround(
     budgets,
     tokenSharing,
     heads,
+    exporting,
     lookForRevocations: async () => {
       if (ledger.healthy()) await ledger.append([])
     },
@@ -360,7 +366,12 @@ async function createAround(
       isStopping = true
     },
     close: async () => {
-      await Promise.all([budgets.close(), tokenSharing?.close(), policySharing?.close()])
+      await Promise.all([
+        budgets.close(),
+        tokenSharing?.close(),
+        policySharing?.close(),
+        exporting?.close(),
+      ])
       await heads?.close()
       await Promise.all([access.close(), entraAgent.close(), callerProofs.close()])
     },

@@ -122,6 +122,7 @@ export function summaryOf(endpoints: EmulatorEndpoints, readyFile: string): stri
     ['sample resource', endpoints.sampleResource],
     ...Object.entries(endpoints.eventHubs).map(([name, url]) => [`event hub of ${name}`, url]),
     ['resource manager', endpoints.resourceManager],
+    ['logs ingestion', endpoints.logsIngestion],
     ['vault log', endpoints.vaultLogFolder],
     ['control', endpoints.control.origin],
     ['trust', endpoints.caFile],

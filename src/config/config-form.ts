@@ -4,6 +4,7 @@ import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
 import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
+import { exportForm } from './export.ts'
 import { governorForm } from './governor.ts'
 import { headsForm } from './heads.ts'
 import { issuersForm } from './issuer-forms.ts'
@@ -44,6 +45,7 @@ export const configForm = z.strictObject({
   heads: headsForm,
   tokenCache: tokenCacheForm,
   governor: governorForm,
+  export: exportForm,
 })
 
 export type ConfigForm = z.output<typeof configForm>

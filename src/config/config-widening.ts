@@ -52,6 +52,7 @@ const decidesNothing: ReadonlySet<string> = new Set<keyof Config>([
   'heads',
   'tokenCache',
   'governor',
+  'export',
 ])
 
 const decidingIn = (config: Config): object =>

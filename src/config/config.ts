@@ -32,6 +32,8 @@ export interface Config {
   readonly heads: HeadsConfig | undefined
   readonly tokenCache: TokenCacheConfig
   readonly governor: GovernorConfig
+  /** Undefined: entries are sent nowhere. */
+  readonly export: ExportConfig | undefined
 }
 
 /** Where callers connect. */
@@ -275,4 +277,17 @@ export interface TokenCacheConfig {
 export interface GovernorConfig {
   /** Share of each vault's documented budget; more than 1 in a custom cloud alone. */
   readonly headroom: number
+}
+
+/** Where entries are sent, for whoever watches logs. */
+export interface ExportConfig {
+  readonly logAnalytics: {
+    /** Origin of the logs ingestion endpoint. */
+    readonly endpoint: string
+    /** Immutable id of the data collection rule. */
+    readonly rule: string
+    readonly stream: string
+    /** What tokens for it are for, in this cloud. */
+    readonly audience: string
+  }
 }

@@ -11,6 +11,7 @@ import { certificatesFrom, checkCertificates } from './certificates.ts'
 import { cloudFrom } from './cloud.ts'
 import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
+import { checkExport, exportFrom } from './export.ts'
 import { checkGovernor } from './governor.ts'
 import { checkHeads, headsFrom } from './heads.ts'
 import { askedOfClients, checkIssuers, issuersFrom } from './issuers.ts'
@@ -123,6 +124,7 @@ function checkTogether(root: YamlPart): void {
   checkWrappingKey(root.at('tokenCache').at('wrappingKey'), root.at('certificates'), cloud)
   checkHeads(root, cloud)
   checkGovernor(root.at('governor'), cloud)
+  checkExport(root.at('export'), cloud)
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
@@ -179,6 +181,7 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     heads: headsFrom(heads, folder),
     tokenCache: tokenCacheFrom(tokenCache),
     governor,
+    export: exportFrom(form.export, cloud),
   }
 }
 
@@ -194,6 +197,7 @@ const nounOfSection: ReadonlyMap<string | number, string> = new Map([
   ['heads', 'heads'],
   ['tokenCache', 'token-cache'],
   ['governor', 'governor'],
+  ['export', 'export'],
 ])
 
 const nounOfEntries: ReadonlyMap<string | number, string> = new Map([

@@ -31,3 +31,9 @@ export function createEmulatorClock(): EmulatorClock {
 export function isoFrom(seconds: number): string {
   return new Date(seconds * 1000).toISOString()
 }
+
+/** Milliseconds since the Unix epoch of a time as JSON has it; undefined when the text is none. */
+export function msFromIso(text: string): number | undefined {
+  const ms = Date.parse(text)
+  return Number.isNaN(ms) ? undefined : ms
+}

@@ -19,7 +19,7 @@ import { createEntra, type Entra } from './entra/entra.ts'
 import { createFaultList, type FaultList } from './faults.ts'
 import { createCallerIssuers, type CallerIssuers } from './issuers/caller-issuers.ts'
 import { issuerRoutes } from './issuers/issuer-routes.ts'
-import { listenHttp, listenHttps } from './listener.ts'
+import { type Listener, listenHttp, listenHttps } from './listener.ts'
 import { createAppService, type AppServiceIdentity } from './managed-identity/app-service.ts'
 import {
   startIdentitySources,
@@ -27,6 +27,8 @@ import {
 } from './managed-identity/identity-sources.ts'
 import { principalRoutes } from './managed-identity/principal-routes.ts'
 import { createPrincipalTokens } from './managed-identity/principal-tokens.ts'
+import { createLogsIngestion, type LogsIngestion } from './monitor/logs-ingestion.ts'
+import { monitorRoutes } from './monitor/monitor-routes.ts'
 import { createSeededRandom } from './random.ts'
 import { createResourceManager } from './resource-manager/resource-manager.ts'
 import { createAuthorityKeys } from './sample-resource/authority-keys.ts'
@@ -72,6 +74,8 @@ export interface EmulatorEndpoints {
   readonly eventHubs: Readonly<Record<string, string>>
   /** Origin of Azure Resource Manager. */
   readonly resourceManager: string
+  /** Logs ingestion endpoint of all data collection rules. */
+  readonly logsIngestion: string
   readonly control: { readonly origin: string; readonly token: string }
   /** PEM that clients must trust; gone again when the emulator has ended. */
   readonly caFile: string
@@ -90,9 +94,13 @@ export interface Emulator {
   readonly clients: ClientAuthority
   readonly vaults: readonly RunningVault[]
   readonly vaultLog: VaultLog
+  readonly logsIngestion: LogsIngestion & Pick<Listener, 'leave' | 'comeBack'>
   /** Ends every connection, frees every port and closes every file; nothing of it goes on. */
   close(): Promise<void>
 }
+
+/** More than a call may have, so that the service itself refuses it. */
+const ingestionBytesMax = 4 * 1024 * 1024
 
 /** Builds the small cloud of a world and waits until all of it answers. Reads like its parts list. */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
@@ -220,6 +228,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       world,
     }),
   )
+  const ingestionListener = starting.adopt(
+    await listenHttps({ tls, bodyBytesMax: ingestionBytesMax }),
+    (part) => part.close(),
+  )
+  const { accessTokens } = entra
+  const ingestion = createLogsIngestion({ world, accessTokens, clock, faults })
+  ingestionListener.serve(ingestion.service)
 
   const control = await startControl(
     [
@@ -232,6 +247,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       ...issuerRoutes(issuers),
       ...clientRoutes(clients),
       ...principalRoutes(world, issuePrincipalToken),
+      ...monitorRoutes(world, ingestion),
     ],
     options.controlPort ?? 0,
   )
@@ -253,6 +269,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
         ]),
       ),
       resourceManager: resourceManager.origin,
+      logsIngestion: ingestionListener.origin,
       control: { origin: control.origin, token: control.token },
       caFile,
       clientCaFile,
@@ -265,6 +282,11 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     clients,
     vaults,
     vaultLog,
+    logsIngestion: {
+      ...ingestion,
+      leave: () => ingestionListener.leave(),
+      comeBack: () => ingestionListener.comeBack(),
+    },
     close: () => running.disposeAsync(),
   }
 }

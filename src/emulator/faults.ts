@@ -8,7 +8,7 @@ import type { SeededRandom } from './random.ts'
  */
 export const faultSchema = z.strictObject({
   /** The emulated service it strikes. */
-  at: z.enum(['vault', 'token-endpoint', 'jwks', 'managed-identity', 'issuer']),
+  at: z.enum(['vault', 'token-endpoint', 'jwks', 'managed-identity', 'issuer', 'monitor']),
   kind: z.enum([
     'throttle', // 429; from a vault without Retry-After, as the real one
     'server-error', // 5xx, nothing done

@@ -29,10 +29,11 @@ export interface ListenOptions {
   readonly host?: string
   /** 0 lets the system choose. */
   readonly port?: number
+  /** Past it the answer is 413 and the connection ends. Absent: more than most services are ever sent. */
+  readonly bodyBytesMax?: number
 }
 
-/** More than any request to the emulated services; past it the answer is 413 and the connection ends. */
-const bodyBytesMax = 256 * 1024
+const bodyBytesUsually = 256 * 1024
 
 /** Clients keep connections for about a minute; closing earlier would look like a fault to them. */
 const keepAliveTimeoutMs = 75_000
@@ -60,13 +61,13 @@ const notYetServed: EmulatedService = () =>
 async function listen(
   scheme: 'http' | 'https',
   server: Server & { closeAllConnections(): void },
-  { host = '127.0.0.1', port: wantedPort = 0 }: ListenOptions,
+  { host = '127.0.0.1', port: wantedPort = 0, bodyBytesMax = bodyBytesUsually }: ListenOptions,
 ): Promise<Listener> {
   if (!isLoopback(host)) throw new RangeError(`${host} is not a loopback address`)
   const closing = new AbortController()
   let service = notYetServed
   server.on('request', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    serve(service, incoming, outgoing, closing.signal).catch(() => {
+    serve(service, incoming, outgoing, bodyBytesMax, closing.signal).catch(() => {
       // The client left half-way, or the listener is closing: there is nobody to tell.
       outgoing.destroy()
     })
@@ -115,9 +116,10 @@ async function serve(
   service: EmulatedService,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
+  bodyBytesMax: number,
   closing: AbortSignal,
 ): Promise<void> {
-  const body = await readBody(incoming)
+  const body = await readBody(incoming, bodyBytesMax)
   if (body === 'too-large') {
     outgoing.writeHead(413, { connection: 'close' }).end()
     return
@@ -142,7 +144,10 @@ async function replyOf(service: EmulatedService, request: EmulatedRequest): Prom
   }
 }
 
-async function readBody(incoming: IncomingMessage): Promise<Buffer | 'too-large'> {
+async function readBody(
+  incoming: IncomingMessage,
+  bodyBytesMax: number,
+): Promise<Buffer | 'too-large'> {
   const chunks: Buffer[] = []
   let bytes = 0
   // The socket must outlive an early return, or the 413 could not be written.

@@ -179,6 +179,26 @@ const issuerSchema = z.strictObject({
   claims: z.record(z.string(), z.unknown()).default({}),
 })
 
+const columnType = z.enum(['string', 'datetime', 'long', 'int', 'real', 'boolean', 'dynamic'])
+
+/** What rows are sent to: a data collection rule with streams, each in front of a table. */
+const collectionRuleSchema = z.strictObject({
+  name: objectName,
+  immutableId: z.string().regex(/^dcr-[0-9a-f]{32}$/),
+  /** Whose principals can have a role on it. */
+  tenant: z.string(),
+  streams: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^Custom-\w+$/),
+        columns: z.record(z.string(), columnType),
+      }),
+    )
+    .min(1),
+  /** Principals with the role *Monitoring Metrics Publisher*. */
+  publishers: z.array(z.string()).default([]),
+})
+
 export const worldSchema = z.strictObject({
   tenants: z.array(tenantSchema).min(1),
   principals: z.array(principalSchema).default([]),
@@ -189,6 +209,7 @@ export const worldSchema = z.strictObject({
   issuers: z.array(issuerSchema).default([]),
   /** Of Azure Arc: the one place that its clients take a key from. It must be there. */
   arcKeyFolder: z.string().default('/var/opt/azcmagent/tokens'),
+  collectionRules: z.array(collectionRuleSchema).default([]),
 })
 
 export type World = z.output<typeof worldSchema>
@@ -203,6 +224,7 @@ export type WorldFederatedCredential = WorldPrincipal['federatedCredentials'][nu
 export type WorldApplication = World['applications'][number]
 export type WorldResource = World['resources'][number]
 export type WorldIssuer = World['issuers'][number]
+export type WorldCollectionRule = World['collectionRules'][number]
 
 /** The cloud that starts when no seed file is named. */
 export const defaultWorldFile = fileURLToPath(new URL('./default-world.yaml', import.meta.url))

@@ -27,6 +27,8 @@ export interface Readiness {
     readonly heads?: DependencyState
     /** Likewise: whether each of them has the last head. */
     readonly anchors?: DependencyState
+    /** Without a say, because what is not sent is kept. Absent: nothing is exported. */
+    readonly export?: DependencyState
     readonly stopping: boolean
     /** Named, and without a say: what is cached is served while they are away. */
     readonly vault: DependencyState

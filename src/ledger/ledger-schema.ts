@@ -49,6 +49,7 @@ export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeede
  * many. A program that does not look at them gives what it always gave, beside later ones that count.
  *
  * Step 7 is whose turn it is to sign a head of the chain, and what the last one stands for.
+ * Step 8 is how far each place that entries are sent to was told of them, and which replica sends.
  */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -307,6 +308,19 @@ export const schemaSteps: readonly SchemaStep[] = [
         signed_at timestamptz NOT NULL
       );
       INSERT INTO head_turn (ends_at, sequence, signed_at) VALUES ('-infinity', 0, '-infinity');
+    `,
+  },
+  {
+    version: 8,
+    usableFrom: 5,
+    sql: `
+      CREATE TABLE export_cursor (
+        destination text PRIMARY KEY,
+        sequence bigint NOT NULL CHECK (sequence >= 0),
+        hash bytea NOT NULL CHECK (octet_length(hash) = 32),
+        replica uuid NOT NULL,
+        ends_at timestamptz NOT NULL
+      );
     `,
   },
 ]

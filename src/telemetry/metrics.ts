@@ -27,6 +27,10 @@ export interface Metrics {
   readonly heads: Counter<'outcome'>
   readonly headSequence: Gauge
   readonly anchoredHeads: Counter<'outcome'>
+  readonly exportedEntries: Counter
+  readonly exportFailures: Counter<'code'>
+  readonly exportSequence: Gauge
+  readonly exportBehindSeconds: Gauge
 }
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -291,6 +295,27 @@ export function createMetrics(gauges: Gauges): Metrics {
     clockJumps: new Counter({
       name: 'countersign_clock_jumps_total',
       help: 'Times that the wall clock was set by seconds or more, or the machine slept.',
+      registers,
+    }),
+    exportedEntries: new Counter({
+      name: 'countersign_export_entries_total',
+      help: 'Entries of the ledger that this replica has sent to where they are searched.',
+      registers,
+    }),
+    exportFailures: new Counter({
+      name: 'countersign_export_failures_total',
+      help: 'Times that entries could not be sent, by code.',
+      labelNames: ['code'],
+      registers,
+    }),
+    exportSequence: new Gauge({
+      name: 'countersign_export_sequence',
+      help: 'The last entry that this replica has sent.',
+      registers,
+    }),
+    exportBehindSeconds: new Gauge({
+      name: 'countersign_export_behind_seconds',
+      help: 'Age of the oldest entry that this replica has still to send, in seconds; 0 when there is none.',
       registers,
     }),
   }

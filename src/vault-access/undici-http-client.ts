@@ -39,7 +39,7 @@ async function send(dispatcher: Dispatcher, request: PipelineRequest): Promise<P
     path: url.pathname + url.search,
     method: request.method,
     headers: request.headers.toJSON({ preserveCase: true }),
-    body: textBody(request),
+    body: wholeBody(request),
   }
   try {
     const { status, headers, bodyAsText } = await wholeAnswer(
@@ -113,10 +113,11 @@ function joinedHeaders(received: IncomingHttpHeaders): Record<string, string> {
   return headers
 }
 
-function textBody(request: PipelineRequest): string | null {
-  if (request.body === undefined || request.body === null) return null
-  if (typeof request.body === 'string') return request.body
-  throw new TypeError('the Key Vault SDKs send text only')
+/** Text, or bytes where the SDK has packed it. */
+function wholeBody({ body }: PipelineRequest): string | Uint8Array | null {
+  if (body === undefined || body === null) return null
+  if (typeof body === 'string' || body instanceof Uint8Array) return body
+  throw new TypeError('the SDKs send text and bytes only')
 }
 
 /** Ends the request when the SDK's caller aborts or the SDK's own time is up, whichever comes first. */

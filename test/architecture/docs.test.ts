@@ -99,6 +99,7 @@ describe('docs', () => {
       ...namesIn('src/sealing/wrapping-key.ts', /'(SEALING_[A-Z_]+)'/g),
       ...namesIn('src/custody/head-key.ts', /'(HEAD_KEY_[A-Z_]+)'/g),
       ...namesIn('src/custody/anchor.ts', /'(ANCHOR_[A-Z_]+)'/g),
+      ...namesIn('src/custody/log-destination.ts', /'(EXPORT_[A-Z_]+)'/g),
       ...namesIn('src/token-endpoint/token-endpoint.ts', /'(ENTRA_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger.ts', /'(LEDGER_[A-Z_]+)'/g),
       ...namesIn('src/ledger/ledger-file.ts', /'(LEDGER_[A-Z_]+)'/g),
@@ -163,10 +164,13 @@ describe('docs', () => {
 
 describe('the tree', () => {
   test('holds no absolute path, registry host or private key', () => {
-    const files = globSync(['*', '{.ci,bench,bin,docs,examples,schemas,scripts,src,test}/**/*'], {
-      exclude: ['node_modules', 'dist', 'coverage'],
-      withFileTypes: true,
-    })
+    const files = globSync(
+      ['*', '{.ci,bench,bin,deploy,docs,examples,schemas,scripts,src,test}/**/*'],
+      {
+        exclude: ['node_modules', 'dist', 'coverage'],
+        withFileTypes: true,
+      },
+    )
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name))
     const forbidden = [

@@ -100,12 +100,23 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'telemetry',
     'vault-access',
   ],
+  // And one: what leaves the service for whoever watches it.
+  'exporting.ts': [
+    'base',
+    'config',
+    'custody',
+    'database-access',
+    'ledger',
+    'telemetry',
+    'vault-access',
+  ],
   'wiring.ts': [
     'base',
     'caller',
     'certificate',
     'config',
     'configured.ts',
+    'exporting.ts',
     'heads.ts',
     'http',
     'caller-proof.ts',
@@ -121,7 +132,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'token-endpoint',
     'vault-access',
   ],
-  'background.ts': ['base', 'config', 'reload', 'wiring.ts'],
+  'background.ts': ['base', 'config', 'exporting.ts', 'reload', 'wiring.ts'],
   'main.ts': ['background.ts', 'base', 'config', 'http', 'policy', 'wiring.ts'],
   cli: [
     'agent',
@@ -199,6 +210,7 @@ describe('things that live in one place', () => {
       'src/agent/managed-identity.ts',
       'src/certificate/key-vault-certificate.ts',
       'src/custody/key-vault-head-key.ts',
+      'src/custody/log-analytics.ts',
       'src/sealing/key-vault-wrapping-key.ts',
       'src/signer/key-vault-signer.ts',
       'src/vault-access/undici-http-client.ts',
@@ -292,13 +304,19 @@ describe('things that live in one place', () => {
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createPostgresUnitLender|createPostgresPolicyGenerations|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createPostgresUnitLender|createPostgresPolicyGenerations|createPostgresExportCursor|createLogAnalytics|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')
         .some((line) => adapters.test(line) && !/^export (async )?function/.test(line)),
     )
-    const wirings = ['src/caller-proof.ts', 'src/heads.ts', 'src/sharing.ts', 'src/wiring.ts']
+    const wirings = [
+      'src/caller-proof.ts',
+      'src/exporting.ts',
+      'src/heads.ts',
+      'src/sharing.ts',
+      'src/wiring.ts',
+    ]
     expect(callers.map(({ path }) => path)).toEqual(wirings)
   })
 

@@ -80,6 +80,7 @@ test('what is loaded is seen: the service loads its SDKs, and a client loads non
   // Not before it is known what is needed of the slowest, and whether a database is.
   expect([...service.packages]).not.toContain('@azure/identity')
   expect([...service.packages]).not.toContain('pg')
+  expect([...service.packages]).not.toContain('@azure/monitor-ingestion')
   expect([...loadedBy('token', '--help').rooms].sort()).toEqual([
     'base',
     'cli',

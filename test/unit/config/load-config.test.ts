@@ -86,6 +86,7 @@ describe('a configuration that says little', () => {
         wrappingKey: undefined,
       },
       governor: { headroom: 0.8 },
+      export: undefined,
     })
   })
 })
@@ -165,6 +166,14 @@ describe('a configuration that says everything', () => {
       anchors: [{ file: '/mnt/evidence/heads.jsonl' }, { file: resolve(folder, 'evidence/heads') }],
     })
     expect(config.governor).toEqual({ headroom: 0.5 })
+    expect(config.export).toEqual({
+      logAnalytics: {
+        endpoint: 'https://countersign-ledger-a1b2.westeurope-1.ingest.monitor.azure.com',
+        rule: 'dcr-0123456789abcdef0123456789abcdef',
+        stream: 'Custom-SigningLedger',
+        audience: 'https://monitor.azure.com',
+      },
+    })
   })
 
   test('has its tenants from a file, comments and line ends left out', async () => {

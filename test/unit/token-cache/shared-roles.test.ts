@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newAttemptId } from '../../../src/base/ids.ts'
 import { createPostgresHeadTurns } from '../../../src/custody/postgres-head-turns.ts'
+import { createPostgresExportCursor } from '../../../src/custody/postgres-export-cursor.ts'
 import { createPostgresExchanges } from '../../../src/ledger/postgres-exchanges.ts'
+import { tailOfDatabase } from '../../../src/ledger/postgres-tail.ts'
 import { prepareLedger } from '../../../src/ledger/prepare-ledger.ts'
 import { systemClock } from '../../../src/base/clock.ts'
 import { createPostgresPolicyGenerations } from '../../../src/reload/postgres-policy-generations.ts'
@@ -82,6 +84,10 @@ test('the service may do with the shared tables all that it does', async () => {
   }
   expect((await generations.find('any')).same).toEqual([2, 3])
   expect(await generations.read(3)).toBeDefined()
+  const cursor = createPostgresExportCursor(session, 'a')
+  const begun = required(await cursor.take())
+  expect(await cursor.advance({ ...begun, sequence: 1 })).toBe(true)
+  expect((await tailOfDatabase(session).rowsFrom(1, 1)).length).toBe(0)
   await budgets.prove()
   const turns = createPostgresHeadTurns(session, { everySeconds: 60, everyEntries: 100 })
   expect(await turns.take('due')).toBeUndefined()
