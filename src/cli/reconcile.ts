@@ -4,10 +4,10 @@ import { parseIsoTime, systemClock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
 import { parseKeyUrl } from '../reconcile/key-name.ts'
 import type { KeyName } from '../reconcile/key-name.ts'
+import { LogFileError } from '../reconcile/log-file.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
 import type { Verdict } from '../reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../reconcile/report.ts'
-import { VaultLogError } from '../reconcile/vault-log.ts'
 import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
 
@@ -81,7 +81,7 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
     process.exitCode = exitCodes[report.verdict]
   } catch (error) {
     // Whatever went wrong, nothing was decided: Node's own 1 would say that there are findings.
-    const isExpected = isExpectedOfLedger(error) || error instanceof VaultLogError
+    const isExpected = isExpectedOfLedger(error) || error instanceof LogFileError
     command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
   }
 }

@@ -9,6 +9,7 @@ import type {
 } from '../ledger/entry.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
 import { walkChain } from '../ledger/verify.ts'
+import { parseJson } from './json-members.ts'
 import { keyNameText, parseKeyUrl } from './key-name.ts'
 
 /** What the ledger says of one signature. All of them are in memory, about 0.5 KB each. */
@@ -172,15 +173,5 @@ export class LedgerCollector {
     const known = this.#shared.get(text)
     if (known === undefined) this.#shared.set(text, text)
     return known ?? text
-  }
-}
-
-/** Undefined for what is no JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
   }
 }

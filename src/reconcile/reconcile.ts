@@ -3,10 +3,10 @@ import type { Finding, Undecided } from './finding.ts'
 import type { KeyName } from './key-name.ts'
 import { LedgerCollector } from './ledger-facts.ts'
 import type { LedgerFacts } from './ledger-facts.ts'
+import type { UnreadPlace } from './log-file.ts'
 import { match } from './match.ts'
 import type { Matches, MatchOptions } from './match.ts'
 import { readVaultLog } from './vault-log.ts'
-import type { UnreadPlace } from './vault-log.ts'
 import { VaultLogCollector, watchFrom } from './vault-log-facts.ts'
 import type { Coverage, VaultLogFacts, Watch } from './vault-log-facts.ts'
 
@@ -64,7 +64,7 @@ const unreadPlacesMax = 10
  * Accounts for every signature of the watched keys: reads the ledger, then the log, because what is
  * signed meanwhile is younger than `nowMs` and stays undecided.
  *
- * @throws LedgerFileError | LedgerDatabaseError | VaultLogError when one of them cannot be read at all.
+ * @throws LedgerFileError | LedgerDatabaseError | LogFileError when one of them cannot be read at all.
  */
 export async function reconcile(request: ReconcileRequest): Promise<Report> {
   const ledger = await readLedger(request.ledger)
@@ -99,9 +99,11 @@ async function collect(paths: readonly string[], watch: Watch) {
   const collector = new VaultLogCollector(watch)
   const unreadPlaces: UnreadPlace[] = []
   let unread = 0
-  for await (const record of readVaultLog(paths)) {
-    if (record.kind !== 'unread') collector.take(record)
-    else if (++unread <= unreadPlacesMax) unreadPlaces.push(record)
+  for await (const records of readVaultLog(paths)) {
+    for (const record of records) {
+      if (record.kind !== 'unread') collector.take(record)
+      else if (++unread <= unreadPlacesMax) unreadPlaces.push(record)
+    }
   }
   return { log: collector.facts(), unread, unreadPlaces }
 }

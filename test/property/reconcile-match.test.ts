@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
 import { match } from '../../src/reconcile/match.ts'
 import type { Matches } from '../../src/reconcile/match.ts'
-import { parseVaultRecord } from '../../src/reconcile/vault-record.ts'
+import { vaultRecordFrom } from '../../src/reconcile/vault-record.ts'
 import { VaultLogCollector, watchFrom } from '../../src/reconcile/vault-log-facts.ts'
 import { chainedRows } from '../support/entries.ts'
 import { ledgerFactsFrom } from '../support/ledger-facts.ts'
@@ -76,7 +76,7 @@ function matched(entries: readonly Entry[], lines: readonly string[], now: numbe
   const ledger = ledgerFactsFrom(chainedRows(entries))
   const collector = new VaultLogCollector(watchFrom(ledger, []))
   for (const line of lines) {
-    const record = parseVaultRecord(line)
+    const record = vaultRecordFrom(JSON.parse(line))
     if (record.kind !== 'not-understood') collector.take(record)
   }
   return match(ledger, collector.facts(), { nowMs: now, graceMs: 30 * minuteMs })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Entry } from '../../../src/ledger/entry.ts'
 import { match } from '../../../src/reconcile/match.ts'
-import { parseVaultRecord } from '../../../src/reconcile/vault-record.ts'
+import { vaultRecordFrom } from '../../../src/reconcile/vault-record.ts'
 import { VaultLogCollector, watchFrom } from '../../../src/reconcile/vault-log-facts.ts'
 import { chainedRows } from '../../support/entries.ts'
 import { ledgerFactsFrom } from '../../support/ledger-facts.ts'
@@ -31,7 +31,7 @@ function matched(entries: readonly Entry[], lines: readonly string[], nowMs = la
   const ledger = ledgerFactsFrom(chainedRows([loaded, ...entries]))
   const collector = new VaultLogCollector(watchFrom(ledger, []))
   for (const line of lines) {
-    const record = parseVaultRecord(line)
+    const record = vaultRecordFrom(JSON.parse(line))
     if (record.kind === 'not-understood') throw new Error(record.why)
     collector.take(record)
   }

@@ -13,9 +13,16 @@ function split(text: string, chunkBytes = Infinity): readonly Piece[] {
   return [...pieces, ...splitter.end()]
 }
 
-const record = (text: string, line: number): Piece => ({ kind: 'record', text, line })
+const record = (text: string, line: number): Piece => ({
+  kind: 'record',
+  value: JSON.parse(text) as unknown,
+  line,
+})
 const shown = (pieces: readonly Piece[]) =>
-  pieces.map((piece) => `${piece.line}: ${piece.kind === 'record' ? piece.text : piece.problem}`)
+  pieces.map(
+    (piece) =>
+      `${piece.line}: ${piece.kind === 'record' ? JSON.stringify(piece.value) : piece.problem}`,
+  )
 
 const one = '{"a":"}]{[\\"","b":{"c":[1,{}]}}'
 const two = '{"é":"\\\\"}'
@@ -75,7 +82,7 @@ describe('cutting a log into records', () => {
             lines: records.map((value) => `${JSON.stringify(value)}\n`).join(''),
           }[shape]
           const found = split(text, chunkBytes).map((piece) =>
-            piece.kind === 'record' ? (JSON.parse(piece.text) as unknown) : piece,
+            piece.kind === 'record' ? piece.value : piece,
           )
           expect(found).toEqual(JSON.parse(JSON.stringify(records)))
         },
@@ -126,11 +133,14 @@ describe('what is no record', () => {
     ])
   })
 
-  it('is handed on where only JSON can tell', () => {
-    expect(shown(split('[1, {"a":}, [{}]]'))).toEqual([
+  it('is told where only JSON can tell, beside the records of the same line', () => {
+    expect(shown(split('[1, {"a":}, [{}]]\n{"a":}\n{"a":1}{"a":2}\n'))).toEqual([
       '1: it is not a record',
-      '1: {"a":}',
+      '1: it is not JSON',
       '1: [{}]',
+      '2: it is not JSON',
+      '3: {"a":1}',
+      '3: {"a":2}',
     ])
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Finding } from '../../../src/reconcile/finding.ts'
 import type { Report } from '../../../src/reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../../../src/reconcile/report.ts'
-import { parseVaultRecord } from '../../../src/reconcile/vault-record.ts'
+import { vaultRecordFrom } from '../../../src/reconcile/vault-record.ts'
 import type { SignRecord } from '../../../src/reconcile/vault-record.ts'
 import { keyUrl, laterMs, minuteMs, recordLine, startMs } from '../../support/signed-traffic.ts'
 
@@ -34,7 +34,7 @@ const calm: Report = {
 }
 
 function signRecord(clientInfo: string): SignRecord {
-  const record = parseVaultRecord(recordLine(7, { clientInfo }))
+  const record = vaultRecordFrom(JSON.parse(recordLine(7, { clientInfo })))
   if (record.kind !== 'sign') throw new Error('not a KeySign')
   return record
 }
