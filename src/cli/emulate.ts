@@ -121,6 +121,7 @@ export function summaryOf(endpoints: EmulatorEndpoints, readyFile: string): stri
       .map(({ endpoint }) => ['managed identity', endpoint]),
     ['sample resource', endpoints.sampleResource],
     ['vault log', endpoints.vaultLogFolder],
+    ['Entra logs', endpoints.entraLogFolder],
     ['control', endpoints.control.origin],
     ['trust', endpoints.caFile],
     ['all of it', readyFile],

@@ -6,7 +6,7 @@ import type { LedgerFacts } from './ledger-facts.ts'
 import type { UnreadPlace } from './log-file.ts'
 import { match } from './match.ts'
 import type { Matches, MatchOptions } from './match.ts'
-import { readVaultLog } from './vault-log.ts'
+import { readVaultLog } from './read-log.ts'
 import { VaultLogCollector, watchFrom } from './vault-log-facts.ts'
 import type { Coverage, VaultLogFacts, Watch } from './vault-log-facts.ts'
 

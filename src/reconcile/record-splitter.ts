@@ -15,11 +15,17 @@ export interface Splitter {
 /** Azure's records have about 1.5 KiB; one that does not end must not fill the memory. */
 export const recordBytesMax = 256 * 1024
 
-/** The beginning of `{"records":[`, which nothing else tells from a record. */
-const wrapperStart = /^\{\s*"records"\s*:\s*$/
-const wrapperStartSoFar = /^\{\s*(?:"records"\s*(?::\s*)?)?$/
-const wrapperBytesMax = 64
-const wrapperLike = /^\{\s*"records"/
+/**
+ * The beginning of `{"records":[`, or of a page of Microsoft Graph, `{"@odata.context":"…","value":[`,
+ * which nothing else tells from a record.
+ */
+const wrapperStart = /^\{\s*(?:"@odata\.\w+"\s*:\s*"[^"\\]*"\s*,\s*)*"(?:records|value)"\s*:\s*$/
+const wrapperStartSoFar =
+  /^\{\s*(?:"@odata\.\w+"\s*:\s*"[^"\\]*"\s*,\s*)*(?:"(?:records|value)"\s*(?::\s*)?)?$/
+const wrapperBytesMax = 4096
+const wrapperLike = /^\{\s*"(?:records|value|@odata)/
+/** Graph says so before the list of a page that is not the last. */
+const moreElsewhere = /"@odata\.nextLink"/
 
 const newline = 0x0a
 const carriageReturn = 0x0d
@@ -142,6 +148,9 @@ export class RecordSplitter implements Splitter {
   #takeOpening(byte: number, at: number): void {
     if (this.#record !== undefined) {
       if (byte === openList && this.#depth === 1 && this.#startsLike(wrapperStart, at)) {
+        if (this.#startsLike(moreElsewhere, at)) {
+          this.#problem('more of it was left behind @odata.nextLink', this.#record.line)
+        }
         this.#record = undefined
         this.#recordDepth = 2
       }

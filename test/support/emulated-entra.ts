@@ -44,6 +44,7 @@ export async function createTestEntra() {
     keys,
     faults,
     random: createSeededRandom(2),
+    signedIn: () => undefined,
   })
   const certificate = await eventsCertificate
   entra.certificates.register('events', certificate.der)

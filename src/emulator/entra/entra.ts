@@ -1,4 +1,5 @@
 import type { EmulatorClock } from '../emulator-clock.ts'
+import type { SignIn } from '../entra-log/sign-in.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
 import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { FaultList } from '../faults.ts'
@@ -42,9 +43,12 @@ export interface EntraDeps {
   readonly keys: SigningKeys
   readonly faults: FaultList
   readonly random: SeededRandom
+  /** Told of each sign-in, for the log of its tenant. */
+  readonly signedIn: (signIn: SignIn) => void
 }
 
-export function createEntra({ origin, world, clock, keys, faults, random }: EntraDeps): Entra {
+export function createEntra(deps: EntraDeps): Entra {
+  const { origin, world, clock, keys, faults, random, signedIn } = deps
   const directory = createDirectory(world)
   const accessTokens = createAccessTokens({ origin, clock, keys })
   const certificates = createApplicationCertificates()
@@ -61,6 +65,7 @@ export function createEntra({ origin, world, clock, keys, faults, random }: Entr
     blocks,
     replays: createReplayMemory(),
     exchanges,
+    signedIn,
     faults,
     random,
   })

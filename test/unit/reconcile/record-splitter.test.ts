@@ -53,6 +53,16 @@ describe('cutting a log into records', () => {
       [record(one, 1), record(two, 2)],
     ],
     [
+      'a page of Microsoft Graph',
+      `{"@odata.context":"https://graph","value":[${one},${two}]}`,
+      [record(one, 1), record(two, 1)],
+    ],
+    [
+      'a page of Microsoft Graph with space in it',
+      `{\n  "@odata.context": "https://graph",\n  "value": [\n${one},\n${two}\n  ]\n}`,
+      [record(one, 4), record(two, 5)],
+    ],
+    [
       'all of them one after the other',
       `${one}\n[${two}]\n{"records":[${one}]}\n${two}`,
       [record(one, 1), record(two, 2), record(one, 3), record(two, 4)],
@@ -121,6 +131,17 @@ describe('what is no record', () => {
       `1: ${one}`,
       '1: it is not a record',
       `2: ${two}`,
+    ])
+  })
+
+  it('is told where a page of Microsoft Graph is not the last', () => {
+    expect(shown(split(`{"@odata.nextLink":"https://graph/next","value":[${one}]}`))).toEqual([
+      '1: more of it was left behind @odata.nextLink',
+      `1: ${one}`,
+    ])
+    expect(shown(split(`{"value":[${one}],"@odata.nextLink":"https://graph/next"}`))).toEqual([
+      `1: ${one}`,
+      '1: it is not a record',
     ])
   })
 
