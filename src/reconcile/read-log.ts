@@ -30,7 +30,7 @@ export const readSignInLog = (paths: readonly string[]): LogReading<SignInRecord
 export const readDirectoryLog = (paths: readonly string[]): LogReading<DirectoryAudit> =>
   readRecords(paths, directoryAuditFrom)
 
-async function* readRecords<LogRecord>(
+async function* readRecords<LogRecord extends { readonly kind: string }>(
   paths: readonly string[],
   recordFrom: (value: unknown) => LogRecord | NotUnderstood,
 ): LogReading<LogRecord> {
@@ -45,5 +45,5 @@ async function* readRecords<LogRecord>(
   }
 }
 
-const isNotUnderstood = (record: unknown): record is NotUnderstood =>
-  (record as NotUnderstood).kind === 'not-understood'
+const isNotUnderstood = (record: { readonly kind: string }): record is NotUnderstood =>
+  record.kind === 'not-understood'

@@ -44,7 +44,7 @@ export interface OtherRecord extends RecordFacts {
   readonly operationName: string
   /** Absent when the record does not tell. */
   readonly httpStatusCode?: number
-  /** Host of the vault, as in {@link KeyVersion}; absent when the record does not tell. */
+  /** Host of the vault, as in {@link KeyVersion}, or its name alone; absent when the record does not tell. */
   readonly vault?: string
   /** Absent when it is not about a key, certificate or secret of a name. */
   readonly object?: VaultObject
@@ -198,7 +198,7 @@ function otherRecord(facts: RecordFacts, operationName: string, said: Said): Oth
   const { id = '', requestUri = '', httpStatusCode } = said
   const byRequest = parseObjectUrl(requestUri)
   const object = parseObjectUrl(id) ?? (byRequest && withoutPort(byRequest))
-  const vault = object?.vault ?? URL.parse(id)?.host ?? URL.parse(requestUri)?.hostname
+  const vault = object?.vault ?? vaultIn(id) ?? vaultIn(requestUri)
   return {
     kind: 'other',
     ...facts,
@@ -207,6 +207,13 @@ function otherRecord(facts: RecordFacts, operationName: string, said: Said): Oth
     ...present('vault', vault),
     ...(object === undefined ? {} : { object }),
   }
+}
+
+/** What is done through Azure Resource Manager names the vault in its path, without the host. */
+const managedPath = /\/(?:vaults|managedhsms)\/([0-9a-z-]{3,24})(?:[/?]|$)/i
+
+function vaultIn(text: string): string | undefined {
+  return managedPath.exec(text)?.[1]?.toLowerCase() ?? URL.parse(text)?.hostname
 }
 
 /** The longest of Azure's has 50. */

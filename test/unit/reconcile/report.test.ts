@@ -6,6 +6,9 @@ import { vaultRecordFrom } from '../../../src/reconcile/vault-record.ts'
 import type { SignRecord } from '../../../src/reconcile/vault-record.ts'
 import { keyUrl, laterMs, minuteMs, recordLine, startMs } from '../../support/signed-traffic.ts'
 
+/** All of the day and the first of the next. */
+const hours = new Map(Array.from({ length: 25 }, (_, hour) => [startMs / 3_600_000 + hour, 1]))
+
 const calm: Report = {
   verdict: 'accounted-for',
   findings: [],
@@ -24,11 +27,14 @@ const calm: Report = {
     signatures: 2,
     explained: 2,
     duplicates: 1,
-    coverage: new Map([['contoso-hsm.vault.azure.net', { fromMs: startMs, toMs: laterMs }]]),
+    agreed: 0,
+    leftOut: 0,
+    coverage: new Map([['contoso-hsm.vault.azure.net', { fromMs: startMs, toMs: laterMs, hours }]]),
     unread: 0,
     unreadPlaces: [],
   },
   watchedKeys: [keyUrl],
+  watchedApplications: [],
   nowMs: laterMs,
   graceMs: 30 * minuteMs,
 }
