@@ -146,7 +146,7 @@ async function* chunksOf(file: string): AsyncGenerator<Buffer, void, undefined> 
 /** Logs shrink to a tenth or a thirtieth; what shrinks further was made to fill whoever reads it. */
 const inflationMax = 200
 /** Smaller than this it cannot hurt, whatever it is. */
-const inflatedBytesMin = 64 * 1024 * 1024
+const inflatedBytesMin = 16 * 1024 * 1024
 
 async function* inflated(
   chunks: AsyncIterable<Buffer>,
