@@ -124,6 +124,7 @@ export function summaryOf(endpoints: EmulatorEndpoints, readyFile: string): stri
     ['resource manager', endpoints.resourceManager],
     ['logs ingestion', endpoints.logsIngestion],
     ['vault log', endpoints.vaultLogFolder],
+    ['Entra logs', endpoints.entraLogFolder],
     ['control', endpoints.control.origin],
     ['trust', endpoints.caFile],
     ['all of it', readyFile],

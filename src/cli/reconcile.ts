@@ -1,23 +1,34 @@
 import { inspect } from 'node:util'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseIsoTime, systemClock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
+import { isNetwork } from '../reconcile/expectations.ts'
+import type { AgreedUse } from '../reconcile/expectations.ts'
 import { parseKeyUrl } from '../reconcile/key-name.ts'
 import type { KeyName } from '../reconcile/key-name.ts'
+import { LogFileError } from '../reconcile/log-file.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
 import type { Verdict } from '../reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../reconcile/report.ts'
-import { VaultLogError } from '../reconcile/vault-log.ts'
 import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
 
 interface ReconcileOptions extends LedgerOptions {
   readonly vaultLog: readonly string[]
+  readonly signinLog?: readonly string[]
+  readonly auditLog?: readonly string[]
   readonly key?: readonly KeyName[]
+  readonly application?: readonly string[]
+  readonly principal?: readonly string[]
+  readonly address?: readonly string[]
+  readonly agreed?: readonly AgreedUse[]
   readonly graceMinutes: number
   readonly now?: number
+  readonly output: keyof typeof reports
   readonly json?: true
 }
+
+const reports = { text: textReport, json: jsonReport } as const
 
 const exitCodes: Readonly<Record<Verdict, number>> = {
   'accounted-for': 0,
@@ -30,6 +41,9 @@ Example, with the container that the vault's diagnostic setting writes to, as a 
   $ azcopy copy 'https://contosologs.blob.core.windows.net/insights-logs-auditevent' vault-log --recursive
   $ countersign reconcile --vault-log vault-log --ledger /var/lib/countersign/countersign.db
   ACCOUNTED FOR: the ledger knows every signature in the vault's log (1204).
+
+With the sign-in logs of the tenants, and the audits of the tenant where the applications are registered:
+  $ countersign reconcile --config countersign.yaml --vault-log vault-log --signin-log sign-ins --audit-log audits
 
 The ledger is only read, also while the service runs. What is younger than the grace period, or
 outside of what the log covers, is counted as undecided and never guessed.
@@ -48,18 +62,48 @@ export function reconcileCommand(): Command {
     )
     .requiredOption(
       '--vault-log <path...>',
-      'files of records (JSON Lines, a list, or {"records": […]}), or folders with PT1H.json at any depth',
+      'files of records, as blobs, bodies of Event Hubs or exports of Log Analytics, gzip too; or folders with PT1H.json at any depth',
     )
+    .option('--signin-log <path...>', 'likewise, sign-ins of service principals in Entra')
+    .option('--audit-log <path...>', "likewise, Entra's directory audits")
   return (
-    ledgerOptions(command, 'names the ledger, and keys to watch besides those in it')
+    ledgerOptions(
+      command,
+      'names the ledger, and keys and applications to watch besides those in it',
+    )
       .option(
         '--key <url>',
         'watch this key too, whatever version: https://VAULT/keys/NAME; may be repeated',
         collectKey,
       )
+      .option(
+        '--application <id>',
+        'watch this application too, by its client id; may be repeated',
+        collectId,
+      )
+      .option(
+        '--principal <id>',
+        'object id of an identity of the service: signatures by others are foreign; may be repeated',
+        collectId,
+      )
+      .option(
+        '--address <network>',
+        'address or network that the service signs from, such as 203.0.113.0/24; may be repeated',
+        collectNetwork,
+      )
+      .option(
+        '--agreed <id[=key]>',
+        'object id of somebody else who may use the keys, or one of them; may be repeated',
+        collectAgreed,
+      )
       .option('--grace-minutes <n>', 'how late records may arrive', parseMinutes, 30)
       .option('--now <time>', 'decide as of this time (ISO 8601 with a zone)', parseTime)
-      .option('--json', 'the whole report for programs')
+      .addOption(
+        new Option('--output <form>', 'for people or for programs')
+          .choices(Object.keys(reports))
+          .default('text'),
+      )
+      .option('--json', 'the same as --output json')
       .addHelpText('after', example + passwordNote)
       // Commander's own 1 would say that there are findings.
       .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
@@ -73,15 +117,24 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
     const report = await reconcile({
       ledger: source,
       vaultLogPaths: options.vaultLog,
+      ...(options.signinLog && { signInLogPaths: options.signinLog }),
+      ...(options.auditLog && { auditLogPaths: options.auditLog }),
       keys: [...(options.key ?? []), ...keysIn(config?.certificates ?? [])],
+      applicationIds: [...(options.application ?? []), ...clientIdsIn(config?.applications ?? [])],
+      expect: {
+        principals: options.principal ?? [],
+        addresses: options.address ?? [],
+        also: options.agreed ?? [],
+      },
       nowMs: options.now ?? systemClock.nowMs(),
       graceMs: options.graceMinutes * 60_000,
     })
-    process.stdout.write(options.json === true ? jsonReport(report) : textReport(report))
+    const form = options.json === true ? 'json' : options.output
+    process.stdout.write(reports[form](report))
     process.exitCode = exitCodes[report.verdict]
   } catch (error) {
     // Whatever went wrong, nothing was decided: Node's own 1 would say that there are findings.
-    const isExpected = isExpectedOfLedger(error) || error instanceof VaultLogError
+    const isExpected = isExpectedOfLedger(error) || error instanceof LogFileError
     command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
   }
 }
@@ -90,6 +143,34 @@ const keysIn = (certificates: Config['certificates']): readonly KeyName[] =>
   certificates.flatMap(
     ({ vault, nameInVault }) => parseKeyUrl(`${vault}/keys/${nameInVault}`) ?? [],
   )
+
+const clientIdsIn = (applications: Config['applications']): readonly string[] =>
+  applications.map(({ clientId }) => clientId)
+
+const guidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+function collectId(text: string, before: readonly string[] = []): readonly string[] {
+  if (!guidForm.test(text)) throw new InvalidArgumentError('It is not a GUID.')
+  return [...before, text.toLowerCase()]
+}
+
+function collectNetwork(text: string, before: readonly string[] = []): readonly string[] {
+  if (!isNetwork(text)) {
+    throw new InvalidArgumentError(
+      'It is neither an address nor a network, such as 203.0.113.0/24.',
+    )
+  }
+  return [...before, text]
+}
+
+function collectAgreed(text: string, before: readonly AgreedUse[] = []): readonly AgreedUse[] {
+  const [principal = '', url] = text.split('=', 2)
+  const key = parseKeyUrl(url ?? '')
+  if (!guidForm.test(principal) || (url !== undefined && key === undefined)) {
+    throw new InvalidArgumentError('It is not an object id, or one with =https://VAULT/keys/NAME.')
+  }
+  return [...before, { principal, ...(key === undefined ? {} : { key }) }]
+}
 
 function collectKey(text: string, before: readonly KeyName[] = []): readonly KeyName[] {
   const key = parseKeyUrl(text)

@@ -65,8 +65,11 @@ export const faultRoutes = (faults: FaultList): readonly ControlRoute[] => [
 
 const shiftSchema = z.strictObject({ shiftSeconds: z.number() })
 
-/** @param log Told of every shift, because its deliveries fall due by this clock. */
-export const clockRoutes = (clock: EmulatorClock, log: VaultLog): readonly ControlRoute[] => [
+/** @param logs Told of every shift, because their deliveries fall due by this clock. */
+export const clockRoutes = (
+  clock: EmulatorClock,
+  logs: readonly { deliverDue(): void }[],
+): readonly ControlRoute[] => [
   { method: 'GET', path: '/clock', summary: "the emulator's time", handle: () => timeOf(clock) },
   {
     method: 'POST',
@@ -74,7 +77,7 @@ export const clockRoutes = (clock: EmulatorClock, log: VaultLog): readonly Contr
     summary: 'moves the time on, or back: {"shiftSeconds": 3600}',
     handle: ({ body }) => {
       clock.shift(parsed(shiftSchema, body).shiftSeconds)
-      log.deliverDue()
+      for (const log of logs) log.deliverDue()
       return timeOf(clock)
     },
   },

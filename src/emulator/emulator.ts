@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -12,9 +13,11 @@ import {
   vaultRoutes,
 } from './control-routes.ts'
 import { startControl } from './control.ts'
-import { createEmulatorClock, type EmulatorClock } from './emulator-clock.ts'
+import { createEmulatorClock, isoFrom, type EmulatorClock } from './emulator-clock.ts'
+import { openEntraLog, type EntraLog } from './entra-log/entra-log.ts'
+import { tableRoutes } from './entra-log/table-routes.ts'
 import { generateEntraKey } from './entra/entra-keys.ts'
-import { entraRoutes } from './entra/entra-routes.ts'
+import { entraRoutes, type NoteChange } from './entra/entra-routes.ts'
 import { createEntra, type Entra } from './entra/entra.ts'
 import { createFaultList, type FaultList } from './faults.ts'
 import { createCallerIssuers, type CallerIssuers } from './issuers/caller-issuers.ts'
@@ -83,6 +86,8 @@ export interface EmulatorEndpoints {
   readonly clientCaFile: string
   /** The storage account: holds `insights-logs-auditevent`. */
   readonly vaultLogFolder: string
+  /** Another storage account: holds the containers of sign-ins of service principals and of directory audits. */
+  readonly entraLogFolder: string
 }
 
 export interface Emulator {
@@ -95,6 +100,7 @@ export interface Emulator {
   readonly vaults: readonly RunningVault[]
   readonly vaultLog: VaultLog
   readonly logsIngestion: LogsIngestion & Pick<Listener, 'leave' | 'comeBack'>
+  readonly entraLog: EntraLog
   /** Ends every connection, frees every port and closes every file; nothing of it goes on. */
   close(): Promise<void>
 }
@@ -137,6 +143,17 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   starting.defer(() => {
     vaultLog.close()
   })
+  const entraLogFolder = join(stateFolder, 'entra-storage-account')
+  const entraLog = openEntraLog({
+    folder: entraLogFolder,
+    shape,
+    dials: parseOption('vaultLog', deliverySchema, dials),
+    clock,
+    random: createSeededRandom(randomSeed + 3),
+  })
+  starting.defer(() => {
+    entraLog.close()
+  })
 
   const issuersListener = starting.adopt(await listenHttps({ tls }), (part) => part.close())
   const issuers = await createCallerIssuers({
@@ -156,6 +173,9 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     faults,
     random: createSeededRandom(randomSeed + 2),
     federatedIssuers: (name) => issuers.find(name),
+    signedIn: (signIn) => {
+      entraLog.signIn(signIn)
+    },
   })
   authority.serve(entra.service)
 
@@ -240,10 +260,11 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     [
       stateRoute(clock, vaults),
       ...faultRoutes(faults),
-      ...clockRoutes(clock, vaultLog),
+      ...clockRoutes(clock, [vaultLog, entraLog]),
       ...vaultLogRoutes(vaultLog),
+      ...tableRoutes(vaultLog, entraLog),
       ...vaultRoutes(vaults),
-      ...entraRoutes(entra, world),
+      ...entraRoutes(entra, world, credentialsNote(world, entra, entraLog, clock)),
       ...issuerRoutes(issuers),
       ...clientRoutes(clients),
       ...principalRoutes(world, issuePrincipalToken),
@@ -274,6 +295,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       caFile,
       clientCaFile,
       vaultLogFolder,
+      entraLogFolder,
     },
     clock,
     faults,
@@ -287,6 +309,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       leave: () => ingestionListener.leave(),
       comeBack: () => ingestionListener.comeBack(),
     },
+    entraLog,
     close: () => running.disposeAsync(),
   }
 }
@@ -302,6 +325,22 @@ function parseOption<Schema extends z.ZodType>(name: string, schema: Schema, val
 const tenantsOf = (uri: string, { resources, tenants }: World): World['tenants'] => {
   const resource = resources.find(({ uris }) => uris.includes(uri))
   return tenants.filter(({ name }) => resource?.tenants.includes(name))
+}
+
+/** For the directory audits of the tenant where an application is registered; others have none here. */
+function credentialsNote(
+  world: World,
+  { directory }: Entra,
+  log: EntraLog,
+  clock: EmulatorClock,
+): NoteChange {
+  return (name, before, after) => {
+    const application = world.applications.find((one) => one.name === name)
+    if (application === undefined) return
+    const tenant = directory.tenantNamed(application.homeTenant)
+    const time = isoFrom(clock.nowSeconds())
+    log.credentialsChanged({ id: randomUUID(), time, tenant, application, before, after })
+  }
 }
 
 /** @throws Error when an application names a certificate that no vault has. */

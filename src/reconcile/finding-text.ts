@@ -1,9 +1,11 @@
 import { isoTimeFrom } from '../base/clock.ts'
 import { printable } from '../base/printable.ts'
+import type { DirectoryAudit } from './directory-audit.ts'
 import type { Finding, FindingKind, Undecided, UndecidedReason } from './finding.ts'
 import { keyVersionText } from './key-name.ts'
 import type { LedgerFault } from './ledger-facts.ts'
-import type { SignRecord } from './vault-record.ts'
+import type { SignInRecord } from './sign-in-record.ts'
+import type { OtherRecord, SignRecord } from './vault-record.ts'
 
 /** Words for findings. Every text that somebody else has chosen goes through `printable`. */
 
@@ -22,15 +24,21 @@ export function factsOf(finding: Finding): Facts {
       return [...recordFacts(record), ...(nonceOf === undefined ? [] : [['but', note] as const])]
     }
     case 'sign.assumed':
+    case 'sign.foreign-identity':
+    case 'sign.unexpected-address':
+      return [...recordFacts(finding.record), ...signatureFacts(finding)]
+    case 'sign.repeated':
       return [
         ...recordFacts(finding.record),
-        ...known('signature', finding.signature),
-        ...known('attempt', finding.attempt),
+        ['first', `${printable(finding.first.time, valueLengthMax)}, under the same id`],
+        ...signatureFacts(finding),
       ]
+    case 'sign.refused-elsewhere':
+      return [...recordFacts(finding.record), ['answer', `status ${finding.record.httpStatusCode}`]]
     case 'sign.differs':
       return [
         ...recordFacts(finding.record),
-        ...known('signature', finding.signature),
+        ...signatureFacts(finding),
         ...finding.differences.flatMap(({ what, ledger, vault }) =>
           known(what, `${ledger} in the ledger, ${vault} in the vault's log`),
         ),
@@ -43,9 +51,87 @@ export function factsOf(finding: Finding): Facts {
         ...known('signature', finding.signature),
         ...known('attempt', finding.attempt),
       ]
+    case 'key.exposed':
+    case 'key.changed':
+      return otherFacts(finding.record)
+    case 'signin.unexplained':
+    case 'signin.foreign-credential':
+      return signInFacts(finding.signIn)
+    case 'signin.ambiguous':
+      return [...signInFacts(finding.signIn), ['maybe', ambiguityWords[finding.because]]]
+    case 'application.changed':
+      return auditFacts(finding.audit)
     case 'ledger.broken':
       return [['where', faultText(finding.fault)]]
+    case 'logs.silent':
+      return [
+        ...known('vault', finding.vault),
+        ['heads', `${counted(finding.heads, 'signature')} of heads without a record`],
+        ['from', isoTimeFrom(finding.fromMs)],
+        ['to', isoTimeFrom(finding.toMs)],
+      ]
   }
+}
+
+const ambiguityWords = {
+  'answer-lost': 'an exchange of ours whose answer was lost at that time',
+  'assertion-handed-out': 'whoever was given an assertion that lived at that time',
+} as const
+
+const signatureFacts = (finding: {
+  readonly signature: string
+  readonly attempt?: string
+}): Facts => [...known('signature', finding.signature), ...known('attempt', finding.attempt)]
+
+function otherFacts(record: OtherRecord): Facts {
+  const { object } = record
+  const name =
+    object === undefined
+      ? record.vault
+      : `https://${object.vault}/${object.collection}/${object.name}`
+  return [
+    ...known('when', record.time),
+    ...known('what', record.operationName),
+    ...known('of', name),
+    ...known('by', principalText(record)),
+    ...known('from', record.callerIpAddress),
+    ...known('client', record.clientInfo),
+    ...known('record', record.correlationId),
+  ]
+}
+
+function signInFacts(signIn: SignInRecord): Facts {
+  const { thumbprint, keyId, federatedId } = signIn.credential
+  return [
+    ...known('when', signIn.time),
+    ...known('client id', signIn.appId),
+    ...known('tenant', signIn.tenant),
+    ...known('for', signIn.resource),
+    ...known('from', signIn.ipAddress),
+    ...known('certificate', thumbprint),
+    ...(thumbprint === undefined ? known('credential', keyId) : []),
+    ...known('federated', federatedId),
+    ...known('record', signIn.id),
+  ]
+}
+
+function auditFacts(audit: DirectoryAudit): Facts {
+  const { initiator, targets } = audit
+  const who = [initiator.userName, initiator.userId, initiator.appName, initiator.appId]
+  return [
+    ...known('when', audit.time),
+    ...known('what', audit.activity),
+    ...targets.flatMap(({ name, id }) =>
+      known('of', [name, id].filter((part) => part !== undefined).join(', ')),
+    ),
+    ...known('tenant', audit.tenant),
+    ...known('by', who.filter((part) => part !== undefined).join(', ')),
+    ...known('from', initiator.ipAddress),
+    ...targets.flatMap(({ changes }) =>
+      changes.flatMap(({ name, after }) => known('changed', `${name}: ${after ?? 'nothing'}`)),
+    ),
+    ...known('record', audit.id),
+  ]
 }
 
 function recordFacts(record: SignRecord): Facts {
@@ -59,7 +145,7 @@ function recordFacts(record: SignRecord): Facts {
   ]
 }
 
-function principalText({ oid, appid }: SignRecord): string {
+function principalText({ oid, appid }: Pick<SignRecord, 'oid' | 'appid'>): string {
   const names = [
     ...(oid === undefined ? [] : [`object id ${oid}`]),
     ...(appid === undefined ? [] : [`client id ${appid}`]),
@@ -85,8 +171,21 @@ function faultText(fault: LedgerFault): string {
 export const summaries: Readonly<Record<FindingKind, (count: number) => string>> = {
   'ledger.broken': () => 'the ledger itself does not verify',
   'sign.unexplained': (count) => `the ledger does not know ${signatures(count)} of the vault's log`,
+  'signin.foreign-credential': (count) =>
+    `${counted(count, 'sign-in')} of a watched application used a credential that is not ours`,
+  'signin.unexplained': (count) => `the ledger does not know ${counted(count, 'sign-in')}`,
+  'key.exposed': (count) => `${counted(count, 'time')} somebody was handed what may hold a key`,
+  'sign.foreign-identity': (count) => `a stranger asked for ${signatures(count)} of ours`,
+  'sign.repeated': (count) => `${signatures(count)} stand under an id that was used before`,
+  'logs.silent': () => "the vault's log is silent about heads that were signed",
+  'application.changed': (count) => `${counted(count, 'change')} of a watched application`,
+  'key.changed': (count) => `${counted(count, 'change')} of a watched key or its vault`,
   'sign.differs': (count) => `ledger and log disagree on ${signatures(count)}`,
   'sign.unrecorded': (count) => `the vault's log does not have ${signatures(count)} of the ledger`,
+  'sign.unexpected-address': (count) =>
+    `${signatures(count)} of ours came from an unexpected address`,
+  'sign.refused-elsewhere': (count) => `${counted(count, 'request')} of others were refused`,
+  'signin.ambiguous': (count) => `${counted(count, 'sign-in')} may be ours or not`,
   'sign.assumed': (count) =>
     `${signatures(count)} can only be assumed to be ours, because the vault's answer was lost`,
 }
@@ -97,10 +196,32 @@ export const nextSteps: Readonly<Record<FindingKind, string>> = {
     'Keep the ledger file as it is. Entries before that place are as they were written; from there on it proves nothing, and neither do the other findings.',
   'sign.unexplained':
     'Ask what that principal did at that time. Until you know: take its role on the key away, replace the certificate, and look in the sign-in logs of the tenants for the application.',
+  'signin.foreign-credential':
+    'Remove that credential from the application, and revoke what it obtained: look up who added it in the directory audits.',
+  'signin.unexplained':
+    "Look for the signature in the vault's log at that time, and stop the application in that tenant until you know who signed in.",
+  'key.exposed':
+    'See whether the certificate is exportable. If it is, the private key has left the vault: replace the certificate and take the old one off the application.',
+  'sign.foreign-identity':
+    'Ask what that principal did. If it is a new identity of the service, add it to expect.principals; otherwise take its role on the key away.',
+  'sign.repeated':
+    "One answer of the vault has one id. Keep ledger and log: a second signature under it means that one of the two was tampered with, or that the vault's ids are not what they were.",
+  'logs.silent':
+    "See whether the vault's diagnostic setting was changed, and fetch the hours that are missing. Until they are there, nothing is known of signatures in that time.",
+  'application.changed':
+    'Ask whoever did it. A credential or owner that is not yours lets somebody be the application: take it away.',
+  'key.changed':
+    'Ask whoever did it: whether it was a rotation that you know of, and who may use the key now.',
   'sign.differs':
     'Two accounts of one act disagree and one of them is wrong. Keep ledger and log, and compare the versions of service and vault.',
   'sign.unrecorded':
     'See whether the log is complete: diagnostic setting of the vault, blobs of that hour. If it is, the ledger claims what the vault did not do.',
+  'sign.unexpected-address':
+    'If the service has moved, add the network to expect.addresses. If it has not, somebody else has its identity.',
+  'sign.refused-elsewhere':
+    'Nothing was signed. Ask what that principal wanted of the key, and see that it stays without a role.',
+  'signin.ambiguous':
+    'See that address and resource are those of whoever may have signed in. Many of them mean a network to be mended, or assertions that live too long.',
   'sign.assumed':
     "See that principal and address are the service's own. These come from lost answers: many of them mean a network to be mended.",
 }
@@ -118,10 +239,17 @@ const undecidedWords: Readonly<Record<UndecidedReason, (count: number) => string
     `${signatures(count)} of the log younger than the grace period: the ledger may still learn of them`,
   'signature-too-young': (count) =>
     `${signatures(count)} of the ledger younger than the grace period: their records may still arrive`,
+  'sign-in-too-young': (count) =>
+    `${counted(count, 'sign-in')} younger than the grace period: the ledger may still learn of them`,
   'log-does-not-reach': (count) =>
     `${signatures(count)} of the ledger at a time for which the log, with the grace period, does not stand`,
+  'hour-not-delivered': (count) =>
+    `${signatures(count)} of the ledger in hours of which the log has no record at all`,
   'log-not-understood': (count) => `${counted(count, 'place')} in the log that could not be read`,
   'log-empty': () => 'a log without any record',
+  'no-application-to-watch': () =>
+    'no application to watch: no sign-in is known to the ledger; name one with --application',
+  'too-many': (count) => `${counted(count, 'piece')} of evidence more than are kept`,
   'no-key-to-watch': () => 'no key to watch: the ledger names none; name it with --key',
 }
 

@@ -1,8 +1,26 @@
+import type { DirectoryAudit } from './directory-audit.ts'
 import type { LedgerFault } from './ledger-facts.ts'
-import type { SignRecord } from './vault-record.ts'
+import type { SignInRecord } from './sign-in-record.ts'
+import type { OtherRecord, SignRecord } from './vault-record.ts'
 
-/** A difference between the ledger and the vault's log, with the evidence for it. */
-export type Finding = SignUnexplained | SignAssumed | SignDiffers | SignUnrecorded | LedgerBroken
+/** A difference between the ledger and Azure's logs, with the evidence for it. */
+export type Finding =
+  | SignUnexplained
+  | SignAssumed
+  | SignDiffers
+  | SignRepeated
+  | SignForeignIdentity
+  | SignUnexpectedAddress
+  | SignRefusedElsewhere
+  | SignUnrecorded
+  | KeyExposed
+  | KeyChanged
+  | SignInUnexplained
+  | SignInAmbiguous
+  | SignInForeignCredential
+  | ApplicationChanged
+  | LedgerBroken
+  | LogsSilent
 
 export type FindingKind = Finding['kind']
 
@@ -14,7 +32,7 @@ export interface SignUnexplained {
   readonly nonceOf?: string
 }
 
-/** Ours if nonce, key version and time do not deceive: the vault's answer never arrived. */
+/** Ours if nonce, key version, principal and time do not deceive: the vault's answer never arrived. */
 export interface SignAssumed {
   readonly kind: 'sign.assumed'
   readonly record: SignRecord
@@ -22,11 +40,17 @@ export interface SignAssumed {
   readonly attempt: string
 }
 
-/** Ours by the vault's id, but not what the ledger says it is. */
-export interface SignDiffers {
-  readonly kind: 'sign.differs'
+/** What the ledger says of a signature that it knows by the id of the vault's answer. */
+interface JoinedById {
   readonly record: SignRecord
   readonly signature: string
+  /** Absent when the ledger does not say how it began. */
+  readonly attempt?: string
+}
+
+/** Ours by the vault's id, but not what the ledger says it is. */
+export interface SignDiffers extends JoinedById {
+  readonly kind: 'sign.differs'
   readonly differences: readonly Difference[]
 }
 
@@ -34,6 +58,29 @@ export interface Difference {
   readonly what: 'key' | 'algorithm' | 'outcome'
   readonly ledger: string
   readonly vault: string
+}
+
+/** A second record under the id of one signature. */
+export interface SignRepeated extends JoinedById {
+  readonly kind: 'sign.repeated'
+  /** That which is taken for the signature itself. */
+  readonly first: SignRecord
+}
+
+/** Ours by the vault's id, but asked for by a principal that is not us. */
+export interface SignForeignIdentity extends JoinedById {
+  readonly kind: 'sign.foreign-identity'
+}
+
+/** Ours by the vault's id, but asked for from a network that is not ours. */
+export interface SignUnexpectedAddress extends JoinedById {
+  readonly kind: 'sign.unexpected-address'
+}
+
+/** Somebody else asked the key to sign, and was refused. */
+export interface SignRefusedElsewhere {
+  readonly kind: 'sign.refused-elsewhere'
+  readonly record: SignRecord
 }
 
 /** The ledger says signed, and the vault's log, which reaches beyond that time, does not have it. */
@@ -47,10 +94,82 @@ export interface SignUnrecorded {
   readonly keyId?: string
 }
 
+/** Somebody took, or was given, what may hold the private key. */
+export interface KeyExposed {
+  readonly kind: 'key.exposed'
+  readonly record: OtherRecord
+}
+
+/** Somebody changed the key, its certificate, or who may use it. */
+export interface KeyChanged {
+  readonly kind: 'key.changed'
+  readonly record: OtherRecord
+}
+
+/** Entra saw our application prove itself with our certificate, and the ledger does not know. */
+export interface SignInUnexplained {
+  readonly kind: 'signin.unexplained'
+  readonly signIn: SignInRecord
+}
+
+/** The same, while it may have been an answer that was lost or an assertion that was handed out. */
+export interface SignInAmbiguous {
+  readonly kind: 'signin.ambiguous'
+  readonly signIn: SignInRecord
+  readonly because: 'answer-lost' | 'assertion-handed-out'
+}
+
+/** A watched application proved itself with a credential that is none of ours. */
+export interface SignInForeignCredential {
+  readonly kind: 'signin.foreign-credential'
+  readonly signIn: SignInRecord
+}
+
+/** A watched application was given, or lost, a credential or an owner. */
+export interface ApplicationChanged {
+  readonly kind: 'application.changed'
+  readonly audit: DirectoryAudit
+}
+
 export interface LedgerBroken {
   readonly kind: 'ledger.broken'
   readonly fault: LedgerFault
 }
+
+/** Signatures of heads, which are made on a schedule, are in the ledger, and the vault's log is silent. */
+export interface LogsSilent {
+  readonly kind: 'logs.silent'
+  readonly vault: string
+  readonly heads: number
+  /** Of the first of them and the last. */
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+/** How soon somebody has to look: at once, soon, or when there is time. */
+export type Severity = 'high' | 'medium' | 'low'
+
+export const severities: Readonly<Record<FindingKind, Severity>> = {
+  'ledger.broken': 'high',
+  'sign.unexplained': 'high',
+  'signin.foreign-credential': 'high',
+  'signin.unexplained': 'high',
+  'key.exposed': 'high',
+  'sign.foreign-identity': 'high',
+  'sign.repeated': 'high',
+  'logs.silent': 'high',
+  'application.changed': 'high',
+  'key.changed': 'medium',
+  'sign.differs': 'medium',
+  'sign.unrecorded': 'medium',
+  'sign.unexpected-address': 'medium',
+  'sign.refused-elsewhere': 'medium',
+  'signin.ambiguous': 'low',
+  'sign.assumed': 'low',
+}
+
+/** The worst first. */
+export const findingKinds = Object.keys(severities) as readonly FindingKind[]
 
 /** What may turn out either way: counted, and looked at again by a later run. */
 export interface Undecided {
@@ -64,7 +183,11 @@ export interface Undecided {
 export type UndecidedReason =
   | 'record-too-young' // the ledger may still learn of it
   | 'signature-too-young' // its record may still arrive
+  | 'sign-in-too-young' // the ledger may still learn of it
   | 'log-does-not-reach' // signatures of the ledger outside of what the log covers
+  | 'hour-not-delivered' // signatures of an hour of which the log has no record at all
   | 'log-not-understood' // places in the log that may hide a signature
   | 'log-empty'
   | 'no-key-to-watch' // neither the ledger nor the operator names one
+  | 'no-application-to-watch' // sign-ins or audits are given, and nobody names an application
+  | 'too-many' // of a kind that is kept: the others are counted alone

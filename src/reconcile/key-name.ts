@@ -11,19 +11,36 @@ export interface KeyVersion extends KeyName {
   readonly version?: string
 }
 
-const keyPath = /^\/keys\/([0-9a-z-]{1,127})(?:\/([0-9a-z]*))?(?:\/|$)/i
+/** A key, certificate or secret of a name: a certificate has all three. */
+export interface VaultObject extends KeyVersion {
+  readonly collection: 'keys' | 'certificates' | 'secrets'
+}
+
+const objectPath = /^\/(keys|certificates|secrets)\/([0-9a-z-]{1,127})(?:\/([0-9a-z]*))?(?:\/|$)/i
 
 /** Tells `/keys/{name}/{version}` from `/keys/{name}/sign`. */
 const versionForm = /^[0-9a-z]{32}$/i
 
-/** `https://{vault}/keys/{name}[/{version}]`, whatever follows; undefined for any other text. */
-export function parseKeyUrl(text: string): KeyVersion | undefined {
+/** `https://{vault}/{collection}/{name}[/{version}]`, whatever follows; undefined for any other text. */
+export function parseObjectUrl(text: string): VaultObject | undefined {
   const url = URL.parse(text)
   if (url?.protocol !== 'https:') return undefined
-  const [, name, version = ''] = keyPath.exec(url.pathname) ?? []
+  const [, collection = '', name, version = ''] = objectPath.exec(url.pathname) ?? []
   if (name === undefined) return undefined
-  const key = { vault: url.host, name: name.toLowerCase() }
-  return versionForm.test(version) ? { ...key, version: version.toLowerCase() } : key
+  const object = {
+    collection: collection.toLowerCase() as VaultObject['collection'],
+    vault: url.host,
+    name: name.toLowerCase(),
+  }
+  return versionForm.test(version) ? { ...object, version: version.toLowerCase() } : object
+}
+
+/** `https://{vault}/keys/{name}[/{version}]`, whatever follows; undefined for any other text. */
+export function parseKeyUrl(text: string): KeyVersion | undefined {
+  const object = parseObjectUrl(text)
+  if (object?.collection !== 'keys') return undefined
+  const { vault, name, version } = object
+  return version === undefined ? { vault, name } : { vault, name, version }
 }
 
 /** The same text for the same key, whatever the version. */

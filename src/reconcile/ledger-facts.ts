@@ -1,32 +1,14 @@
-import { z } from 'zod'
+import { hash } from 'node:crypto'
 import { genesis } from '../ledger/chain.ts'
 import type { ChainFault, Link, Row } from '../ledger/chain.ts'
-import type {
-  CertificateLoaded,
-  SignatureBegun,
-  SignatureFailed,
-  SignatureMade,
-} from '../ledger/entry.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
 import { walkChain } from '../ledger/verify.ts'
+import { ExchangeBook } from './exchange-book.ts'
+import { isObject, numberIn, parseJson, textIn } from './json-members.ts'
+import type { Members } from './json-members.ts'
 import { keyNameText, parseKeyUrl } from './key-name.ts'
-
-/** What the ledger says of one signature. All of them are in memory, about 0.5 KB each. */
-export interface SignatureFacts {
-  readonly signature: string
-  /** Absent only where somebody wrote entries that the service does not write. */
-  begun?: BegunFacts
-  /** Absent when the service died, or still waits for the vault. */
-  outcome?: OutcomeFacts
-}
-
-export type BegunFacts = Pick<
-  SignatureBegun,
-  'atMs' | 'attempt' | 'application' | 'tenant' | 'keyId' | 'algorithm' | 'nonceSha256'
->
-export type OutcomeFacts = MadeFacts | FailedFacts
-export type MadeFacts = Pick<SignatureMade, 'kind' | 'atMs' | 'vaultRequestId'>
-export type FailedFacts = Pick<SignatureFailed, 'kind' | 'atMs' | 'applied' | 'vaultRequestId'>
+import { SignatureBook } from './signature-book.ts'
+import type { BegunFacts, OutcomeFacts, SignatureFacts } from './signature-book.ts'
 
 /** Where a ledger stops being what the service wrote. */
 export type LedgerFault =
@@ -35,66 +17,67 @@ export type LedgerFault =
   | { readonly fault: 'unreadable'; readonly sequence: number; readonly reason: string }
 
 export interface LedgerFacts {
-  /** By signature id, in the order of their first entries. */
-  readonly signatures: ReadonlyMap<string, SignatureFacts>
+  /** Answered by the vault. */
+  readonly answered: SignatureBook
+  /** Not answered, so that the vault may have made them unseen, by the hash of their nonces. */
+  readonly lost: ReadonlyMap<string, SignatureFacts>
+  /** Claim an answer of the vault that another one has claimed before. */
+  readonly claimedAgain: readonly SignatureFacts[]
   /** Keys that the service has used, whatever version, as `keyNameText` has them. */
   readonly keys: ReadonlySet<string>
-  readonly entries: number
+  /** Thumbprints of our certificates: hex of SHA-1 and of SHA-256, in upper case. */
+  readonly thumbprints: ReadonlySet<string>
+  readonly exchanges: ExchangeBook
+  readonly counts: LedgerCounts
+  /** Of the first entry and the last; absent when there are none. */
+  readonly fromMs?: number
   /** The first one. What comes after it has been read all the same, and proves nothing. */
   readonly fault?: LedgerFault
 }
 
-const begunForm = z.object({
-  kind: z.literal('signature.begun'),
-  atMs: z.number(),
-  signature: z.string(),
-  attempt: z.string(),
-  application: z.string(),
-  tenant: z.string(),
-  keyId: z.string(),
-  algorithm: z.string(),
-  nonceSha256: z.string(),
-}) satisfies z.ZodType<BegunFacts & Pick<SignatureBegun, 'kind' | 'signature'>>
-
-const madeForm = z.object({
-  kind: z.literal('signature.made'),
-  atMs: z.number(),
-  signature: z.string(),
-  vaultRequestId: z.string(),
-}) satisfies z.ZodType<MadeFacts & Pick<SignatureMade, 'signature'>>
-
-const failedForm = z.object({
-  kind: z.literal('signature.failed'),
-  atMs: z.number(),
-  signature: z.string(),
-  applied: z.enum(['no', 'unknown']),
-  vaultRequestId: z.string().exactOptional(),
-}) satisfies z.ZodType<FailedFacts & Pick<SignatureFailed, 'signature'>>
-
-const loadedForm = z.object({
-  kind: z.literal('certificate.loaded'),
-  keyId: z.string(),
-}) satisfies z.ZodType<Pick<CertificateLoaded, 'kind' | 'keyId'>>
-
-const relevantForm = z.discriminatedUnion('kind', [begunForm, madeForm, failedForm, loadedForm])
+export interface LedgerCounts {
+  readonly entries: number
+  readonly signaturesBegun: number
+  readonly signaturesMade: number
+  /** Failed, and the vault did not sign. */
+  readonly signaturesRefused: number
+  /** No answer known: the service died, or the reply was lost. */
+  readonly signaturesOpen: number
+}
 
 /**
  * Canonical JSON has no white space, and a quotation mark inside a string is escaped: these bytes are
  * in an entry only as its member `kind`. Most entries are told apart by them without being parsed.
  */
-const relevantKinds = ['begun', 'made', 'failed']
-  .map((end) => `"kind":"signature.${end}"`)
-  .concat('"kind":"certificate.loaded"')
-  .map((text) => Buffer.from(text))
+const relevantKinds = [
+  'signature.begun',
+  'signature.made',
+  'signature.failed',
+  'certificate.loaded',
+  'exchange.succeeded',
+  'exchange.failed',
+  'assertion.issued',
+  'head.key-loaded',
+].map((kind) => Buffer.from(`"kind":"${kind}"`))
 
 /** Takes a ledger once from end to end, verifies its chain, and keeps what it says of signatures. */
 export class LedgerCollector {
-  readonly #signatures = new Map<string, SignatureFacts>()
+  readonly #answered = new SignatureBook()
+  readonly #lost = new Map<string, SignatureFacts>()
+  readonly #claimedAgain: SignatureFacts[] = []
+  readonly #exchanges = new ExchangeBook()
   readonly #keys = new Set<string>()
-  /** One copy of each text that thousands of entries repeat. */
-  readonly #shared = new Map<string, string>()
+  readonly #thumbprints = new Set<string>()
+  /** Begun, and not ended so far: as many as the service waits for. */
+  readonly #open = new Map<string, BegunFacts>()
+  readonly #keyIds = new Set<string>()
   #last: Link = genesis
   #entries = 0
+  #begun = 0
+  #made = 0
+  #refused = 0
+  #unanswered = 0
+  #fromMs: number | undefined
   #fault: LedgerFault | undefined
 
   /**
@@ -117,10 +100,24 @@ export class LedgerCollector {
   }
 
   facts(): LedgerFacts {
+    for (const [signature, begun] of this.#open) {
+      this.#lost.set(begun.nonceSha256, { signature, begun })
+    }
     return {
-      signatures: this.#signatures,
+      answered: this.#answered,
+      lost: this.#lost,
+      claimedAgain: this.#claimedAgain,
       keys: this.#keys,
-      entries: this.#entries,
+      thumbprints: this.#thumbprints,
+      exchanges: this.#exchanges,
+      counts: {
+        entries: this.#entries,
+        signaturesBegun: this.#begun,
+        signaturesMade: this.#made,
+        signaturesRefused: this.#refused,
+        signaturesOpen: this.#unanswered + this.#open.size,
+      },
+      ...(this.#fromMs === undefined ? {} : { fromMs: this.#fromMs }),
       ...(this.#fault === undefined ? {} : { fault: this.#fault }),
     }
   }
@@ -131,56 +128,136 @@ export class LedgerCollector {
 
   /** False when the row is no entry. */
   #takeEntry({ canonical }: Row): boolean {
-    const bytes = Buffer.from(canonical.buffer, canonical.byteOffset, canonical.byteLength)
-    if (!relevantKinds.some((kind) => bytes.includes(kind))) return true
-    const { data: entry } = relevantForm.safeParse(parseJson(bytes.toString()))
+    const entry = relevantEntry(canonical)
+    if (entry === 'other') return true
     if (entry === undefined) return false
-    if (entry.kind === 'certificate.loaded') this.#keyIdFrom(entry.keyId)
-    else if (entry.kind === 'signature.begun') this.#takeBegun(entry)
-    else this.#factsOf(entry.signature).outcome = entry
-    return true
-  }
-
-  #takeBegun(entry: z.output<typeof begunForm>): void {
-    const { signature, atMs, attempt, nonceSha256 } = entry
-    this.#factsOf(signature).begun = {
-      atMs,
-      attempt,
-      nonceSha256,
-      application: this.#share(entry.application),
-      tenant: this.#share(entry.tenant),
-      algorithm: this.#share(entry.algorithm),
-      keyId: this.#keyIdFrom(entry.keyId),
+    this.#fromMs ??= entry.atMs
+    switch (entry.kind) {
+      case 'begun':
+        this.#keyIdFrom(entry.begun.keyId)
+        this.#open.set(entry.signature, entry.begun)
+        this.#begun += 1
+        return true
+      case 'ended':
+        this.#end(entry.signature, entry.outcome)
+        return true
+      case 'key':
+        this.#keyIdFrom(entry.keyId)
+        for (const thumbprint of entry.thumbprints) this.#thumbprints.add(thumbprint)
+        return true
+      case 'exchange':
+        this.#exchanges.take(entry.members, entry.atMs)
+        return true
     }
   }
 
-  #factsOf(signature: string): SignatureFacts {
-    const known = this.#signatures.get(signature)
-    if (known !== undefined) return known
-    const created: SignatureFacts = { signature }
-    this.#signatures.set(signature, created)
-    return created
+  #end(signature: string, outcome: OutcomeFacts): void {
+    const begun = this.#open.get(signature)
+    this.#open.delete(signature)
+    if (outcome.kind === 'signature.made') this.#made += 1
+    else if (outcome.applied === 'no') this.#refused += 1
+    else this.#unanswered += 1
+    const facts = { signature, ...(begun === undefined ? {} : { begun }), outcome }
+    const { vaultRequestId } = outcome
+    if (vaultRequestId !== undefined) {
+      if (!this.#answered.add(vaultRequestId, begun, outcome)) this.#claimedAgain.push(facts)
+    } else if (outcome.applied === 'unknown' && begun !== undefined) {
+      this.#lost.set(begun.nonceSha256, facts)
+    }
   }
 
-  #keyIdFrom(text: string): string {
-    const key = this.#shared.has(text) ? undefined : parseKeyUrl(text)
+  #keyIdFrom(text: string): void {
+    if (this.#keyIds.has(text)) return
+    this.#keyIds.add(text)
+    const key = parseKeyUrl(text)
     if (key !== undefined) this.#keys.add(keyNameText(key))
-    return this.#share(text)
-  }
-
-  #share(text: string): string {
-    const known = this.#shared.get(text)
-    if (known === undefined) this.#shared.set(text, text)
-    return known ?? text
   }
 }
 
-/** Undefined for what is no JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
+type RelevantEntry = { readonly atMs: number } & (
+  | { readonly kind: 'begun'; readonly signature: string; readonly begun: BegunFacts }
+  | { readonly kind: 'ended'; readonly signature: string; readonly outcome: OutcomeFacts }
+  | { readonly kind: 'key'; readonly keyId: string; readonly thumbprints: readonly string[] }
+  | { readonly kind: 'exchange'; readonly members: Members }
+)
+
+/** What it says of signatures; `other` when it says nothing of them; undefined when it is no entry. */
+export function relevantEntry(canonical: Uint8Array): RelevantEntry | 'other' | undefined {
+  const bytes = Buffer.from(canonical.buffer, canonical.byteOffset, canonical.byteLength)
+  if (!relevantKinds.some((kind) => bytes.includes(kind))) return 'other'
+  const entry = parseJson(bytes.toString())
+  if (!isObject(entry)) return undefined
+  const atMs = numberIn(entry, 'atMs')
+  if (atMs === undefined) return undefined
+  switch (entry['kind']) {
+    case 'signature.begun':
+      return begunFrom(entry, atMs)
+    case 'signature.made':
+    case 'signature.failed':
+      return endedFrom(entry, entry['kind'], atMs)
+    case 'certificate.loaded':
+    case 'head.key-loaded':
+      return keyFrom(entry, atMs)
+    case 'exchange.succeeded':
+    case 'exchange.failed':
+    case 'assertion.issued':
+      return { kind: 'exchange', atMs, members: entry }
+    default:
+      // The bytes of a kind stand in a member of a member: the entry is of another.
+      return 'other'
   }
+}
+
+function begunFrom(entry: Members, atMs: number): RelevantEntry | undefined {
+  const signature = textIn(entry, 'signature')
+  const attempt = textIn(entry, 'attempt')
+  const keyId = textIn(entry, 'keyId')
+  const algorithm = textIn(entry, 'algorithm')
+  const nonceSha256 = textIn(entry, 'nonceSha256')
+  if (signature === undefined || attempt === undefined || keyId === undefined) return undefined
+  if (algorithm === undefined || nonceSha256 === undefined) return undefined
+  const begun = {
+    atMs,
+    attempt,
+    purpose: textIn(entry, 'purpose') ?? '',
+    application: textIn(entry, 'application') ?? '',
+    tenant: textIn(entry, 'tenant') ?? '',
+    keyId,
+    algorithm,
+    nonceSha256,
+  }
+  return { kind: 'begun', atMs, signature, begun }
+}
+
+function endedFrom(
+  entry: Members,
+  kind: OutcomeFacts['kind'],
+  atMs: number,
+): RelevantEntry | undefined {
+  const signature = textIn(entry, 'signature')
+  const vaultRequestId = textIn(entry, 'vaultRequestId')?.toLowerCase()
+  const applied = entry['applied']
+  const isWhole =
+    kind === 'signature.made'
+      ? vaultRequestId !== undefined
+      : applied === 'no' || applied === 'unknown'
+  if (signature === undefined || !isWhole) return undefined
+  const outcome: OutcomeFacts = {
+    kind,
+    atMs,
+    ...(applied === 'no' || applied === 'unknown' ? { applied } : {}),
+    ...(vaultRequestId === undefined ? {} : { vaultRequestId }),
+  }
+  return { kind: 'ended', atMs, signature, outcome }
+}
+
+function keyFrom(entry: Members, atMs: number): RelevantEntry | undefined {
+  const keyId = textIn(entry, 'keyId')
+  if (keyId === undefined) return undefined
+  const der = Buffer.from(textIn(entry, 'der') ?? '', 'base64')
+  const thumbprints =
+    der.length === 0
+      ? []
+      : ['sha1', 'sha256'].map((algorithm) => hash(algorithm, der, 'hex').toUpperCase())
+  return { kind: 'key', atMs, keyId, thumbprints }
 }

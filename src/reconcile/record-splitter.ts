@@ -1,20 +1,35 @@
-/** What a log is cut into: the text of one record, or a place where there is none. */
-export type Piece =
-  | { readonly kind: 'record'; readonly text: string; readonly line: number }
-  | { readonly kind: 'problem'; readonly problem: PieceProblem; readonly line: number }
+import { parseJson } from './json-members.ts'
 
-export type PieceProblem =
-  'it is longer than a record can be' | 'it is cut off' | 'it is not a record'
+/** What a log is cut into: one record, or a place where there is none. */
+export type Piece =
+  /** The value that its JSON has, whatever that is, or what a row says by the names of its columns. */
+  | { readonly kind: 'record'; readonly value: unknown; readonly line: number }
+  | { readonly kind: 'problem'; readonly problem: string; readonly line: number }
+
+/** Takes the bytes of one log as they come. */
+export interface Splitter {
+  push(chunk: Buffer): readonly Piece[]
+  end(): readonly Piece[]
+}
 
 /** Azure's records have about 1.5 KiB; one that does not end must not fill the memory. */
-const recordBytesMax = 256 * 1024
+export const recordBytesMax = 256 * 1024
 
-/** The beginning of `{"records":[`, which nothing else tells from a record. */
-const wrapperStart = /^\{\s*"records"\s*:\s*$/
-const wrapperStartSoFar = /^\{\s*(?:"records"\s*(?::\s*)?)?$/
-const wrapperBytesMax = 64
+/**
+ * The beginning of `{"records":[`, or of a page of Microsoft Graph, `{"@odata.context":"…","value":[`,
+ * which nothing else tells from a record.
+ */
+const wrapperStart = /^\{\s*(?:"@odata\.\w+"\s*:\s*"[^"\\]*"\s*,\s*)*"(?:records|value)"\s*:\s*$/
+const wrapperStartSoFar =
+  /^\{\s*(?:"@odata\.\w+"\s*:\s*"[^"\\]*"\s*,\s*)*(?:"(?:records|value)"\s*(?::\s*)?)?$/
+const wrapperBytesMax = 4096
+const wrapperLike = /^\{\s*"(?:records|value|@odata)/
+/** Graph says so before the list of a page that is not the last. */
+const moreElsewhere = /"@odata\.nextLink"/
 
 const newline = 0x0a
+const carriageReturn = 0x0d
+const comma = 0x2c
 const quote = 0x22
 const backslash = 0x5c
 const openList = 0x5b
@@ -37,7 +52,7 @@ interface OpenRecord {
  * `[…]` and `{"records":[…]}`, also one after the other, and passes over nothing without a word.
  * Outside of lists a record ends with its line, so that a broken one costs no other.
  */
-export class RecordSplitter {
+export class RecordSplitter implements Splitter {
   #chunk: Buffer = Buffer.alloc(0)
   #pieces: Piece[] = []
   #line = 1
@@ -57,16 +72,44 @@ export class RecordSplitter {
     this.#chunk = chunk
     this.#pieces = []
     this.#start = 0
-    for (let at = 0; at < chunk.length; at += 1) this.#take(chunk[at] ?? 0, at)
+    let at = 0
+    while (at < chunk.length) {
+      const end = this.#takeWholeLine(at)
+      if (end === undefined) this.#take(chunk[at] ?? 0, at)
+      at = end ?? at + 1
+    }
     if (this.#record !== undefined) keep(this.#record, chunk.subarray(this.#start))
     return this.#pieces
   }
 
-  /** After the last byte: what is missing. */
   end(): readonly Piece[] {
     const isWhole = this.#record === undefined && this.#depth === 0
     const line = this.#record?.line ?? this.#line
     return isWhole ? [] : [{ kind: 'problem', problem: 'it is cut off', line }]
+  }
+
+  /**
+   * Nearly every record is a line of its own: taken at once, it costs a third of what its bytes cost one
+   * by one. Undefined where they have to decide; otherwise the place of the line break.
+   */
+  #takeWholeLine(at: number): number | undefined {
+    const chunk = this.#chunk
+    const isStart =
+      chunk[at] === openObject && this.#record === undefined && this.#depth === this.#recordDepth
+    if (!isStart) return undefined
+    const lineEnd = chunk.indexOf(newline, at)
+    if (lineEnd === -1 || lineEnd - at > recordBytesMax) return undefined
+    let end = lineEnd
+    if (chunk[end - 1] === carriageReturn) end -= 1
+    if (chunk[end - 1] === comma) end -= 1
+    if (chunk[end - 1] !== closeObject) return undefined
+    const text = chunk.toString('utf8', at, end)
+    if (wrapperLike.test(text)) return undefined
+    const value = parseJson(text)
+    if (value === undefined) return undefined
+    this.#pieces.push({ kind: 'record', value, line: this.#line })
+    this.#strayIsTold = false
+    return lineEnd
   }
 
   #take(byte: number, at: number): void {
@@ -105,6 +148,9 @@ export class RecordSplitter {
   #takeOpening(byte: number, at: number): void {
     if (this.#record !== undefined) {
       if (byte === openList && this.#depth === 1 && this.#startsLike(wrapperStart, at)) {
+        if (this.#startsLike(moreElsewhere, at)) {
+          this.#problem('more of it was left behind @odata.nextLink', this.#record.line)
+        }
         this.#record = undefined
         this.#recordDepth = 2
       }
@@ -147,7 +193,7 @@ export class RecordSplitter {
     this.#strayIsTold = true
   }
 
-  #problem(problem: PieceProblem, line: number): void {
+  #problem(problem: string, line: number): void {
     this.#pieces.push({ kind: 'problem', problem, line })
   }
 }
@@ -163,5 +209,8 @@ function pieceFrom({ line, parts, bytes }: OpenRecord): Piece {
     return { kind: 'problem', problem: 'it is longer than a record can be', line }
   const [only] = parts
   const whole = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
-  return { kind: 'record', text: whole.toString(), line }
+  const value = parseJson(whole.toString())
+  return value === undefined
+    ? { kind: 'problem', problem: 'it is not JSON', line }
+    : { kind: 'record', value, line }
 }

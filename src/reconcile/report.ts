@@ -1,26 +1,20 @@
 import { isoTimeFrom } from '../base/clock.ts'
 import { printable } from '../base/printable.ts'
-import type { Finding, FindingKind } from './finding.ts'
+import { findingKinds, severities } from './finding.ts'
+import type { Finding } from './finding.ts'
 import { counted, factsOf, nextSteps, summaries, undecidedText } from './finding-text.ts'
 import type { Facts } from './finding-text.ts'
+import { hourMs, missingHours } from './coverage.ts'
+import type { Coverage } from './coverage.ts'
 import type { LedgerSummary, Report, VaultLogSummary } from './reconcile.ts'
 
 /** Findings of one kind that are written out for people; the JSON has all of them. */
 const shownMax = 20
 const pathLengthMax = 300
 
-/** The worst first. */
-const kinds: readonly FindingKind[] = [
-  'ledger.broken',
-  'sign.unexplained',
-  'sign.differs',
-  'sign.unrecorded',
-  'sign.assumed',
-]
-
 /** For a terminal: the verdict in one sentence, what was read, each finding with its evidence, what to do. */
 export function textReport(report: Report): string {
-  const found = kinds.flatMap((kind) => {
+  const found = findingKinds.flatMap((kind) => {
     const ofKind = report.findings.filter((finding) => finding.kind === kind)
     return ofKind.length === 0 ? [] : [ofKind]
   })
@@ -29,6 +23,7 @@ export function textReport(report: Report): string {
     lines([
       ...ledgerFacts(report.ledger),
       ...vaultLogFacts(report.vaultLog),
+      ...entraLogFacts(report),
       ...watchFacts(report),
     ]),
     ...found.flatMap(findingSections),
@@ -51,7 +46,7 @@ function verdictSentence(report: Report): string {
 }
 
 function summaryOf(findings: readonly Finding[]): string {
-  return kinds
+  return findingKinds
     .flatMap((kind) => {
       const count = findings.filter((finding) => finding.kind === kind).length
       return count === 0 ? [] : [summaries[kind](count)]
@@ -78,19 +73,43 @@ function vaultLogFacts(log: VaultLogSummary): Facts {
       '',
       `${counted(log.signatures, 'signature')} by the watched keys: ${log.explained} explained by the ledger; ${counted(log.duplicates, 'repetition')} left out`,
     ],
-    ...[...log.coverage].map(
-      ([vault, { fromMs, toMs }]) =>
-        [
-          '',
-          `${printable(vault, 100)} from ${isoTimeFrom(fromMs)} to ${isoTimeFrom(toMs)}`,
-        ] as const,
-    ),
+    ...(log.agreed === 0
+      ? []
+      : [['', `${counted(log.agreed, 'signature')} by others, as was agreed`] as const]),
+    ...[...log.coverage].map(([vault, coverage]) => ['', coverageText(vault, coverage)] as const),
   ]
 }
 
-function watchFacts({ watchedKeys, nowMs, graceMs }: Report): Facts {
+function coverageText(vault: string, coverage: Coverage): string {
+  const { fromMs, toMs } = coverage
+  const missing = missingHours(coverage)
+  const gaps = missing === 0 ? '' : `, ${counted(missing, 'hour')} without a record`
+  return `${printable(vault, 100)} from ${isoTimeFrom(fromMs)} to ${isoTimeFrom(toMs)}${gaps}`
+}
+
+function entraLogFacts({ signInLog, auditLog }: Report): Facts {
+  const pathsOf = (paths: readonly string[]) =>
+    paths.map((path) => printable(path, pathLengthMax)).join(', ')
   return [
-    ...watchedKeys.map(
+    ...(signInLog === undefined
+      ? []
+      : [
+          [
+            'sign-ins',
+            `${pathsOf(signInLog.paths)}: ${counted(signInLog.records, 'record')}, ${signInLog.explained} explained by the ledger`,
+          ] as const,
+        ]),
+    ...(auditLog === undefined
+      ? []
+      : [
+          ['audits', `${pathsOf(auditLog.paths)}: ${counted(auditLog.records, 'record')}`] as const,
+        ]),
+  ]
+}
+
+function watchFacts({ watchedKeys, watchedApplications, nowMs, graceMs }: Report): Facts {
+  return [
+    ...[...watchedKeys, ...watchedApplications].map(
       (key, index) => [index === 0 ? 'watched' : '', printable(key, pathLengthMax)] as const,
     ),
     ['as of', `${isoTimeFrom(nowMs)}, with ${counted(graceMs / 60_000, 'minute')} of grace`],
@@ -108,9 +127,11 @@ function findingSections(findings: readonly Finding[]): readonly string[] {
   return [...shown, ...rest, `what to do about ${first.kind}\n  ${nextSteps[first.kind]}`]
 }
 
-function undecidedSection({ undecided, vaultLog }: Report): readonly string[] {
+function undecidedSection(report: Report): readonly string[] {
+  const { undecided, vaultLog, signInLog, auditLog } = report
   if (undecided.length === 0) return []
-  const places = vaultLog.unreadPlaces.map(
+  const unread = [vaultLog, signInLog, auditLog].flatMap((log) => log?.unreadPlaces ?? [])
+  const places = unread.map(
     ({ file, line, why }) => `  ${printable(file, pathLengthMax)}:${line}: ${why}`,
   )
   const items = undecided.map((item) => `  ${undecidedText(item)}`)
@@ -128,14 +149,18 @@ function lines(facts: Facts): string {
  * look at it too.
  */
 export function jsonReport(report: Report): string {
-  const { ledger, vaultLog, nowMs, graceMs, undecided, ...rest } = report
-  const coverage = [...vaultLog.coverage].map(([vault, { fromMs, toMs }]) => ({
+  const { ledger, vaultLog, nowMs, graceMs, findings, undecided, ...rest } = report
+  const coverage = [...vaultLog.coverage].map(([vault, { fromMs, toMs, hours }]) => ({
     vault,
     from: isoTimeFrom(fromMs),
     to: isoTimeFrom(toMs),
+    hours: [...hours]
+      .toSorted(([one], [other]) => one - other)
+      .map(([hour, records]) => ({ hour: isoTimeFrom(hour * hourMs), records })),
   }))
   const value = {
     ...rest,
+    findings: findings.map((finding) => ({ severity: severities[finding.kind], ...finding })),
     now: isoTimeFrom(nowMs),
     graceMinutes: graceMs / 60_000,
     undecided: undecided.map(({ fromMs, toMs, ...item }) => ({

@@ -1,40 +1,53 @@
 import { parseIsoTime } from '../base/clock.ts'
-import { parseKeyUrl } from './key-name.ts'
-import type { KeyVersion } from './key-name.ts'
+import { isObject, numberIn, numberOrDigitsIn, objectIn, present, textIn } from './json-members.ts'
+import type { Members } from './json-members.ts'
+import { parseKeyUrl, parseObjectUrl, withoutPort } from './key-name.ts'
+import type { KeyVersion, VaultObject } from './key-name.ts'
 import { parseSignatureNonce } from './signature-nonce.ts'
+import { timeOfRow } from './table-time.ts'
+import type { RowTime } from './table-time.ts'
 
-/** One record of a vault's audit log, as far as reconcile looks at it. */
+/** One record of a vault's audit log, as far as reconcile looks at it: the same from whatever source. */
 export type VaultRecord = SignRecord | OtherRecord
 
-/** `KeySign`: the vault was asked to sign. */
-export interface SignRecord {
-  readonly kind: 'sign'
-  /** As written, with more decimals than {@link timeMs}. */
+/** What records of every operation say. */
+interface RecordFacts {
+  /** ISO 8601, as written, with more decimals than {@link timeMs} where the source has them. */
   readonly time: string
   readonly timeMs: number
   /** The `x-ms-request-id` of the vault's answer, lower case; empty when the record has none. */
   readonly correlationId: string
-  /** The verdict: `resultType` says `Success` of refusals too. */
-  readonly httpStatusCode: number
-  readonly key: KeyVersion
-  /** Absent on failures. */
-  readonly algorithm?: string
   /** Who asked: object id of the principal and client id; absent when nobody was proven. */
   readonly oid?: string
   readonly appid?: string
   readonly callerIpAddress?: string
   /** User-Agent, cut: whoever asked has chosen it. */
   readonly clientInfo?: string
+}
+
+/** `KeySign`: the vault was asked to sign. */
+export interface SignRecord extends RecordFacts {
+  readonly kind: 'sign'
+  /** The verdict: `resultType` says `Success` of refusals too. */
+  readonly httpStatusCode: number
+  readonly key: KeyVersion
+  /** Absent on failures. */
+  readonly algorithm?: string
   /** Of our signer, in the uncut User-Agent. */
   readonly nonce?: string
 }
 
-/** Any other operation: shows that the log reaches to its time. */
-export interface OtherRecord {
+/** Any other operation: shows that the log reaches to its time, and what was done to a key. */
+export interface OtherRecord extends RecordFacts {
   readonly kind: 'other'
-  readonly timeMs: number
-  /** Host of the vault, as in {@link KeyVersion}; absent when the record does not tell. */
+  /** Such as `SecretGet`; cut. */
+  readonly operationName: string
+  /** Absent when the record does not tell. */
+  readonly httpStatusCode?: number
+  /** Host of the vault, as in {@link KeyVersion}, or its name alone; absent when the record does not tell. */
   readonly vault?: string
+  /** Absent when it is not about a key, certificate or secret of a name. */
+  readonly object?: VaultObject
 }
 
 /** Why a record is not understood. */
@@ -43,105 +56,167 @@ export interface NotUnderstood {
   readonly why: string
 }
 
-/** Evidence is cut here: a record may hold a whole request header of somebody else's making. */
-const evidenceLengthMax = 300
-
-/** One JSON value of a log. */
-export function parseVaultRecord(text: string): VaultRecord | NotUnderstood {
-  const record = parseObject(text)
-  if (record === undefined) return notUnderstood('it is not a JSON object')
-  const operationName = textIn(record, 'operationName')
-  const time = textIn(record, 'time')
-  const timeMs = time === undefined ? undefined : parseIsoTime(time)
+/**
+ * One record, as the value of its JSON or of its row: in the form of a storage account and of Event Hubs,
+ * of Managed HSM, of the tables `AZKVAuditLogs` and `AzureDiagnostics` in Log Analytics.
+ */
+export function vaultRecordFrom(value: unknown): VaultRecord | NotUnderstood {
+  if (!isObject(value)) return notUnderstood('it is not a JSON object')
+  const said = isRow(value) ? saidByRow(value) : saidByRecord(value)
+  const { operationName, time } = said
   if (operationName === undefined) return notUnderstood('it has no operationName')
-  if (time === undefined || timeMs === undefined) return notUnderstood('it has no time')
+  if (time === undefined) return notUnderstood('it has no time')
+  const facts = factsFrom(said, time)
   return operationName === 'KeySign'
-    ? signRecord(record, time, timeMs)
-    : otherRecord(record, timeMs)
+    ? signRecord(facts, said)
+    : otherRecord(facts, operationName, said)
 }
 
-function signRecord(record: Members, time: string, timeMs: number): SignRecord | NotUnderstood {
+/** The same facts under the names of one source. */
+interface Said {
+  readonly operationName: string | undefined
+  readonly time: RowTime | undefined
+  readonly correlationId: string | undefined
+  readonly httpStatusCode: number | undefined
+  readonly id: string | undefined
+  readonly requestUri: string | undefined
+  readonly algorithm: string | undefined
+  readonly clientInfo: string | undefined
+  readonly callerIpAddress: string | undefined
+  readonly oid: string | undefined
+  readonly appid: string | undefined
+}
+
+/** Both spellings of the object id occur. */
+const longObjectId = 'http://schemas.microsoft.com/identity/claims/objectidentifier'
+
+/**
+ * Vaults have what is said of the request under `properties`, Managed HSM beside it; there `identity` is
+ * text, and `properties` tells of the pool alone.
+ */
+function saidByRecord(record: Members): Said {
   const properties = objectIn(record, 'properties')
-  const httpStatusCode = numberIn(properties, 'httpStatusCode')
-  const key = keyOf(properties)
+  const claim = objectIn(objectIn(record, 'identity'), 'claim')
+  const text = (name: string) => textIn(properties, name) ?? textIn(record, name)
+  const time = textIn(record, 'time')
+  const timeMs = time === undefined ? undefined : parseIsoTime(time)
+  return {
+    operationName: textIn(record, 'operationName'),
+    time: time === undefined || timeMs === undefined ? undefined : { text: time, ms: timeMs },
+    correlationId: textIn(record, 'correlationId'),
+    httpStatusCode: numberIn(properties, 'httpStatusCode') ?? numberIn(record, 'httpStatusCode'),
+    id: text('id'),
+    requestUri: text('requestUri'),
+    algorithm: text('algorithm'),
+    clientInfo: text('clientInfo'),
+    callerIpAddress: textIn(record, 'callerIpAddress'),
+    oid: textIn(claim, 'oid', longObjectId),
+    appid: textIn(claim, 'appid'),
+  }
+}
+
+const isRow = (value: Members): boolean => 'OperationName' in value
+
+const saidByRow = (row: Members): Said =>
+  'httpStatusCode_d' in row || 'requestUri_s' in row ? saidByWideRow(row) : saidByAuditRow(row)
+
+/** `AZKVAuditLogs`: one column for each fact; claims are in one of their own. */
+function saidByAuditRow(row: Members): Said {
+  const claim = objectIn(objectIn(row, 'Identity'), 'claim')
+  return {
+    operationName: textIn(row, 'OperationName'),
+    time: timeOfRow(row),
+    correlationId: textIn(row, 'CorrelationId'),
+    httpStatusCode: numberOrDigitsIn(row, 'HttpStatusCode'),
+    id: textIn(row, 'Id'),
+    requestUri: textIn(row, 'RequestUri'),
+    algorithm: textIn(row, 'Algorithm'),
+    clientInfo: textIn(row, 'ClientInfo'),
+    callerIpAddress: textIn(row, 'CallerIpAddress'),
+    oid: textIn(claim, 'oid', longObjectId),
+    appid: textIn(claim, 'appid'),
+  }
+}
+
+const longObjectIdColumn =
+  'identity_claim_http_schemas_microsoft_com_identity_claims_objectidentifier'
+
+/** `AzureDiagnostics`: the columns of all services, each with its type behind its name. */
+function saidByWideRow(row: Members): Said {
+  // Whether Azure took a text for a GUID depends on the first that it saw.
+  const text = (...names: readonly string[]) =>
+    textIn(row, ...names.flatMap((name) => [`${name}_s`, `${name}_g`]))
+  return {
+    operationName: textIn(row, 'OperationName'),
+    time: timeOfRow(row),
+    correlationId: textIn(row, 'CorrelationId'),
+    httpStatusCode: numberOrDigitsIn(row, 'httpStatusCode_d'),
+    id: text('id'),
+    requestUri: text('requestUri'),
+    algorithm: text('algorithm', 'properties_algorithm'),
+    clientInfo: text('clientInfo'),
+    callerIpAddress: textIn(row, 'CallerIPAddress'),
+    oid: text('identity_claim_oid', longObjectIdColumn),
+    appid: text('identity_claim_appid'),
+  }
+}
+
+const factsFrom = (said: Said, time: RowTime): RecordFacts => ({
+  time: time.text,
+  timeMs: time.ms,
+  correlationId: said.correlationId?.toLowerCase() ?? '',
+  ...present('oid', said.oid?.toLowerCase()),
+  ...present('appid', said.appid?.toLowerCase()),
+  ...present('callerIpAddress', said.callerIpAddress),
+  ...present('clientInfo', said.clientInfo),
+})
+
+function signRecord(facts: RecordFacts, said: Said): SignRecord | NotUnderstood {
+  const { httpStatusCode } = said
+  const key = keyOf(said)
   if (httpStatusCode === undefined) return notUnderstood('it is a KeySign without httpStatusCode')
   if (key === undefined) return notUnderstood('it is a KeySign without the id of a key')
-  const clientInfo = textIn(properties, 'clientInfo')
   return {
     kind: 'sign',
-    time,
-    timeMs,
-    correlationId: textIn(record, 'correlationId')?.toLowerCase() ?? '',
+    ...facts,
     httpStatusCode,
     key,
-    ...present('algorithm', textIn(properties, 'algorithm')),
-    ...principalOf(record),
-    ...present('callerIpAddress', textIn(record, 'callerIpAddress')),
-    ...present('clientInfo', clientInfo),
-    ...present('nonce', parseSignatureNonce(clientInfo ?? '')),
+    ...present('algorithm', said.algorithm),
+    ...present('nonce', parseSignatureNonce(said.clientInfo ?? '')),
   }
 }
 
 /** Failed calls may have no `id`; the host in `requestUri` then has a port of the vault's inside. */
-function keyOf(properties: Members): KeyVersion | undefined {
-  const byId = parseKeyUrl(textIn(properties, 'id') ?? '')
+function keyOf({ id, requestUri }: Said): KeyVersion | undefined {
+  const byId = parseKeyUrl(id ?? '')
   if (byId !== undefined) return byId
-  const byRequest = parseKeyUrl(textIn(properties, 'requestUri') ?? '')
-  if (byRequest === undefined) return undefined
-  return { ...byRequest, vault: byRequest.vault.replace(/:\d+$/, '') }
+  const byRequest = parseKeyUrl(requestUri ?? '')
+  return byRequest === undefined ? undefined : withoutPort(byRequest)
 }
 
-/** Both spellings of the object id occur. */
-function principalOf(record: Members): Pick<SignRecord, 'oid' | 'appid'> {
-  const claim = objectIn(objectIn(record, 'identity'), 'claim')
-  const longName = 'http://schemas.microsoft.com/identity/claims/objectidentifier'
+function otherRecord(facts: RecordFacts, operationName: string, said: Said): OtherRecord {
+  const { id = '', requestUri = '', httpStatusCode } = said
+  const byRequest = parseObjectUrl(requestUri)
+  const object = parseObjectUrl(id) ?? (byRequest && withoutPort(byRequest))
+  const vault = object?.vault ?? vaultIn(id) ?? vaultIn(requestUri)
   return {
-    ...present('oid', textIn(claim, 'oid') ?? textIn(claim, longName)),
-    ...present('appid', textIn(claim, 'appid')),
+    kind: 'other',
+    ...facts,
+    operationName: operationName.slice(0, operationNameLengthMax),
+    ...(httpStatusCode === undefined ? {} : { httpStatusCode }),
+    ...present('vault', vault),
+    ...(object === undefined ? {} : { object }),
   }
 }
 
-function otherRecord(record: Members, timeMs: number): OtherRecord {
-  const id = textIn(objectIn(record, 'properties'), 'id') ?? ''
-  return { kind: 'other', timeMs, ...present('vault', URL.parse(id)?.host) }
+/** What is done through Azure Resource Manager names the vault in its path, without the host. */
+const managedPath = /\/(?:vaults|managedhsms)\/([0-9a-z-]{3,24})(?:[/?]|$)/i
+
+function vaultIn(text: string): string | undefined {
+  return managedPath.exec(text)?.[1]?.toLowerCase() ?? URL.parse(text)?.hostname
 }
+
+/** The longest of Azure's has 50. */
+const operationNameLengthMax = 100
 
 const notUnderstood = (why: string): NotUnderstood => ({ kind: 'not-understood', why })
-
-type Members = Readonly<Record<string, unknown>>
-
-const isObject = (value: unknown): value is Members =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function parseObject(text: string): Members | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-}
-
-/** No members where there is no object. */
-function objectIn(members: Members, name: string): Members {
-  const value = members[name]
-  return isObject(value) ? value : {}
-}
-
-/** Absent and empty say the same in these logs. */
-function textIn(members: Members, name: string): string | undefined {
-  const value = members[name]
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function numberIn(members: Members, name: string): number | undefined {
-  const value = members[name]
-  return typeof value === 'number' ? value : undefined
-}
-
-function present<Name extends string>(name: Name, value: string | undefined) {
-  return (value === undefined ? {} : { [name]: value.slice(0, evidenceLengthMax) }) as {
-    readonly [N in Name]?: string
-  }
-}

@@ -1,12 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
-import { match } from '../../src/reconcile/match.ts'
-import type { Matches } from '../../src/reconcile/match.ts'
-import { parseVaultRecord } from '../../src/reconcile/vault-record.ts'
-import { VaultLogCollector, watchFrom } from '../../src/reconcile/vault-log-facts.ts'
+import type { Finding, Undecided } from '../../src/reconcile/finding.ts'
+import { accounted } from '../support/audit/accounted.ts'
 import { chainedRows } from '../support/entries.ts'
-import { ledgerFactsFrom } from '../support/ledger-facts.ts'
 import {
   begun,
   failed,
@@ -18,6 +15,12 @@ import {
   requestIdOf,
   startMs,
 } from '../support/signed-traffic.ts'
+
+interface Matches {
+  readonly findings: readonly Finding[]
+  readonly undecided: readonly Undecided[]
+  readonly explained: number
+}
 
 /** What became of one call of the vault: what the ledger says, and what the vault's log will say. */
 interface Act {
@@ -65,6 +68,7 @@ const entriesOf = (names: readonly ActName[]): readonly Entry[] => [
 /** The log stands for all of the story. */
 const linesOf = (names: readonly ActName[]): readonly string[] => [
   recordLine(0, { atMs: startMs - minuteMs, operationName: 'KeyGet' }),
+  recordLine(0, { atMs: startMs + 59 * minuteMs, operationName: 'KeyGet' }),
   ...names.flatMap((name, index) => actOf(name).lines(index)),
   lastRecordLine(),
 ]
@@ -72,14 +76,15 @@ const linesOf = (names: readonly ActName[]): readonly string[] => [
 /** Some minutes into the story, or long after it. */
 const nowMs = fc.integer({ min: 0, max: 90 }).map((minutes) => startMs + minutes * minuteMs)
 
-function matched(entries: readonly Entry[], lines: readonly string[], now: number): Matches {
-  const ledger = ledgerFactsFrom(chainedRows(entries))
-  const collector = new VaultLogCollector(watchFrom(ledger, []))
-  for (const line of lines) {
-    const record = parseVaultRecord(line)
-    if (record.kind !== 'not-understood') collector.take(record)
-  }
-  return match(ledger, collector.facts(), { nowMs: now, graceMs: 30 * minuteMs })
+async function matched(
+  entries: readonly Entry[],
+  lines: readonly string[],
+  now: number,
+): Promise<Matches> {
+  const options = { nowMs: now, graceMs: 30 * minuteMs }
+  const outcome = await accounted(chainedRows(entries), { vault: lines }, options)
+  const { findings, undecided, vaultLog } = outcome
+  return { findings, undecided, explained: vaultLog.explained }
 }
 
 const longAfter = startMs + 24 * 60 * minuteMs
@@ -87,7 +92,7 @@ const count = (names: readonly ActName[], ...of: readonly ActName[]) =>
   names.filter((name) => of.includes(name)).length
 
 describe('reconciling any story', () => {
-  it('says the same whatever order the log arrives in, and however often', () => {
+  it('says the same whatever order the log arrives in, and however often', async () => {
     const delivery = story.chain((names) => {
       const lines = linesOf(names)
       return fc.record({
@@ -99,18 +104,20 @@ describe('reconciling any story', () => {
         ),
       })
     })
-    fc.assert(
-      fc.property(delivery, nowMs, ({ names, arrived }, now) => {
+    await fc.assert(
+      fc.asyncProperty(delivery, nowMs, async ({ names, arrived }, now) => {
         const entries = entriesOf(names)
-        expect(matched(entries, arrived, now)).toEqual(matched(entries, linesOf(names), now))
+        expect(await matched(entries, arrived, now)).toEqual(
+          await matched(entries, linesOf(names), now),
+        )
       }),
     )
   })
 
-  it('finds all that happened and nothing else, once the grace period is over', () => {
-    fc.assert(
-      fc.property(story, (names) => {
-        const { findings, undecided, explained } = matched(
+  it('finds all that happened and nothing else, once the grace period is over', async () => {
+    await fc.assert(
+      fc.asyncProperty(story, async (names) => {
+        const { findings, undecided, explained } = await matched(
           entriesOf(names),
           linesOf(names),
           longAfter,
@@ -120,18 +127,15 @@ describe('reconciling any story', () => {
           undecided,
           explained,
           unexplained: found['sign.unexplained']?.length ?? 0,
+          repeated: found['sign.repeated']?.length ?? 0,
           assumed: found['sign.assumed']?.length ?? 0,
           differs: found['sign.differs']?.length ?? 0,
           unrecorded: found['sign.unrecorded']?.length ?? 0,
         }).toEqual({
           undecided: [],
           explained: count(names, 'made', 'signed again with our id'),
-          unexplained: count(
-            names,
-            'signed by somebody else',
-            'signed again with our id',
-            'signed again with our nonce',
-          ),
+          unexplained: count(names, 'signed by somebody else', 'signed again with our nonce'),
+          repeated: count(names, 'signed again with our id'),
           assumed: count(names, 'reply lost', 'died waiting', 'signed again with our nonce'),
           differs: count(names, 'another algorithm'),
           unrecorded: count(names, 'made, never logged'),
@@ -140,26 +144,26 @@ describe('reconciling any story', () => {
     )
   })
 
-  it('never takes back what it has decided, when more time has passed', () => {
-    fc.assert(
-      fc.property(story, nowMs, fc.nat({ max: 60 }), (names, now, minutes) => {
+  it('never takes back what it has decided, when more time has passed', async () => {
+    await fc.assert(
+      fc.asyncProperty(story, nowMs, fc.nat({ max: 60 }), async (names, now, minutes) => {
         const [entries, lines] = [entriesOf(names), linesOf(names)]
-        const before = matched(entries, lines, now).findings
-        const after = matched(entries, lines, now + minutes * minuteMs).findings
+        const { findings: before } = await matched(entries, lines, now)
+        const { findings: after } = await matched(entries, lines, now + minutes * minuteMs)
         expect(after).toEqual(expect.arrayContaining([...before]))
       }),
     )
   })
 
-  it('loses one finding and gains one explanation when a missing record arrives at last', () => {
-    fc.assert(
-      fc.property(story, fc.nat(), (names, place) => {
+  it('loses one finding and gains one explanation when a missing record arrives at last', async () => {
+    await fc.assert(
+      fc.asyncProperty(story, fc.nat(), async (names, place) => {
         fc.pre(names.includes('made'))
         const late = recordLine(names.indexOf('made'))
         const without = linesOf(names).filter((line) => line !== late)
-        const before = matched(entriesOf(names), without, longAfter)
+        const before = await matched(entriesOf(names), without, longAfter)
         const lines = without.toSpliced(place % without.length, 0, late)
-        const after = matched(entriesOf(names), lines, longAfter)
+        const after = await matched(entriesOf(names), lines, longAfter)
         expect(after.explained).toBe(before.explained + 1)
         expect(after.findings).toHaveLength(before.findings.length - 1)
       }),

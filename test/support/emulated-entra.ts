@@ -45,6 +45,7 @@ export async function createTestEntra() {
     faults,
     random: createSeededRandom(2),
     federatedIssuers: () => undefined,
+    signedIn: () => undefined,
   })
   const certificate = await eventsCertificate
   entra.certificates.register('events', certificate.der)

@@ -7,11 +7,16 @@ import { blockSchema } from './blocks.ts'
 import { tokenEndpointDialsSchema } from './dials.ts'
 import type { Entra } from './entra.ts'
 
-export const entraRoutes = (entra: Entra, world: World): readonly ControlRoute[] => [
+/** @param noteChange Told what an application's certificates were and are. */
+export const entraRoutes = (
+  entra: Entra,
+  world: World,
+  noteChange: NoteChange,
+): readonly ControlRoute[] => [
   ...exchangeRoutes(entra),
   ...dialRoutes(entra),
   ...blockRoutes(entra),
-  ...registrationRoutes(entra, world),
+  ...registrationRoutes(entra, world, noteChange),
   {
     method: 'POST',
     path: '/entra/keys/rotate',
@@ -21,6 +26,12 @@ export const entraRoutes = (entra: Entra, world: World): readonly ControlRoute[]
     },
   },
 ]
+
+export type NoteChange = (
+  application: string,
+  before: readonly RegisteredCertificate[],
+  after: readonly RegisteredCertificate[],
+) => void
 
 const exchangeRoutes = ({ exchanges }: Entra): readonly ControlRoute[] => [
   {
@@ -87,7 +98,17 @@ const blockRoutes = ({ blocks }: Entra): readonly ControlRoute[] => [
 
 const certificateSchema = z.strictObject({ cer: z.base64() })
 
-function registrationRoutes({ certificates }: Entra, world: World): readonly ControlRoute[] {
+function registrationRoutes(
+  { certificates }: Entra,
+  world: World,
+  noteChange: NoteChange,
+): readonly ControlRoute[] {
+  const changing = <Value>(name: string, change: () => Value): Value => {
+    const before = certificates.registered(name)
+    const value = change()
+    noteChange(name, before, certificates.registered(name))
+    return value
+  }
   const names = [...world.applications, ...world.principals]
     .filter((one) => !('kind' in one) || one.kind === 'application')
     .map(({ name }) => name)
@@ -109,7 +130,8 @@ function registrationRoutes({ certificates }: Entra, world: World): readonly Con
       summary: 'registers one more: {"cer": "<base64 of the DER>"}, as /state shows it',
       handle: ({ parameters, body }) => {
         const der = Buffer.from(parsed(certificateSchema, body).cer, 'base64')
-        return stateOf(acceptable(() => certificates.register(known(parameters), der)))
+        const name = known(parameters)
+        return changing(name, () => stateOf(acceptable(() => certificates.register(name, der))))
       },
     },
     {
@@ -118,7 +140,8 @@ function registrationRoutes({ certificates }: Entra, world: World): readonly Con
       summary: 'takes one away, by its base64url SHA-256 thumbprint',
       handle: ({ parameters }) => {
         const { x5tS256 = '' } = parameters
-        if (certificates.unregister(known(parameters), x5tS256)) return
+        const name = known(parameters)
+        if (changing(name, () => certificates.unregister(name, x5tS256))) return
         throw new ControlError(404, `no certificate '${x5tS256}' is registered there`)
       },
     },

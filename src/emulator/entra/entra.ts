@@ -1,4 +1,5 @@
 import type { EmulatorClock } from '../emulator-clock.ts'
+import type { SignIn } from '../entra-log/sign-in.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
 import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { FaultList } from '../faults.ts'
@@ -45,10 +46,12 @@ export interface EntraDeps {
   readonly random: SeededRandom
   /** Whose tokens may stand for clients. */
   readonly federatedIssuers: FederatedIssuers
+  /** Told of each sign-in, for the log of its tenant. */
+  readonly signedIn: (signIn: SignIn) => void
 }
 
 export function createEntra(deps: EntraDeps): Entra {
-  const { origin, world, clock, keys, faults, random, federatedIssuers } = deps
+  const { origin, world, clock, keys, faults, random, federatedIssuers, signedIn } = deps
   const directory = createDirectory(world)
   const accessTokens = createAccessTokens({ origin, clock, keys })
   const certificates = createApplicationCertificates()
@@ -66,6 +69,7 @@ export function createEntra(deps: EntraDeps): Entra {
     blocks,
     replays: createReplayMemory(),
     exchanges,
+    signedIn,
     faults,
     random,
   })

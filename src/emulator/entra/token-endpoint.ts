@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose'
 import type { EmulatorClock } from '../emulator-clock.ts'
+import type { SignIn } from '../entra-log/sign-in.ts'
 import type { EmulatedReply, EmulatedRequest } from '../exchange.ts'
 import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { Fault, FaultList } from '../faults.ts'
@@ -29,6 +30,8 @@ export interface TokenEndpointDeps {
   readonly blocks: Blocks
   readonly replays: ReplayMemory
   readonly exchanges: ExchangeLog
+  /** Told of each request that named a client of its tenant, granted or not. */
+  readonly signedIn: (signIn: SignIn) => void
   readonly faults: FaultList
   /** Decides how long a token of a day lives. */
   readonly random: SeededRandom
@@ -55,7 +58,9 @@ export function createTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
 
     const { form, issued } = await exchange(request, tenant, deps)
     const outcome = outcomeFrom(issued)
-    exchanges.add(recordFrom({ trace, tenant, fault, outcome, form }))
+    const record = recordFrom({ trace, tenant, fault, outcome, form })
+    exchanges.add(record)
+    tellSignIn(record, request, deps)
     const reply = issued.ok
       ? tokenReply(trace, issued.value.accessToken, issued.value)
       : errorReply(origin, trace, issued.refusal)
@@ -67,6 +72,23 @@ const transient = {
   code: 90033,
   text: 'A transient error has occurred. Please try again.',
 } as const
+
+/** Entra's sign-in log is about clients that a tenant has; a stranger is in nobody's. */
+function tellSignIn(
+  exchange: ExchangeRecord,
+  { remoteAddress }: EmulatedRequest,
+  { directory, certificates, signedIn }: TokenEndpointDeps,
+): void {
+  const tenant = directory.tenant(exchange.tenant)
+  if (!tenant.ok || exchange.clientId === undefined) return
+  const client = directory.client(tenant.value, exchange.clientId)
+  if (!client.ok) return
+  const { outcome } = exchange
+  const certificate = certificates
+    .registered(client.value.name)
+    .find(({ x5tS256 }) => outcome.kind === 'issued' && x5tS256 === outcome.certificate)
+  signedIn({ tenant: tenant.value, client: client.value, exchange, certificate, remoteAddress })
+}
 
 interface Issued {
   readonly accessToken: string

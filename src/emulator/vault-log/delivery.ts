@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import type { EmulatorClock } from '../emulator-clock.ts'
 import type { SeededRandom } from '../random.ts'
-import type { VaultRecord } from './record.ts'
 
-/** How unreliable the way from a vault to the storage account is. By default every record arrives at once. */
+/** How unreliable the way from a service to the storage account of its log is. By default every record arrives at once. */
 export const deliverySchema = z.strictObject({
   /** Each record is held back for a time drawn between nothing and this. Azure: up to 20 minutes. */
   lateSecondsMax: z.number().min(0).max(86_400).default(0),
@@ -16,8 +15,8 @@ export const deliverySchema = z.strictObject({
 export type DeliveryDials = z.output<typeof deliverySchema>
 
 /** Brings records to where they are kept, sooner or later: none is lost. */
-export interface Delivery {
-  accept(record: VaultRecord): void
+export interface Delivery<LogRecord> {
+  accept(record: LogRecord): void
   /** Delivers what has become due; to be called when the clock has been shifted. */
   deliverDue(): void
   /** Delivers everything that is held back, duplicates included. */
@@ -28,28 +27,33 @@ export interface Delivery {
   close(): void
 }
 
-export interface DeliveryDeps {
+export interface DeliveryDeps<LogRecord> {
   readonly dials: DeliveryDials
   readonly clock: EmulatorClock
   readonly random: SeededRandom
-  readonly deliver: (record: VaultRecord) => void
+  readonly deliver: (record: LogRecord) => void
 }
 
-interface Held {
+interface Held<LogRecord> {
   readonly dueMs: number
-  readonly record: VaultRecord
+  readonly record: LogRecord
 }
 
 /** So many overtaken records wait for one to overtake them, and no more. */
 const overtakenMax = 20
 
-export function createDelivery({ dials, clock, random, deliver }: DeliveryDeps): Delivery {
+export function createDelivery<LogRecord>({
+  dials,
+  clock,
+  random,
+  deliver,
+}: DeliveryDeps<LogRecord>): Delivery<LogRecord> {
   /** Soonest first. */
-  const held: Held[] = []
-  let overtaken: VaultRecord[] = []
+  const held: Held<LogRecord>[] = []
+  let overtaken: LogRecord[] = []
   let timer: NodeJS.Timeout | undefined
 
-  const arrive = (record: VaultRecord) => {
+  const arrive = (record: LogRecord) => {
     if (random.next() < dials.disorder && overtaken.length < overtakenMax) {
       overtaken.push(record)
       return
@@ -61,12 +65,12 @@ export function createDelivery({ dials, clock, random, deliver }: DeliveryDeps):
     for (const record of overtaken.reverse()) deliver(record)
     overtaken = []
   }
-  const send = (record: VaultRecord) => {
+  const send = (record: LogRecord) => {
     const lateMs = random.next() * dials.lateSecondsMax * 1000
     if (lateMs === 0) arrive(record)
     else hold({ dueMs: clock.nowMs() + lateMs, record })
   }
-  const hold = (one: Held) => {
+  const hold = (one: Held<LogRecord>) => {
     held.splice(indexFor(held, one.dueMs), 0, one)
     if (held[0] === one) wait()
   }
@@ -103,7 +107,7 @@ export function createDelivery({ dials, clock, random, deliver }: DeliveryDeps):
 }
 
 /** How many of them are due at that time. */
-function indexFor(held: readonly Held[], dueMs: number): number {
+function indexFor(held: readonly Held<unknown>[], dueMs: number): number {
   let low = 0
   let high = held.length
   while (low < high) {

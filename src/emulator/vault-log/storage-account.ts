@@ -1,6 +1,5 @@
 import { closeSync, fstatSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { VaultRecord } from './record.ts'
 
 /** How a blob frames its records: Azure writes JSON Lines today, and has written the others. */
 export type BlobShape = 'json-lines' | 'records' | 'array'
@@ -17,14 +16,14 @@ const frames: Readonly<Record<BlobShape, Frame>> = {
   array: { open: '[\n', between: ',\n', close: '\n]\n' },
 }
 
-/** A folder that looks like a storage account into which Azure Monitor exports the logs of vaults. */
+/** A folder that looks like a storage account into which Azure Monitor exports logs. */
 export interface StorageAccount {
   /**
    * Writes a record into the blob of an hour; it is in the file when this returns.
    *
-   * @param hourIso Any time within that hour, UTC.
+   * @param path Of the blob below the account, as `blobPath` gives it.
    */
-  append(record: VaultRecord, hourIso: string): void
+  append(record: unknown, path: string): void
   close(): void
 }
 
@@ -33,10 +32,17 @@ interface Blob {
   bytes: number
 }
 
-/** Blobs of an earlier run, found in the folder, are continued. */
-export function openStorageAccount(folder: string, shape: BlobShape): StorageAccount {
-  // There from the start, so that a reader of an empty log finds it empty and not missing.
-  mkdirSync(join(folder, container), { recursive: true })
+/**
+ * Blobs of an earlier run, found in the folder, are continued.
+ *
+ * @param containers There from the start, so that a reader of an empty log finds it empty and not missing.
+ */
+export function openStorageAccount(
+  folder: string,
+  shape: BlobShape,
+  containers: readonly string[],
+): StorageAccount {
+  for (const container of containers) mkdirSync(join(folder, container), { recursive: true })
   const blobs = new Map<string, Blob>()
   const frame = frames[shape]
   const blobAt = (path: string) => {
@@ -47,8 +53,8 @@ export function openStorageAccount(folder: string, shape: BlobShape): StorageAcc
     return opened
   }
   return {
-    append: (record, hourIso) => {
-      appendTo(blobAt(blobPath(record.resourceId, hourIso)), JSON.stringify(record), shape, frame)
+    append: (record, path) => {
+      appendTo(blobAt(path), JSON.stringify(record), shape, frame)
     },
     close: () => {
       for (const { descriptor } of blobs.values()) closeSync(descriptor)
@@ -57,12 +63,22 @@ export function openStorageAccount(folder: string, shape: BlobShape): StorageAcc
   }
 }
 
-const container = 'insights-logs-auditevent'
+/** Where the log of a vault, or of a tenant, lies in an account. */
+export interface LogPlace {
+  /** Such as `insights-logs-auditevent`. */
+  readonly container: string
+  /** Such as `resourceId=/SUBSCRIPTIONS/…`, or `tenantId=…`. */
+  readonly scope: string
+}
 
-/** Path of the blob below the account; `m=00` is minutes, which Azure never uses. */
-export function blobPath(resourceId: string, hourIso: string): string {
+/**
+ * Path of a blob below the account; `m=00` is minutes, which Azure never uses.
+ *
+ * @param hourIso Any time within its hour, UTC.
+ */
+export function blobPath({ container, scope }: LogPlace, hourIso: string): string {
   const [, year, month, day, hour] = /^(\d{4})-(\d\d)-(\d\d)T(\d\d)/.exec(hourIso) ?? []
-  return `${container}/resourceId=${resourceId}/y=${year ?? ''}/m=${month ?? ''}/d=${day ?? ''}/h=${hour ?? ''}/m=00/PT1H.json`
+  return `${container}/${scope}/y=${year ?? ''}/m=${month ?? ''}/d=${day ?? ''}/h=${hour ?? ''}/m=00/PT1H.json`
 }
 
 function openBlob(file: string): Blob {

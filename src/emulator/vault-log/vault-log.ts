@@ -3,7 +3,7 @@ import type { SeededRandom } from '../random.ts'
 import type { Unconfirmed } from '../vault/unconfirmed.ts'
 import { createDelivery, type DeliveryDials } from './delivery.ts'
 import type { VaultRecord } from './record.ts'
-import { openStorageAccount, type BlobShape } from './storage-account.ts'
+import { blobPath, openStorageAccount, type BlobShape, type LogPlace } from './storage-account.ts'
 
 /** The audit log of all vaults: what happened, and the storage account where it arrives in its own time. */
 export interface VaultLog {
@@ -31,18 +31,27 @@ export interface VaultLogDeps {
 /** About 100 MB at the worst; half of them are forgotten at once, so that forgetting stays cheap. */
 const rememberedMax = 50_000
 
+const container = 'insights-logs-auditevent'
+
+/** @param resourceId Of the vault, as its records spell it. */
+export const vaultLogPlace = (resourceId: string): LogPlace => ({
+  container,
+  scope: `resourceId=${resourceId}`,
+})
+
 export function openVaultLog(deps: VaultLogDeps): VaultLog {
   const { clock, random, dials } = deps
-  const account = openStorageAccount(deps.folder, deps.shape)
+  const account = openStorageAccount(deps.folder, deps.shape, [container])
   let remembered: VaultRecord[] = []
   let forgotten = 0
-  const delivery = createDelivery({
+  const delivery = createDelivery<VaultRecord>({
     dials,
     clock,
     random,
     deliver: (record) => {
       const byEvent = deps.unconfirmed.blobHour === 'event'
-      account.append(record, byEvent ? record.time : isoFrom(clock.nowSeconds()))
+      const hourIso = byEvent ? record.time : isoFrom(clock.nowSeconds())
+      account.append(record, blobPath(vaultLogPlace(record.resourceId), hourIso))
     },
   })
   return {

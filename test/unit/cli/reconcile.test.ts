@@ -150,4 +150,37 @@ describe('countersign reconcile', () => {
     expect(code).toBe(0)
     expect(out).toContain('$ countersign reconcile --vault-log vault-log --ledger ')
   })
+
+  it('takes the logs of Entra, and says who and where the service is', async () => {
+    files.write('sign-ins.json', '{"createdDateTime":"2026-11-22T04:00:00Z","appId":"a"}')
+    files.write('audits.json', '')
+    const { out, error, code } = await countersign(
+      ...[...ledger, '--vault-log', 'agreed.json', ...now, '--output', 'json'],
+      ...['--signin-log', 'sign-ins.json', '--audit-log', 'audits.json'],
+      ...['--principal', '51000000-0000-4000-8000-000000000009', '--address', '203.0.113.0/24'],
+      ...['--application', '11111111-0000-4000-8000-000000000001'],
+    )
+    expect({ error, code }).toEqual({ error: '', code: 1 })
+    const report = JSON.parse(out) as Record<string, unknown>
+    expect(report).toMatchObject({
+      findings: [{ kind: 'sign.foreign-identity', severity: 'high' }],
+      undecided: [{ reason: 'log-not-understood', count: 1 }],
+      signInLog: { paths: ['sign-ins.json'], unread: 1 },
+      auditLog: { paths: ['audits.json'], records: 0 },
+      watchedApplications: ['11111111-0000-4000-8000-000000000001'],
+    })
+  })
+
+  it.each([
+    ['--principal', 'nobody', 'It is not a GUID.'],
+    ['--address', '203.0.113.0/33', 'It is neither an address nor a network'],
+    ['--agreed', '51000000-0000-4000-8000-000000000009=key', 'It is not an object id'],
+    ['--output', 'html', 'Allowed choices are text, json.'],
+  ])('decides nothing with %s %s', async (option, value, why) => {
+    const { error, code } = await countersign(
+      ...[...ledger, '--vault-log', 'agreed.json', ...now, option, value],
+    )
+    expect(code).toBe(2)
+    expect(error).toContain(why)
+  })
 })

@@ -20,15 +20,33 @@ const rows = chainedRows([startedEntry('1'), loaded, begun(0), made(0), begun(1)
 describe('the facts of a ledger', () => {
   it('are what it says of each signature, and the keys it names', () => {
     const facts = ledgerFactsFrom(rows)
-    expect(facts).toMatchObject({ entries: 6, keys: new Set([keyUrl]) })
-    expect(facts).not.toHaveProperty('fault')
-    expect([...facts.signatures.values()]).toMatchObject([
-      {
-        signature: signatureIdOf(0),
-        begun: { attempt: 'attempt-0', algorithm: 'PS256' },
-        outcome: { kind: 'signature.made', vaultRequestId: requestIdOf(0) },
+    expect(facts).toMatchObject({
+      keys: new Set([keyUrl]),
+      counts: {
+        entries: 6,
+        signaturesBegun: 2,
+        signaturesMade: 1,
+        signaturesRefused: 0,
+        signaturesOpen: 1,
       },
-      { signature: signatureIdOf(1), outcome: { kind: 'signature.failed', applied: 'unknown' } },
+    })
+    expect(facts).not.toHaveProperty('fault')
+    const { answered, lost } = facts
+    const ordinal = answered.find(requestIdOf(0)) ?? -1
+    expect(answered.size).toBe(1)
+    expect([
+      answered.ending(ordinal),
+      answered.keyId(ordinal),
+      answered.algorithm(ordinal),
+    ]).toEqual(['made', begun(0).keyId, 'PS256'])
+    expect(answered.begunAtMs(ordinal)).toBe(begun(0).atMs)
+    expect(answered.settledAtMs(ordinal)).toBe(made(0).atMs)
+    expect([...lost.values()]).toMatchObject([
+      {
+        signature: signatureIdOf(1),
+        begun: { attempt: 'attempt-1' },
+        outcome: { applied: 'unknown' },
+      },
     ])
   })
 
@@ -57,7 +75,7 @@ describe('the facts of a ledger', () => {
       application: 'events',
       tenant: 't',
     } as const
-    expect(ledgerFactsFrom(chainedRows([refused])).signatures.size).toBe(0)
+    expect(ledgerFactsFrom(chainedRows([refused])).counts.signaturesMade).toBe(0)
   })
 })
 
@@ -68,8 +86,7 @@ describe('a fault of a ledger', () => {
     )
     expect(ledgerFactsFrom(changed)).toMatchObject({
       fault: { fault: 'hash', sequence: 1 },
-      entries: 6,
-      signatures: { size: 2 },
+      counts: { entries: 6, signaturesBegun: 2 },
     })
   })
 
@@ -107,7 +124,7 @@ describe('a fault of a ledger', () => {
     }
     expect(ledgerFactsFrom(damaged())).toMatchObject({
       fault: { fault: 'unreadable', sequence: 5, reason: 'database disk image is malformed' },
-      entries: 4,
+      counts: { entries: 4 },
     })
   })
 

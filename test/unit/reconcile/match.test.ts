@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Entry } from '../../../src/ledger/entry.ts'
-import { match } from '../../../src/reconcile/match.ts'
-import { parseVaultRecord } from '../../../src/reconcile/vault-record.ts'
-import { VaultLogCollector, watchFrom } from '../../../src/reconcile/vault-log-facts.ts'
+import { nothingExpected } from '../../../src/reconcile/expectations.ts'
+import type { Expect } from '../../../src/reconcile/expectations.ts'
 import { chainedRows } from '../../support/entries.ts'
-import { ledgerFactsFrom } from '../../support/ledger-facts.ts'
+import { accounted } from '../../support/audit/accounted.ts'
 import {
   begun,
   beganAtMs,
@@ -26,52 +25,71 @@ const graceMs = 30 * minuteMs
 /** So early that the log stands for the first signature, by whatever clock. */
 const firstRecordLine = recordLine(9, { atMs: startMs - minuteMs, operationName: 'KeyGet' })
 
+/** A record of another operation in each hour: the log stands for all of them. */
+const everyHour = Array.from({ length: 13 }, (_, hour) =>
+  recordLine(800 + hour, {
+    atMs: startMs + hour * 60 * minuteMs + 59 * minuteMs,
+    operationName: 'KeyGet',
+  }),
+)
+
 /** What is found when a ledger of these entries meets a log of these lines. */
-function matched(entries: readonly Entry[], lines: readonly string[], nowMs = laterMs) {
-  const ledger = ledgerFactsFrom(chainedRows([loaded, ...entries]))
-  const collector = new VaultLogCollector(watchFrom(ledger, []))
-  for (const line of lines) {
-    const record = parseVaultRecord(line)
-    if (record.kind === 'not-understood') throw new Error(record.why)
-    collector.take(record)
-  }
-  return match(ledger, collector.facts(), { nowMs, graceMs })
+async function matched(
+  entries: readonly Entry[],
+  lines: readonly string[],
+  nowMs = laterMs,
+  expect?: Partial<Expect>,
+) {
+  const { findings, undecided, vaultLog } = await accounted(
+    chainedRows([loaded, ...entries]),
+    { vault: lines },
+    {
+      nowMs,
+      graceMs,
+      ...(expect === undefined ? {} : { expect: { ...nothingExpected, ...expect } }),
+    },
+  )
+  return { findings, undecided, explained: vaultLog.explained }
 }
 
 const nothing = { findings: [], undecided: [] }
-const kindsOf = (matches: ReturnType<typeof matched>) => matches.findings.map(({ kind }) => kind)
+const kindsOf = (matches: Awaited<ReturnType<typeof matched>>) =>
+  matches.findings.map(({ kind }) => kind)
 
 describe('a signature that ledger and log agree on', () => {
-  it('is explained', () => {
+  it('is explained', async () => {
     expect(
-      matched(
+      await matched(
         [begun(0), made(0), begun(1), made(1)],
         [0, 1].map((n) => recordLine(n)),
       ),
     ).toEqual({ ...nothing, explained: 2 })
   })
 
-  it('is explained by a failure after the vault had signed, because the ledger has its id', () => {
+  it('is explained by a failure after the vault had signed, because the ledger has its id', async () => {
     const failure = failed(0, { code: 'SIGNER_WRONG_SIGNATURE', vaultRequestId: requestIdOf(0) })
-    expect(matched([begun(0), failure], [recordLine(0)])).toEqual({ ...nothing, explained: 1 })
+    expect(await matched([begun(0), failure], [recordLine(0)])).toEqual({
+      ...nothing,
+      explained: 1,
+    })
   })
 
-  it('is explained once, however often its record was delivered', () => {
+  it('is explained once, however often its record was delivered', async () => {
     const lines = [recordLine(0), recordLine(0), recordLine(0)]
-    expect(matched([begun(0), made(0)], lines)).toEqual({ ...nothing, explained: 1 })
+    expect(await matched([begun(0), made(0)], lines)).toEqual({ ...nothing, explained: 1 })
   })
 
-  it('is explained although the ids are written in different case', () => {
+  it('is explained although the ids are written in different case', async () => {
     const line = recordLine(0, { correlationId: requestIdOf(0).toUpperCase() })
-    expect(matched([begun(0), made(0)], [line])).toEqual({ ...nothing, explained: 1 })
+    expect(await matched([begun(0), made(0)], [line])).toEqual({ ...nothing, explained: 1 })
   })
 })
 
 describe('sign.unexplained', () => {
   const behindOurBack = recordLine(7, { clientInfo: 'curl/8.5.0' })
 
-  it('is a signature that the ledger does not know, with who made it and from where', () => {
-    expect(matched([begun(0), made(0)], [recordLine(0), behindOurBack])).toEqual({
+  it('is a signature that the ledger does not know, with who made it and from where', async () => {
+    expect(await matched([begun(0), made(0)], [recordLine(0), behindOurBack])).toEqual({
       findings: [
         {
           kind: 'sign.unexplained',
@@ -89,32 +107,42 @@ describe('sign.unexplained', () => {
     })
   })
 
-  it('is not a signature that was refused', () => {
+  it('is not a signature that was refused', async () => {
     const refused = recordLine(7, { httpStatusCode: 403, clientInfo: 'curl/8.5.0' })
-    expect(matched([], [refused])).toEqual({ ...nothing, explained: 0 })
+    expect(await matched([], [refused])).toEqual({ ...nothing, explained: 0 })
   })
 
-  it('is a signature by any version of a key that we use, and not one by another key', () => {
+  it('is a signature by any version of a key that we use, and not one by another key', async () => {
     const oldVersion = recordLine(7, { id: `${keyUrl}/${'f'.repeat(32)}` })
     const otherKey = recordLine(8, { id: `${keyUrl}-of-others/${'f'.repeat(32)}` })
     const otherVault = recordLine(9, {
       id: keyUrl.replace('contoso', 'fabrikam') + `/${'f'.repeat(32)}`,
     })
-    expect(kindsOf(matched([], [oldVersion, otherKey, otherVault]))).toEqual(['sign.unexplained'])
+    expect(kindsOf(await matched([], [oldVersion, otherKey, otherVault]))).toEqual([
+      'sign.unexplained',
+    ])
   })
 
-  it('is not another operation with the key', () => {
-    expect(matched([], [recordLine(7, { operationName: 'KeyVerify' })])).toEqual({
+  it('is not another operation with the key', async () => {
+    expect(await matched([], [recordLine(7, { operationName: 'KeyVerify' })])).toEqual({
       ...nothing,
       explained: 0,
     })
   })
 
-  it('is a second signature under an id that is already spent', () => {
+  it('is sign.repeated as a second signature under an id that is already spent', async () => {
     const again = recordLine(0, { atMs: beganAtMs(5) })
-    expect(kindsOf(matched([begun(0), made(0)], [again, recordLine(0)]))).toEqual([
-      'sign.unexplained',
+    const { findings, explained } = await matched([begun(0), made(0)], [again, recordLine(0)])
+    expect(findings).toMatchObject([
+      {
+        kind: 'sign.repeated',
+        record: { timeMs: beganAtMs(5) },
+        first: { timeMs: beganAtMs(0) + 40 },
+        signature: signatureIdOf(0),
+        attempt: 'attempt-0',
+      },
     ])
+    expect(explained).toBe(1)
   })
 })
 
@@ -124,8 +152,8 @@ describe('sign.assumed', () => {
   it.each<[string, Entry[]]>([
     ['the reply was lost', [begun(0), lost]],
     ['the service died before it could write', [begun(0)]],
-  ])('is a signature with our nonce, where %s', (_, entries) => {
-    expect(matched(entries, [recordLine(0)]).findings).toEqual([
+  ])('is a signature with our nonce, where %s', async (_, entries) => {
+    expect((await matched(entries, [recordLine(0)])).findings).toEqual([
       {
         kind: 'sign.assumed',
         record: expect.objectContaining({ correlationId: requestIdOf(0) }) as unknown,
@@ -157,14 +185,14 @@ describe('sign.assumed', () => {
       [begun(0), made(0, { vaultRequestId: requestIdOf(1) })],
       recordLine(0),
     ],
-  ])('is no signature that %s: that one is unexplained', (_, entries, line) => {
-    expect(kindsOf(matched(entries, [line, lastRecordLine()]))).toContain('sign.unexplained')
-    expect(kindsOf(matched(entries, [line, lastRecordLine()]))).not.toContain('sign.assumed')
+  ])('is no signature that %s: that one is unexplained', async (_, entries, line) => {
+    expect(kindsOf(await matched(entries, [line, lastRecordLine()]))).toContain('sign.unexplained')
+    expect(kindsOf(await matched(entries, [line, lastRecordLine()]))).not.toContain('sign.assumed')
   })
 
-  it('serves once: a second signature with the nonce is unexplained, and says whose nonce it is', () => {
+  it('serves once: a second signature with the nonce is unexplained, and says whose nonce it is', async () => {
     const again = recordLine(0, { atMs: beganAtMs(0) + 60, correlationId: requestIdOf(5) })
-    expect(matched([begun(0), lost], [again, recordLine(0)]).findings).toMatchObject([
+    expect((await matched([begun(0), lost], [again, recordLine(0)])).findings).toMatchObject([
       { kind: 'sign.assumed', record: { correlationId: requestIdOf(0) } },
       {
         kind: 'sign.unexplained',
@@ -210,21 +238,21 @@ describe('sign.differs', () => {
       { what: 'outcome', ledger: 'not signed', vault: 'status 200' },
     ],
     ['the ledger never began it', [made(0)], recordLine(0), { what: 'key', ledger: 'never begun' }],
-  ])('is said when %s', (_, entries, line, difference) => {
-    expect(matched(entries, [line])).toMatchObject({
+  ])('is said when %s', async (_, entries, line, difference) => {
+    expect(await matched(entries, [line])).toMatchObject({
       findings: [{ kind: 'sign.differs', signature: signatureIdOf(0), differences: [difference] }],
       explained: 0,
     })
   })
 
-  it('is not said when a refusal is what both know', () => {
+  it('is not said when a refusal is what both know', async () => {
     const refusal = failed(0, { applied: 'no', vaultRequestId: requestIdOf(0) })
     const line = recordLine(0, { httpStatusCode: 403, algorithm: '' })
-    expect(matched([begun(0), refusal], [line])).toEqual({ ...nothing, explained: 0 })
+    expect(await matched([begun(0), refusal], [line])).toEqual({ ...nothing, explained: 0 })
   })
 
-  it('is not said when the record does not tell the version', () => {
-    expect(matched([begun(0), made(0)], [recordLine(0, { id: keyUrl })])).toEqual({
+  it('is not said when the record does not tell the version', async () => {
+    expect(await matched([begun(0), made(0)], [recordLine(0, { id: keyUrl })])).toEqual({
       ...nothing,
       explained: 1,
     })
@@ -234,9 +262,9 @@ describe('sign.differs', () => {
 describe('sign.unrecorded', () => {
   const entries = [begun(0), made(0), begun(1), made(1), begun(2), made(2)]
 
-  it('is a signature of the ledger that a log which stands for its time does not have', () => {
+  it('is a signature of the ledger that a log which stands for its time does not have', async () => {
     const lines = [firstRecordLine, recordLine(0), recordLine(2), lastRecordLine()]
-    expect(matched(entries, lines)).toEqual({
+    expect(await matched(entries, lines)).toEqual({
       findings: [
         {
           kind: 'sign.unrecorded',
@@ -252,10 +280,10 @@ describe('sign.unrecorded', () => {
     })
   })
 
-  it('is not a signature that failed or whose answer is not known', () => {
+  it('is not a signature that failed or whose answer is not known', async () => {
     const others = [begun(3), failed(3), begun(4), failed(4, { applied: 'no' }), begun(5)]
     const lines = [0, 1, 2].map((n) => recordLine(n))
-    expect(matched([...entries, ...others], [...lines, lastRecordLine()])).toEqual({
+    expect(await matched([...entries, ...others], [...lines, lastRecordLine()])).toEqual({
       ...nothing,
       explained: 3,
     })
@@ -271,8 +299,8 @@ describe('sign.unrecorded', () => {
       1,
       2,
     ],
-  ])('is undecided %s', (_, lines, count, first, last) => {
-    const { findings, undecided } = matched(entries, lines)
+  ])('is undecided %s', async (_, lines, count, first, last) => {
+    const { findings, undecided } = await matched(entries, lines)
     expect(findings).toEqual([])
     expect(undecided).toEqual([
       {
@@ -287,26 +315,26 @@ describe('sign.unrecorded', () => {
   it.each([
     ['the clocks may be apart by what is between them', minuteMs - 1, ['log-does-not-reach'], []],
     ['they may not', minuteMs, [], ['sign.unrecorded']],
-  ])('begins where the log does: when %s', (_, beforeMs, reasons, kinds) => {
+  ])('begins where the log does: when %s', async (_, beforeMs, reasons, kinds) => {
     const first = recordLine(9, { atMs: beganAtMs(0) - beforeMs, operationName: 'KeyGet' })
     // The vault signed in the moment that `begun` was written, and the answer took its time.
     const slow = made(0, { atMs: beganAtMs(0) + minuteMs / 2 })
-    const { findings, undecided } = matched([begun(0), slow], [first, lastRecordLine()])
+    const { findings, undecided } = await matched([begun(0), slow], [first, ...everyHour])
     expect(undecided.map(({ reason }) => reason)).toEqual(reasons)
     expect(findings.map(({ kind }) => kind)).toEqual(kinds)
   })
 
-  it('is undecided when the ledger does not say how it began: nobody knows which log would have it', () => {
-    expect(matched([made(0)], [recordLine(1), lastRecordLine()]).undecided).toMatchObject([
+  it('is undecided when the ledger does not say how it began: nobody knows which log would have it', async () => {
+    expect((await matched([made(0)], [recordLine(1), lastRecordLine()])).undecided).toMatchObject([
       { reason: 'log-does-not-reach', count: 1 },
     ])
   })
 
-  it('is undecided when the log is of another vault', () => {
+  it('is undecided when the log is of another vault', async () => {
     const other = { id: 'https://other.vault.azure.net/keys/k', operationName: 'KeyGet' }
     const line = recordLine(8, { ...other, atMs: startMs - 1 })
     const end = recordLine(9, { ...other, atMs: laterMs })
-    expect(matched(entries, [line, end]).undecided).toMatchObject([
+    expect((await matched(entries, [line, end])).undecided).toMatchObject([
       { reason: 'log-does-not-reach', count: 3 },
     ])
   })
@@ -317,8 +345,8 @@ describe('the grace period', () => {
   const lines = [recordLine(0), recordLine(1), unknown, lastRecordLine()]
   const entries = [begun(0), made(0), begun(1), made(1), begun(3), made(3)]
 
-  it('leaves both sides undecided until it is over, and counts them', () => {
-    const { findings, undecided } = matched(entries, lines, beganAtMs(5) + graceMs)
+  it('leaves both sides undecided until it is over, and counts them', async () => {
+    const { findings, undecided } = await matched(entries, lines, beganAtMs(5) + graceMs)
     expect(findings.map(({ kind }) => kind)).toEqual(['sign.unrecorded'])
     expect(undecided).toEqual([
       {
@@ -328,7 +356,7 @@ describe('the grace period', () => {
         toMs: beganAtMs(5) + 40,
       },
     ])
-    expect(matched(entries, lines, beganAtMs(3) + graceMs)).toMatchObject({
+    expect(await matched(entries, lines, beganAtMs(3) + graceMs)).toMatchObject({
       findings: [],
       undecided: [
         { reason: 'record-too-young', count: 1 },
@@ -337,17 +365,145 @@ describe('the grace period', () => {
     })
   })
 
-  it('decides when it is over', () => {
-    expect(matched(entries, lines, beganAtMs(6) + graceMs)).toMatchObject({
+  it('decides when it is over', async () => {
+    expect(await matched(entries, lines, beganAtMs(6) + graceMs)).toMatchObject({
       findings: [{ kind: 'sign.unexplained' }, { kind: 'sign.unrecorded' }],
       undecided: [],
     })
   })
 
-  it('lets a reply that is still awaited be written before it is assumed', () => {
-    expect(matched([begun(0)], [recordLine(0)], beganAtMs(1))).toMatchObject({
+  it('lets a reply that is still awaited be written before it is assumed', async () => {
+    expect(await matched([begun(0)], [recordLine(0)], beganAtMs(1))).toMatchObject({
       findings: [],
       undecided: [{ reason: 'record-too-young', count: 1 }],
     })
+  })
+})
+
+describe('what is expected', () => {
+  const ours = '51000000-0000-4000-8000-000000000001'
+  const entries = [begun(0), made(0)]
+
+  it('is nobody in particular, unless it is said', async () => {
+    expect(await matched(entries, [recordLine(0)])).toEqual({ ...nothing, explained: 1 })
+    const expect1 = { principals: [ours.toUpperCase()], addresses: ['203.0.113.0/24'] }
+    expect(await matched(entries, [recordLine(0)], laterMs, expect1)).toEqual({
+      ...nothing,
+      explained: 1,
+    })
+  })
+
+  it('makes a signature of ours by somebody else sign.foreign-identity, and elsewhere sign.unexpected-address', async () => {
+    const found = await matched(entries, [recordLine(0)], laterMs, {
+      principals: ['51000000-0000-4000-8000-000000000009'],
+      addresses: ['198.51.100.0/24', '2001:db8::/32'],
+    })
+    expect(found.explained).toBe(0)
+    expect(found.findings).toMatchObject([
+      { kind: 'sign.foreign-identity', signature: signatureIdOf(0), attempt: 'attempt-0' },
+      { kind: 'sign.unexpected-address', record: { callerIpAddress: '203.0.113.9' } },
+    ])
+  })
+
+  it('leaves out what was agreed, of that principal alone', async () => {
+    const foreign = recordLine(7, { clientInfo: 'curl/8.5.0' })
+    const agreed = await matched(entries, [recordLine(0), foreign], laterMs, {
+      also: [{ principal: ours }],
+    })
+    expect(agreed).toEqual({ ...nothing, explained: 1 })
+    const other = await matched(entries, [recordLine(0), foreign], laterMs, {
+      also: [{ principal: ours, key: { vault: 'contoso-hsm.vault.azure.net', name: 'other' } }],
+    })
+    expect(kindsOf(other)).toEqual(['sign.unexplained'])
+  })
+
+  it('does not assume a signature of somebody else to be ours, whatever nonce it has', async () => {
+    const lines = [recordLine(0)]
+    const strangers = { principals: ['51000000-0000-4000-8000-000000000009'] }
+    expect(kindsOf(await matched([begun(0), failed(0)], lines, laterMs, strangers))).toEqual([
+      'sign.unexplained',
+    ])
+    expect(
+      kindsOf(await matched([begun(0), failed(0)], lines, laterMs, { principals: [ours] })),
+    ).toEqual(['sign.assumed'])
+  })
+
+  it('makes a refusal of somebody else sign.refused-elsewhere, and none of ours', async () => {
+    const refused = recordLine(7, { httpStatusCode: 403 })
+    expect(
+      kindsOf(await matched(entries, [recordLine(0), refused], laterMs, { principals: ['other'] })),
+    ).toContain('sign.refused-elsewhere')
+    expect(await matched(entries, [recordLine(0), refused])).toEqual({ ...nothing, explained: 1 })
+    expect(
+      await matched(entries, [recordLine(0), recordLine(7, { httpStatusCode: 429 })], laterMs, {
+        principals: [ours],
+      }),
+    ).toEqual({ ...nothing, explained: 1 })
+  })
+})
+
+describe('what is done to a key', () => {
+  const url = (collection: string) => keyUrl.replace('/keys/', `/${collection}/`)
+
+  it.each([
+    ['key.exposed', 'SecretGet', url('secrets')],
+    ['key.exposed', 'KeyBackup', keyUrl],
+    ['key.exposed', 'CertificateBackup', url('certificates')],
+    ['key.changed', 'KeyRotate', keyUrl],
+    ['key.changed', 'CertificateDelete', url('certificates')],
+    ['key.changed', 'VaultPatch', 'https://contoso-hsm.vault.azure.net/'],
+    ['key.changed', 'RoleAssignmentCreate', 'https://contoso-hsm.vault.azure.net/'],
+  ])('is %s when it is %s', async (kind, operationName, id) => {
+    const line = recordLine(5, { operationName, id })
+    expect((await matched([], [line, line])).findings).toMatchObject([
+      { kind, record: { operationName, oid: '51000000-0000-4000-8000-000000000001' } },
+    ])
+  })
+
+  it.each([
+    ['is done to another key', { operationName: 'KeyBackup', id: `${keyUrl}-of-others` }],
+    ['was refused', { operationName: 'SecretGet', id: url('secrets'), httpStatusCode: 403 }],
+    ['only reads', { operationName: 'CertificateGet', id: url('certificates') }],
+    ['is done to another vault', { operationName: 'VaultPatch', id: 'https://other.net/' }],
+  ])('is no finding when it %s', async (_, changes) => {
+    expect((await matched([], [recordLine(5, changes)])).findings).toEqual([])
+  })
+})
+
+describe('an hour without any record', () => {
+  const entries = [begun(0), made(0), begun(90), made(90)]
+
+  it('decides nothing: perhaps it was never delivered', async () => {
+    const lines = [recordLine(9, { atMs: startMs - minuteMs, operationName: 'KeyGet' })]
+    const { findings, undecided } = await matched(entries, [
+      ...lines,
+      recordLine(0),
+      lastRecordLine(),
+    ])
+    expect(findings).toEqual([])
+    expect(undecided).toMatchObject([{ reason: 'hour-not-delivered', count: 1 }])
+    const whole = await matched(entries, [...lines, recordLine(0), ...everyHour])
+    expect(kindsOf(whole)).toEqual(['sign.unrecorded'])
+  })
+
+  it('is logs.silent where heads were signed in it', async () => {
+    const head = [90, 91].flatMap((n) => [
+      { ...begun(n), purpose: 'head', application: 'countersign', tenant: '' } as unknown as Entry,
+      made(n),
+    ])
+    const { findings, undecided } = await matched(
+      [begun(0), made(0), ...head],
+      [recordLine(0), lastRecordLine()],
+    )
+    expect(undecided).toEqual([])
+    expect(findings).toEqual([
+      {
+        kind: 'logs.silent',
+        vault: 'contoso-hsm.vault.azure.net',
+        heads: 2,
+        fromMs: made(90).atMs,
+        toMs: made(91).atMs,
+      },
+    ])
   })
 })

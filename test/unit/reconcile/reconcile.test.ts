@@ -144,7 +144,7 @@ describe('reconcile does not decide', () => {
   })
 
   it.each([
-    ['a log that is not there', 'VAULT_LOG_MISSING', { vaultLogPaths: ['/nowhere/log.json'] }],
+    ['a log that is not there', 'LOG_MISSING', { vaultLogPaths: ['/nowhere/log.json'] }],
     [
       'a ledger that is not there',
       'LEDGER_MISSING',
@@ -157,7 +157,7 @@ describe('reconcile does not decide', () => {
 
   it('on a folder in which no vault has written', async () => {
     files.write('log/other.json', lines.join('\n'))
-    await expect(reconciled()).rejects.toMatchObject({ code: 'VAULT_LOG_WITHOUT_BLOBS' })
+    await expect(reconciled()).rejects.toMatchObject({ code: 'LOG_WITHOUT_BLOBS' })
   })
 
   it('on a ledger that is something else', async () => {

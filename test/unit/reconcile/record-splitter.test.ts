@@ -13,9 +13,16 @@ function split(text: string, chunkBytes = Infinity): readonly Piece[] {
   return [...pieces, ...splitter.end()]
 }
 
-const record = (text: string, line: number): Piece => ({ kind: 'record', text, line })
+const record = (text: string, line: number): Piece => ({
+  kind: 'record',
+  value: JSON.parse(text) as unknown,
+  line,
+})
 const shown = (pieces: readonly Piece[]) =>
-  pieces.map((piece) => `${piece.line}: ${piece.kind === 'record' ? piece.text : piece.problem}`)
+  pieces.map(
+    (piece) =>
+      `${piece.line}: ${piece.kind === 'record' ? JSON.stringify(piece.value) : piece.problem}`,
+  )
 
 const one = '{"a":"}]{[\\"","b":{"c":[1,{}]}}'
 const two = '{"é":"\\\\"}'
@@ -44,6 +51,16 @@ describe('cutting a log into records', () => {
       'wrappers, one a line',
       `{"records":[${one}]}\n{"records":[${two}]}\n`,
       [record(one, 1), record(two, 2)],
+    ],
+    [
+      'a page of Microsoft Graph',
+      `{"@odata.context":"https://graph","value":[${one},${two}]}`,
+      [record(one, 1), record(two, 1)],
+    ],
+    [
+      'a page of Microsoft Graph with space in it',
+      `{\n  "@odata.context": "https://graph",\n  "value": [\n${one},\n${two}\n  ]\n}`,
+      [record(one, 4), record(two, 5)],
     ],
     [
       'all of them one after the other',
@@ -75,7 +92,7 @@ describe('cutting a log into records', () => {
             lines: records.map((value) => `${JSON.stringify(value)}\n`).join(''),
           }[shape]
           const found = split(text, chunkBytes).map((piece) =>
-            piece.kind === 'record' ? (JSON.parse(piece.text) as unknown) : piece,
+            piece.kind === 'record' ? piece.value : piece,
           )
           expect(found).toEqual(JSON.parse(JSON.stringify(records)))
         },
@@ -117,6 +134,17 @@ describe('what is no record', () => {
     ])
   })
 
+  it('is told where a page of Microsoft Graph is not the last', () => {
+    expect(shown(split(`{"@odata.nextLink":"https://graph/next","value":[${one}]}`))).toEqual([
+      '1: more of it was left behind @odata.nextLink',
+      `1: ${one}`,
+    ])
+    expect(shown(split(`{"value":[${one}],"@odata.nextLink":"https://graph/next"}`))).toEqual([
+      `1: ${one}`,
+      '1: it is not a record',
+    ])
+  })
+
   it('is told when it is too long to be one, and not kept', () => {
     const long = `{"a":"${'x'.repeat(300_000)}"}`
     expect(shown(split(`${one}\n${long}\n${two}\n`, 65_536))).toEqual([
@@ -126,11 +154,14 @@ describe('what is no record', () => {
     ])
   })
 
-  it('is handed on where only JSON can tell', () => {
-    expect(shown(split('[1, {"a":}, [{}]]'))).toEqual([
+  it('is told where only JSON can tell, beside the records of the same line', () => {
+    expect(shown(split('[1, {"a":}, [{}]]\n{"a":}\n{"a":1}{"a":2}\n'))).toEqual([
       '1: it is not a record',
-      '1: {"a":}',
+      '1: it is not JSON',
       '1: [{}]',
+      '2: it is not JSON',
+      '3: {"a":1}',
+      '3: {"a":2}',
     ])
   })
 })

@@ -2,9 +2,12 @@ import { describe, expect, it } from 'vitest'
 import type { Finding } from '../../../src/reconcile/finding.ts'
 import type { Report } from '../../../src/reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../../../src/reconcile/report.ts'
-import { parseVaultRecord } from '../../../src/reconcile/vault-record.ts'
+import { vaultRecordFrom } from '../../../src/reconcile/vault-record.ts'
 import type { SignRecord } from '../../../src/reconcile/vault-record.ts'
 import { keyUrl, laterMs, minuteMs, recordLine, startMs } from '../../support/signed-traffic.ts'
+
+/** All of the day and the first of the next. */
+const hours = new Map(Array.from({ length: 25 }, (_, hour) => [startMs / 3_600_000 + hour, 1]))
 
 const calm: Report = {
   verdict: 'accounted-for',
@@ -24,17 +27,20 @@ const calm: Report = {
     signatures: 2,
     explained: 2,
     duplicates: 1,
-    coverage: new Map([['contoso-hsm.vault.azure.net', { fromMs: startMs, toMs: laterMs }]]),
+    agreed: 0,
+    leftOut: 0,
+    coverage: new Map([['contoso-hsm.vault.azure.net', { fromMs: startMs, toMs: laterMs, hours }]]),
     unread: 0,
     unreadPlaces: [],
   },
   watchedKeys: [keyUrl],
+  watchedApplications: [],
   nowMs: laterMs,
   graceMs: 30 * minuteMs,
 }
 
 function signRecord(clientInfo: string): SignRecord {
-  const record = parseVaultRecord(recordLine(7, { clientInfo }))
+  const record = vaultRecordFrom(JSON.parse(recordLine(7, { clientInfo })))
   if (record.kind !== 'sign') throw new Error('not a KeySign')
   return record
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseVaultRecord } from '../../../src/reconcile/vault-record.ts'
+import { vaultRecordFrom } from '../../../src/reconcile/vault-record.ts'
 
 /** KeySign as the storage account has it, as a value to change. */
 const keySign = {
@@ -21,13 +21,11 @@ const keySign = {
 }
 
 const parsed = (changes: object = {}, properties: object = {}) =>
-  parseVaultRecord(
-    JSON.stringify({
-      ...keySign,
-      ...changes,
-      properties: { ...keySign.properties, ...properties },
-    }),
-  )
+  vaultRecordFrom({
+    ...keySign,
+    ...changes,
+    properties: { ...keySign.properties, ...properties },
+  })
 
 describe('a record of the vault', () => {
   it('is read with all its evidence', () => {
@@ -76,39 +74,50 @@ describe('a record of the vault', () => {
   })
 
   it('is another operation where it is not KeySign, of a vault where it says so', () => {
-    expect(parsed({ operationName: 'KeyGet' })).toEqual({
+    expect(parsed({ operationName: 'SecretGet' }, { id: 'https://V/Secrets/Assert' })).toEqual({
       kind: 'other',
+      operationName: 'SecretGet',
+      time: '2026-10-02T09:06:13.8719275Z',
       timeMs: Date.parse('2026-10-02T09:06:13.871Z'),
-      vault: 'v.vault.azure.net',
+      correlationId: '6f0c1d8e-0000-4000-8000-000000000001',
+      httpStatusCode: 200,
+      vault: 'v',
+      object: { collection: 'secrets', vault: 'v', name: 'assert' },
+      oid: 'the-object',
+      appid: 'the-app',
+      callerIpAddress: '203.0.113.9',
+      clientInfo: 'azsdk-js-keyvault-keys/4.10.2',
     })
-    expect(parsed({ operationName: 'Authentication' }, { id: undefined })).not.toHaveProperty(
-      'vault',
+    const unproven = parsed(
+      { operationName: 'Authentication' },
+      { id: undefined, requestUri: 'https://v.vault.azure.net:8443/' },
     )
+    expect(unproven).toMatchObject({ vault: 'v.vault.azure.net' })
+    expect(unproven).not.toHaveProperty('object')
+    const silent = parsed({ operationName: 'Other' }, { id: undefined, requestUri: 'no URL' })
+    expect(silent).not.toHaveProperty('vault')
   })
 
   it.each([
-    ['is not JSON', '{"time":}', 'it is not a JSON object'],
-    ['is a list', '[]', 'it is not a JSON object'],
-    [
-      'has no operation',
-      JSON.stringify({ ...keySign, operationName: 7 }),
-      'it has no operationName',
-    ],
-    ['has no time', JSON.stringify({ ...keySign, time: 'yesterday' }), 'it has no time'],
+    ['is a number', 7, 'it is not a JSON object'],
+    ['is a list', [], 'it is not a JSON object'],
+    ['is null', null, 'it is not a JSON object'],
+    ['has no operation', { ...keySign, operationName: 7 }, 'it has no operationName'],
+    ['has no time', { ...keySign, time: 'yesterday' }, 'it has no time'],
     [
       'has no status',
-      JSON.stringify({ ...keySign, properties: { ...keySign.properties, httpStatusCode: '200' } }),
+      { ...keySign, properties: { ...keySign.properties, httpStatusCode: '200' } },
       'it is a KeySign without httpStatusCode',
     ],
     [
       'has no key',
-      JSON.stringify({
+      {
         ...keySign,
         properties: { httpStatusCode: 200, id: 'https://v/secrets/a' },
-      }),
+      },
       'it is a KeySign without the id of a key',
     ],
-  ])('is not understood when it %s', (_, text, why) => {
-    expect(parseVaultRecord(text)).toEqual({ kind: 'not-understood', why })
+  ])('is not understood when it %s', (_, value, why) => {
+    expect(vaultRecordFrom(value)).toEqual({ kind: 'not-understood', why })
   })
 })

@@ -7,6 +7,7 @@ import {
   deliverySchema,
   type DeliveryDials,
 } from '../../../../src/emulator/vault-log/delivery.ts'
+import type { VaultRecord } from '../../../../src/emulator/vault-log/record.ts'
 import { vaultRecord } from '../../../support/vault-records.ts'
 
 function deliveryWith(dials: Partial<DeliveryDials>, seed = 1) {
@@ -16,7 +17,7 @@ function deliveryWith(dials: Partial<DeliveryDials>, seed = 1) {
     dials: deliverySchema.parse(dials),
     clock,
     random: createSeededRandom(seed),
-    deliver: ({ correlationId }) => {
+    deliver: ({ correlationId }: VaultRecord) => {
       arrived.push(correlationId)
     },
   })

@@ -7,6 +7,7 @@ import {
   openStorageAccount,
   type BlobShape,
 } from '../../../../src/emulator/vault-log/storage-account.ts'
+import { vaultLogPlace } from '../../../../src/emulator/vault-log/vault-log.ts'
 import { vaultRecord } from '../../../support/vault-records.ts'
 
 let folder: string
@@ -19,19 +20,19 @@ afterEach(() => {
 })
 
 const hourIso = '2026-11-22T04:56:16.0000000Z'
+const blob = blobPath(vaultLogPlace('/SUBSCRIPTIONS/S/VAULTS/V'), hourIso)
 const record = (correlationId: string) => vaultRecord({ correlationId, resultDescription: 'café' })
 
-const textOf = () =>
-  readFileSync(join(folder, blobPath('/SUBSCRIPTIONS/S/VAULTS/V', hourIso)), 'utf8')
+const textOf = () => readFileSync(join(folder, blob), 'utf8')
 
 function append(shape: BlobShape, ids: readonly string[]): void {
-  const account = openStorageAccount(folder, shape)
-  for (const id of ids) account.append(record(id), hourIso)
+  const account = openStorageAccount(folder, shape, [])
+  for (const id of ids) account.append(record(id), blob)
   account.close()
 }
 
 test('paths are those of Azure Monitor', () => {
-  expect(blobPath('/SUBSCRIPTIONS/S', hourIso)).toBe(
+  expect(blobPath(vaultLogPlace('/SUBSCRIPTIONS/S'), hourIso)).toBe(
     'insights-logs-auditevent/resourceId=/SUBSCRIPTIONS/S/y=2026/m=11/d=22/h=04/m=00/PT1H.json',
   )
 })

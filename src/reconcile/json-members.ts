@@ -1,0 +1,63 @@
+/** Looking into JSON that somebody else has written: what has another type than expected is not there. */
+
+export type Members = Readonly<Record<string, unknown>>
+
+export const isObject = (value: unknown): value is Members =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Undefined for what is no JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+/** No members where there is no object; one that was written as text is an object too. */
+export function objectIn(members: Members, name: string): Members {
+  const value = members[name]
+  if (isObject(value)) return value
+  const parsed = typeof value === 'string' ? parseJson(value) : undefined
+  return isObject(parsed) ? parsed : {}
+}
+
+/** No elements where there is no list; one that was written as text is a list too. */
+export function listIn(members: Members, name: string): readonly unknown[] {
+  const value = members[name]
+  if (Array.isArray(value)) return value
+  const parsed = typeof value === 'string' ? parseJson(value) : undefined
+  return Array.isArray(parsed) ? parsed : []
+}
+
+/** Of the first of these names that has some. Absent and empty say the same in these logs. */
+export function textIn(members: Members, ...names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const value = members[name]
+    if (typeof value === 'string' && value !== '') return value
+  }
+  return undefined
+}
+
+export function numberIn(members: Members, name: string): number | undefined {
+  const value = members[name]
+  return typeof value === 'number' ? value : undefined
+}
+
+/** A number, or its digits: exports of tables write both. */
+export function numberOrDigitsIn(members: Members, name: string): number | undefined {
+  const value = members[name]
+  if (typeof value === 'string' && /^-?\d{1,15}(\.0+)?$/.test(value)) return Number(value)
+  return numberIn(members, name)
+}
+
+/** Evidence is cut here: a record may hold a whole request header of somebody else's making. */
+export const evidenceLengthMax = 300
+
+/** The member, cut; no member where there is no value. */
+export function present<Name extends string>(name: Name, value: string | undefined) {
+  return (value === undefined ? {} : { [name]: value.slice(0, evidenceLengthMax) }) as {
+    readonly [N in Name]?: string
+  }
+}

@@ -1,0 +1,130 @@
+import type { Finding } from './finding.ts'
+import { KeptEvidence } from './kept-evidence.ts'
+import type { LedgerFacts } from './ledger-facts.ts'
+import type { SignInCredential, SignInRecord } from './sign-in-record.ts'
+import type { MatchOptions } from './sign-match.ts'
+import { UndecidedCounts } from './undecided.ts'
+
+/** What is known of the applications that are watched, besides what sign-ins tell. */
+export interface WatchedApplications {
+  /** Client ids, as the operator names them. */
+  readonly clientIds: readonly string[]
+}
+
+/**
+ * Joins Entra's sign-ins to the exchanges of the ledger by the trace id of the answer, or by the id of the
+ * token. An application is watched when the operator names it, or when one of our exchanges was its: then its
+ * other sign-ins, which may have come before that one, have to be accounted for too.
+ */
+export class SignInMatcher {
+  readonly #ledger: LedgerFacts
+  readonly #applications: Set<string>
+  readonly #servicePrincipals = new Set<string>()
+  readonly #strangers = new KeptEvidence<SignInRecord>()
+  readonly #seen = new KeptEvidence<true>()
+  #records = 0
+  #explained = 0
+
+  constructor(ledger: LedgerFacts, { clientIds }: WatchedApplications) {
+    this.#ledger = ledger
+    this.#applications = new Set(clientIds.map((id) => id.toLowerCase()))
+  }
+
+  take(signIn: SignInRecord): void {
+    this.#records += 1
+    const isOurs = this.#ledger.exchanges.has(signIn.id, signIn.uti)
+    if (isOurs) {
+      this.#applications.add(signIn.appId)
+      if (this.#seen.add(identityOf(signIn), true)) this.#explained += 1
+    }
+    if (this.#applications.has(signIn.appId) && signIn.servicePrincipalId !== undefined) {
+      this.#servicePrincipals.add(signIn.servicePrincipalId)
+    }
+    if (!isOurs || isForeign(signIn.credential, this.#ledger.thumbprints)) {
+      // A failed sign-in gave nothing; the vault's log tells what was signed for it.
+      if (signIn.errorCode === 0) this.#strangers.add(identityOf(signIn), signIn)
+    }
+  }
+
+  /** Client ids. */
+  get applications(): ReadonlySet<string> {
+    return this.#applications
+  }
+
+  /** Object ids of their service principals, where a sign-in tells them. */
+  get servicePrincipals(): ReadonlySet<string> {
+    return this.#servicePrincipals
+  }
+
+  summary(): SignInSummary {
+    return { records: this.#records, explained: this.#explained, leftOut: this.#strangers.left }
+  }
+
+  findings({ nowMs, graceMs }: MatchOptions): {
+    readonly findings: readonly Finding[]
+    readonly undecided: ReturnType<UndecidedCounts['list']>
+  } {
+    const undecided = new UndecidedCounts()
+    const findings: Finding[] = []
+    for (const signIn of this.#strangers.items.toSorted(
+      (one, other) => one.timeMs - other.timeMs,
+    )) {
+      const isWatched = this.#applications.has(signIn.appId)
+      if (!isWatched && !isProvenByUs(signIn.credential, this.#ledger.thumbprints)) continue
+      if (isForeign(signIn.credential, this.#ledger.thumbprints)) {
+        findings.push({ kind: 'signin.foreign-credential', signIn })
+      } else if (signIn.timeMs > nowMs - graceMs) {
+        undecided.add('sign-in-too-young', signIn.timeMs)
+      } else if (this.#isBeforeLedger(signIn)) {
+        undecided.add('log-does-not-reach', signIn.timeMs)
+      } else findings.push(this.#judged(signIn))
+    }
+    return { findings, undecided: undecided.list() }
+  }
+
+  #isBeforeLedger({ timeMs }: SignInRecord): boolean {
+    return timeMs < (this.#ledger.fromMs ?? Infinity) - beforeLedgerMs
+  }
+
+  #judged(signIn: SignInRecord): Finding {
+    const { exchanges } = this.#ledger
+    const { timeMs, tenant } = signIn
+    if (exchanges.mayBeUnanswered(timeMs, tenant)) {
+      return { kind: 'signin.ambiguous', signIn, because: 'answer-lost' }
+    }
+    if (exchanges.mayBeHandedOut(timeMs, tenant)) {
+      return { kind: 'signin.ambiguous', signIn, because: 'assertion-handed-out' }
+    }
+    return { kind: 'signin.unexplained', signIn }
+  }
+}
+
+export interface SignInSummary {
+  readonly records: number
+  /** Known to the ledger by the trace id, or by the id of the token. */
+  readonly explained: number
+  /** Counted, and too many to be kept. */
+  readonly leftOut: number
+}
+
+/** How far Entra's clock and ours may be apart. */
+const beforeLedgerMs = 60_000
+
+const identityOf = ({ id, uti, timeMs, appId }: SignInRecord): string =>
+  id === '' ? `${uti ?? ''} ${appId} ${timeMs}` : id
+
+/** A certificate that is not ours, a secret (a credential without thumbprint), or somebody's federation. */
+function isForeign(credential: SignInCredential, thumbprints: ReadonlySet<string>): boolean {
+  const { thumbprint, keyId, federatedId } = credential
+  if (federatedId !== undefined && !isNone(federatedId)) return true
+  if (thumbprint !== undefined) return !thumbprints.has(hexOf(thumbprint))
+  return keyId !== undefined && !isNone(keyId)
+}
+
+const isProvenByUs = ({ thumbprint }: SignInCredential, ours: ReadonlySet<string>): boolean =>
+  thumbprint !== undefined && ours.has(hexOf(thumbprint))
+
+/** Some logs write thumbprints with colons or spaces. */
+const hexOf = (thumbprint: string): string => thumbprint.replaceAll(/[^0-9A-F]/g, '')
+
+const isNone = (guid: string): boolean => /^[0-]*$/.test(guid)
