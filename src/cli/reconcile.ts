@@ -1,13 +1,16 @@
+import { writeFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { parseIsoTime, systemClock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
+import type { LedgerSource } from '../ledger/ledger-source.ts'
 import { parseKeyUrl } from '../reconcile/key-name.ts'
 import type { KeyName } from '../reconcile/key-name.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
-import type { Verdict } from '../reconcile/reconcile.ts'
+import type { Report, Verdict } from '../reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../reconcile/report.ts'
 import { VaultLogError } from '../reconcile/vault-log.ts'
+import { CommandError } from './command-error.ts'
 import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
 
@@ -17,6 +20,7 @@ interface ReconcileOptions extends LedgerOptions {
   readonly graceMinutes: number
   readonly now?: number
   readonly json?: true
+  readonly html?: string
 }
 
 const exitCodes: Readonly<Record<Verdict, number>> = {
@@ -60,6 +64,7 @@ export function reconcileCommand(): Command {
       .option('--grace-minutes <n>', 'how late records may arrive', parseMinutes, 30)
       .option('--now <time>', 'decide as of this time (ISO 8601 with a zone)', parseTime)
       .option('--json', 'the whole report for programs')
+      .option('--html <file>', 'write the report as one page for a browser, too')
       .addHelpText('after', example + passwordNote)
       // Commander's own 1 would say that there are findings.
       .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
@@ -70,19 +75,40 @@ export function reconcileCommand(): Command {
 async function runReconcile(options: ReconcileOptions, command: Command): Promise<void> {
   try {
     const { source, config } = await ledgerNamedBy(options)
+    const nowMs = options.now ?? systemClock.nowMs()
     const report = await reconcile({
       ledger: source,
       vaultLogPaths: options.vaultLog,
       keys: [...(options.key ?? []), ...keysIn(config?.certificates ?? [])],
-      nowMs: options.now ?? systemClock.nowMs(),
+      nowMs,
       graceMs: options.graceMinutes * 60_000,
     })
+    if (options.html !== undefined) await writePage(options.html, report, source)
     process.stdout.write(options.json === true ? jsonReport(report) : textReport(report))
     process.exitCode = exitCodes[report.verdict]
   } catch (error) {
     // Whatever went wrong, nothing was decided: Node's own 1 would say that there are findings.
     const isExpected = isExpectedOfLedger(error) || error instanceof VaultLogError
     command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
+  }
+}
+
+/**
+ * @throws CommandError when the file cannot be written, besides what reading the ledger once more may come to.
+ */
+async function writePage(file: string, report: Report, source: LedgerSource): Promise<void> {
+  // Most runs want no page.
+  const [{ readLedgerOverview }, { reportViewFrom }, { reportPage }] = await Promise.all([
+    import('../reconcile/ledger-overview.ts'),
+    import('../reconcile/report-view-from.ts'),
+    import('../reconcile/report-page.ts'),
+  ])
+  const overview = await readLedgerOverview(source, report.nowMs)
+  try {
+    await writeFile(file, reportPage(reportViewFrom(report, overview)))
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error
+    throw new CommandError(`${file} cannot be written: ${error.message}`)
   }
 }
 
