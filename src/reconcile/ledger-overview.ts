@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { genesis } from '../ledger/chain.ts'
 import type { Link, Row } from '../ledger/chain.ts'
 import type { EntryKind } from '../ledger/entry.ts'
+import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
+import { LedgerFileError } from '../ledger/ledger-file.ts'
 import type { LedgerSource } from '../ledger/ledger-source.ts'
 import type {
   AskerView,
@@ -107,8 +109,9 @@ type SeenEnd = SeenOf<'request.refused' | 'request.failed' | 'token.issued' | 'a
 const marks = entryForm.options.map(({ shape }) => Buffer.from(`"kind":"${shape.kind.value}"`))
 
 /**
- * Reads the ledger once, a page of it in memory at a time. The chain is not verified, and what is no entry
- * is passed over: whoever asks for this has the chain verified by itself.
+ * Reads the ledger once, a page of it in memory at a time. The chain is not verified, what is no entry is
+ * passed over, and a damaged file is read up to the damage: whoever asks for this has the chain verified by
+ * itself, and wants a page about a broken ledger most of all.
  *
  * @param nowMs As of when something lives.
  * @throws LedgerFileError | LedgerDatabaseError when it cannot be read.
@@ -118,8 +121,13 @@ export async function readLedgerOverview(
   nowMs: number,
 ): Promise<LedgerOverview> {
   const collector = new OverviewCollector(nowMs)
-  for await (const page of source.pages()) {
-    for (const row of page) collector.take(row)
+  try {
+    for await (const page of source.pages()) {
+      for (const row of page) collector.take(row)
+    }
+  } catch (error) {
+    if (error instanceof LedgerFileError || error instanceof LedgerDatabaseError) throw error
+    if (!(error instanceof Error)) throw error
   }
   return collector.overview()
 }

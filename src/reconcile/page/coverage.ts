@@ -108,23 +108,25 @@ function wholeSpan({ coverage, timeline }: ReportView): SpanView {
   return fromMs <= toMs ? { fromMs, toMs } : { fromMs: 0, toMs: 0 }
 }
 
-function laneOf({ of, spans }: CoverageView, index: number, span: SpanView): Lane {
-  const gaps = Math.max(0, spans.length - 1)
+function laneOf({ of, spans, precision }: CoverageView, index: number, span: SpanView): Lane {
+  const gaps = precision === 'ends' ? 'ends only' : gapsText(Math.max(0, spans.length - 1))
   const first = spans[0]
   const last = spans.at(-1)
   const reach =
     first === undefined || last === undefined
       ? 'Nothing was delivered.'
-      : `Delivered from ${minuteText(first.fromMs)} to ${minuteText(last.toMs)} UTC, with ${amount(gaps, 'gap')}.`
+      : `Delivered from ${minuteText(first.fromMs)} to ${minuteText(last.toMs)} UTC, ${gaps}.`
   return {
     id: `coverage-${index + 1}`,
     name: of,
     description: reach,
     drawing: html`<rect class="missing" x="0" width="100%" y="11" height="18" rx="3" />
       ${spans.map((one) => deliveredRect(one, span))}`,
-    number: gaps === 0 ? 'no gap' : amount(gaps, 'gap'),
+    number: gaps,
   }
 }
+
+const gapsText = (gaps: number): string => (gaps === 0 ? 'no gap' : amount(gaps, 'gap'))
 
 function deliveredRect(one: SpanView, span: SpanView): Html {
   const from = shareOf(one.fromMs, span)

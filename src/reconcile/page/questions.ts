@@ -1,4 +1,11 @@
-import type { ConcernView, FindingView, ReportView, SeriesView } from '../report-view.ts'
+import type {
+  ConcernView,
+  FindingView,
+  ListView,
+  LiveAssertionView,
+  ReportView,
+  SeriesView,
+} from '../report-view.ts'
 import { html } from './html.ts'
 import type { Html } from './html.ts'
 import { amount, atLeastAmount, distanceText, minuteText, numberText } from './page-words.ts'
@@ -43,12 +50,10 @@ function othersUse(view: ReportView): Said {
   if (gapsIn(view) > 0) {
     return unsure('Nothing found in what was delivered, and not every hour was.')
   }
-  const isWhole = view.coverage.every(({ precision }) => precision === 'hours')
-  return {
-    tone: 'good',
-    word: isWhole ? 'No' : 'Not that the logs show',
-    text: `${amount(recorded, 'signature')} by the watched keys in the vaults’ logs, and the ledger knows each.`,
-  }
+  const text = `${amount(recorded, 'signature')} by the watched keys in the vaults’ logs, and the ledger knows each.`
+  return isWhole(view)
+    ? { tone: 'good', word: 'No', text }
+    : { tone: 'unsure', word: 'Not that the logs show', text }
 }
 
 function ourUse({ timeline }: ReportView): Said {
@@ -79,18 +84,23 @@ function missing(view: ReportView): Said {
   const text = `${capital([...facts, ...doubts].join('; '))}.`
   if (facts.length > 0) return { tone: 'bad', word: 'Yes', text }
   if (doubts.length > 0) return unsure(text)
-  return view.coverage.every(({ precision }) => precision === 'hours')
+  const fits = 'the logs have all that the ledger has'
+  return isWhole(view)
     ? {
         tone: 'good',
         word: 'No',
-        text: 'From the first hour to the last each was delivered, and the logs have all that the ledger has.',
+        text: `From the first hour to the last each was delivered, and ${fits}.`,
       }
     : {
-        tone: 'good',
+        tone: 'unsure',
         word: 'Not that it shows',
-        text: 'The logs have all that the ledger has. Whether hours are missing was not looked at.',
+        text: `${capital(fits)}. Whether hours are missing was not looked at.`,
       }
 }
+
+/** Somebody looked whether hours are missing. */
+const isWhole = ({ coverage }: ReportView): boolean =>
+  coverage.every(({ precision }) => precision === 'hours')
 
 const gapsIn = ({ coverage }: ReportView): number =>
   sumOf(
@@ -130,12 +140,20 @@ function stillValid({ tokens, assertions, nowMs }: ReportView): Said {
     ...tokens.shown.map(({ expiresMs }) => expiresMs),
     ...assertions.shown.map(({ longLivedTokensUntilMs }) => longLivedTokensUntilMs),
   )
-  const usable = assertions.shown.filter(({ expiresMs }) => expiresMs > nowMs).length
+  const usable = usableAt(nowMs, assertions)
   return {
     tone: 'told',
     word: atLeastAmount(tokens, 'token'),
-    text: `And ${amount(usable, 'assertion')} that can still be exchanged. What was bought with handed-out assertions included, nothing lives longer than ${minuteText(lastMs)} UTC (${distanceText(lastMs, nowMs)}).`,
+    text: `${usable.count === 0 ? 'No assertion' : capital(atLeastAmount(usable, 'assertion'))} can still be exchanged. What was bought with handed-out assertions included, nothing lives longer than ${minuteText(lastMs)} UTC (${distanceText(lastMs, nowMs)}).`,
   }
+}
+
+/** Those that end last are shown first: where all that are shown are usable, others may be. */
+function usableAt(nowMs: number, { shown, count }: ListView<LiveAssertionView>) {
+  const usable = shown.filter(({ expiresMs }) => expiresMs > nowMs).length
+  return usable === shown.length && count > usable
+    ? ({ count: usable, atLeast: true } as const)
+    : { count: usable }
 }
 
 const unsure = (text: string): Said => ({ tone: 'unsure', word: 'Not decided', text })
@@ -193,7 +211,7 @@ export const questionsPart = (view: ReportView): Html =>
               ${symbol(tone)}
               <p>
                 <strong>${word}.</strong> ${text}
-                <a href="#${section}" aria-label="${question} The evidence">Evidence</a>
+                <a href="#${section}" aria-label="Evidence: ${question}">Evidence</a>
               </p>
             </dd>
           </div>`,

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Row } from '../../../src/ledger/chain.ts'
 import type { AssertionIssued, DecisionOnRecord, Entry } from '../../../src/ledger/entry.ts'
-import { OverviewCollector } from '../../../src/reconcile/ledger-overview.ts'
+import { LedgerFileError } from '../../../src/ledger/ledger-file.ts'
+import type { LedgerSource } from '../../../src/ledger/ledger-source.ts'
+import { OverviewCollector, readLedgerOverview } from '../../../src/reconcile/ledger-overview.ts'
 import { chainedRows, tokenIssuedEntry } from '../../support/entries.ts'
 import {
   beganAtMs,
@@ -247,5 +249,29 @@ describe('a damaged ledger', () => {
     expect(tokens.count).toBe(1)
     expect(assertions.count).toBe(0)
     expect(tip.sequence).toBe(1)
+  })
+
+  const thrownBehind = (rows: readonly Row[], error: Error): LedgerSource => ({
+    name: 'countersign.db',
+    // eslint-disable-next-line @typescript-eslint/require-await -- as a file is read
+    async *pages() {
+      yield rows
+      throw error
+    },
+    pagesBackwards: () => {
+      throw new Error('nobody reads it backwards')
+    },
+  })
+  const rows = chainedRows([issued('alive', nowMs + 1000)])
+
+  it('is read up to the damage', async () => {
+    const source = thrownBehind(rows, new Error('database disk image is malformed'))
+    const { tokens, tip } = await readLedgerOverview(source, nowMs)
+    expect({ count: tokens.count, sequence: tip.sequence }).toEqual({ count: 1, sequence: 1 })
+  })
+
+  it('is not one that cannot be read: nothing is said then', async () => {
+    const gone = new LedgerFileError('LEDGER_MISSING', 'there is no file countersign.db')
+    await expect(readLedgerOverview(thrownBehind(rows, gone), nowMs)).rejects.toBe(gone)
   })
 })

@@ -40,7 +40,7 @@ describe("the auditor's five questions", () => {
     expect(altered).toMatchObject({ tone: 'good', word: 'No' })
     expect(altered?.text).toContain('Up to entry 61,180 of 61,204')
     expect(valid).toMatchObject({ tone: 'told', word: '3 tokens' })
-    expect(valid?.text).toContain('1 assertion that can still be exchanged')
+    expect(valid?.text).toContain('1 assertion can still be exchanged')
     expect(valid?.text).toContain('2026-11-23 04:03 UTC (in 28 h)')
   })
 
@@ -71,7 +71,10 @@ describe('was the key used by anyone else', () => {
 
   it('is no more than the logs show where hours could be missing, or are', () => {
     const coverage = calmView.coverage.map((one) => ({ ...one, precision: 'ends' as const }))
-    expect(answer({ ...calmView, coverage })).toMatchObject({ word: 'Not that the logs show' })
+    expect(answer({ ...calmView, coverage })).toMatchObject({
+      tone: 'unsure',
+      word: 'Not that the logs show',
+    })
     const gapped = { ...calmView, coverage: foundView.coverage }
     expect(answer(gapped)).toMatchObject({ tone: 'unsure' })
   })
@@ -93,7 +96,7 @@ describe('is evidence missing', () => {
   it('says that nobody looked for hours where only the ends of a log are known', () => {
     const [first] = calmView.coverage
     const view = { ...calmView, coverage: first ? [{ ...first, precision: 'ends' as const }] : [] }
-    expect(answer(view)).toMatchObject({ word: 'Not that it shows' })
+    expect(answer(view)).toMatchObject({ tone: 'unsure', word: 'Not that it shows' })
     expect(answer(view)?.text).toContain('was not looked at')
   })
 
@@ -130,6 +133,18 @@ describe('what is still valid', () => {
     const none = { shown: [], count: 0 }
     const view = { ...calmView, tokens: none, assertions: none }
     expect(answered(view)[4]).toMatchObject({ tone: 'good', word: 'Nothing' })
+  })
+
+  it('counts assertions that can be exchanged, and says where there may be more', () => {
+    const { assertions = { shown: [], count: 0 } } = calmView
+    const [usable, over] = assertions.shown
+    const textWith = (shown: readonly (typeof usable)[]) => {
+      const known = shown.flatMap((one) => one ?? [])
+      return answered({ ...calmView, assertions: { shown: known, count: 3000 } })[4]?.text
+    }
+    expect(textWith([usable])).toMatch(/^At least 1 assertion can/)
+    expect(textWith([over, over])).toMatch(/^No assertion can/)
+    expect(textWith([usable, over])).toMatch(/^1 assertion can/)
   })
 
   it('at least so many, when there were more than were counted', () => {

@@ -204,6 +204,8 @@ describe('what was delivered', () => {
     const spans = [{ fromMs: viewStartMs, toMs: viewNowMs }]
     const view = { ...calmView, coverage: [{ of: 'v', spans, precision: 'ends' as const }] }
     expect(sectionOf(view, 'coverage').text).toContain('was not looked at')
+    expect(sectionOf(view, 'coverage').text).not.toContain('no gap')
+    expect(sectionOf(calmView, 'coverage').text).toContain('no gap')
     expect(sectionOf(calmView, 'coverage').text).not.toContain('was not looked at')
     expect(sectionOf(calmView, 'coverage').text).toContain('Nothing is left undecided.')
   })
