@@ -95,8 +95,8 @@ const kindViews: Readonly<Record<FindingKind, KindView>> = {
     summary: 'The key signed, and the ledger does not know it.',
   },
   'sign.differs': {
-    severity: 'high',
-    concern: 'our-use',
+    severity: 'medium',
+    concern: 'maybe-others-use',
     summary: 'Ledger and vault tell the same signature differently.',
   },
   'sign.unrecorded': {
@@ -106,7 +106,7 @@ const kindViews: Readonly<Record<FindingKind, KindView>> = {
   },
   'sign.assumed': {
     severity: 'low',
-    concern: 'our-use',
+    concern: 'maybe-others-use',
     summary: 'The vault’s answer was lost; the record is taken to be ours.',
   },
 }

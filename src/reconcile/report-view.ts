@@ -51,12 +51,14 @@ export interface SignatureCountsView {
   readonly recorded: number
   /** Of these, known to the ledger and described as it says. */
   readonly explained: number
+  /** By others, as was agreed; absent: nothing was. */
+  readonly agreed?: number
   /** Places in the logs that were not understood. */
   readonly unread: number
 }
 
-/** Which of the auditor's questions a finding belongs to. */
-export type ConcernView = 'others-use' | 'missing-evidence' | 'altered-ledger' | 'our-use'
+/** Which of the auditor's questions a finding answers, or leaves open. */
+export type ConcernView = 'others-use' | 'maybe-others-use' | 'missing-evidence' | 'altered-ledger'
 
 export interface FindingView {
   /** Such as `sign.unexplained`. */

@@ -5,6 +5,7 @@ import type {
   LiveAssertionView,
   ReportView,
   SeriesView,
+  SignatureCountsView,
 } from '../report-view.ts'
 import { html } from './html.ts'
 import type { Html } from './html.ts'
@@ -36,7 +37,6 @@ type Said = Pick<AuditAnswer, 'tone' | 'word' | 'text'>
 
 function othersUse(view: ReportView): Said {
   const found = ofConcern(view, 'others-use')
-  const { recorded } = view.signatures
   if (found.length > 0) {
     return { tone: 'bad', word: 'Yes', text: `${kindsText(found)}${firstTime(found)}.` }
   }
@@ -44,17 +44,24 @@ function othersUse(view: ReportView): Said {
     return unsure('The ledger does not verify, and so it explains no signature.')
   }
   if (view.coverage.length === 0) return unsure('There is no log of a vault to tell it.')
+  const maybe = ofConcern(view, 'maybe-others-use')
+  if (maybe.length > 0) return unsure(`Nothing says so outright: ${kindsText(maybe)}.`)
   if (view.undecided.length > 0) {
     return unsure('Nothing found so far, and not everything could be decided.')
   }
   if (gapsIn(view) > 0) {
     return unsure('Nothing found in what was delivered, and not every hour was.')
   }
-  const text = `${amount(recorded, 'signature')} by the watched keys in the vaults’ logs, and the ledger knows each.`
+  const text = knownText(view.signatures)
   return isWhole(view)
     ? { tone: 'good', word: 'No', text }
     : { tone: 'unsure', word: 'Not that the logs show', text }
 }
+
+const knownText = ({ recorded, explained, agreed = 0 }: SignatureCountsView): string =>
+  agreed === 0
+    ? `${amount(recorded, 'signature')} by the watched keys in the vaults’ logs, and the ledger knows each.`
+    : `${amount(recorded, 'signature')} by the watched keys in the vaults’ logs: the ledger knows ${numberText(explained)}, and ${numberText(agreed)} were by others, as was agreed.`
 
 function ourUse({ timeline }: ReportView): Said {
   if (timeline === undefined) return unsure('The ledger was not read for it, or has no signature.')

@@ -228,7 +228,7 @@ export function unexplainedFinding(atMs: number, changes: Partial<FindingView> =
 const assumed: FindingView = {
   kind: 'sign.assumed',
   severity: 'low',
-  concern: 'our-use',
+  concern: 'maybe-others-use',
   summary: 'The vault’s answer was lost; the record is taken to be ours.',
   atMs: viewStartMs + 14 * hourMs,
   evidence: [
@@ -254,7 +254,7 @@ const assumed: FindingView = {
 const differing: FindingView = {
   kind: 'sign.differs',
   severity: 'medium',
-  concern: 'our-use',
+  concern: 'maybe-others-use',
   summary: 'Ledger and vault tell the same signature differently.',
   atMs: viewStartMs + 30 * hourMs,
   evidence: assumed.evidence,

@@ -79,8 +79,19 @@ describe('was the key used by anyone else', () => {
     expect(answer(gapped)).toMatchObject({ tone: 'unsure' })
   })
 
-  it('is not yes for a finding about our own use', () => {
-    expect(answer(withFinding('our-use', 'sign.assumed'))?.word).toBe('No')
+  it('is left open by a finding that may mean it', () => {
+    expect(answer(withFinding('maybe-others-use', 'sign.assumed'))).toEqual({
+      tone: 'unsure',
+      word: 'Not decided',
+      text: 'Nothing says so outright: 1 × sign.assumed.',
+    })
+    expect(answer(withFinding('missing-evidence', 'sign.unrecorded'))?.word).toBe('No')
+  })
+
+  it('counts what others may do by itself', () => {
+    const view = { ...calmView, signatures: { recorded: 9, explained: 7, agreed: 2, unread: 0 } }
+    expect(answer(view)?.text).toContain('the ledger knows 7, and 2 were by others, as was agreed')
+    expect(answer(calmView)?.text).toContain('the ledger knows each')
   })
 })
 
