@@ -115,8 +115,8 @@ export interface CoverageView {
   readonly of: string
   readonly spans: readonly SpanView[]
   /**
-   * `hours`: what is between two spans was not delivered; `ends`: only the first and the last record are
-   * known, and nobody looked whether an hour between them is missing.
+   * `hours`: of what is between two spans there is no record, because nothing happened or it was not delivered;
+   * `ends`: only the first and the last record are known, and nobody looked for hours between them.
    */
   readonly precision: 'hours' | 'ends'
 }

@@ -58,7 +58,7 @@ function coverageFigure(view: ReportView): Html {
     </details>`
 }
 
-/** Said in words, because they are what an auditor has to ask for. */
+/** Said in words, because they are what an auditor has to ask for: nothing happened, or it was not delivered. */
 function gapsList(coverage: readonly CoverageView[]): Html | undefined {
   const gaps = coverage.flatMap(({ of, spans, precision }) =>
     precision === 'hours' ? gapsBetween(spans).map((gap) => ({ of, ...gap })) : [],
@@ -73,7 +73,7 @@ function gapsList(coverage: readonly CoverageView[]): Html | undefined {
         </li>`,
     )
   return html`<div class="gaps">
-    <p><strong>Not delivered:</strong> ${amount(gaps.length, 'gap')}</p>
+    <p><strong>Without any record:</strong> ${amount(gaps.length, 'gap')}</p>
     <ul>
       ${items}
     </ul>

@@ -50,7 +50,7 @@ function othersUse(view: ReportView): Said {
     return unsure('Nothing found so far, and not everything could be decided.')
   }
   if (gapsIn(view) > 0) {
-    return unsure('Nothing found in what was delivered, and not every hour was.')
+    return unsure('Nothing found in the records, and there are hours without any.')
   }
   const text = knownText(view.signatures)
   return isWhole(view)
@@ -77,12 +77,10 @@ function ourUse({ timeline }: ReportView): Said {
 function missing(view: ReportView): Said {
   const found = ofConcern(view, 'missing-evidence')
   const gaps = gapsIn(view)
-  const facts = [
-    ...(found.length === 0 ? [] : [kindsText(found)]),
-    ...(gaps === 0 ? [] : [`${amount(gaps, 'gap')} in what was delivered`]),
-  ]
+  const facts = found.length === 0 ? [] : [kindsText(found)]
   const doubts = [
     ...(view.coverage.length === 0 ? ['no log was delivered'] : []),
+    ...(gaps === 0 ? [] : [`${amount(gaps, 'gap')} without any record`]),
     ...(view.signatures.unread === 0
       ? []
       : [`${amount(view.signatures.unread, 'place')} could not be read`]),
@@ -96,7 +94,7 @@ function missing(view: ReportView): Said {
     ? {
         tone: 'good',
         word: 'No',
-        text: `From the first hour to the last each was delivered, and ${fits}.`,
+        text: `From the first hour to the last each has records, and ${fits}.`,
       }
     : {
         tone: 'unsure',

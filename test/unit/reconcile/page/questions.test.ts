@@ -98,8 +98,12 @@ describe('was the key used by anyone else', () => {
 describe('is evidence missing', () => {
   const answer = (view: ReportView) => answered(view)[2]
 
-  it('yes for a gap, and for a signature that the log does not have', () => {
-    expect(answer(foundView)?.text).toContain('1 gap in what was delivered')
+  it('is not decided for a gap, and is yes for a signature that the log does not have', () => {
+    expect(answer(foundView)).toEqual({
+      tone: 'unsure',
+      word: 'Not decided',
+      text: '1 gap without any record; 3 places could not be read; not everything could be decided.',
+    })
     const unrecorded = answer(withFinding('missing-evidence', 'sign.unrecorded'))
     expect(unrecorded).toMatchObject({ tone: 'bad', text: '1 × sign.unrecorded.' })
   })
