@@ -75,12 +75,11 @@ export function reconcileCommand(): Command {
 async function runReconcile(options: ReconcileOptions, command: Command): Promise<void> {
   try {
     const { source, config } = await ledgerNamedBy(options)
-    const nowMs = options.now ?? systemClock.nowMs()
     const report = await reconcile({
       ledger: source,
       vaultLogPaths: options.vaultLog,
       keys: [...(options.key ?? []), ...keysIn(config?.certificates ?? [])],
-      nowMs,
+      nowMs: options.now ?? systemClock.nowMs(),
       graceMs: options.graceMinutes * 60_000,
     })
     if (options.html !== undefined) await writePage(options.html, report, source)
