@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: [],
+    globalSetup: ['test/support/say-what-is-left-out.ts'],
     setupFiles: ['test/support/closed-network.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

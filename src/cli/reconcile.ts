@@ -1,15 +1,18 @@
+import { writeFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseIsoTime, systemClock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
+import type { LedgerSource } from '../ledger/ledger-source.ts'
 import { isNetwork } from '../reconcile/expectations.ts'
 import type { AgreedUse } from '../reconcile/expectations.ts'
 import { parseKeyUrl } from '../reconcile/key-name.ts'
 import type { KeyName } from '../reconcile/key-name.ts'
 import { LogFileError } from '../reconcile/log-file.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
-import type { Verdict } from '../reconcile/reconcile.ts'
+import type { Report, Verdict } from '../reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../reconcile/report.ts'
+import { CommandError } from './command-error.ts'
 import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
 
@@ -26,6 +29,7 @@ interface ReconcileOptions extends LedgerOptions {
   readonly now?: number
   readonly output: keyof typeof reports
   readonly json?: true
+  readonly html?: string
 }
 
 const reports = { text: textReport, json: jsonReport } as const
@@ -104,6 +108,7 @@ export function reconcileCommand(): Command {
           .default('text'),
       )
       .option('--json', 'the same as --output json')
+      .option('--html <file>', 'write the report as one page for a browser, too')
       .addHelpText('after', example + passwordNote)
       // Commander's own 1 would say that there are findings.
       .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
@@ -129,6 +134,7 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
       nowMs: options.now ?? systemClock.nowMs(),
       graceMs: options.graceMinutes * 60_000,
     })
+    if (options.html !== undefined) await writePage(options.html, report, source)
     const form = options.json === true ? 'json' : options.output
     process.stdout.write(reports[form](report))
     process.exitCode = exitCodes[report.verdict]
@@ -136,6 +142,25 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
     // Whatever went wrong, nothing was decided: Node's own 1 would say that there are findings.
     const isExpected = isExpectedOfLedger(error) || error instanceof LogFileError
     command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
+  }
+}
+
+/**
+ * @throws CommandError when the file cannot be written, besides what reading the ledger once more may come to.
+ */
+async function writePage(file: string, report: Report, source: LedgerSource): Promise<void> {
+  // Most runs want no page.
+  const [{ readLedgerOverview }, { reportViewFrom }, { reportPage }] = await Promise.all([
+    import('../reconcile/ledger-overview.ts'),
+    import('../reconcile/report-view-from.ts'),
+    import('../reconcile/report-page.ts'),
+  ])
+  const overview = await readLedgerOverview(source, report.nowMs)
+  try {
+    await writeFile(file, reportPage(reportViewFrom(report, overview)))
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error
+    throw new CommandError(`${file} cannot be written: ${error.message}`)
   }
 }
 

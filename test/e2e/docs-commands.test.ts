@@ -148,6 +148,7 @@ describe('docs/audit.md', () => {
   const expected: Readonly<Record<string, RegExp>> = {
     // The two logs of all that agree.
     '# Audit': /^ACCOUNTED FOR/,
+    'The page': /^ACCOUNTED FOR/,
     'The ledger': /^SOUND[^]*Self-consistent, not proven unrewritten/,
   }
 
@@ -156,7 +157,7 @@ describe('docs/audit.md', () => {
   })
 
   test.each(commands)('%s', async (heading, command) => {
-    const { code, stdout, stderr } = await run(command)
+    const { code, stdout, stderr } = await run(command, {}, service.folder)
     expect(code, stdout + stderr).toBe(0)
     expect(stdout).toMatch(expected[heading] ?? /never/)
   })

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -143,6 +144,31 @@ describe('countersign reconcile', () => {
       ledger: { entries: 3 },
       watchedKeys: ['https://contoso-hsm.vault.azure.net/keys/next-signing', keyUrl],
     })
+  })
+
+  it('writes the page besides what it prints, with the same verdict', async () => {
+    const options = [...ledger, '--vault-log', 'agreed.json', ...now]
+    const { out, code } = await countersign(...options, '--html', 'report.html')
+    expect(code).toBe(0)
+    expect(out).toMatch(/^ACCOUNTED FOR: /)
+    const page = readFileSync(join(files.folder, 'report.html'), 'utf8')
+    expect(page).toMatch(/^<!doctype html>[^]*<strong>Accounted for:<\/strong>[^]*<\/html>\s*$/)
+    const found = await countersign(
+      ...options,
+      '--html',
+      'report.html',
+      '--vault-log',
+      'foreign.json',
+    )
+    expect(found.code).toBe(1)
+    expect(readFileSync(join(files.folder, 'report.html'), 'utf8')).toContain('Not accounted for:')
+  })
+
+  it('exits with 2 and says why when the page cannot be written', async () => {
+    const options = [...ledger, '--vault-log', 'agreed.json', ...now]
+    const { out, error, code } = await countersign(...options, '--html', 'no/report.html')
+    expect({ out, code }).toEqual({ out: '', code: 2 })
+    expect(error).toMatch(/^reconcile: no\/report\.html cannot be written: ENOENT/)
   })
 
   it('shows an example in its help', async () => {
