@@ -64,19 +64,20 @@ async function show(options: ShowOptions): Promise<void> {
   }
 }
 
-type Members = Readonly<Record<string, unknown>>
+type EntryMembers = Readonly<Record<string, unknown>>
 
 /** In their order: what belongs to an attempt by a signature of it is known when that begins. */
-function wanted(options: ShowOptions): (entry: Members) => boolean {
+function wanted(options: ShowOptions): (entry: EntryMembers) => boolean {
   const { attempt, kind, caller, application, tenant } = options
   const signatures = new Set<unknown>()
-  const isOfAttempt = (entry: Members) => {
+  const isOfAttempt = (entry: EntryMembers) => {
     if (attempt === undefined) return true
     const isIts = entry['attempt'] === attempt || entry['obtainedBy'] === attempt
     if (isIts && entry['signature'] !== undefined) signatures.add(entry['signature'])
     return isIts || signatures.has(entry['signature'])
   }
-  const subjectOf = ({ caller: who }: Members) => (who as Members | undefined)?.['subject']
+  const subjectOf = ({ caller: who }: EntryMembers) =>
+    (who as EntryMembers | undefined)?.['subject']
   return (entry) =>
     isOfAttempt(entry) &&
     (kind === undefined || kind.includes(String(entry['kind']))) &&
@@ -86,10 +87,10 @@ function wanted(options: ShowOptions): (entry: Members) => boolean {
 }
 
 /** What is no entry is shown too. */
-function entryOf({ canonical }: Row): Members {
+function entryOf({ canonical }: Row): EntryMembers {
   const text = Buffer.from(canonical).toString()
   try {
-    return JSON.parse(text) as Members
+    return JSON.parse(text) as EntryMembers
   } catch {
     return { kind: 'unreadable', text }
   }
@@ -97,7 +98,7 @@ function entryOf({ canonical }: Row): Members {
 
 const valueMax = 100
 
-function lineOf({ sequence }: Row, { kind, atMs, ...members }: Members): string {
+function lineOf({ sequence }: Row, { kind, atMs, ...members }: EntryMembers): string {
   const time = typeof atMs === 'number' ? isoTimeFrom(atMs) : '-'
   const said = Object.entries(members).map(([name, value]) => `${name}=${valueText(value)}`)
   return [String(sequence).padStart(8), time, printable(String(kind), valueMax), ...said].join('  ')

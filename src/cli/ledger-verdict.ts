@@ -45,7 +45,7 @@ function headline({ verdict, damage }: LedgerVerdict): string {
 
 const linkText = ({ sequence, hash }: Link) => `${sequence} ${Buffer.from(hash).toString('hex')}`
 
-function damageText(damage: Damage): string {
+export function damageText(damage: Damage): string {
   const { kind, or, count, detail } = damage
   const where = placeText(damage)
   const many = count === undefined || count === 1 ? '' : ` (${count} of them)`

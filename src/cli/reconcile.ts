@@ -30,6 +30,7 @@ interface ReconcileOptions extends LedgerOptions {
   readonly output: keyof typeof reports
   readonly json?: true
   readonly html?: string
+  readonly anchor?: readonly string[]
 }
 
 const reports = { text: textReport, json: jsonReport } as const
@@ -109,6 +110,7 @@ export function reconcileCommand(): Command {
       )
       .option('--json', 'the same as --output json')
       .option('--html <file>', 'write the report as one page for a browser, too')
+      .option('--anchor <file...>', 'heads that were kept elsewhere, for the page')
       .addHelpText('after', example + passwordNote)
       // Commander's own 1 would say that there are findings.
       .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
@@ -134,7 +136,9 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
       nowMs: options.now ?? systemClock.nowMs(),
       graceMs: options.graceMinutes * 60_000,
     })
-    if (options.html !== undefined) await writePage(options.html, report, source)
+    if (options.html !== undefined) {
+      await writePage(options.html, report, source, options.anchor ?? [])
+    }
     const form = options.json === true ? 'json' : options.output
     process.stdout.write(reports[form](report))
     process.exitCode = exitCodes[report.verdict]
@@ -146,18 +150,27 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
 }
 
 /**
- * @throws CommandError when the file cannot be written, besides what reading the ledger once more may come to.
+ * @throws CommandError when the file cannot be written or an anchor not be read, besides what reading the
+ *   ledger twice more may come to.
  */
-async function writePage(file: string, report: Report, source: LedgerSource): Promise<void> {
+async function writePage(
+  file: string,
+  report: Report,
+  source: LedgerSource,
+  anchors: readonly string[],
+): Promise<void> {
   // Most runs want no page.
-  const [{ readLedgerOverview }, { reportViewFrom }, { reportPage }] = await Promise.all([
-    import('../reconcile/ledger-overview.ts'),
-    import('../reconcile/report-view-from.ts'),
-    import('../reconcile/report-page.ts'),
-  ])
+  const [{ readLedgerOverview }, { readChainView }, { reportViewFrom }, { reportPage }] =
+    await Promise.all([
+      import('../reconcile/ledger-overview.ts'),
+      import('./chain-view.ts'),
+      import('../reconcile/report-view-from.ts'),
+      import('../reconcile/report-page.ts'),
+    ])
   const overview = await readLedgerOverview(source, report.nowMs)
+  const evidence = await readChainView(source, anchors)
   try {
-    await writeFile(file, reportPage(reportViewFrom(report, overview)))
+    await writeFile(file, reportPage(reportViewFrom(report, overview, evidence)))
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error
     throw new CommandError(`${file} cannot be written: ${error.message}`)

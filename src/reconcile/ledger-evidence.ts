@@ -12,7 +12,7 @@ export interface WantedEvidence {
 }
 
 /** What the ledger says of them. */
-export interface Evidence {
+export interface EntryEvidence {
   readonly answered: ReadonlyMap<number, SignatureFacts>
   readonly byNonce: ReadonlyMap<string, SignatureFacts>
 }
@@ -22,7 +22,7 @@ export async function evidenceFrom(
   pages: () => AsyncIterable<Iterable<Row>>,
   book: SignatureBook,
   wanted: WantedEvidence,
-): Promise<Evidence> {
+): Promise<EntryEvidence> {
   const collector = new EvidenceCollector(book, wanted)
   if (wanted.answered.size + wanted.nonces.size === 0) return collector
   try {
@@ -34,7 +34,7 @@ export async function evidenceFrom(
   return collector
 }
 
-class EvidenceCollector implements Evidence {
+class EvidenceCollector implements EntryEvidence {
   readonly answered = new Map<number, SignatureFacts>()
   readonly byNonce = new Map<string, SignatureFacts>()
   readonly #open = new Map<string, BegunFacts>()

@@ -44,6 +44,8 @@ const longLivedMs = 28 * 3_600_000
 
 /** No issuer may be called this. */
 const serviceItself = 'countersign'
+/** In whose name heads are signed. */
+const headsOfLedger = 'the service, for heads of its ledger'
 
 /** Later than anything of ours: a time that a page could not write. */
 const timeForm = z.number().min(0).max(253_402_300_799_000)
@@ -88,6 +90,7 @@ const entryForm = z.discriminatedUnion('kind', [
     attempt: z.string(),
     application: z.string(),
     keyId: z.string(),
+    purpose: z.string().exactOptional(),
   }),
   z.object({ ...ofKind('signature.made'), atMs: timeForm, signature: z.string() }),
   z.object({
@@ -248,7 +251,10 @@ export class OverviewCollector {
   #seeSignature({ signature, atMs }: SeenOf<'signature.made'>): void {
     const begun = this.#begun.take(signature)
     if (begun === undefined) return
-    const caller = this.#callerOf.get(begun.attempt) ?? 'a caller that the ledger does not name'
+    const caller =
+      begun.purpose === 'head'
+        ? headsOfLedger
+        : (this.#callerOf.get(begun.attempt) ?? 'a caller that the ledger does not name')
     this.#signatureTimes.add(atMs, caller, begun.application)
     for (const certificate of this.#certificates.all()) {
       if (certificate.keyId !== begun.keyId) continue

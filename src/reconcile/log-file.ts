@@ -109,7 +109,7 @@ const splitterFor = (beginning: Buffer): Splitter =>
   timeColumn.test(beginning.toString('latin1', 0, 4096)) ? new RowSplitter() : new RecordSplitter()
 
 /** Why no more of a file can be read. */
-interface Damage {
+interface FileDamage {
   readonly problem: string
 }
 
@@ -117,7 +117,7 @@ const chunkBytes = 256 * 1024
 const isCompressed = (beginning: Buffer) => beginning[0] === 0x1f && beginning[1] === 0x8b
 
 /** What is in the file, without its compression. */
-async function* contentOf(file: string): AsyncGenerator<Buffer | Damage, void, undefined> {
+async function* contentOf(file: string): AsyncGenerator<Buffer | FileDamage, void, undefined> {
   const chunks = chunksOf(file)
   const first = await chunks.next()
   if (first.done === true) return
@@ -150,7 +150,7 @@ const inflatedBytesMin = 16 * 1024 * 1024
 
 async function* inflated(
   chunks: AsyncIterable<Buffer>,
-): AsyncGenerator<Buffer | Damage, void, undefined> {
+): AsyncGenerator<Buffer | FileDamage, void, undefined> {
   const gunzip = createGunzip({ chunkSize: chunkBytes })
   // Whoever reads from `gunzip` is told of its errors, and of those of the file.
   pipeline(Readable.from(chunks), gunzip, () => undefined)

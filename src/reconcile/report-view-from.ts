@@ -4,6 +4,7 @@ import { counted, factsOf, nextSteps, summaries, undecidedText } from './finding
 import type { LedgerOverview } from './ledger-overview.ts'
 import type { Report } from './reconcile.ts'
 import type {
+  ChainView,
   ConcernView,
   CoverageView,
   EvidenceView,
@@ -12,8 +13,12 @@ import type {
   SourceView,
 } from './report-view.ts'
 
-/** What the page shows of a report, and of the ledger that it is about. */
-export function reportViewFrom(report: Report, overview: LedgerOverview): ReportView {
+/** What the page shows of a report, of the ledger that it is about, and of what that ledger was held to. */
+export function reportViewFrom(
+  report: Report,
+  overview: LedgerOverview,
+  evidence: Pick<ChainView, 'fault' | 'heads' | 'keepers'>,
+): ReportView {
   const { verdict, nowMs, graceMs, vaultLog } = report
   const findings = report.findings.map(findingFrom)
   const timeline = overview.signatureTimes.timeline(findings.flatMap(({ atMs }) => atMs ?? []))
@@ -40,6 +45,7 @@ export function reportViewFrom(report: Report, overview: LedgerOverview): Report
     chain: {
       entries: report.ledger.entries,
       tipHash: Buffer.from(overview.tip.hash).toString('hex'),
+      ...evidence,
       ...faultIn(report.findings),
     },
   }

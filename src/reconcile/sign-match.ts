@@ -1,6 +1,6 @@
 import { reachOf } from './coverage.ts'
 import type { Coverage } from './coverage.ts'
-import type { Evidence, WantedEvidence } from './ledger-evidence.ts'
+import type { EntryEvidence, WantedEvidence } from './ledger-evidence.ts'
 import type { Expectations } from './expectations.ts'
 import type {
   Difference,
@@ -126,7 +126,7 @@ export class SignMatcher {
     return missingFrom(this.#ledger, coverage, options)
   }
 
-  findings(missing: Missing, evidence: Evidence, options: MatchOptions): Matches {
+  findings(missing: Missing, evidence: EntryEvidence, options: MatchOptions): Matches {
     const undecided = new UndecidedCounts()
     const decidedUntilMs = options.nowMs - options.graceMs
     const old = this.#strangers.items.filter(({ timeMs }) => timeMs <= decidedUntilMs)
@@ -228,7 +228,7 @@ export class SignMatcher {
    */
   #explainByNonce(
     records: readonly SignRecord[],
-    evidence: Evidence,
+    evidence: EntryEvidence,
   ): readonly (SignAssumed | SignUnexplained)[] {
     const assumed = new Set<SignatureFacts>()
     return records.map((record) => {
@@ -302,7 +302,7 @@ type MisfitKind =
   | { readonly kind: 'is-elsewhere' }
   | { readonly kind: 'repeats'; readonly first: SignRecord }
 
-function findingOf({ ordinal, record, misfit }: MisfitRecord, evidence: Evidence): Finding {
+function findingOf({ ordinal, record, misfit }: MisfitRecord, evidence: EntryEvidence): Finding {
   const facts = evidence.answered.get(ordinal)
   const joined = {
     record,

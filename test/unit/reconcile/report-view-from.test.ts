@@ -66,7 +66,8 @@ function overviewOf(entries: readonly Entry[]) {
   return collector.overview()
 }
 
-const viewOf = (report: Report) => reportViewFrom(report, overviewOf([loaded, begun(0), made(0)]))
+const viewOf = (report: Report, evidence: Parameters<typeof reportViewFrom>[2] = {}) =>
+  reportViewFrom(report, overviewOf([loaded, begun(0), made(0)]), evidence)
 
 function signRecord(index: number): SignRecord {
   const record = vaultRecordFrom(JSON.parse(recordLine(index)))
@@ -101,6 +102,13 @@ describe('the view of a report', () => {
       keyUrl,
     ])
     expect(view.timeline?.pieceMs).toBe(minuteMs)
+  })
+
+  it('has the heads that the ledger was held to, and nothing of them where nobody looked', () => {
+    const heads = { count: 2, last: { sequence: 3, atMs: laterMs }, unsealed: 0 }
+    const keepers = [{ name: 'heads.jsonl', kind: 'anchor', agrees: true, sequence: 3 }] as const
+    expect(viewOf(reportOf(), { heads, keepers }).chain).toMatchObject({ heads, keepers })
+    expect(viewOf(reportOf()).chain).not.toHaveProperty('heads')
   })
 
   it('says what is undecided', () => {
