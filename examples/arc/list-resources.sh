@@ -8,13 +8,16 @@ token_for() {
   local url="$IDENTITY_ENDPOINT?api-version=2020-06-01&resource=$1" key_file
   key_file="$(curl -s -o /dev/null -D - -H Metadata:true "$url" | tr -d '\r' |
     sed -n 's/^www-authenticate: basic realm=//Ip')"
-  curl -sf -H Metadata:true -H "Authorization: Basic $(cat "$key_file")" "$url" | jq -r .access_token
+  curl -sf -H Metadata:true -H @<(authorization Basic "$(<"$key_file")") "$url" | jq -r .access_token
 }
+
+# Not among the arguments of curl, which everybody on the machine can read.
+authorization() { printf 'Authorization: %s %s\n' "$1" "$2"; }
 
 token="$(token_for https://management.azure.com)"
 curl -sf "${RESOURCE_MANAGER:-https://management.azure.com}/subscriptions/$SUBSCRIPTION/resources?api-version=2021-04-01" \
-  -H "Authorization: Bearer $token" | jq -r '.value[] | "\(.type) \(.name)"'
+  -H @<(authorization Bearer "$token") | jq -r '.value[] | "\(.type) \(.name)"'
 
 token="$(token_for https://vault.azure.net)"
 curl -sf "$VAULT_URL/secrets/${SECRET:-orders-database}?api-version=7.4" \
-  -H "Authorization: Bearer $token" | jq -r .value
+  -H @<(authorization Bearer "$token") | jq -r .value

@@ -56,6 +56,8 @@ async function runBeside(
   signals: Signals,
   logger: Logger,
 ): Promise<number> {
+  // An agent that was killed has left it, and whoever has its port now would be asked.
+  if (environmentFile !== undefined) await rm(environmentFile, { force: true })
   const early = await Promise.race([agent.ready, signals.ended])
   if (early !== undefined) return program.length === 0 ? 0 : signalled(early)
   try {
@@ -65,7 +67,7 @@ async function runBeside(
     await signals.ended
     return 0
   } finally {
-    // Whoever has the port next would be asked by who reads it.
+    // Whoever has the port next, likewise.
     if (environmentFile !== undefined) await rm(environmentFile, { force: true })
   }
 }

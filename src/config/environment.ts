@@ -109,6 +109,20 @@ const identityVariables = [
   'AZURE_CLIENT_CERTIFICATE_PASSWORD',
   'AZURE_USERNAME',
   'AZURE_PASSWORD',
+  'AZURE_TOKEN_CREDENTIALS',
+  'AZURESUBSCRIPTION_CLIENT_ID',
+  'AZURESUBSCRIPTION_TENANT_ID',
+  'AZURESUBSCRIPTION_SERVICE_CONNECTION_ID',
+  'ARM_CLIENT_SECRET',
+  'ARM_CLIENT_SECRET_FILE_PATH',
+  'ARM_CLIENT_CERTIFICATE',
+  'ARM_CLIENT_CERTIFICATE_PATH',
+  'ARM_CLIENT_CERTIFICATE_PASSWORD',
+  'ARM_OIDC_TOKEN',
+  'ARM_OIDC_TOKEN_FILE_PATH',
+  'ARM_OIDC_REQUEST_URL',
+  'ARM_OIDC_REQUEST_TOKEN',
+  'ARM_MSI_ENDPOINT',
   'MSAL_MANAGED_IDENTITY_ENDPOINT',
   'COUNTERSIGN_TOKEN',
   'COUNTERSIGN_TOKEN_FILE',
@@ -130,10 +144,15 @@ export const environmentOfProgram = (
   identity: Readonly<Record<string, string>>,
   origin: string,
 ) => ({
-  ...process.env,
-  ...Object.fromEntries(identityVariables.map((name) => [name, undefined])),
+  ...withoutIdentity(process.env),
   ...identity,
   ...pastProxies(process.env, new URL(origin).hostname.replace(/^\[|\]$/g, '')),
+})
+
+/** Undefined is not there for a process that is started. */
+export const withoutIdentity = (variables: Variables): Variables => ({
+  ...variables,
+  ...Object.fromEntries(identityVariables.map((name) => [name, undefined])),
 })
 
 /**

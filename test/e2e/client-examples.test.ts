@@ -264,7 +264,7 @@ describe('examples/azure-sdk/read-secret.ts', () => {
     return ended
   }
 
-  test('reads a secret of another tenant, by its environment alone', async () => {
+  test('reads a secret of another tenant, by its environment', async () => {
     const { code, stdout, stderr } = await run('orders-database')
     expect(code, stderr).toBe(0)
     expect(stdout).toBe('Server=orders.fabrikam.example\n')

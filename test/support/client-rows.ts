@@ -263,11 +263,12 @@ const throughAgent: readonly ProvenClient[] = [
     client: '`SecretClient` with `ManagedIdentityCredential`, agent with `appService`',
     package: '@azure/keyvault-secrets',
     variables: ['IDENTITY_ENDPOINT', 'IDENTITY_HEADER'],
-    proof: 'real client by environment alone',
+    option: '`disableChallengeResourceVerification`, for a vault that is emulated',
+    proof: 'real client with one option',
     test: {
       file: clientExamples,
       describe: 'examples/azure-sdk/read-secret.ts',
-      title: 'reads a secret of another tenant, by its environment alone',
+      title: 'reads a secret of another tenant, by its environment',
     },
   },
   {

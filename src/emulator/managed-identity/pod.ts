@@ -26,19 +26,31 @@ export async function startPod(
   const tokenFile = join(folder, 'azure-identity-token')
   let writtenAtSeconds = 0
   let isClosed = false
+  let isWriting = false
   const write = async () => {
-    writtenAtSeconds = clock.nowSeconds()
+    const atSeconds = clock.nowSeconds()
     const order = { audience, lifetimeSeconds: tokenSeconds, claims: { sub: subject } }
     const token = await issuer.mint(mintOrderSchema.parse(order))
     if (isClosed) return
     // Whole whenever it is read.
     writeFileSync(`${tokenFile}.next`, token, { mode: 0o600 })
     renameSync(`${tokenFile}.next`, tokenFile)
+    writtenAtSeconds = atSeconds
+  }
+  const look = async () => {
+    if (isWriting || Math.abs(clock.nowSeconds() - writtenAtSeconds) <= freshSeconds) return
+    isWriting = true
+    try {
+      await write()
+    } finally {
+      isWriting = false
+    }
   }
   mkdirSync(folder, { recursive: true })
   await write()
   const looking = setInterval(() => {
-    if (Math.abs(clock.nowSeconds() - writtenAtSeconds) > freshSeconds) void write()
+    // The file that is there stays, and another one is tried for in a second.
+    look().catch(() => undefined)
   }, lookEveryMs)
   looking.unref()
   return {

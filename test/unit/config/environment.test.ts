@@ -6,6 +6,7 @@ import {
   EnvironmentError,
   pastProxies,
   secretsFrom,
+  withoutIdentity,
 } from '../../../src/config/environment.ts'
 import { readSourceFiles } from '../../support/source-files.ts'
 
@@ -81,6 +82,22 @@ describe('the environment', () => {
     [{ NO_PROXY: '*' }, '*', undefined],
   ])('keeps what goes past proxies, and adds the agent: %o', (variables, upper, lower = upper) => {
     expect(pastProxies(variables, '127.0.0.1')).toEqual({ NO_PROXY: upper, no_proxy: lower })
+  })
+
+  test('of a program has no identity but what it is given, and all else', () => {
+    const left = withoutIdentity({
+      PATH: '/bin',
+      AZURE_CLIENT_SECRET: 'x',
+      AZURE_TOKEN_CREDENTIALS: 'EnvironmentCredential',
+      ARM_CLIENT_SECRET: 'x',
+      ARM_OIDC_REQUEST_TOKEN: 'x',
+      AZURESUBSCRIPTION_SERVICE_CONNECTION_ID: 'x',
+      MSI_SECRET: 'x',
+      SYSTEM_ACCESSTOKEN: 'x',
+    })
+    expect(Object.entries(left).filter(([, value]) => value !== undefined)).toEqual([
+      ['PATH', '/bin'],
+    ])
   })
 
   test('is listed once, and read in one file', () => {
