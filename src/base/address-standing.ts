@@ -29,6 +29,9 @@ const ipv4: Readonly<Record<Exclude<AddressStanding, 'public'>, Ranges>> = {
     ['0.0.0.0', 8],
     // Azure's host beside each virtual machine. It is routed nowhere else, although no registry says so.
     ['168.63.129.16', 32],
+    // Where Alibaba Cloud and Oracle Cloud have their metadata.
+    ['100.100.100.200', 32],
+    ['192.0.0.192', 32],
     ['169.254.0.0', 16],
     ['192.0.2.0', 24],
     ['198.51.100.0', 24],
@@ -49,6 +52,9 @@ const ipv6: typeof ipv4 = {
     // Protocols, Teredo among them: hosts have none of these. 6to4 leads to whatever IPv4 address is in it.
     ['2001::', 23],
     ['2001:db8::', 32],
+    // Where Amazon and Google have their metadata besides.
+    ['fd00:ec2::254', 128],
+    ['fd20:ce::254', 128],
     ['2002::', 16],
     ['3fff::', 20],
   ],
@@ -88,8 +94,8 @@ export function standingOf(address: string): AddressStanding {
   if (!isIPv4(bare) && !isIPv6(bare)) return 'nowhere'
   const family = isIPv4(bare) ? 'ipv4' : 'ipv6'
   if (loopback.check(bare, family)) return 'loopback'
-  if (elsewhere.private.check(bare, family)) return 'private'
   if (elsewhere.nowhere.check(bare, family)) return 'nowhere'
+  if (elsewhere.private.check(bare, family)) return 'private'
   return family === 'ipv4' || routedIpv6.check(bare, family) ? 'public' : 'nowhere'
 }
 

@@ -1,4 +1,5 @@
-import { type LedgerVerdict, verifyLedger } from '../custody/verify-ledger.ts'
+import type { Damage } from '../custody/damage.ts'
+import { type AnchorFound, type LedgerVerdict, verifyLedger } from '../custody/verify-ledger.ts'
 import { sqliteCode } from '../ledger/ledger-file.ts'
 import type { LedgerSource } from '../ledger/ledger-source.ts'
 import type { ChainView } from '../reconcile/report-view.ts'
@@ -6,7 +7,7 @@ import { CommandError } from './command-error.ts'
 import { damageText } from './ledger-verdict.ts'
 
 /** What the page for auditors says of the evidence of a ledger; nothing is known where nobody looked. */
-export type ChainEvidence = Pick<ChainView, 'fault' | 'heads' | 'keepers'>
+export type ChainEvidence = Pick<ChainView, 'fault' | 'heads' | 'keepers' | 'undecided'>
 
 /**
  * Holds a ledger to its own heads and to those of the anchors. Of a file that is damaged as a database nothing
@@ -29,7 +30,13 @@ export async function readChainView(
   }
 }
 
-export function chainViewFrom({ damage, heads, anchors, unsealed }: LedgerVerdict): ChainEvidence {
+export function chainViewFrom({
+  damage,
+  heads,
+  anchors,
+  unsealed,
+  undecided,
+}: LedgerVerdict): ChainEvidence {
   return {
     ...(damage === undefined ? {} : { fault: damageText(damage) }),
     heads: {
@@ -37,12 +44,21 @@ export function chainViewFrom({ damage, heads, anchors, unsealed }: LedgerVerdic
       ...(heads.newest === undefined ? {} : { last: heads.newest }),
       unsealed,
     },
-    keepers: anchors.map(({ file, newest }) => ({
-      name: file,
+    keepers: anchors.map((anchor) => ({
+      name: anchor.file,
       kind: 'anchor',
-      // What contradicts the ledger is its damage.
-      agrees: damage === undefined,
-      ...newest,
+      ...agreementOf(anchor, damage),
+      ...anchor.newest,
     })),
+    undecided,
   }
+}
+
+/** What contradicts the ledger is its damage; an anchor of which something could not be compared agrees with nothing. */
+function agreementOf(
+  { verified, unknownKey, unread, notCompared }: AnchorFound,
+  damage: Damage | undefined,
+): { readonly agrees?: boolean } {
+  if (damage !== undefined) return { agrees: false }
+  return verified > 0 && unknownKey + unread + notCompared === 0 ? { agrees: true } : {}
 }

@@ -12,6 +12,7 @@ import { LogFileError } from '../reconcile/log-file.ts'
 import { reconcile } from '../reconcile/reconcile.ts'
 import type { Report, Verdict } from '../reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../reconcile/report.ts'
+import type { ChainEvidence } from './chain-view.ts'
 import { CommandError } from './command-error.ts'
 import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
@@ -110,7 +111,7 @@ export function reconcileCommand(): Command {
       )
       .option('--json', 'the same as --output json')
       .option('--html <file>', 'write the report as one page for a browser, too')
-      .option('--anchor <file...>', 'heads that were kept elsewhere, for the page')
+      .option('--anchor <file...>', 'heads that were kept elsewhere: the ledger must fit them')
       .addHelpText('after', example + passwordNote)
       // Commander's own 1 would say that there are findings.
       .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
@@ -121,7 +122,7 @@ export function reconcileCommand(): Command {
 async function runReconcile(options: ReconcileOptions, command: Command): Promise<void> {
   try {
     const { source, config } = await ledgerNamedBy(options)
-    const report = await reconcile({
+    const found = await reconcile({
       ledger: source,
       vaultLogPaths: options.vaultLog,
       ...(options.signinLog && { signInLogPaths: options.signinLog }),
@@ -136,39 +137,60 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
       nowMs: options.now ?? systemClock.nowMs(),
       graceMs: options.graceMinutes * 60_000,
     })
-    if (options.html !== undefined) {
-      await writePage(options.html, report, source, options.anchor ?? [])
-    }
+    const evidence = await evidenceFor(options, source)
+    const report = withDamage(found, evidence.fault)
     const form = options.json === true ? 'json' : options.output
     process.stdout.write(reports[form](report))
     process.exitCode = exitCodes[report.verdict]
+    if (options.html === undefined) return
+    await writePage(options.html, report, source, evidence).catch((error: unknown) => {
+      // What was found is told already, and stays found.
+      if (!(error instanceof CommandError) || report.verdict !== 'findings') throw error
+      console.error(`reconcile: ${error.message}`)
+    })
   } catch (error) {
-    // Whatever went wrong, nothing was decided: Node's own 1 would say that there are findings.
+    // Where nothing was decided Node's own 1 would say that there are findings.
     const isExpected = isExpectedOfLedger(error) || error instanceof LogFileError
     command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
   }
 }
 
 /**
- * @throws CommandError when the file cannot be written or an anchor not be read, besides what reading the
- *   ledger twice more may come to.
+ * Heads, anchors and proofs, where somebody asks what they say.
+ *
+ * @throws CommandError when an anchor cannot be read, besides what reading the ledger once more may come to.
  */
+async function evidenceFor(
+  { html, anchor }: ReconcileOptions,
+  source: LedgerSource,
+): Promise<ChainEvidence> {
+  if (html === undefined && anchor === undefined) return {}
+  const { readChainView } = await import('./chain-view.ts')
+  return readChainView(source, anchor ?? [])
+}
+
+/** Damage that heads, anchors or proofs show is a finding as much as what the chain shows by itself. */
+function withDamage(report: Report, reason: string | undefined): Report {
+  const isFound = report.findings.some(({ kind }) => kind === 'ledger.broken')
+  if (reason === undefined || isFound) return report
+  const finding = { kind: 'ledger.broken', fault: { fault: 'evidence', reason } } as const
+  return { ...report, verdict: 'findings', findings: [finding, ...report.findings] }
+}
+
+/** @throws CommandError when the file cannot be written, besides what reading the ledger may come to. */
 async function writePage(
   file: string,
   report: Report,
   source: LedgerSource,
-  anchors: readonly string[],
+  evidence: ChainEvidence,
 ): Promise<void> {
   // Most runs want no page.
-  const [{ readLedgerOverview }, { readChainView }, { reportViewFrom }, { reportPage }] =
-    await Promise.all([
-      import('../reconcile/ledger-overview.ts'),
-      import('./chain-view.ts'),
-      import('../reconcile/report-view-from.ts'),
-      import('../reconcile/report-page.ts'),
-    ])
+  const [{ readLedgerOverview }, { reportViewFrom }, { reportPage }] = await Promise.all([
+    import('../reconcile/ledger-overview.ts'),
+    import('../reconcile/report-view-from.ts'),
+    import('../reconcile/report-page.ts'),
+  ])
   const overview = await readLedgerOverview(source, report.nowMs)
-  const evidence = await readChainView(source, anchors)
   try {
     await writeFile(file, reportPage(reportViewFrom(report, overview, evidence)))
   } catch (error) {

@@ -1,6 +1,7 @@
-import { statfs } from 'node:fs/promises'
+import { realpath, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { startBackgroundTask } from '../base/background-task.ts'
+import { withDeadline } from '../base/deadline.ts'
 
 /** Whether there is as much room on a disk as is to be kept, as it was found a second ago at the most. */
 export interface DiskRoom {
@@ -10,7 +11,7 @@ export interface DiskRoom {
 }
 
 export interface DiskRoomOptions {
-  /** Any file on the disk; it need not be there yet. */
+  /** Any file on the disk, or a link to one; it need not be there yet. */
   readonly file: string
   readonly keptBytes: number
   readonly freeBytes?: (folder: string) => Promise<number>
@@ -21,10 +22,14 @@ const lookEveryMs = 1000
 /** Where nothing can be looked at there is room: whoever writes there says what is wrong. */
 export async function watchDiskRoom(options: DiskRoomOptions): Promise<DiskRoom> {
   const { keptBytes, freeBytes = freeBytesOf } = options
-  const folder = dirname(options.file)
+  const { file } = options
   let isShort = false
   const look = async () => {
-    isShort = (await freeBytes(folder)) < keptBytes
+    // A disk that hangs is found by the next commit, and must not hold up a stop.
+    isShort = await withDeadline(lookEveryMs, async () => {
+      const folder = dirname(await realpath(file).catch(() => file))
+      return (await freeBytes(folder)) < keptBytes
+    })
   }
   const unseen = () => {
     isShort = false

@@ -324,7 +324,10 @@ export class GroupCommitLedger implements OpenableLedger {
 const isAlwaysTaken = (entries: readonly Entry[]) =>
   entries.length === 0 || entries.some(isRevocationChange)
 
-/** What there is no room for on a disk that is nearly full: it is kept for how things end that have begun. */
+/**
+ * What there is no room for on a disk that is nearly full: it is kept for heads, and for how things end that
+ * have begun. What nobody was given yet is not given then.
+ */
 const kindsOfRequests: ReadonlySet<EntryKind> = new Set([
   'request.granted',
   'request.refused',
@@ -334,7 +337,8 @@ const kindsOfRequests: ReadonlySet<EntryKind> = new Set([
   'service.turned-away',
 ])
 
-const isOfRequests = ({ kind }: Entry) => kindsOfRequests.has(kind)
+const isOfRequests = (entry: Entry) =>
+  kindsOfRequests.has(entry.kind) && !(entry.kind === 'signature.begun' && entry.purpose === 'head')
 
 /** A store that nobody will use is not left open. */
 async function entriesOrEnd(store: OpenStore, first: FirstEntries): Promise<readonly Entry[]> {

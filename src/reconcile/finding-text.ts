@@ -162,6 +162,8 @@ function faultText(fault: LedgerFault): string {
       return `entry ${fault.sequence} is not what was written, or one was taken out or put in before it`
     case 'sequence':
       return `entry ${fault.sequence} stands where entry ${fault.expected} should be`
+    case 'evidence':
+      return printable(fault.reason, valueLengthMax)
     case 'unreadable':
       return `entry ${fault.sequence}, or what follows it, cannot be read: ${printable(fault.reason, valueLengthMax)}`
   }

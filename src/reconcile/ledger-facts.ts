@@ -15,6 +15,8 @@ export type LedgerFault =
   | ChainFault
   /** This entry, or the file after it, cannot be read. */
   | { readonly fault: 'unreadable'; readonly sequence: number; readonly reason: string }
+  /** The chain holds, and heads, anchors or proofs say otherwise. */
+  | { readonly fault: 'evidence'; readonly reason: string }
 
 export interface LedgerFacts {
   /** Answered by the vault. */

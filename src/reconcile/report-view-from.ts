@@ -17,7 +17,7 @@ import type {
 export function reportViewFrom(
   report: Report,
   overview: LedgerOverview,
-  evidence: Pick<ChainView, 'fault' | 'heads' | 'keepers'>,
+  evidence: Pick<ChainView, 'fault' | 'heads' | 'keepers' | 'undecided'>,
 ): ReportView {
   const { verdict, nowMs, graceMs, vaultLog } = report
   const findings = report.findings.map(findingFrom)

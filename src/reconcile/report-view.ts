@@ -181,6 +181,8 @@ export interface ChainView {
   readonly heads?: HeadsView
   /** Who else keeps heads; absent: nobody looked, empty: nobody does. */
   readonly keepers?: readonly KeeperView[]
+  /** Why something of it could not be decided, a sentence each. */
+  readonly undecided?: readonly string[]
 }
 
 export interface HeadsView {
@@ -194,8 +196,8 @@ export interface HeadsView {
 export interface KeeperView {
   readonly name: string
   readonly kind: 'witness' | 'anchor'
-  /** What it holds is what the ledger says. */
-  readonly agrees: boolean
+  /** Whether what it holds is what the ledger says; absent: not all of it could be compared. */
+  readonly agrees?: boolean
   /** The last entry that it stands for; absent: it holds none. */
   readonly sequence?: number
   readonly atMs?: number

@@ -53,6 +53,11 @@ function keptText(keepers: readonly KeeperView[] | undefined): Html {
     : html`By ${numberText(keepers.length)}: see the table.`
 }
 
+const agreementText = (agrees: boolean | undefined): string => {
+  if (agrees === undefined) return 'not all compared'
+  return agrees ? 'the same' : 'something else'
+}
+
 const keepersTable = (keepers: readonly KeeperView[]): Html | undefined =>
   keepers.length === 0
     ? undefined
@@ -64,7 +69,7 @@ const keepersTable = (keepers: readonly KeeperView[]): Html | undefined =>
           .map(({ name, kind, agrees, sequence, atMs }) => [
             name,
             kind,
-            agrees ? 'the same' : 'something else',
+            agreementText(agrees),
             sequence === undefined ? 'none' : numberText(sequence),
             atMs === undefined ? 'unknown' : minuteText(atMs),
           ]),

@@ -119,7 +119,11 @@ function altered(view: ReportView): Said {
   if (isAltered(view)) {
     return { tone: 'bad', word: 'Yes', text: `${capital(alterations(view).join('; '))}.` }
   }
-  const witnessed = (chain.keepers ?? []).flatMap(({ sequence }) => sequence ?? [])
+  const [open] = chain.undecided ?? []
+  if (open !== undefined) return unsure(`${capital(cut(open))}.`)
+  const witnessed = (chain.keepers ?? []).flatMap(({ agrees, sequence }) =>
+    agrees === true ? (sequence ?? []) : [],
+  )
   const entries =
     chain.entries === 1 ? 'the one entry stands' : `all ${numberText(chain.entries)} entries`
   if (witnessed.length > 0) {
@@ -171,7 +175,7 @@ function alterations(view: ReportView): readonly string[] {
   return [
     ...(fault === undefined ? [] : [fault]),
     ...keepers
-      .filter(({ agrees }) => !agrees)
+      .filter(({ agrees }) => agrees === false)
       .map(({ name }) => `${cut(name)} holds something else`),
     ...(found.length === 0 || fault !== undefined ? [] : [kindsText(found)]),
   ]

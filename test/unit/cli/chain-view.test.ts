@@ -24,9 +24,23 @@ describe('what the page says of the evidence of a ledger', () => {
       heads: { count: 2, last: head, unsealed: 3 },
       keepers: [
         { name: 'heads.jsonl', kind: 'anchor', agrees: true, ...head },
-        { name: 'empty.jsonl', kind: 'anchor', agrees: true },
+        { name: 'empty.jsonl', kind: 'anchor' },
       ],
+      undecided: [],
     })
+  })
+
+  it('is nothing of a keeper of which not all could be compared, and why', () => {
+    const [anchor] = sound.anchors
+    for (const left of ['unknownKey', 'unread', 'notCompared'] as const) {
+      const view = chainViewFrom({
+        ...sound,
+        anchors: anchor === undefined ? [] : [{ ...anchor, [left]: 1 }],
+        undecided: ['a head is by a key that is not on record'],
+      })
+      expect(view.keepers?.[0]).not.toHaveProperty('agrees')
+      expect(view.undecided).toHaveLength(1)
+    }
   })
 
   it('is the damage, and that no keeper agrees with it', () => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import type { Entry } from '../../../src/ledger/entry.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createReconcileFiles } from '../../support/reconcile-files.ts'
 import type { ReconcileFiles } from '../../support/reconcile-files.ts'
@@ -34,9 +35,19 @@ async function countersignIn(env: NodeJS.ProcessEnv, ...options: readonly string
   return { out, error, code }
 }
 
+/** One that there is, because the page looks at it. */
+const certificate = JSON.parse(
+  readFileSync('test/fixtures/certificates/recorded-by-key-vault.json', 'utf8'),
+) as { readonly cer: string; readonly 'x5t#S256': string }
+
 let files: ReconcileFiles
 beforeAll(async () => {
-  files = await createReconcileFiles([loaded, begun(0), made(0)])
+  const { cer, 'x5t#S256': thumbprintSha256 } = certificate
+  files = await createReconcileFiles([
+    { ...loaded, der: cer, thumbprintSha256 } as Entry,
+    begun(0),
+    made(0),
+  ])
   files.write('agreed.json', [recordLine(0), lastRecordLine()].join('\n'))
   files.write('blank.db', '')
   files.write('foreign.json', [recordLine(0), recordLine(5)].join('\n'))
@@ -167,8 +178,25 @@ describe('countersign reconcile', () => {
   it('exits with 2 and says why when the page cannot be written', async () => {
     const options = [...ledger, '--vault-log', 'agreed.json', ...now]
     const { out, error, code } = await countersign(...options, '--html', 'no/report.html')
-    expect({ out, code }).toEqual({ out: '', code: 2 })
+    expect(code).toBe(2)
+    expect(out).toMatch(/^ACCOUNTED FOR: /)
     expect(error).toMatch(/^reconcile: no\/report\.html cannot be written: ENOENT/)
+  })
+
+  it('keeps its findings when the page cannot be written', async () => {
+    const options = [...ledger, '--vault-log', 'foreign.json', ...now]
+    const { out, error, code } = await countersign(...options, '--html', 'no/report.html')
+    expect(code).toBe(1)
+    expect(out).toMatch(/^NOT ACCOUNTED FOR: /)
+    expect(error).toMatch(/^reconcile: no\/report\.html cannot be written: ENOENT/)
+  })
+
+  it('holds the ledger to an anchor, and has no verdict without it', async () => {
+    const options = [...ledger, '--vault-log', 'agreed.json', ...now]
+    const without = await countersign(...options, '--anchor', 'none.jsonl')
+    expect(without.code).toBe(2)
+    expect(without.error).toMatch(/^reconcile: ENOENT.*none\.jsonl/)
+    expect((await countersign(...options)).code).toBe(0)
   })
 
   it('shows an example in its help', async () => {
