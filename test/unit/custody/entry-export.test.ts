@@ -358,6 +358,26 @@ describe('at the end of a run', () => {
     expect(told.filter((one) => one.startsWith('EXPORT'))).toEqual([])
   })
 
+  test('nothing waits for a credential that does not hear of the end', async () => {
+    await append(1)
+    const asked = Promise.withResolvers<undefined>()
+    const deaf = await createLogAnalytics(streamThere(), {
+      credential: {
+        getToken: () => {
+          asked.resolve(undefined)
+          return new Promise(() => undefined)
+        },
+      },
+      httpClient: createUndiciHttpClient(agent),
+    })
+    const entries = exportTo(deaf)
+    const looking = entries.look()
+    await asked.promise
+    entries.leaveOff()
+    await looking
+    expect(told).toEqual([])
+  })
+
   test('the turn is given back behind the last send, and only then', async () => {
     await append(1)
     const cursor = createFileExportCursor(cursorFile(), destination.name)
