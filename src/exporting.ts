@@ -15,7 +15,7 @@ import { createUndiciHttpClient } from './vault-access/undici-http-client.ts'
 import type { VaultAccess } from './vault-access/vault-access.ts'
 
 export interface Exporting extends Pick<EntryExport, 'look' | 'leaveOff'> {
-  readonly telemetry: Pick<ExportTelemetry, 'state'>
+  readonly telemetry: Pick<ExportTelemetry, 'state' | 'behindSeconds'>
   /** Sends the last entries of the run first, for a moment; the next run sends what is left. */
   close(): Promise<void>
 }

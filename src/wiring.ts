@@ -222,6 +222,7 @@ async function createAround(
     brokenGrants: () => policies.current().broken,
     policyGeneration: () => reloading.policyStanding?.generation ?? 0,
     folderInForce: () => (reloading.policyStanding?.folder ?? 'in-force') === 'in-force',
+    exportBehindSeconds: () => exporting?.telemetry.behindSeconds() ?? 0,
     rememberedCallerTokens: () => ledger.tokensRemembered(),
     rememberedRefusals: () => entraRefusals.size,
     certificates: () =>

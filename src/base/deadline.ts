@@ -23,6 +23,24 @@ export async function withDeadline<T>(
   }
 }
 
+/**
+ * Runs something, and ends with the signal's reason when that is aborted, whatever the work does: see
+ * {@link withDeadline}.
+ */
+export async function stoppable<T>(stop: AbortSignal, act: () => Promise<T>): Promise<T> {
+  stop.throwIfAborted()
+  const stopped = Promise.withResolvers<never>()
+  const onAbort = () => {
+    stopped.reject(stop.reason as Error)
+  }
+  stop.addEventListener('abort', onAbort)
+  try {
+    return await Promise.race([act(), stopped.promise])
+  } finally {
+    stop.removeEventListener('abort', onAbort)
+  }
+}
+
 /** Whether the promise settles, either way, before the time is over; it goes on by itself if not. */
 export async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
   const { promise: isOver, resolve } = Promise.withResolvers<boolean>()

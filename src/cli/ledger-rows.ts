@@ -6,6 +6,8 @@ import { ledgerNamedBy, type LedgerOptions } from './ledger-options.ts'
 /** A ledger that is read from end to end: where the service keeps it, or as it was exported. */
 export interface NamedRows {
   readonly name: string
+  /** Of the deployment; undefined when no configuration is read. */
+  readonly publicUrl?: string
   pages(): AsyncIterable<Iterable<Row>> | Iterable<Iterable<Row>>
 }
 
@@ -15,7 +17,8 @@ export async function rowsNamedBy(options: LedgerOptions): Promise<NamedRows> {
   if (ledger !== undefined && isExport(ledger)) {
     return { name: ledger, pages: () => readExportedPages(ledger) }
   }
-  return (await ledgerNamedBy(options)).source
+  const { source, config } = await ledgerNamedBy(options)
+  return config === undefined ? source : { ...source, publicUrl: config.publicUrl }
 }
 
 /** A database file begins with its name, and a URL with its scheme. */

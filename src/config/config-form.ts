@@ -50,7 +50,8 @@ export const configForm = z.strictObject({
 
 export type ConfigForm = z.output<typeof configForm>
 
-function parsePublicUrl(written: string): string | undefined {
+/** Undefined for what is no origin, or is one that callers would reach in clear text. */
+export function parsePublicUrl(written: string): string | undefined {
   const url = URL.parse(written)
   if (url === null || url.origin !== written) return undefined
   const trusted =

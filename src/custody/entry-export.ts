@@ -24,7 +24,10 @@ export interface EntryExport {
   look(): Promise<void>
   /** Leaves off with what is under way: it is sent again later. */
   leaveOff(): void
-  /** Sends the last entries of a run, for as long as that takes and no longer than given. */
+  /**
+   * Sends the last entries of a run, and gives the turn to whoever comes next, for as long as that takes and no
+   * longer than given. Where the turn could not be given back it ends by itself.
+   */
   finish(timeoutMs: number): Promise<void>
 }
 
@@ -107,7 +110,8 @@ export function createEntryExport(deps: EntryExportDeps): EntryExport {
       stop.abort()
       await running
       stop = new AbortController()
-      const isDone = await settlesWithin(runAlone(), timeoutMs)
+      const giving = runAlone().then(() => deps.cursor.release())
+      const isDone = await settlesWithin(giving, timeoutMs)
       if (!isDone) stop.abort()
     },
   }

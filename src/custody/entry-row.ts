@@ -162,7 +162,7 @@ function memberColumns(entry: Entry): EntryRow {
   const members = new Map<string, unknown>(Object.entries(entry))
   const texts = Object.entries(columnOfMember).flatMap(([member, column]) => {
     const value = members.get(member)
-    return typeof value === 'string' ? [[column, value]] : []
+    return typeof value === 'string' ? [[column, textFor(column, value)]] : []
   })
   const expiresAtSeconds = members.get('expiresAtSeconds')
   const keyId = members.get('keyId')
@@ -181,9 +181,27 @@ function callerColumns(caller: unknown): EntryRow {
   const { issuer, subject } = caller as Partial<CallerOnRecord>
   return {
     ...(typeof issuer === 'string' ? { CallerIssuer: issuer } : {}),
-    ...(typeof subject === 'string' ? { CallerSubject: subject } : {}),
+    ...(typeof subject === 'string' ? { CallerSubject: textFor('CallerSubject', subject) } : {}),
   }
 }
+
+/** Whoever asks decides what stands in these; `Entry` has it as it was. */
+const columnsOfCallers: ReadonlySet<string> = new Set([
+  'CallerSubject',
+  'Application',
+  'EntraTenant',
+  'Scope',
+] satisfies (keyof EntryRow)[])
+
+const textFor = (column: string, text: string): string =>
+  columnsOfCallers.has(column) ? inertText(text) : text
+
+/**
+ * A spreadsheet that rows are exported to takes texts that begin like this for formulas: an apostrophe before
+ * them makes them texts. Entra's subjects are hashes, which may begin with a hyphen and stay as they are.
+ */
+const inertText = (text: string): string =>
+  /^[=+@\t\r\n]|^-(?![\w-]{42}$)/.test(text) ? `'${text}` : text
 
 interface Field {
   readonly value: unknown

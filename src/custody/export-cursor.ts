@@ -19,4 +19,10 @@ export interface ExportCursor {
    * @throws ExportError | DatabaseAccessError
    */
   advance(to: Link): Promise<boolean>
+  /**
+   * Gives the turn back, if it is this one's: the next one has it at once, and need not wait for its end.
+   *
+   * @throws ExportError | DatabaseAccessError
+   */
+  release(): Promise<void>
 }

@@ -1,6 +1,6 @@
 import type { TokenCredential } from '@azure/core-auth'
 import { type HttpClient, isRestError } from '@azure/core-rest-pipeline'
-import { withDeadline } from '../base/deadline.ts'
+import { stoppable, withDeadline } from '../base/deadline.ts'
 import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
 import { ExportError, type ExportErrorCode, type LogDestination } from './log-destination.ts'
 
@@ -45,10 +45,12 @@ export async function createLogAnalytics(
     send: async (rows, stop) => {
       try {
         await withDeadline(sendTimeoutMs, (late) =>
-          client.upload(rule, stream, [...rows], {
-            maxConcurrency: 1,
-            abortSignal: AbortSignal.any([late, stop]),
-          }),
+          stoppable(stop, () =>
+            client.upload(rule, stream, [...rows], {
+              maxConcurrency: 1,
+              abortSignal: AbortSignal.any([late, stop]),
+            }),
+          ),
         )
       } catch (error) {
         // One request was made, so there is one error of many.

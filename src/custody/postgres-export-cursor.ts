@@ -40,6 +40,9 @@ export function createPostgresExportCursor(
       ])
       return moved.length > 0
     },
+    release: async () => {
+      await session.query(releaseSql, [destination, replica])
+    },
   }
 }
 
@@ -57,3 +60,7 @@ const advanceSql = `
   SET sequence = $4, hash = $5, ends_at = clock_timestamp() + $3 * interval '1 second'
   WHERE destination = $1 AND replica = $2
   RETURNING sequence`
+
+const releaseSql = `
+  UPDATE export_cursor SET ends_at = '-infinity'
+  WHERE destination = $1 AND replica = $2`

@@ -7,6 +7,11 @@ import type { Metrics } from './metrics.ts'
 export interface ExportTelemetry extends ExportEvents {
   /** Whether entries could be sent when that was last tried here. */
   readonly state: DependencyState
+  /**
+   * How long the oldest entry that was not sent has waited by now, also between tries. Where none could be read,
+   * one may have waited since it was last known that none does. 0: none does, or another replica sends.
+   */
+  behindSeconds(): number
 }
 
 /** Between lines of the log about what goes wrong again and again. */
@@ -21,6 +26,13 @@ export function createExportTelemetry(deps: {
   const { logger, metrics, clock } = deps
   const watch = createDependencyWatch(clock)
   let next = 0
+  // By the monotonic clock: one that was set meanwhile makes nothing older.
+  let waitingSinceMs: number | undefined
+  let noneWaitedAtMs = clock.monotonicMs()
+  const noneWaits = () => {
+    waitingSinceMs = undefined
+    noneWaitedAtMs = clock.monotonicMs()
+  }
   let said: { readonly code: string; readonly atMs: number } | undefined
   const works = () => {
     if (watch.state.state === 'failing') logger.info('entries are exported again')
@@ -31,9 +43,11 @@ export function createExportTelemetry(deps: {
     get state() {
       return watch.state
     },
+    behindSeconds: () =>
+      waitingSinceMs === undefined ? 0 : (clock.monotonicMs() - waitingSinceMs) / 1000,
     waiting: ({ sequence, sinceMs }) => {
       next = sequence
-      metrics.exportBehindSeconds.set(Math.max(0, clock.nowMs() - sinceMs) / 1000)
+      waitingSinceMs = clock.monotonicMs() - Math.max(0, clock.nowMs() - sinceMs)
     },
     sent: (rows, { sequence }) => {
       metrics.exportedEntries.inc(rows)
@@ -41,17 +55,16 @@ export function createExportTelemetry(deps: {
       works()
     },
     caughtUp: () => {
-      metrics.exportBehindSeconds.set(0)
+      noneWaits()
       // With nothing to send nobody is asked, so what failed may fail still.
       if (watch.state.state === 'untried') watch.saw('ok')
     },
-    elsewhere: () => {
-      metrics.exportBehindSeconds.set(0)
-    },
+    elsewhere: noneWaits,
     failed: (error, retryInMs) => {
       const { code } = error
       metrics.exportFailures.labels(code).inc()
       watch.saw('failing')
+      waitingSinceMs ??= noneWaitedAtMs
       const isNew = said?.code !== code || clock.monotonicMs() - said.atMs >= quietMs
       if (!isNew) return
       said = { code, atMs: clock.monotonicMs() }

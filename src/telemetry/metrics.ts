@@ -30,7 +30,6 @@ export interface Metrics {
   readonly exportedEntries: Counter
   readonly exportFailures: Counter<'code'>
   readonly exportSequence: Gauge
-  readonly exportBehindSeconds: Gauge
 }
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -66,6 +65,8 @@ export interface Gauges {
   /** Of the policy that replicas share; 0 where none do. */
   readonly policyGeneration: () => number
   readonly folderInForce: () => boolean
+  /** 0 where nothing is exported. */
+  readonly exportBehindSeconds: () => number
   /** Those that are proven. */
   readonly certificates: () => readonly CertificateGauge[]
 }
@@ -119,6 +120,11 @@ export function createMetrics(gauges: Gauges): Metrics {
     gauges.rememberedCallerTokens,
   )
   gauge('countersign_ready', '1 when requests may be sent here.', () => (gauges.ready() ? 1 : 0))
+  gauge(
+    'countersign_export_behind_seconds',
+    'Age of the oldest entry that this replica has still to send, or may have, in seconds; 0 when there is none.',
+    gauges.exportBehindSeconds,
+  )
   const ofCertificates = (name: string, help: string, read: (one: CertificateGauge) => number) =>
     new Gauge({
       name,
@@ -311,11 +317,6 @@ export function createMetrics(gauges: Gauges): Metrics {
     exportSequence: new Gauge({
       name: 'countersign_export_sequence',
       help: 'The last entry that this replica has sent.',
-      registers,
-    }),
-    exportBehindSeconds: new Gauge({
-      name: 'countersign_export_behind_seconds',
-      help: 'Age of the oldest entry that this replica has still to send, in seconds; 0 when there is none.',
       registers,
     }),
   }

@@ -35,6 +35,17 @@ export function describeExportCursor(
       expect(await cursor.advance(linkAt(3))).toBe(true)
       expect(await cursor.advance(linkAt(7))).toBe(true)
       expect(await cursor.take()).toEqual(linkAt(7))
+      await cursor.release()
+      expect(await (await place.open('a')).take()).toEqual(linkAt(7))
+    })
+
+    test('is given back by who has the turn, and moved on after it was', async () => {
+      const cursor = await place.open('a')
+      await cursor.release()
+      await cursor.take()
+      await cursor.release()
+      expect(await cursor.take()).toBeDefined()
+      expect(await cursor.advance(linkAt(1))).toBe(true)
     })
 
     test('says nothing of another destination', async () => {

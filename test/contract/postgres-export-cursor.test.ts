@@ -33,6 +33,8 @@ test('one replica at a time has the turn, and another one gets it when that one 
   expect((await one.take())?.sequence).toBe(0)
   expect(await other.take()).toBeUndefined()
   expect(await other.advance(linkAt(1))).toBe(false)
+  await other.release()
+  expect(await other.take()).toBeUndefined()
   expect(await one.advance(linkAt(2))).toBe(true)
   await query(sessions.url, `UPDATE countersign.export_cursor SET ends_at = now() - interval '1 s'`)
   expect(await other.take()).toEqual(linkAt(2))

@@ -12,5 +12,6 @@ export const gaugesAtRest: Gauges = {
   policyGeneration: () => 0,
   configurationInForce: () => true,
   folderInForce: () => true,
+  exportBehindSeconds: () => 0,
   certificates: () => [],
 }

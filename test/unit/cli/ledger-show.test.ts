@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { entryRowFrom } from '../../../src/custody/entry-row.ts'
 import { exportedLine, readExportedPages } from '../../../src/ledger/exported-ledger.ts'
 import { readRows } from '../../../src/ledger/read.ts'
 import type { Entry } from '../../../src/ledger/entry.ts'
@@ -107,13 +108,24 @@ describe('countersign ledger export', () => {
     expect(stderr).toContain('ends at entry 7, before entry 8')
   })
 
-  test('writes a flat row for each entry for Log Analytics', () => {
-    const { lines } = ledger('export', '--format', 'azure', '--after', '6')
-    expect(lines).toHaveLength(1)
-    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
-      Sequence: 7,
-      Kind: 'token.issued',
-      Grant: 'billing',
-    })
+  const deployment = 'https://countersign.contoso.example'
+
+  test.each([
+    ['--deployment', deployment],
+    ['--config', 'test/fixtures/configuration/valid/smallest/countersign.yaml'],
+  ])('writes the rows that the service sends, whose deployment %s names', (...named) => {
+    const { status, lines } = ledger('export', '--format', 'azure', '--after', '5', ...named)
+    expect(status).toBe(0)
+    const sent = [...readRows(store.file)].slice(5).map((row) => entryRowFrom(row, deployment))
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(sent)
+  })
+
+  test.each([
+    [[], '--format azure needs --deployment'],
+    [['--deployment', `${deployment}/`], 'It is not an origin'],
+  ])('writes no rows that would not say whose they are: %j', (named, why) => {
+    const { status, stderr, lines } = ledger('export', '--format', 'azure', ...named)
+    expect({ status, lines }).toEqual({ status: 1, lines: [] })
+    expect(stderr).toContain(why)
   })
 })

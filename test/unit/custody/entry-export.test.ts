@@ -47,19 +47,18 @@ afterAll(async () => {
   await emulator.stop()
 })
 
+const streamThere = () => ({
+  endpoint: emulator.endpoints.logsIngestion,
+  rule,
+  stream: 'Custom-CountersignLedger',
+  audience: 'https://monitor.azure.com',
+})
+
 const destinationOf = (principal: string) =>
-  createLogAnalytics(
-    {
-      endpoint: emulator.endpoints.logsIngestion,
-      rule,
-      stream: 'Custom-CountersignLedger',
-      audience: 'https://monitor.azure.com',
-    },
-    {
-      credential: emulator.credential(principal, 'https://monitor.azure.com'),
-      httpClient: createUndiciHttpClient(agent),
-    },
-  )
+  createLogAnalytics(streamThere(), {
+    credential: emulator.credential(principal, 'https://monitor.azure.com'),
+    httpClient: createUndiciHttpClient(agent),
+  })
 
 let folder: string
 let ledger: Ledger
@@ -98,10 +97,13 @@ const eventsInto = (lines: string[]): ExportEvents => ({
   beganAnew: ({ sequence }) => lines.push(`anew instead of ${String(sequence)}`),
 })
 
-function exportTo(to: LogDestination): EntryExport {
+function exportTo(
+  to: LogDestination,
+  cursor = createFileExportCursor(cursorFile(), to.name),
+): EntryExport {
   return createEntryExport({
     tail: tailOfFile(ledgerFile()),
-    cursor: createFileExportCursor(cursorFile(), to.name),
+    cursor,
     destination: to,
     deployment,
     clock,
@@ -317,6 +319,7 @@ describe('where another replica has the turn', () => {
       cursor: {
         take: () => Promise.resolve(take ? genesis : undefined),
         advance: () => Promise.resolve(advance),
+        release: () => Promise.resolve(),
       },
       destination,
       deployment,
@@ -353,6 +356,53 @@ describe('at the end of a run', () => {
     await entries.finish(5000)
     expect(sequences().slice(-2)).toEqual([1, 2])
     expect(told.filter((one) => one.startsWith('EXPORT'))).toEqual([])
+  })
+
+  test('nothing waits for a credential that does not hear of the end', async () => {
+    await append(1)
+    const asked = Promise.withResolvers<undefined>()
+    const deaf = await createLogAnalytics(streamThere(), {
+      credential: {
+        getToken: () => {
+          asked.resolve(undefined)
+          return new Promise(() => undefined)
+        },
+      },
+      httpClient: createUndiciHttpClient(agent),
+    })
+    const entries = exportTo(deaf)
+    const looking = entries.look()
+    await asked.promise
+    entries.leaveOff()
+    await looking
+    expect(told).toEqual([])
+  })
+
+  test('the turn is given back behind the last send, and only then', async () => {
+    await append(1)
+    const cursor = createFileExportCursor(cursorFile(), destination.name)
+    const givenBackBehind: unknown[][] = []
+    const entries = exportTo(destination, {
+      ...cursor,
+      release: () => {
+        givenBackBehind.push(sequences())
+        return cursor.release()
+      },
+    })
+    await entries.look()
+    await append(1, 1)
+    expect(givenBackBehind).toEqual([])
+    await entries.finish(5000)
+    expect(givenBackBehind).toEqual([[1, 2]])
+  })
+
+  test('a turn that cannot be given back keeps nothing from ending', async () => {
+    const entries = exportTo(destination, {
+      ...createFileExportCursor(cursorFile(), destination.name),
+      release: () => Promise.reject(new ExportError('EXPORT_CURSOR_FAILED')),
+    })
+    await entries.finish(5000)
+    expect(told).toEqual(['caught up'])
   })
 
   test('it ends in time when nobody answers', async () => {

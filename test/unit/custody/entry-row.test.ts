@@ -109,6 +109,46 @@ describe('the row of an entry', () => {
     expect(row).not.toHaveProperty('CallerIssuer')
   })
 
+  const refused = (subject: string): Entry => ({
+    kind: 'request.refused',
+    atMs: 1,
+    attempt: 'a',
+    caller: { issuer: 'github', subject, tokenSha256: 'B' },
+    reason: 'grant_missing',
+    application: '@SUM(1)',
+    tenant: 't',
+  })
+
+  test.each(['=cmd|calc', '+1', '-1+1', '@x', '\tx', '\rx', '\nx'])(
+    'has %j of a caller as a text that no spreadsheet computes, and whole in the entry',
+    (subject) => {
+      const { row } = rowOf(refused(subject))
+      expect(row.CallerSubject).toBe(`'${subject}`)
+      expect(row.Application).toBe("'@SUM(1)")
+      expect(JSON.parse(required(row.Entry))).toMatchObject({ caller: { subject } })
+    },
+  )
+
+  test('has what is joined as it is, also where it begins with a hyphen', () => {
+    const hash = '-oGkL4bEJzUQnYDp2nR9u8vxbm3dY0m1y8V0gBq7M1s'
+    expect(rowOf(tokenIssuedEntry('orders', hash)).row.TokenSha256).toBe(hash)
+    expect(rowOf(refused(hash)).row.CallerSubject).toBe(hash)
+    const uti = '-oGkL4bEJzUQnYDp2nR9uA'
+    const exchange = {
+      ...{ exchange: 'e', signature: 's', attempt: 'a', application: 'events', tenant: 't' },
+      ...{ scope: 'https://eventhubs.azure.net/.default', tokenSha256: hash, expiresAtSeconds: 1 },
+    }
+    expect(rowOf({ kind: 'exchange.succeeded', atMs: 1, ...exchange, uti }).row.Uti).toBe(uti)
+  })
+
+  test('says nothing of the token that a caller was proven by', () => {
+    const names = Object.keys(rowOf(refused('api')).row)
+    expect(names.filter((name) => name.startsWith('Caller'))).toEqual([
+      'CallerIssuer',
+      'CallerSubject',
+    ])
+  })
+
   test('says so when a text is longer than a column may be, and cuts no character in two', () => {
     const { row } = rowOf(tokenIssuedEntry('ä'.repeat(40_000), 'T'))
     expect(row.IsCut).toBe(true)

@@ -87,6 +87,7 @@ test('the service may do with the shared tables all that it does', async () => {
   const cursor = createPostgresExportCursor(session, 'a')
   const begun = required(await cursor.take())
   expect(await cursor.advance({ ...begun, sequence: 1 })).toBe(true)
+  await cursor.release()
   expect((await tailOfDatabase(session).rowsFrom(1, 1)).length).toBe(0)
   await budgets.prove()
   const turns = createPostgresHeadTurns(session, { everySeconds: 60, everyEntries: 100 })
@@ -129,4 +130,22 @@ test('a role that may not remember uses of tokens opens no ledger, whose commits
   await expect(openLedgerAs('before_uses')).rejects.toMatchObject({ code: 'LEDGER_FORBIDDEN' })
   await query(url, 'GRANT DELETE ON countersign.token_use TO before_uses')
   await (await openLedgerAs('before_uses')).close()
+})
+
+test('a role that may use no turns of heads and export serves without them', async () => {
+  await query(
+    url,
+    `CREATE ROLE before_turns LOGIN PASSWORD 'secret';
+     ${grants.replaceAll('countersign_service', 'before_turns')};
+     REVOKE ALL ON countersign.head_turn, countersign.export_cursor FROM before_turns`,
+  )
+  const { session, store, budgets } = openAs('before_turns')
+  await store.prove()
+  await budgets.prove()
+  await (await openLedgerAs('before_turns')).close()
+  const turns = createPostgresHeadTurns(session, { everySeconds: 60, everyEntries: 100 })
+  const refusal = { code: 'DATABASE_FORBIDDEN' }
+  await expect(turns.take('due')).rejects.toMatchObject(refusal)
+  await expect(createPostgresExportCursor(session, 'a').take()).rejects.toMatchObject(refusal)
+  await session.close()
 })
