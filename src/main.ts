@@ -26,6 +26,9 @@ export interface ServeOptions {
   readonly contractFile: string
 }
 
+/** How a run has ended. `hanging`: all is written and closed, but a file does not answer. */
+export type RunEnd = 'ended' | 'hanging'
+
 /** In-flight requests may wait for a vault and a token endpoint. Give the platform's own limit more than this. */
 const drainDeadlineMs = 25_000
 /** Probes and scrapers are answered from memory. */
@@ -48,7 +51,7 @@ const longestOpeningPauseMs = 3000
  *
  * @throws when it cannot start, or when a certificate is not what the configuration demands.
  */
-export async function serve(options: ServeOptions): Promise<void> {
+export async function serve(options: ServeOptions): Promise<RunEnd> {
   openNoDebugger()
   collectGarbageEarly()
   trustAlso(options.config.trust.caFiles)
@@ -70,6 +73,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     await service.ledger.close()
     await service.close()
   }
+  return service.heads?.hangs() === true ? 'hanging' : 'ended'
 }
 
 interface Listeners {

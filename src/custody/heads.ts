@@ -64,7 +64,10 @@ export function createHeads(deps: HeadsDeps): Heads {
       // On record before what is signed with it, so that a head stands for its own key too.
       const key = await keys.current()
       const end = await deps.turns.take(when)
-      if (end !== undefined) await signInTurn(end, key)
+      if (end === undefined) return
+      const head = await signInTurn(end, key)
+      // Others have their turn by now: it depends on no file.
+      await anchorEverywhere(head, deps)
     } catch (error) {
       // It may have been disabled, or turned over.
       keys.forget()
@@ -72,12 +75,12 @@ export function createHeads(deps: HeadsDeps): Heads {
     }
   }
 
-  const signInTurn = async (end: LedgerEnd, key: SigningKey): Promise<void> => {
+  const signInTurn = async (end: LedgerEnd, key: SigningKey): Promise<string> => {
     let signed: number | undefined
     try {
       const head = await signHead(end, key, deps)
       signed = end.tip.sequence
-      await anchorEverywhere(head, deps)
+      return head
     } finally {
       await deps.turns.end(signed)
     }
@@ -214,14 +217,16 @@ async function askVault(
 
 /** A head that no anchor keeps is in the ledger all the same, and the next one stands for all before it. */
 async function anchorEverywhere(head: string, { anchors, events }: HeadsDeps): Promise<void> {
-  for (const anchor of anchors) {
-    try {
-      await anchor.keep(head)
-      events.anchored(anchor.name)
-    } catch (error) {
-      events.notAnchored(anchor.name, error)
-    }
-  }
+  await Promise.all(
+    anchors.map(async (anchor) => {
+      try {
+        await anchor.keep(head)
+        events.anchored(anchor.name)
+      } catch (error) {
+        events.notAnchored(anchor.name, error)
+      }
+    }),
+  )
 }
 
 function keyLoaded({ keyId, publicKey }: SigningKey, atMs: number): HeadKeyLoaded {
