@@ -7,6 +7,7 @@ import { trustAlso } from './base/trusted-roots.ts'
 import { settlesWithin, withDeadline } from './base/deadline.ts'
 import { isTransient } from './base/transient.ts'
 import type { Config } from './config/config.ts'
+import { anchorTimeoutMs } from './custody/anchor.ts'
 import { type CutBy, listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
 import { listenOnSocket } from './http/socket-listener.ts'
@@ -33,8 +34,10 @@ export type RunEnd = 'ended' | 'hanging'
 const drainDeadlineMs = 25_000
 /** Probes and scrapers are answered from memory. */
 const machinesDrainDeadlineMs = 1000
-/** Of one request to a vault, and two commits. */
+/** Of another replica's turn, one request to a vault, and two commits. */
 const lastHeadMs = 5000
+/** Commits that hang, once it is signed, are left. */
+const lastHeadKeptMs = anchorTimeoutMs + 1000
 /** Between attempts at what the start waits for; it doubles up to the longest. */
 const firstPauseMs = 500
 /** Each one asks a vault several times. */
@@ -347,9 +350,16 @@ async function drain(
   await service.proofs.publish()
   const { unproved } = service.proofs
   await service.ledger.append([{ kind: 'service.stopped', atMs: clock.nowMs(), unproved }])
-  // What it could not be signed for is said, and nobody waits for it longer than for what was asked.
-  const sealed = service.heads?.signLast() ?? Promise.resolve()
-  if (!(await settlesWithin(sealed, lastHeadMs))) logger.error('the last head was not signed')
+  await signLastHead(service, clock, logger)
   await listeners.machines?.drain(machinesDrainDeadlineMs)
   logger.info({ unproved }, 'stopped')
+}
+
+/** What it could not be signed for is said, and nobody waits for it longer than for what was asked. */
+async function signLastHead({ heads }: Service, clock: Clock, logger: Logger): Promise<void> {
+  if (heads === undefined) return
+  const outcome = await withDeadline(lastHeadMs + lastHeadKeptMs, () =>
+    heads.signLast(clock.monotonicMs() + lastHeadMs),
+  ).catch(() => 'not-signed' as const)
+  if (outcome === 'not-signed') logger.error('the last head was not signed')
 }

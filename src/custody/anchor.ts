@@ -17,7 +17,7 @@ export interface Anchor {
 export const anchorTimeoutMs = 5000
 
 export type AnchorErrorCode =
-  | 'ANCHOR_MISSING' // its folder is not there: a volume that is not mounted
+  | 'ANCHOR_MISSING' // its folder is not there: it is to be made on the volume, so that it goes with it
   | 'ANCHOR_FORBIDDEN'
   | 'ANCHOR_TIMEOUT' // it hangs, or what was to be kept before still does
   | 'ANCHOR_FAILED' // full, read-only, or broken

@@ -17,7 +17,8 @@ const fileMode = 0o640
 
 /**
  * JSON Lines that are only ever appended to, each synced. A line that a crash has torn is ended by the next.
- * Its folder is never made: a volume that is not mounted must not be replaced by a folder beside it.
+ * Its folder is never made: where that is one on a volume, it is missing when the volume is not mounted. A mount
+ * point itself is there all the same.
  */
 export function createFileAnchor(
   file: string,
