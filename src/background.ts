@@ -4,8 +4,6 @@ import { type BackgroundTask, startBackgroundTask } from './base/background-task
 import { settlesWithin } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { watchFiles, watchFolder } from './reload/folder-watch.ts'
-import type { Exporting } from './exporting.ts'
-import type { HeadSigning } from './heads.ts'
 import type { Service } from './wiring.ts'
 
 export interface BackgroundOptions {
@@ -39,13 +37,18 @@ export async function proveAll({ credentials }: Service, logger: Logger): Promis
   }
 }
 
+interface LeavesOff {
+  look(): Promise<void>
+  leaveOff(): void
+}
+
 /**
  * What waits is given up, because somebody else does it again, and a stop does not wait for it: the next run
  * for what is exported, the end of this one for heads.
  */
 function startLookingOut(
   everyMs: number,
-  looking: Pick<Exporting | HeadSigning, 'look' | 'leaveOff'>,
+  looking: LeavesOff,
   onFailure: (error: unknown) => void,
 ): BackgroundTask {
   const task = startBackgroundTask(everyMs, () => looking.look(), onFailure)

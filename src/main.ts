@@ -7,7 +7,6 @@ import { trustAlso } from './base/trusted-roots.ts'
 import { settlesWithin, withDeadline } from './base/deadline.ts'
 import { isTransient } from './base/transient.ts'
 import type { Config } from './config/config.ts'
-import { anchorTimeoutMs } from './custody/anchor.ts'
 import { type CutBy, listen, type Listener } from './http/listener.ts'
 import { ListenerError } from './http/listener-error.ts'
 import { listenOnSocket } from './http/socket-listener.ts'
@@ -36,8 +35,8 @@ const drainDeadlineMs = 25_000
 const machinesDrainDeadlineMs = 1000
 /** Of another replica's turn, one request to a vault, and two commits. */
 const lastHeadMs = 5000
-/** Commits that hang, once it is signed, are left. */
-const lastHeadKeptMs = anchorTimeoutMs + 1000
+/** Anchors have 5 s of their own once it is signed; commits that hang are left. */
+const lastHeadKeptMs = 6000
 /** Between attempts at what the start waits for; it doubles up to the longest. */
 const firstPauseMs = 500
 /** Each one asks a vault several times. */
@@ -77,6 +76,12 @@ export async function serve(options: ServeOptions): Promise<RunEnd> {
     await service.close()
   }
   return service.heads?.hangs() === true ? 'hanging' : 'ended'
+}
+
+/** For a run that ended `hanging`: an exit would join the thread that the file holds, and hang as it does. */
+export function endBySignal(): void {
+  process.removeAllListeners('SIGTERM')
+  process.kill(process.pid, 'SIGTERM')
 }
 
 interface Listeners {

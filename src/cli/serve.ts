@@ -4,7 +4,7 @@ import { systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
 import type { Config } from '../config/config.ts'
 import { readEnvironment, readSecrets } from '../config/environment.ts'
-import { type RunEnd, serve } from '../main.ts'
+import { endBySignal, type RunEnd, serve } from '../main.ts'
 import { createProtectedLog } from '../telemetry/protected-log.ts'
 import { loadAll } from './load-all.ts'
 import { contractFile, productVersion } from './product.ts'
@@ -67,15 +67,9 @@ export function serveCommand(): Command {
         process.exitCode = 1
       }
       // All is written and closed: a connection that the credential's SDK still holds must not keep us.
-      if (end === 'hanging') endWithoutThreads()
+      if (end === 'hanging') endBySignal()
       else process.exit()
     })
-}
-
-/** An exit would join the thread that a file holds, and hang as it does; a signal does not. */
-function endWithoutThreads(): void {
-  process.removeAllListeners('SIGTERM')
-  process.kill(process.pid, 'SIGTERM')
 }
 
 /** As the service understands it; passwords say that they are secret. */
