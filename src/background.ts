@@ -4,7 +4,6 @@ import { type BackgroundTask, startBackgroundTask } from './base/background-task
 import { settlesWithin } from './base/deadline.ts'
 import type { Config } from './config/config.ts'
 import { watchFiles, watchFolder } from './reload/folder-watch.ts'
-import type { Exporting } from './exporting.ts'
 import type { Service } from './wiring.ts'
 
 export interface BackgroundOptions {
@@ -38,16 +37,24 @@ export async function proveAll({ credentials }: Service, logger: Logger): Promis
   }
 }
 
-/** What is under way is left, because the next run sends it, and a stop does not wait for it. */
-function startExport(exporting: Exporting, logger: Logger): BackgroundTask {
-  const task = startBackgroundTask(
-    exportEveryMs,
-    () => exporting.look(),
-    reportFor('export', logger),
-  )
+interface LeavesOff {
+  look(): Promise<void>
+  leaveOff(): void
+}
+
+/**
+ * What waits is given up, because somebody else does it again, and a stop does not wait for it: the next run
+ * for what is exported, the end of this one for heads.
+ */
+function startLookingOut(
+  everyMs: number,
+  looking: LeavesOff,
+  onFailure: (error: unknown) => void,
+): BackgroundTask {
+  const task = startBackgroundTask(everyMs, () => looking.look(), onFailure)
   return {
     stop: async () => {
-      exporting.leaveOff()
+      looking.leaveOff()
       await task.stop()
     },
   }
@@ -166,15 +173,15 @@ export function startTasks(
             report('revocations'),
           ),
         ]),
-    ...(heads === undefined
-      ? []
-      : [startBackgroundTask(headsEveryMs, () => heads.look(), report('heads'))]),
+    ...(heads === undefined ? [] : [startLookingOut(headsEveryMs, heads, report('heads'))]),
     ...(tokenSharing === undefined
       ? []
       : [
           startBackgroundTask(dropsEveryMs, () => tokenSharing.lookForDrops(), report('drops')),
           startBackgroundTask(tidyEveryMs, () => tokenSharing.tidy(), report('tidy')),
         ]),
-    ...(exporting === undefined ? [] : [startExport(exporting, logger)]),
+    ...(exporting === undefined
+      ? []
+      : [startLookingOut(exportEveryMs, exporting, report('export'))]),
   ]
 }

@@ -17,6 +17,8 @@ import type { VaultAccess } from './vault-access/vault-access.ts'
 
 export interface HeadSigning extends Heads {
   readonly telemetry: Pick<HeadTelemetry, 'heads' | 'anchors'>
+  /** Whether a file hangs, and so would an end of the process that waits for it. */
+  hangs(): boolean
   close(): Promise<void>
 }
 
@@ -36,17 +38,18 @@ export async function createHeadSigning(deps: {
   const { vault: vaultUrl, nameInVault: vaultKeyName, requireHsm } = config.heads.key
   const telemetry = createHeadTelemetry(deps)
   const { turns, close } = await turnsOf(config, config.heads, clock)
+  const anchors = config.heads.anchors.map(({ file }) => createFileAnchor(file, clock))
   const heads = createHeads({
     key: createKeyVaultHeadKey({ vaultUrl, vaultKeyName, requireHsm }, access, clock),
     turns,
-    anchors: config.heads.anchors.map(({ file }) => createFileAnchor(file, clock)),
+    anchors,
     ledger,
     governor,
     signer,
     clock,
     events: telemetry,
   })
-  return { ...heads, telemetry, close }
+  return { ...heads, telemetry, hangs: () => anchors.some((anchor) => anchor.hangs()), close }
 }
 
 interface OpenTurns {

@@ -26,12 +26,17 @@ export interface ServeOptions {
   readonly contractFile: string
 }
 
+/** How a run has ended. `hanging`: all is written and closed, but a file does not answer. */
+export type RunEnd = 'ended' | 'hanging'
+
 /** In-flight requests may wait for a vault and a token endpoint. Give the platform's own limit more than this. */
 const drainDeadlineMs = 25_000
 /** Probes and scrapers are answered from memory. */
 const machinesDrainDeadlineMs = 1000
-/** Of one request to a vault, and two commits. */
+/** Of another replica's turn, one request to a vault, and two commits. */
 const lastHeadMs = 5000
+/** Anchors have 5 s of their own once it is signed; commits that hang are left. */
+const lastHeadKeptMs = 6000
 /** Between attempts at what the start waits for; it doubles up to the longest. */
 const firstPauseMs = 500
 /** Each one asks a vault several times. */
@@ -48,7 +53,7 @@ const longestOpeningPauseMs = 3000
  *
  * @throws when it cannot start, or when a certificate is not what the configuration demands.
  */
-export async function serve(options: ServeOptions): Promise<void> {
+export async function serve(options: ServeOptions): Promise<RunEnd> {
   openNoDebugger()
   collectGarbageEarly()
   trustAlso(options.config.trust.caFiles)
@@ -70,6 +75,13 @@ export async function serve(options: ServeOptions): Promise<void> {
     await service.ledger.close()
     await service.close()
   }
+  return service.heads?.hangs() === true ? 'hanging' : 'ended'
+}
+
+/** For a run that ended `hanging`: an exit would join the thread that the file holds, and hang as it does. */
+export function endBySignal(): void {
+  process.removeAllListeners('SIGTERM')
+  process.kill(process.pid, 'SIGTERM')
 }
 
 interface Listeners {
@@ -346,9 +358,16 @@ async function drain(
   await service.proofs.publish()
   const { unproved } = service.proofs
   await service.ledger.append([{ kind: 'service.stopped', atMs: clock.nowMs(), unproved }])
-  // What it could not be signed for is said, and nobody waits for it longer than for what was asked.
-  const sealed = service.heads?.signLast() ?? Promise.resolve()
-  if (!(await settlesWithin(sealed, lastHeadMs))) logger.error('the last head was not signed')
+  await signLastHead(service, clock, logger)
   await listeners.machines?.drain(machinesDrainDeadlineMs)
   logger.info({ unproved }, 'stopped')
+}
+
+/** What it could not be signed for is said, and nobody waits for it longer than for what was asked. */
+async function signLastHead({ heads }: Service, clock: Clock, logger: Logger): Promise<void> {
+  if (heads === undefined) return
+  const outcome = await withDeadline(lastHeadMs + lastHeadKeptMs, () =>
+    heads.signLast(clock.monotonicMs() + lastHeadMs),
+  ).catch(() => 'not-signed' as const)
+  if (outcome === 'not-signed') logger.error('the last head was not signed')
 }

@@ -365,6 +365,8 @@ async function createAround(
     },
     stopping: () => {
       isStopping = true
+      // What a vault was asked for has the time of the drain to end; the last head stands for all.
+      heads?.leaveOff()
     },
     close: async () => {
       await Promise.all([

@@ -4,7 +4,7 @@ import { systemClock } from '../base/clock.ts'
 import { formatProblem } from '../base/configuration-problem.ts'
 import type { Config } from '../config/config.ts'
 import { readEnvironment, readSecrets } from '../config/environment.ts'
-import { serve } from '../main.ts'
+import { endBySignal, type RunEnd, serve } from '../main.ts'
 import { createProtectedLog } from '../telemetry/protected-log.ts'
 import { loadAll } from './load-all.ts'
 import { contractFile, productVersion } from './product.ts'
@@ -50,8 +50,9 @@ export function serveCommand(): Command {
       for (const problem of loaded.problems) {
         logger[problem.severity === 'error' ? 'error' : 'warn'](problem, formatProblem(problem))
       }
+      let end: RunEnd = 'ended'
       try {
-        await serve({
+        end = await serve({
           configFiles: loaded.configFiles,
           config: loaded.config,
           policy: loaded.policy,
@@ -66,7 +67,8 @@ export function serveCommand(): Command {
         process.exitCode = 1
       }
       // All is written and closed: a connection that the credential's SDK still holds must not keep us.
-      process.exit()
+      if (end === 'hanging') endBySignal()
+      else process.exit()
     })
 }
 

@@ -3,16 +3,23 @@ export interface Anchor {
   /** For the log. */
   readonly name: string
   /**
-   * Keeps a head behind those that it holds; durable when it resolves. Calls come one after the other.
+   * Keeps a head behind those that it holds; durable when it resolves. Settles within {@link anchorTimeoutMs}:
+   * what hangs may still be kept later, and until then nothing else is. Calls come one after the other.
    *
    * @throws AnchorError
    */
   keep(head: string): Promise<void>
+  /** Whether something that was to be kept has neither been yet nor failed. */
+  hangs(): boolean
 }
 
+/** A stop waits for it too. */
+export const anchorTimeoutMs = 5000
+
 export type AnchorErrorCode =
-  | 'ANCHOR_MISSING' // its folder is not there: a volume that is not mounted
+  | 'ANCHOR_MISSING' // its folder is not there: it is to be made on the volume, so that it goes with it
   | 'ANCHOR_FORBIDDEN'
+  | 'ANCHOR_TIMEOUT' // it hangs, or what was to be kept before still does
   | 'ANCHOR_FAILED' // full, read-only, or broken
 
 export class AnchorError extends Error {

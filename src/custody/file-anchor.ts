@@ -1,7 +1,8 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { type Anchor, AnchorError, type AnchorErrorCode } from './anchor.ts'
+import { withDeadline } from '../base/deadline.ts'
+import { type Anchor, AnchorError, type AnchorErrorCode, anchorTimeoutMs } from './anchor.ts'
 
 /** One line of the file. */
 export interface AnchoredHead {
@@ -16,25 +17,44 @@ const fileMode = 0o640
 
 /**
  * JSON Lines that are only ever appended to, each synced. A line that a crash has torn is ended by the next.
- * Its folder is never made: a volume that is not mounted must not be replaced by a folder beside it.
+ * Its folder is never made: where that is one on a volume, it is missing when the volume is not mounted. A mount
+ * point itself is there all the same.
  */
-export function createFileAnchor(file: string, clock: Clock): Anchor {
+export function createFileAnchor(
+  file: string,
+  clock: Clock,
+  timeoutMs: number = anchorTimeoutMs,
+): Anchor {
+  let isUnderWay = false
+  const over = () => {
+    isUnderWay = false
+  }
   return {
     name: file,
+    hangs: () => isUnderWay,
     keep: async (head) => {
+      // One that hangs has one of the few threads that all files share.
+      if (isUnderWay) throw new AnchorError('ANCHOR_TIMEOUT')
+      const line: AnchoredHead = { anchoredAtMs: clock.nowMs(), head }
+      isUnderWay = true
+      const kept = keepLine(file, `${JSON.stringify(line)}\n`)
+      kept.then(over, over)
       try {
-        const line: AnchoredHead = { anchoredAtMs: clock.nowMs(), head }
-        const handle = await open(file, 'a+', fileMode)
-        try {
-          const isNew = await append(handle, `${JSON.stringify(line)}\n`)
-          if (isNew) await syncFolder(dirname(file))
-        } finally {
-          await handle.close()
-        }
+        await withDeadline(timeoutMs, () => kept)
       } catch (error) {
         throw new AnchorError(codeFrom(error), { cause: error })
       }
     },
+  }
+}
+
+async function keepLine(file: string, line: string): Promise<void> {
+  const handle = await open(file, 'a+', fileMode)
+  try {
+    const isNew = await append(handle, line)
+    if (isNew) await syncFolder(dirname(file))
+  } finally {
+    await handle.close()
   }
 }
 
@@ -60,6 +80,7 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 function codeFrom(error: unknown): AnchorErrorCode {
+  if (error instanceof DOMException && error.name === 'TimeoutError') return 'ANCHOR_TIMEOUT'
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'ANCHOR_MISSING'
   return code === 'EACCES' || code === 'EPERM' ? 'ANCHOR_FORBIDDEN' : 'ANCHOR_FAILED'

@@ -15,9 +15,10 @@ export interface HeadKeySource {
    * The current version, proven: an RSA key that signs, does nothing else, is no certificate's, cannot be
    * exported, is within its validity, and is held as {@link HeadKeyLocation.requireHsm} says.
    *
+   * @param signal Aborted when nobody waits for it any more.
    * @throws HeadKeyError
    */
-  load(): Promise<SigningKey>
+  load(signal?: AbortSignal): Promise<SigningKey>
 }
 
 /** One code for each thing that an operator would do differently. */

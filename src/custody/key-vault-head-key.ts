@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
 import type { Clock } from '../base/clock.ts'
-import { withDeadline } from '../base/deadline.ts'
+import { eitherOf, withDeadline } from '../base/deadline.ts'
 import { isStrongRsa } from '../base/strong-rsa.ts'
 import type { VaultAccess } from '../vault-access/vault-access.ts'
 import { vaultFailureFrom } from '../vault-access/vault-failure.ts'
@@ -20,8 +20,8 @@ export function createKeyVaultHeadKey(
 ): HeadKeySource {
   const client = new KeyClient(location.vaultUrl, access.credential, access.clientOptions)
   return {
-    load: async () => {
-      const key = await read(client, location.vaultKeyName, access.readTimeoutMs)
+    load: async (signal) => {
+      const key = await read(client, location.vaultKeyName, access.readTimeoutMs, signal)
       const objection = objectionTo(key, location.requireHsm, clock.nowSeconds())
       if (objection !== undefined) throw new HeadKeyError(objection)
       const publicKey = publicKeyFrom(key)
@@ -39,9 +39,16 @@ export function createKeyVaultHeadKey(
   }
 }
 
-async function read(client: KeyClient, name: string, timeoutMs: number): Promise<KeyVaultKey> {
+async function read(
+  client: KeyClient,
+  name: string,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<KeyVaultKey> {
   try {
-    return await withDeadline(timeoutMs, (abortSignal) => client.getKey(name, { abortSignal }))
+    return await withDeadline(timeoutMs, (late) =>
+      client.getKey(name, { abortSignal: eitherOf(late, signal) }),
+    )
   } catch (error) {
     throw new HeadKeyError(codeFrom(error), { cause: error })
   }

@@ -5,7 +5,7 @@ import {
   parseKeyVaultKeyIdentifier,
 } from '@azure/keyvault-keys'
 import type { Clock } from '../base/clock.ts'
-import { withDeadline } from '../base/deadline.ts'
+import { eitherOf, withDeadline } from '../base/deadline.ts'
 import type { SignatureAlgorithm, SigningKey } from '../base/signing-key.ts'
 import type { VaultAccess } from '../vault-access/vault-access.ts'
 import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
@@ -31,13 +31,13 @@ export function createKeyVaultSigner(access: VaultAccess, product: string, clock
   }
 
   return {
-    prepare: async (key) => {
+    prepare: async (key, signal) => {
       if (prepared.has(key.keyId)) return
       assertValid(key, clock.nowSeconds())
       const { vaultUrl, name, version } = parseKeyVaultKeyIdentifier(key.keyId)
       if (version === undefined) throw new TypeError('a signing key is named with its version')
       const client = vaultClient(vaultUrl).getCryptographyClient(name, { keyVersion: version })
-      await readKey(client, access.readTimeoutMs)
+      await readKey(client, access.readTimeoutMs, signal)
       prepared.set(key.keyId, client)
     },
     sign: async (request) => {
@@ -60,10 +60,16 @@ function assertValid({ notBeforeSeconds, notAfterSeconds }: SigningKey, nowSecon
  * The SDK reads the key before the first operation that it can do by itself; this one sends nothing
  * else, and its answer (an empty signature does not verify) is of no interest.
  */
-async function readKey(client: CryptographyClient, timeoutMs: number): Promise<void> {
+async function readKey(
+  client: CryptographyClient,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   try {
-    await withDeadline(timeoutMs, (abortSignal) =>
-      client.verifyData('RS256', new Uint8Array(), new Uint8Array(), { abortSignal }),
+    await withDeadline(timeoutMs, (late) =>
+      client.verifyData('RS256', new Uint8Array(), new Uint8Array(), {
+        abortSignal: eitherOf(late, signal),
+      }),
     )
   } catch (error) {
     throw signerErrorFrom(vaultFailureFrom(error), undefined, error)

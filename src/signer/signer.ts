@@ -32,9 +32,10 @@ export interface Signer {
    * Gets a client for this key version ready (challenge, token, connection) by reading the key, not
    * by signing. Must have resolved once before {@link Signer.sign} is called with the key.
    *
+   * @param signal Aborted when nobody waits for it any more.
    * @throws SignerError
    */
-  prepare(key: SigningKey): Promise<void>
+  prepare(key: SigningKey, signal?: AbortSignal): Promise<void>
   /**
    * Resolves only with a signature that verifies with the key's public half.
    *

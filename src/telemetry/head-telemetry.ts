@@ -49,6 +49,9 @@ export function createHeadTelemetry(deps: {
       heads.saw('failing')
       if (mayLog('heads')) logger.error({ err: error }, 'no head of the ledger could be signed')
     },
+    turnNotEnded: (error) => {
+      if (mayLog('turns')) logger.error({ err: error }, 'the turn of a head ends late')
+    },
     anchored: (anchor) => {
       metrics.anchoredHeads.labels('kept').inc()
       if (failing.delete(anchor)) logger.info({ anchor }, 'an anchor keeps heads again')

@@ -132,7 +132,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'token-endpoint',
     'vault-access',
   ],
-  'background.ts': ['base', 'config', 'exporting.ts', 'reload', 'wiring.ts'],
+  'background.ts': ['base', 'config', 'reload', 'wiring.ts'],
   'main.ts': ['background.ts', 'base', 'config', 'http', 'policy', 'wiring.ts'],
   cli: [
     'agent',

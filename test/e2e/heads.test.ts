@@ -10,6 +10,7 @@ import { strike } from '../support/faults.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { ledgerAt, verifiedEntriesAt } from '../support/postgres-store.ts'
 import { serveFrom, type Served } from '../support/served.ts'
+import { makeStuckFile } from '../support/stuck-file.ts'
 import { startServiceEmulator } from '../support/test-service.ts'
 
 /** Heads over the life of `countersign serve`, and what an auditor finds behind it. */
@@ -133,3 +134,23 @@ test('a run ends in time, and in order, when its last head cannot be signed', as
   expect(service.entries().some(({ kind }) => kind === 'service.stopped')).toBe(true)
   expect(service.log.some(({ msg }) => msg === 'the last head was not signed')).toBe(true)
 })
+
+test(
+  'an anchor that hangs keeps no head from being signed, and no run from its end',
+  { timeout: 60_000 },
+  async () => {
+    const stuck = makeStuckFile(anchor())
+    try {
+      const service = serve()
+      await service.said('an anchor does not keep a head')
+      service.signal('SIGTERM')
+      // By the signal, because an exit would wait for the file.
+      expect(await service.ended).toBeNull()
+      expect(service.log.at(-1)?.msg).toBe('stopped')
+      expect(service.entries().at(-1)?.kind).toBe('head.signed')
+      expect(service.log.some(({ msg }) => msg === 'the last head was not signed')).toBe(false)
+    } finally {
+      stuck.remove()
+    }
+  },
+)

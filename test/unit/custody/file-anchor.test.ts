@@ -1,9 +1,10 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createFileAnchor } from '../../../src/custody/file-anchor.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
+import { makeStuckFile } from '../../support/stuck-file.ts'
 
 let folder: string
 let file: string
@@ -45,4 +46,25 @@ test('says that what is no file cannot be written', async () => {
   await expect(createFileAnchor(folder, clock).keep('one')).rejects.toMatchObject({
     code: 'ANCHOR_FAILED',
   })
+})
+
+test('gives up a file that hangs, and asks no more of it until it has answered', async () => {
+  const stuck = makeStuckFile(file)
+  const anchor = createFileAnchor(file, clock, 100)
+  try {
+    await expect(anchor.keep('one')).rejects.toMatchObject({
+      code: 'ANCHOR_TIMEOUT',
+      cause: { name: 'TimeoutError' },
+    })
+    const refused = await anchor.keep('two').catch((error: unknown) => error)
+    expect(refused).toMatchObject({ code: 'ANCHOR_TIMEOUT' })
+    // At once: no deadline has passed.
+    expect(refused).not.toHaveProperty('cause')
+  } finally {
+    stuck.remove()
+  }
+  // A pipe cannot be synced, which is another thing than hanging.
+  await vi.waitFor(() =>
+    expect(anchor.keep('three')).rejects.toMatchObject({ code: 'ANCHOR_FAILED' }),
+  )
 })

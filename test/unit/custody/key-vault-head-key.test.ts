@@ -86,4 +86,22 @@ describe('a key of heads', () => {
     emulator.faults.add({ ...defaults, kind: 'server-error' })
     await expect(load('heads')).rejects.toMatchObject({ code: 'HEAD_KEY_UNREACHABLE' })
   })
+
+  test('is waited for no longer when nobody waits for it', async () => {
+    emulator.faults.add({
+      at: 'vault',
+      kind: 'delay',
+      match: 'GET /keys/heads',
+      times: 5,
+      probability: 1,
+      delayMs: 60_000,
+      status: 503,
+    })
+    const source = createKeyVaultHeadKey(
+      { vaultUrl: emulator.vaultUrl('hsm'), vaultKeyName: 'heads', requireHsm: true },
+      access,
+      systemClock,
+    )
+    await expect(source.load(AbortSignal.timeout(100))).rejects.toBeInstanceOf(HeadKeyError)
+  })
 })
