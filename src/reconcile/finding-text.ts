@@ -247,6 +247,8 @@ const undecidedWords: Readonly<Record<UndecidedReason, (count: number) => string
     `${signatures(count)} of the ledger in hours of which the log has no record at all`,
   'log-not-understood': (count) => `${counted(count, 'place')} in the log that could not be read`,
   'log-empty': () => 'a log without any record',
+  'vault-without-log': (count) =>
+    `${counted(count, 'vault')} of watched keys of which the log has no record at all`,
   'no-application-to-watch': () =>
     'no application to watch: no sign-in is known to the ledger; name one with --application',
   'too-many': (count) => `${counted(count, 'piece')} of evidence more than are kept`,

@@ -188,6 +188,7 @@ export type UndecidedReason =
   | 'hour-not-delivered' // signatures of an hour of which the log has no record at all
   | 'log-not-understood' // places in the log that may hide a signature
   | 'log-empty'
+  | 'vault-without-log' // a watched key is in it, and the log has no record of it
   | 'no-key-to-watch' // neither the ledger nor the operator names one
   | 'no-application-to-watch' // sign-ins or audits are given, and nobody names an application
   | 'too-many' // of a kind that is kept: the others are counted alone

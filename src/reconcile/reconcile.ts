@@ -8,6 +8,7 @@ import { expectationsFrom, nothingExpected } from './expectations.ts'
 import type { Expect } from './expectations.ts'
 import type { Finding, Undecided } from './finding.ts'
 import { KeyEvents } from './key-events.ts'
+import { parseKeyUrl, withoutPort } from './key-name.ts'
 import type { KeyName } from './key-name.ts'
 import { evidenceFrom } from './ledger-evidence.ts'
 import { LedgerCollector } from './ledger-facts.ts'
@@ -202,10 +203,29 @@ async function accountForVaults(accounts: Accounts, ledger: LedgerFacts, watch: 
       ...matches.undecided,
       ...(leftOut === 0 ? [] : [{ reason: 'too-many', count: leftOut } as const]),
       ...blindSpots(unread),
-      ...(records > 0 ? [] : [{ reason: 'log-empty', count: 1 } as const]),
+      ...(records > 0
+        ? vaultsWithoutLog(watch, coverage)
+        : [{ reason: 'log-empty', count: 1 } as const]),
     ],
     outcome: { records, ...summary, ...unread, coverage },
   }
+}
+
+/**
+ * Vaults of watched keys of which the log has no record at all: nobody knows what was signed there. A log that
+ * ends long ago is no such reason, because a vault writes when it is used and may have been left in peace;
+ * signatures and heads of the ledger show by themselves whether it reaches their time.
+ */
+function vaultsWithoutLog(
+  watch: Watch,
+  coverage: ReadonlyMap<string, Coverage>,
+): readonly Undecided[] {
+  const keys = watch.keys.flatMap((text) => parseKeyUrl(text) ?? [])
+  const silent = keys.filter(
+    (key) => !coverage.has(key.vault) && !coverage.has(withoutPort(key).vault),
+  )
+  const count = new Set(silent.map(({ vault }) => vault)).size
+  return count === 0 ? [] : [{ reason: 'vault-without-log', count }]
 }
 
 /** Those with these ids, in a second reading: how they are ordered must not decide anything. */

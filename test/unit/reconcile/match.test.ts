@@ -336,6 +336,7 @@ describe('sign.unrecorded', () => {
     const end = recordLine(9, { ...other, atMs: laterMs })
     expect((await matched(entries, [line, end])).undecided).toMatchObject([
       { reason: 'log-does-not-reach', count: 3 },
+      { reason: 'vault-without-log', count: 1 },
     ])
   })
 })
