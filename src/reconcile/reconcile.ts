@@ -179,7 +179,7 @@ async function readLedger(pages: Accounts['pages']): Promise<LedgerFacts> {
 async function accountForVaults(accounts: Accounts, ledger: LedgerFacts, watch: Watch) {
   const expectations = expectationsFrom(accounts.expect ?? nothingExpected)
   const matcher = new SignMatcher(ledger, watch, expectations)
-  const events = new KeyEvents(watch, expectations)
+  const events = new KeyEvents(watch)
   const reach = new CoverageCollector()
   const { records, ...unread } = await each(accounts.vaultRecords(), (record) => {
     const vault = record.kind === 'sign' ? record.key.vault : record.vault

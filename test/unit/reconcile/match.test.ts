@@ -418,6 +418,15 @@ describe('what is expected', () => {
     expect(kindsOf(other)).toEqual(['sign.unexplained'])
   })
 
+  it.each(['KeyBackup', 'KeyRotate'])(
+    'leaves out no %s of somebody who may use the key',
+    async (operationName) => {
+      const line = recordLine(5, { operationName, id: keyUrl })
+      const found = await matched([], [line], laterMs, { also: [{ principal: ours }] })
+      expect(found.findings).toMatchObject([{ record: { operationName } }])
+    },
+  )
+
   it('does not assume a signature of somebody else to be ours, whatever nonce it has', async () => {
     const lines = [recordLine(0)]
     const strangers = { principals: ['51000000-0000-4000-8000-000000000009'] }
