@@ -18,7 +18,7 @@ import { readDirectoryLog, readSignInLog, readVaultLog } from './read-log.ts'
 import { SignInMatcher } from './sign-in-match.ts'
 import type { SignInSummary } from './sign-in-match.ts'
 import type { SignInRecord } from './sign-in-record.ts'
-import { SignMatcher } from './sign-match.ts'
+import { identityOf, SignMatcher } from './sign-match.ts'
 import type { MatchOptions, SignSummary } from './sign-match.ts'
 import type { SignRecord, VaultRecord } from './vault-record.ts'
 import { watchFrom } from './watch.ts'
@@ -236,7 +236,7 @@ async function recordsOf(
   const found = new Map<string, SignRecord>()
   await each(batches, (record) => {
     if (record.kind !== 'sign' || !ids.has(record.correlationId)) return
-    found.set(`${record.correlationId} ${record.timeMs}`, record)
+    found.set(identityOf(record), record)
   })
   return [...found.values()]
 }

@@ -146,6 +146,48 @@ describe('sign.unexplained', () => {
   })
 })
 
+describe('several records under one id', () => {
+  const entries = [begun(0), made(0)]
+  const stranger = '51000000-0000-4000-8000-0000000000ee'
+  const bothOrders = (lines: readonly string[]) => [lines, lines.toReversed()]
+
+  it.each([
+    ['somebody else', { oid: stranger }],
+    ['another version of the key', { id: `${keyUrl}/${'f'.repeat(32)}` }],
+  ])('are two signatures when they are of one time and by %s', async (_, changes) => {
+    for (const lines of bothOrders([recordLine(0), recordLine(0, changes)])) {
+      expect(kindsOf(await matched(entries, lines))).toContain('sign.repeated')
+    }
+  })
+
+  it('are one signature when the other one was refused', async () => {
+    for (const lines of bothOrders([recordLine(0), recordLine(0, { httpStatusCode: 429 })])) {
+      const options = { nowMs: laterMs, graceMs }
+      const { verdict, vaultLog } = await accounted(
+        chainedRows([loaded, ...entries]),
+        { vault: lines },
+        options,
+      )
+      expect({ verdict, ...vaultLog }).toMatchObject({
+        verdict: 'accounted-for',
+        signatures: 1,
+        explained: 1,
+      })
+    }
+  })
+
+  it('do not make whoever asked for the second one of them us', async () => {
+    const second = recordLine(0, { oid: stranger, atMs: beganAtMs(0) + 60 })
+    const refused = recordLine(7, { oid: stranger, httpStatusCode: 403 })
+    for (const lines of bothOrders([recordLine(0), second])) {
+      expect(kindsOf(await matched(entries, [...lines, refused]))).toEqual([
+        'sign.repeated',
+        'sign.refused-elsewhere',
+      ])
+    }
+  })
+})
+
 describe('sign.assumed', () => {
   const lost = failed(0)
 
@@ -412,6 +454,12 @@ describe('what is expected', () => {
       also: [{ principal: ours }],
     })
     expect(agreed).toEqual({ ...nothing, explained: 1 })
+    const { vaultLog } = await accounted(
+      chainedRows([loaded, ...entries]),
+      { vault: [recordLine(0), foreign, foreign] },
+      { nowMs: laterMs, graceMs, expect: { ...nothingExpected, also: [{ principal: ours }] } },
+    )
+    expect(vaultLog).toMatchObject({ signatures: 2, explained: 1, agreed: 1, duplicates: 1 })
     const other = await matched(entries, [recordLine(0), foreign], laterMs, {
       also: [{ principal: ours, key: { vault: 'contoso-hsm.vault.azure.net', name: 'other' } }],
     })
