@@ -55,7 +55,7 @@ export interface SignDiffers extends JoinedById {
 }
 
 export interface Difference {
-  readonly what: 'key' | 'algorithm' | 'outcome'
+  readonly what: 'key' | 'algorithm' | 'outcome' | 'time'
   readonly ledger: string
   readonly vault: string
 }

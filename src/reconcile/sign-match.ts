@@ -1,3 +1,4 @@
+import { isoTimeFrom } from '../base/clock.ts'
 import { reachOf } from './coverage.ts'
 import type { Coverage } from './coverage.ts'
 import type { EntryEvidence, WantedEvidence } from './ledger-evidence.ts'
@@ -14,7 +15,7 @@ import { KeptEvidence } from './kept-evidence.ts'
 import { keyNameText, keyVersionText, parseKeyUrl, withoutPort } from './key-name.ts'
 import type { KeyVersion } from './key-name.ts'
 import type { LedgerFacts } from './ledger-facts.ts'
-import type { BegunFacts, SignatureFacts } from './signature-book.ts'
+import type { BegunFacts, SignatureBook, SignatureFacts } from './signature-book.ts'
 import { signatureNonceSha256 } from './signature-nonce.ts'
 import { UndecidedCounts } from './undecided.ts'
 import type { SignRecord } from './vault-record.ts'
@@ -401,8 +402,22 @@ function differencesFrom(
     if (!isSameAlgorithm(algorithm, record)) {
       differences.push({ what: 'algorithm', ledger: algorithm, vault: record.algorithm ?? '' })
     }
+    differences.push(...timeDifference(answered, ordinal, record))
   }
   return differences.length === 0 ? [] : [{ kind: 'differs', differences }]
+}
+
+/** Whoever can write the ledger could claim a signature of somebody else's afterwards, or before it is made. */
+function timeDifference(
+  answered: SignatureBook,
+  ordinal: number,
+  { timeMs, time }: SignRecord,
+): readonly Difference[] {
+  const fromMs = answered.begunAtMs(ordinal)
+  const toMs = answered.settledAtMs(ordinal)
+  if (timeMs >= fromMs - clockDifferenceMs && timeMs <= toMs + clockDifferenceMs) return []
+  const ledger = `${isoTimeFrom(fromMs)} to ${isoTimeFrom(toMs)}`
+  return [{ what: 'time', ledger, vault: time }]
 }
 
 /** A record that does not say its version, or lost the port of its vault, does not disagree. */

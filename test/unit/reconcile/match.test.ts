@@ -146,6 +146,39 @@ describe('sign.unexplained', () => {
   })
 })
 
+describe('a signature that the ledger claims', () => {
+  const atMs = beganAtMs(5)
+  const claimed = [begun(5), made(5)]
+
+  it.each([
+    ['long after it was made', atMs - minuteMs - 1],
+    ['before it was made', made(5).atMs + minuteMs + 1],
+  ])('%s is sign.differs', async (_, recordedAtMs) => {
+    const { findings, explained } = await matched(claimed, [recordLine(5, { atMs: recordedAtMs })])
+    expect(findings).toMatchObject([
+      {
+        kind: 'sign.differs',
+        differences: [
+          {
+            what: 'time',
+            ledger: '2026-11-22T04:05:00.000Z to 2026-11-22T04:05:00.080Z',
+            vault: new Date(recordedAtMs).toISOString().replace('Z', '4321Z'),
+          },
+        ],
+      },
+    ])
+    expect(explained).toBe(0)
+  })
+
+  it.each([atMs - minuteMs, made(5).atMs + minuteMs])(
+    'is explained while the clocks may be apart by what is between them: %i',
+    async (recordedAtMs) => {
+      const line = recordLine(5, { atMs: recordedAtMs })
+      expect(await matched(claimed, [line])).toEqual({ ...nothing, explained: 1 })
+    },
+  )
+})
+
 describe('several records under one id', () => {
   const entries = [begun(0), made(0)]
   const stranger = '51000000-0000-4000-8000-0000000000ee'
