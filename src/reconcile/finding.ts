@@ -184,6 +184,7 @@ export type UndecidedReason =
   | 'record-too-young' // the ledger may still learn of it
   | 'signature-too-young' // its record may still arrive
   | 'sign-in-too-young' // the ledger may still learn of it
+  | 'sign-in-before-ledger' // the ledger begins later
   | 'log-does-not-reach' // signatures of the ledger outside of what the log covers
   | 'hour-not-delivered' // signatures of an hour of which the log has no record at all
   | 'log-not-understood' // places in the log that may hide a signature

@@ -76,7 +76,7 @@ export class SignInMatcher {
       } else if (signIn.timeMs > nowMs - graceMs) {
         undecided.add('sign-in-too-young', signIn.timeMs)
       } else if (this.#isBeforeLedger(signIn)) {
-        undecided.add('log-does-not-reach', signIn.timeMs)
+        undecided.add('sign-in-before-ledger', signIn.timeMs)
       } else findings.push(this.#judged(signIn))
     }
     return { findings, undecided: undecided.list() }

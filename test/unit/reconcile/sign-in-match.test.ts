@@ -182,6 +182,14 @@ describe('a sign-in that the ledger does not know', () => {
     expect(young.reasons).toContain('sign-in-too-young')
   })
 
+  it('is undecided from before the ledger, and no signature of it', async () => {
+    const before = await found([], { signIns: [signIn(-60)] }, [client])
+    expect(before).toMatchObject({ kinds: [], reasons: ['sign-in-before-ledger'] })
+    expect((await found([], { signIns: [signIn(0)] }, [client])).kinds).toEqual([
+      'signin.unexplained',
+    ])
+  })
+
   it('is undecided when no application is known to be ours', async () => {
     expect(await found([], { signIns: [] })).toMatchObject({
       kinds: [],
