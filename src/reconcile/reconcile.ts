@@ -43,7 +43,7 @@ export interface ReconcileRequest extends MatchOptions {
 /** Records as they come, many at a time. */
 export type Batches<LogRecord> = AsyncIterable<readonly (LogRecord | UnreadPlace)[]>
 
-/** What is joined, wherever it comes from. Ledger and vault's log may be read twice. */
+/** What is joined, wherever it comes from. Ledger, vault's log and sign-ins may be read twice. */
 export interface Accounts extends MatchOptions {
   readonly pages: () => AsyncIterable<Iterable<Row>>
   readonly vaultRecords: () => Batches<VaultRecord>
@@ -244,11 +244,7 @@ async function recordsOf(
 async function accountForEntra(accounts: Accounts, ledger: LedgerFacts) {
   const { signIns, audits, applicationIds = [] } = accounts
   const matcher = new SignInMatcher(ledger, { clientIds: applicationIds })
-  const signInLog =
-    signIns &&
-    (await each(signIns(), (signIn) => {
-      matcher.take(signIn)
-    }))
+  const signInLog = signIns && (await matchSignIns(matcher, signIns))
   const changes = new ApplicationChanges()
   const auditLog =
     audits &&
@@ -274,6 +270,16 @@ async function accountForEntra(accounts: Accounts, ledger: LedgerFacts) {
     signInLog: signInLog && { ...signInLog, ...matcher.summary() },
     auditLog,
   }
+}
+
+/** Twice: which applications are ours has to be known before anything is kept or passed over. */
+async function matchSignIns(matcher: SignInMatcher, signIns: () => Batches<SignInRecord>) {
+  await each(signIns(), (signIn) => {
+    matcher.recognize(signIn)
+  })
+  return each(signIns(), (signIn) => {
+    matcher.take(signIn)
+  })
 }
 
 /** Enough to see what is wrong with a log. */

@@ -14,7 +14,8 @@ export interface WatchedApplications {
 /**
  * Joins Entra's sign-ins to the exchanges of the ledger by the trace id of the answer, or by the id of the
  * token. An application is watched when the operator names it, or when one of our exchanges was its: then its
- * other sign-ins, which may have come before that one, have to be accounted for too.
+ * other sign-ins, which may have come before that one, have to be accounted for too. That is why sign-ins are
+ * read twice: all of them are recognized before the first is taken, and those of others never take up room.
  */
 export class SignInMatcher {
   readonly #ledger: LedgerFacts
@@ -30,19 +31,26 @@ export class SignInMatcher {
     this.#applications = new Set(clientIds.map((id) => id.toLowerCase()))
   }
 
+  /** Learns from it which applications are ours. */
+  recognize({ id, uti, appId }: SignInRecord): void {
+    if (this.#ledger.exchanges.has(id, uti)) this.#applications.add(appId)
+  }
+
+  /** Once all of them are recognized. */
   take(signIn: SignInRecord): void {
     this.#records += 1
     const isOurs = this.#ledger.exchanges.has(signIn.id, signIn.uti)
-    if (isOurs) {
-      this.#applications.add(signIn.appId)
-      if (this.#seen.add(identityOf(signIn), true)) this.#explained += 1
-    }
-    if (this.#applications.has(signIn.appId) && signIn.servicePrincipalId !== undefined) {
+    if (isOurs && this.#seen.add(identityOf(signIn), true)) this.#explained += 1
+    const isWatched = this.#applications.has(signIn.appId)
+    if (isWatched && signIn.servicePrincipalId !== undefined) {
       this.#servicePrincipals.add(signIn.servicePrincipalId)
     }
-    if (!isOurs || isForeign(signIn.credential, this.#ledger.thumbprints)) {
-      // A failed sign-in gave nothing; the vault's log tells what was signed for it.
-      if (signIn.errorCode === 0) this.#strangers.add(identityOf(signIn), signIn)
+    const { thumbprints } = this.#ledger
+    if (!isWatched && !isProvenByUs(signIn.credential, thumbprints)) return
+    // A failed sign-in gave nothing; the vault's log tells what was signed for it.
+    if (signIn.errorCode !== 0) return
+    if (!isOurs || isForeign(signIn.credential, thumbprints)) {
+      this.#strangers.add(identityOf(signIn), signIn)
     }
   }
 
@@ -69,8 +77,6 @@ export class SignInMatcher {
     for (const signIn of this.#strangers.items.toSorted(
       (one, other) => one.timeMs - other.timeMs,
     )) {
-      const isWatched = this.#applications.has(signIn.appId)
-      if (!isWatched && !isProvenByUs(signIn.credential, this.#ledger.thumbprints)) continue
       if (isForeign(signIn.credential, this.#ledger.thumbprints)) {
         findings.push({ kind: 'signin.foreign-credential', signIn })
       } else if (signIn.timeMs > nowMs - graceMs) {

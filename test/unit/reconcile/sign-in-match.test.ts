@@ -1,6 +1,10 @@
 import { hash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Entry, ExchangeFailed, ExchangeSucceeded } from '../../../src/ledger/entry.ts'
+import { evidenceMax } from '../../../src/reconcile/kept-evidence.ts'
+import { account } from '../../../src/reconcile/reconcile.ts'
+import { signInRecordFrom } from '../../../src/reconcile/sign-in-record.ts'
+import type { SignInRecord } from '../../../src/reconcile/sign-in-record.ts'
 import { accounted } from '../../support/audit/accounted.ts'
 import { auditRecord, signInRecord } from '../../support/audit/entra-log-shapes.ts'
 import type { EntraAudit, EntraSignIn } from '../../support/audit/entra-log-shapes.ts'
@@ -73,6 +77,17 @@ const signIn = (n: number, changes: Partial<EntraSignIn> = {}): string =>
       ...changes,
     }),
   )
+
+function recordOf(line: string): SignInRecord {
+  const record = signInRecordFrom(JSON.parse(line))
+  if (record.kind === 'not-understood') throw new RangeError(record.why)
+  return record
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- a log may be waited for, this one is here
+async function* inBatches<Item>(items: readonly Item[]): AsyncGenerator<readonly Item[]> {
+  yield items
+}
 
 const change = (changes: Partial<EntraAudit> = {}): string =>
   JSON.stringify(
@@ -174,6 +189,25 @@ describe('a sign-in that the ledger does not know', () => {
     expect((await found([entry], { signIns: [signIn(60)] }, [client])).kinds).toEqual([
       'signin.unexplained',
     ])
+  })
+
+  it('is found among more sign-ins of others than are kept', async () => {
+    const other = recordOf(signIn(5, { appId: 'other', thumbprint: 'AB'.repeat(20) }))
+    const others = Array.from({ length: evidenceMax + 1 }, (_, index) => ({
+      ...other,
+      id: `other-${index}`,
+    }))
+    const records = [...others, recordOf(signIn(5)), recordOf(signIn(1))]
+    const { findings, undecided } = await account({
+      pages: () => inBatches(chainedRows([loaded, exchanged(1)])),
+      vaultRecords: () => inBatches([]),
+      signIns: () => inBatches(records),
+      keys: [],
+      nowMs: laterMs,
+      graceMs: 30 * minuteMs,
+    })
+    expect(findings).toMatchObject([{ kind: 'signin.unexplained', signIn: { id: traceOf(5) } }])
+    expect(undecided.map(({ reason }) => reason)).not.toContain('too-many')
   })
 
   it('is undecided while it is young', async () => {
