@@ -20,6 +20,9 @@ export interface WatchedApplications {
 export class SignInMatcher {
   readonly #ledger: LedgerFacts
   readonly #applications: Set<string>
+  /** What the ledger calls each of them, by client id, where a sign-in that it knows shows that. */
+  readonly #namesOf = new Map<string, Set<string>>()
+  readonly #named = new Set<string>()
   readonly #servicePrincipals = new Set<string>()
   readonly #strangers = new KeptEvidence<SignInRecord>()
   readonly #seen = new KeptEvidence<true>()
@@ -33,13 +36,19 @@ export class SignInMatcher {
 
   /** Learns from it which applications are ours. */
   recognize({ id, uti, appId }: SignInRecord): void {
-    if (this.#ledger.exchanges.has(id, uti)) this.#applications.add(appId)
+    const application = this.#ledger.exchanges.applicationOf(id, uti)
+    if (application === undefined) return
+    this.#applications.add(appId)
+    if (application === '') return
+    const names = this.#namesOf.get(appId) ?? new Set()
+    this.#namesOf.set(appId, names.add(application))
+    this.#named.add(application)
   }
 
   /** Once all of them are recognized. */
   take(signIn: SignInRecord): void {
     this.#records += 1
-    const isOurs = this.#ledger.exchanges.has(signIn.id, signIn.uti)
+    const isOurs = this.#ledger.exchanges.applicationOf(signIn.id, signIn.uti) !== undefined
     if (isOurs && this.#seen.add(identityOf(signIn), true)) this.#explained += 1
     const isWatched = this.#applications.has(signIn.appId)
     if (isWatched && signIn.servicePrincipalId !== undefined) {
@@ -92,13 +101,20 @@ export class SignInMatcher {
     return timeMs < (this.#ledger.fromMs ?? Infinity) - beforeLedgerMs
   }
 
+  /** Unless sign-ins that the ledger knows show that one of the two is another. */
+  #mayBeOf(appId: string, application: string): boolean {
+    const names = this.#namesOf.get(appId)
+    return names === undefined ? !this.#named.has(application) : names.has(application)
+  }
+
   #judged(signIn: SignInRecord): Finding {
     const { exchanges } = this.#ledger
-    const { timeMs, tenant } = signIn
-    if (exchanges.mayBeUnanswered(timeMs, tenant)) {
+    const { timeMs, tenant, appId } = signIn
+    const mayBeOf = (application: string) => this.#mayBeOf(appId, application)
+    if (exchanges.mayBeUnanswered({ timeMs, tenant, mayBeOf })) {
       return { kind: 'signin.ambiguous', signIn, because: 'answer-lost' }
     }
-    if (exchanges.mayBeHandedOut(timeMs, tenant)) {
+    if (exchanges.mayBeHandedOut({ timeMs, tenant, mayBeOf })) {
       return { kind: 'signin.ambiguous', signIn, because: 'assertion-handed-out' }
     }
     return { kind: 'signin.unexplained', signIn }

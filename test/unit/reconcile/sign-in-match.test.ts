@@ -191,6 +191,25 @@ describe('a sign-in that the ledger does not know', () => {
     ])
   })
 
+  it.each([
+    ['an answer was lost', lost(5)],
+    ['an assertion that was handed out lived', handedOut(5)],
+  ])('is not excused by another application, of which %s', async (_, entry) => {
+    const orders = { appId: '22222222-0000-4000-8000-000000000002' }
+    const knowsEvents = [exchanged(1), entry]
+    const knowsOrders = [exchanged(2, { application: 'orders' }), entry]
+    const ofOrders = [signIn(5, orders)]
+    expect((await found(knowsEvents, { signIns: [signIn(1), ...ofOrders] })).kinds).toEqual([
+      'signin.unexplained',
+    ])
+    expect((await found(knowsOrders, { signIns: [signIn(2, orders), ...ofOrders] })).kinds).toEqual(
+      ['signin.unexplained'],
+    )
+    expect((await found([...knowsEvents], { signIns: [signIn(1), signIn(5)] })).kinds).toEqual([
+      'signin.ambiguous',
+    ])
+  })
+
   it('is found among more sign-ins of others than are kept', async () => {
     const other = recordOf(signIn(5, { appId: 'other', thumbprint: 'AB'.repeat(20) }))
     const others = Array.from({ length: evidenceMax + 1 }, (_, index) => ({
