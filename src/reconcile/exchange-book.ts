@@ -16,7 +16,7 @@ export interface Seen {
   readonly timeMs: number
   readonly tenant: string | undefined
   /** Whether it may have been the application that the ledger calls so. */
-  mayBeOf(application: string): boolean
+  readonly mayBeOf: (application: string) => boolean
 }
 
 /** How far Entra's clock and ours may be apart. */
