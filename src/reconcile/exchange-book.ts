@@ -1,6 +1,7 @@
-import { IdIndex } from './id-index.ts'
+import { Column, IdIndex } from './id-index.ts'
 import { textIn } from './json-members.ts'
 import type { Members } from './json-members.ts'
+import { Names } from './names.ts'
 
 /** A time in which Entra may have seen our certificate without an entry that says so. */
 export interface Window {
@@ -8,6 +9,14 @@ export interface Window {
   readonly toMs: number
   readonly application: string
   readonly tenant: string
+}
+
+/** What Entra saw, as far as it tells. */
+export interface Seen {
+  readonly timeMs: number
+  readonly tenant: string | undefined
+  /** Whether it may have been the application that the ledger calls so. */
+  readonly mayBeOf: (application: string) => boolean
 }
 
 /** How far Entra's clock and ours may be apart. */
@@ -20,6 +29,8 @@ const acceptedAfterMs = 600_000
 /** What the ledger says of exchanges with Entra: those that were answered, by the ids that Entra tells. */
 export class ExchangeBook {
   readonly #ids = new IdIndex()
+  readonly #application = new Column(Uint16Array)
+  readonly #applications = new Names(0xffff)
   readonly #unanswered: Window[] = []
   readonly #handedOut: Window[] = []
 
@@ -34,35 +45,48 @@ export class ExchangeBook {
     }
     const traceId = textIn(entry, 'traceId')
     const uti = textIn(entry, 'uti')
-    if (traceId !== undefined) this.#ids.add(traceId)
-    if (uti !== undefined) this.#ids.add(utiKey(uti))
+    if (traceId !== undefined) this.#add(traceId, application)
+    if (uti !== undefined) this.#add(utiKey(uti), application)
     if (traceId === undefined && entry['applied'] === 'unknown') {
       const fromMs = atMs - exchangeDeadlineMs - clockDifferenceMs
       this.#unanswered.push({ fromMs, toMs: atMs + clockDifferenceMs, application, tenant })
     }
   }
 
-  /** Whether the ledger has an exchange of that trace id, or one that gave the token. */
-  has(traceId: string, uti: string | undefined): boolean {
-    if (traceId !== '' && this.#ids.find(traceId) !== undefined) return true
-    return uti !== undefined && this.#ids.find(utiKey(uti)) !== undefined
+  /**
+   * Whose exchange had that trace id, or gave the token: the name of the application, empty where the ledger
+   * does not tell; undefined when the ledger has no such exchange.
+   */
+  applicationOf(traceId: string, uti: string | undefined): string | undefined {
+    const byTrace = traceId === '' ? undefined : this.#ids.find(traceId)
+    const ordinal = byTrace ?? (uti === undefined ? undefined : this.#ids.find(utiKey(uti)))
+    return ordinal === undefined
+      ? undefined
+      : this.#applications.name(this.#application.get(ordinal))
   }
 
-  /** Exchanges whose answer was lost, at that time in that tenant. */
-  mayBeUnanswered(timeMs: number, tenant: string | undefined): boolean {
-    return this.#unanswered.some((window) => isIn(window, timeMs, tenant))
+  /** Exchanges whose answer was lost, at that time in that tenant, of an application that it may be. */
+  mayBeUnanswered(seen: Seen): boolean {
+    return this.#unanswered.some((window) => isIn(window, seen))
   }
 
   /** Whether an assertion lived that was handed out: its holder signs in without us. */
-  mayBeHandedOut(timeMs: number, tenant: string | undefined): boolean {
-    return this.#handedOut.some((window) => isIn(window, timeMs, tenant))
+  mayBeHandedOut(seen: Seen): boolean {
+    return this.#handedOut.some((window) => isIn(window, seen))
+  }
+
+  #add(id: string, application: string): void {
+    const ordinal = this.#ids.add(id)
+    if (ordinal === undefined) return
+    this.#application.set(ordinal, this.#applications.numberOf(application))
   }
 }
 
 /** Of another kind than trace ids. */
 const utiKey = (uti: string) => `uti ${uti}`
 
-function isIn(window: Window, timeMs: number, tenant: string | undefined): boolean {
+function isIn(window: Window, { timeMs, tenant, mayBeOf }: Seen): boolean {
   const isThere = tenant === undefined || tenant === window.tenant
-  return isThere && timeMs >= window.fromMs && timeMs <= window.toMs
+  const isIts = window.application === '' || mayBeOf(window.application)
+  return isThere && isIts && timeMs >= window.fromMs && timeMs <= window.toMs
 }

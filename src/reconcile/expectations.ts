@@ -8,7 +8,7 @@ export interface Expect {
   readonly principals: readonly string[]
   /** Networks that they come from, such as `203.0.113.0/24`, or single addresses. */
   readonly addresses: readonly string[]
-  /** Who else may use a key, and which; without a key, all of them. */
+  /** Who else may sign with a key, and which; without a key, all of them. Covers neither exports nor changes. */
   readonly also: readonly AgreedUse[]
 }
 

@@ -205,7 +205,7 @@ export const nextSteps: Readonly<Record<FindingKind, string>> = {
   'key.exposed':
     'See whether the certificate is exportable. If it is, the private key has left the vault: replace the certificate and take the old one off the application.',
   'sign.foreign-identity':
-    'Ask what that principal did. If it is a new identity of the service, add it to expect.principals; otherwise take its role on the key away.',
+    'Ask what that principal did. If it is a new identity of the service, name it with --principal; otherwise take its role on the key away.',
   'sign.repeated':
     "One answer of the vault has one id. Keep ledger and log: a second signature under it means that one of the two was tampered with, or that the vault's ids are not what they were.",
   'logs.silent':
@@ -219,7 +219,7 @@ export const nextSteps: Readonly<Record<FindingKind, string>> = {
   'sign.unrecorded':
     'See whether the log is complete: diagnostic setting of the vault, blobs of that hour. If it is, the ledger claims what the vault did not do.',
   'sign.unexpected-address':
-    'If the service has moved, add the network to expect.addresses. If it has not, somebody else has its identity.',
+    'If the service has moved, name the network with --address. If it has not, somebody else has its identity.',
   'sign.refused-elsewhere':
     'Nothing was signed. Ask what that principal wanted of the key, and see that it stays without a role.',
   'signin.ambiguous':
@@ -243,12 +243,16 @@ const undecidedWords: Readonly<Record<UndecidedReason, (count: number) => string
     `${signatures(count)} of the ledger younger than the grace period: their records may still arrive`,
   'sign-in-too-young': (count) =>
     `${counted(count, 'sign-in')} younger than the grace period: the ledger may still learn of them`,
+  'sign-in-before-ledger': (count) =>
+    `${counted(count, 'sign-in')} from before the ledger, which cannot know of them`,
   'log-does-not-reach': (count) =>
     `${signatures(count)} of the ledger at a time for which the log, with the grace period, does not stand`,
   'hour-not-delivered': (count) =>
     `${signatures(count)} of the ledger in hours of which the log has no record at all`,
   'log-not-understood': (count) => `${counted(count, 'place')} in the log that could not be read`,
   'log-empty': () => 'a log without any record',
+  'vault-without-log': (count) =>
+    `${counted(count, 'vault')} of watched keys of which the log has no record at all`,
   'no-application-to-watch': () =>
     'no application to watch: no sign-in is known to the ledger; name one with --application',
   'too-many': (count) => `${counted(count, 'piece')} of evidence more than are kept`,

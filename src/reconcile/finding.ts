@@ -55,7 +55,7 @@ export interface SignDiffers extends JoinedById {
 }
 
 export interface Difference {
-  readonly what: 'key' | 'algorithm' | 'outcome'
+  readonly what: 'key' | 'algorithm' | 'outcome' | 'time'
   readonly ledger: string
   readonly vault: string
 }
@@ -184,10 +184,12 @@ export type UndecidedReason =
   | 'record-too-young' // the ledger may still learn of it
   | 'signature-too-young' // its record may still arrive
   | 'sign-in-too-young' // the ledger may still learn of it
+  | 'sign-in-before-ledger' // the ledger begins later
   | 'log-does-not-reach' // signatures of the ledger outside of what the log covers
   | 'hour-not-delivered' // signatures of an hour of which the log has no record at all
   | 'log-not-understood' // places in the log that may hide a signature
   | 'log-empty'
+  | 'vault-without-log' // a watched key is in it, and the log has no record of it
   | 'no-key-to-watch' // neither the ledger nor the operator names one
   | 'no-application-to-watch' // sign-ins or audits are given, and nobody names an application
   | 'too-many' // of a kind that is kept: the others are counted alone

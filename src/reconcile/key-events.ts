@@ -1,4 +1,3 @@
-import type { Expectations } from './expectations.ts'
 import type { KeyChanged, KeyExposed } from './finding.ts'
 import { KeptEvidence } from './kept-evidence.ts'
 import type { OtherRecord } from './vault-record.ts'
@@ -28,22 +27,21 @@ const changingObject =
 const changingVault =
   /^(?:Vault(?:Put|Patch|Delete|Recover|Purge|AccessPolicyChangedEventGridNotification)|Role(?:Assignment|Definition)(?:Create|Update|Set|Delete)|SecurityDomainUpload|RestoreCreate)$/
 
-/** Collects what was done to watched keys, their certificates and their vaults, and succeeded. */
+/**
+ * Collects what was done to watched keys, their certificates and their vaults, and succeeded. Whoever may use
+ * a key was not thereby allowed to take it or to change it: agreed uses leave nothing out here.
+ */
 export class KeyEvents {
   readonly #watch: Watch
-  readonly #expectations: Expectations
   readonly #events = new KeptEvidence<KeyExposed | KeyChanged>()
 
-  constructor(watch: Watch, expectations: Expectations) {
+  constructor(watch: Watch) {
     this.#watch = watch
-    this.#expectations = expectations
   }
 
   take(record: OtherRecord): void {
     const kind = this.#kindOf(record)
     if (kind === undefined || !isDone(record)) return
-    const { object } = record
-    if (object !== undefined && this.#expectations.isAgreed(record.oid, object)) return
     const identity = `${record.correlationId} ${record.operationName} ${record.timeMs}`
     this.#events.add(identity, { kind, record })
   }

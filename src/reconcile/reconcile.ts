@@ -8,6 +8,7 @@ import { expectationsFrom, nothingExpected } from './expectations.ts'
 import type { Expect } from './expectations.ts'
 import type { Finding, Undecided } from './finding.ts'
 import { KeyEvents } from './key-events.ts'
+import { parseKeyUrl, withoutPort } from './key-name.ts'
 import type { KeyName } from './key-name.ts'
 import { evidenceFrom } from './ledger-evidence.ts'
 import { LedgerCollector } from './ledger-facts.ts'
@@ -17,7 +18,7 @@ import { readDirectoryLog, readSignInLog, readVaultLog } from './read-log.ts'
 import { SignInMatcher } from './sign-in-match.ts'
 import type { SignInSummary } from './sign-in-match.ts'
 import type { SignInRecord } from './sign-in-record.ts'
-import { SignMatcher } from './sign-match.ts'
+import { identityOf, SignMatcher } from './sign-match.ts'
 import type { MatchOptions, SignSummary } from './sign-match.ts'
 import type { SignRecord, VaultRecord } from './vault-record.ts'
 import { watchFrom } from './watch.ts'
@@ -42,7 +43,7 @@ export interface ReconcileRequest extends MatchOptions {
 /** Records as they come, many at a time. */
 export type Batches<LogRecord> = AsyncIterable<readonly (LogRecord | UnreadPlace)[]>
 
-/** What is joined, wherever it comes from. Ledger and vault's log may be read twice. */
+/** What is joined, wherever it comes from. Ledger, vault's log and sign-ins may be read twice. */
 export interface Accounts extends MatchOptions {
   readonly pages: () => AsyncIterable<Iterable<Row>>
   readonly vaultRecords: () => Batches<VaultRecord>
@@ -178,7 +179,7 @@ async function readLedger(pages: Accounts['pages']): Promise<LedgerFacts> {
 async function accountForVaults(accounts: Accounts, ledger: LedgerFacts, watch: Watch) {
   const expectations = expectationsFrom(accounts.expect ?? nothingExpected)
   const matcher = new SignMatcher(ledger, watch, expectations)
-  const events = new KeyEvents(watch, expectations)
+  const events = new KeyEvents(watch)
   const reach = new CoverageCollector()
   const { records, ...unread } = await each(accounts.vaultRecords(), (record) => {
     const vault = record.kind === 'sign' ? record.key.vault : record.vault
@@ -202,10 +203,29 @@ async function accountForVaults(accounts: Accounts, ledger: LedgerFacts, watch: 
       ...matches.undecided,
       ...(leftOut === 0 ? [] : [{ reason: 'too-many', count: leftOut } as const]),
       ...blindSpots(unread),
-      ...(records > 0 ? [] : [{ reason: 'log-empty', count: 1 } as const]),
+      ...(records > 0
+        ? vaultsWithoutLog(watch, coverage)
+        : [{ reason: 'log-empty', count: 1 } as const]),
     ],
     outcome: { records, ...summary, ...unread, coverage },
   }
+}
+
+/**
+ * Vaults of watched keys of which the log has no record at all: nobody knows what was signed there. A log that
+ * ends long ago is no such reason, because a vault writes when it is used and may have been left in peace;
+ * signatures and heads of the ledger show by themselves whether it reaches their time.
+ */
+function vaultsWithoutLog(
+  watch: Watch,
+  coverage: ReadonlyMap<string, Coverage>,
+): readonly Undecided[] {
+  const keys = watch.keys.flatMap((text) => parseKeyUrl(text) ?? [])
+  const silent = keys.filter(
+    (key) => !coverage.has(key.vault) && !coverage.has(withoutPort(key).vault),
+  )
+  const count = new Set(silent.map(({ vault }) => vault)).size
+  return count === 0 ? [] : [{ reason: 'vault-without-log', count }]
 }
 
 /** Those with these ids, in a second reading: how they are ordered must not decide anything. */
@@ -216,7 +236,7 @@ async function recordsOf(
   const found = new Map<string, SignRecord>()
   await each(batches, (record) => {
     if (record.kind !== 'sign' || !ids.has(record.correlationId)) return
-    found.set(`${record.correlationId} ${record.timeMs}`, record)
+    found.set(identityOf(record), record)
   })
   return [...found.values()]
 }
@@ -224,11 +244,7 @@ async function recordsOf(
 async function accountForEntra(accounts: Accounts, ledger: LedgerFacts) {
   const { signIns, audits, applicationIds = [] } = accounts
   const matcher = new SignInMatcher(ledger, { clientIds: applicationIds })
-  const signInLog =
-    signIns &&
-    (await each(signIns(), (signIn) => {
-      matcher.take(signIn)
-    }))
+  const signInLog = signIns && (await matchSignIns(matcher, signIns))
   const changes = new ApplicationChanges()
   const auditLog =
     audits &&
@@ -254,6 +270,16 @@ async function accountForEntra(accounts: Accounts, ledger: LedgerFacts) {
     signInLog: signInLog && { ...signInLog, ...matcher.summary() },
     auditLog,
   }
+}
+
+/** Twice: which applications are ours has to be known before anything is kept or passed over. */
+async function matchSignIns(matcher: SignInMatcher, signIns: () => Batches<SignInRecord>) {
+  await each(signIns(), (signIn) => {
+    matcher.recognize(signIn)
+  })
+  return each(signIns(), (signIn) => {
+    matcher.take(signIn)
+  })
 }
 
 /** Enough to see what is wrong with a log. */

@@ -14,11 +14,15 @@ export interface WatchedApplications {
 /**
  * Joins Entra's sign-ins to the exchanges of the ledger by the trace id of the answer, or by the id of the
  * token. An application is watched when the operator names it, or when one of our exchanges was its: then its
- * other sign-ins, which may have come before that one, have to be accounted for too.
+ * other sign-ins, which may have come before that one, have to be accounted for too. That is why sign-ins are
+ * read twice: all of them are recognized before the first is taken, and those of others never take up room.
  */
 export class SignInMatcher {
   readonly #ledger: LedgerFacts
   readonly #applications: Set<string>
+  /** What the ledger calls each of them, by client id, where a sign-in that it knows shows that. */
+  readonly #namesOf = new Map<string, Set<string>>()
+  readonly #named = new Set<string>()
   readonly #servicePrincipals = new Set<string>()
   readonly #strangers = new KeptEvidence<SignInRecord>()
   readonly #seen = new KeptEvidence<true>()
@@ -30,19 +34,32 @@ export class SignInMatcher {
     this.#applications = new Set(clientIds.map((id) => id.toLowerCase()))
   }
 
+  /** Learns from it which applications are ours. */
+  recognize({ id, uti, appId }: SignInRecord): void {
+    const application = this.#ledger.exchanges.applicationOf(id, uti)
+    if (application === undefined) return
+    this.#applications.add(appId)
+    if (application === '') return
+    const names = this.#namesOf.get(appId) ?? new Set()
+    this.#namesOf.set(appId, names.add(application))
+    this.#named.add(application)
+  }
+
+  /** Once all of them are recognized. */
   take(signIn: SignInRecord): void {
     this.#records += 1
-    const isOurs = this.#ledger.exchanges.has(signIn.id, signIn.uti)
-    if (isOurs) {
-      this.#applications.add(signIn.appId)
-      if (this.#seen.add(identityOf(signIn), true)) this.#explained += 1
-    }
-    if (this.#applications.has(signIn.appId) && signIn.servicePrincipalId !== undefined) {
+    const isOurs = this.#ledger.exchanges.applicationOf(signIn.id, signIn.uti) !== undefined
+    if (isOurs && this.#seen.add(identityOf(signIn), true)) this.#explained += 1
+    const isWatched = this.#applications.has(signIn.appId)
+    if (isWatched && signIn.servicePrincipalId !== undefined) {
       this.#servicePrincipals.add(signIn.servicePrincipalId)
     }
-    if (!isOurs || isForeign(signIn.credential, this.#ledger.thumbprints)) {
-      // A failed sign-in gave nothing; the vault's log tells what was signed for it.
-      if (signIn.errorCode === 0) this.#strangers.add(identityOf(signIn), signIn)
+    const { thumbprints } = this.#ledger
+    if (!isWatched && !isProvenByUs(signIn.credential, thumbprints)) return
+    // A failed sign-in gave nothing; the vault's log tells what was signed for it.
+    if (signIn.errorCode !== 0) return
+    if (!isOurs || isForeign(signIn.credential, thumbprints)) {
+      this.#strangers.add(identityOf(signIn), signIn)
     }
   }
 
@@ -69,14 +86,12 @@ export class SignInMatcher {
     for (const signIn of this.#strangers.items.toSorted(
       (one, other) => one.timeMs - other.timeMs,
     )) {
-      const isWatched = this.#applications.has(signIn.appId)
-      if (!isWatched && !isProvenByUs(signIn.credential, this.#ledger.thumbprints)) continue
       if (isForeign(signIn.credential, this.#ledger.thumbprints)) {
         findings.push({ kind: 'signin.foreign-credential', signIn })
       } else if (signIn.timeMs > nowMs - graceMs) {
         undecided.add('sign-in-too-young', signIn.timeMs)
       } else if (this.#isBeforeLedger(signIn)) {
-        undecided.add('log-does-not-reach', signIn.timeMs)
+        undecided.add('sign-in-before-ledger', signIn.timeMs)
       } else findings.push(this.#judged(signIn))
     }
     return { findings, undecided: undecided.list() }
@@ -86,13 +101,20 @@ export class SignInMatcher {
     return timeMs < (this.#ledger.fromMs ?? Infinity) - beforeLedgerMs
   }
 
+  /** Unless sign-ins that the ledger knows show that one of the two is another. */
+  #mayBeOf(appId: string, application: string): boolean {
+    const names = this.#namesOf.get(appId)
+    return names === undefined ? !this.#named.has(application) : names.has(application)
+  }
+
   #judged(signIn: SignInRecord): Finding {
     const { exchanges } = this.#ledger
-    const { timeMs, tenant } = signIn
-    if (exchanges.mayBeUnanswered(timeMs, tenant)) {
+    const { timeMs, tenant, appId } = signIn
+    const mayBeOf = (application: string) => this.#mayBeOf(appId, application)
+    if (exchanges.mayBeUnanswered({ timeMs, tenant, mayBeOf })) {
       return { kind: 'signin.ambiguous', signIn, because: 'answer-lost' }
     }
-    if (exchanges.mayBeHandedOut(timeMs, tenant)) {
+    if (exchanges.mayBeHandedOut({ timeMs, tenant, mayBeOf })) {
       return { kind: 'signin.ambiguous', signIn, because: 'assertion-handed-out' }
     }
     return { kind: 'signin.unexplained', signIn }

@@ -1,3 +1,4 @@
+import { isoTimeFrom } from '../base/clock.ts'
 import { reachOf } from './coverage.ts'
 import type { Coverage } from './coverage.ts'
 import type { EntryEvidence, WantedEvidence } from './ledger-evidence.ts'
@@ -14,7 +15,7 @@ import { KeptEvidence } from './kept-evidence.ts'
 import { keyNameText, keyVersionText, parseKeyUrl, withoutPort } from './key-name.ts'
 import type { KeyVersion } from './key-name.ts'
 import type { LedgerFacts } from './ledger-facts.ts'
-import type { BegunFacts, SignatureFacts } from './signature-book.ts'
+import type { BegunFacts, SignatureBook, SignatureFacts } from './signature-book.ts'
 import { signatureNonceSha256 } from './signature-nonce.ts'
 import { UndecidedCounts } from './undecided.ts'
 import type { SignRecord } from './vault-record.ts'
@@ -22,15 +23,15 @@ import type { Watch } from './watch.ts'
 
 /**
  * Joins the signatures of the ledger to those of the vault's log, in memory that depends on neither's length
- * but for 40 bytes a signature:
+ * but for 44 bytes a signature:
  *
  * 1. The ledger is read once, from end to end. A signature is whole in memory from `begun` to its end, then
  *    only as a row of `SignatureBook`: the 16 bytes of the vault's id in a hash index, two times, numbers for
  *    key and algorithm, flags. Those that were never answered stay whole, because their records must be found
  *    by nonce; they are as many as replies were lost.
  * 2. The log is read once, in whatever order it lies there; an index needs no order, and records may be late
- *    by any time. A record whose id is known is compared at once and leaves a flag and the lowest 32 bits of
- *    its time, by which its repetitions are told from a second signature under the same id. Whatever fits is
+ *    by any time. A record whose id is known is compared at once and leaves a flag and 32 bits of a
+ *    hash, by which its repetitions are told from a second signature under the same id. Whatever fits is
  *    forgotten; what does not is kept whole, up to a bound of each kind.
  * 3. What is left is evidence: signatures without a record, records without a signature. If there are any, the
  *    ledger is read again for what it says of them, and the log for ids that have several records, so that
@@ -50,11 +51,12 @@ export class SignMatcher {
   /** Requests to watched keys that were refused. */
   readonly #refused = new KeptEvidence<SignRecord>()
   readonly #repeatedIds = new Set<string>()
-  readonly #ourPrincipals = new Set<string>()
+  /** By object id, with how many of our explained signatures each has asked for. */
+  readonly #ourPrincipals = new Map<string, number>()
+  readonly #agreed = new KeptEvidence<true>()
   #explained = 0
   #signatures = 0
   #duplicates = 0
-  #agreed = 0
 
   constructor(ledger: LedgerFacts, watch: Watch, expectations: Expectations) {
     this.#ledger = ledger
@@ -67,7 +69,7 @@ export class SignMatcher {
     const known = record.correlationId === '' ? undefined : answered.find(record.correlationId)
     if (known === undefined) this.#takeStranger(record)
     else if (!answered.isRecorded(known)) this.#join(known, record)
-    else if (answered.isRecordedAt(known, record.timeMs)) this.#duplicates += 1
+    else if (answered.isRecordedAs(known, fingerprintOf(record))) this.#duplicates += 1
     else this.#repeatedIds.add(record.correlationId)
   }
 
@@ -81,10 +83,13 @@ export class SignMatcher {
     const byId = Map.groupBy(records, ({ correlationId }) => correlationId)
     for (const [id, delivered] of byId) {
       const ordinal = this.#ledger.answered.find(id)
-      const distinct = [...new Map(delivered.map((record) => [record.timeMs, record])).values()]
+      const distinct = [
+        ...new Map(delivered.map((record) => [identityOf(record), record])).values(),
+      ]
       const [first, ...others] = distinct.toSorted(bySuccessThenTime)
       if (ordinal === undefined || first === undefined) continue
-      this.#takeBack(ordinal, id)
+      const joined = distinct.find((record) => this.#isJoined(ordinal, record))
+      if (joined !== undefined) this.#takeBack(ordinal, joined)
       this.#join(ordinal, first)
       for (const record of others.filter(isSuccess)) {
         this.#signatures += 1
@@ -101,8 +106,12 @@ export class SignMatcher {
     return {
       signatures: this.#signatures,
       explained: this.#explained,
-      duplicates: this.#duplicates + this.#strangers.repeated + this.#refused.repeated,
-      agreed: this.#agreed,
+      duplicates:
+        this.#duplicates +
+        this.#agreed.repeated +
+        this.#strangers.repeated +
+        this.#refused.repeated,
+      agreed: this.#agreed.items.length + this.#agreed.left,
       leftOut: this.#misfits.left + this.#strangers.left + this.#refused.left,
     }
   }
@@ -152,8 +161,7 @@ export class SignMatcher {
     if (!this.#watch.watches(record.key)) return
     if (isSuccess(record)) {
       if (this.#expectations.isAgreed(record.oid, record.key)) {
-        this.#agreed += 1
-        this.#signatures += 1
+        if (this.#agreed.add(identityOf(record), true)) this.#signatures += 1
       } else if (this.#strangers.add(identityOf(record), record)) this.#signatures += 1
     } else if (record.httpStatusCode === 401 || record.httpStatusCode === 403) {
       // A client's first request has no token by design: nobody is proven there.
@@ -163,7 +171,7 @@ export class SignMatcher {
 
   #join(ordinal: number, record: SignRecord): void {
     const { answered } = this.#ledger
-    answered.record(ordinal, record.timeMs)
+    answered.record(ordinal, fingerprintOf(record))
     if (isSuccess(record)) this.#signatures += 1
     const misfits = [
       ...differencesFrom(this.#ledger, ordinal, record),
@@ -178,17 +186,33 @@ export class SignMatcher {
     } else if (isSuccess(record)) {
       answered.explain(ordinal)
       this.#explained += 1
-      if (record.oid !== undefined) this.#ourPrincipals.add(record.oid)
+      this.#countPrincipal(record, 1)
     }
   }
 
-  #takeBack(ordinal: number, id: string): void {
+  #isJoined(ordinal: number, record: SignRecord): boolean {
+    return this.#ledger.answered.isRecordedAs(ordinal, fingerprintOf(record))
+  }
+
+  /** As before `joined`, which was the first of its id to come. */
+  #takeBack(ordinal: number, joined: SignRecord): void {
     const { answered } = this.#ledger
-    if (answered.isExplained(ordinal)) this.#explained -= 1
+    const id = joined.correlationId
+    if (answered.isExplained(ordinal)) {
+      this.#explained -= 1
+      this.#countPrincipal(joined, -1)
+    }
     answered.unexplain(ordinal)
-    this.#signatures -= 1
+    if (isSuccess(joined)) this.#signatures -= 1
     this.#misfits.remove(id)
     for (const index of [0, 1]) this.#misfits.remove(`${id} ${index}`)
+  }
+
+  #countPrincipal({ oid }: SignRecord, by: number): void {
+    if (oid === undefined) return
+    const count = (this.#ourPrincipals.get(oid) ?? 0) + by
+    if (count === 0) this.#ourPrincipals.delete(oid)
+    else this.#ourPrincipals.set(oid, count)
   }
 
   #strangenessOf(record: SignRecord): readonly MisfitKind[] {
@@ -323,18 +347,32 @@ function findingOf({ ordinal, record, misfit }: MisfitRecord, evidence: EntryEvi
 
 const isSuccess = ({ httpStatusCode }: SignRecord): boolean => httpStatusCode === 200
 
-/** Azure promises neither order nor once-only; these two tell records apart, whatever form they came in. */
-const identityOf = (record: SignRecord): string =>
-  record.correlationId === ''
-    ? `${record.time} ${record.oid ?? ''} ${record.clientInfo ?? ''}`
-    : `${record.correlationId} ${record.timeMs}`
+/** Azure promises neither order nor once-only; this tells records apart, whatever form they came in. */
+export function identityOf(record: SignRecord): string {
+  const { correlationId, time, clientInfo = '' } = record
+  return `${correlationId === '' ? `${time} ${clientInfo}` : correlationId} ${distinctionOf(record)}`
+}
+
+/** What tells records under one id apart. */
+const distinctionOf = ({ timeMs, httpStatusCode, oid = '', key }: SignRecord): string =>
+  `${timeMs} ${httpStatusCode} ${oid} ${keyVersionText(key)}`
+
+/** FNV-1a of it: whoever wants two records to be taken for one would have to choose what Azure writes. */
+function fingerprintOf(record: SignRecord): number {
+  const facts = distinctionOf(record)
+  let hash = 0x811c9dc5
+  for (let index = 0; index < facts.length; index += 1) {
+    hash = Math.imul(hash ^ facts.charCodeAt(index), 0x01000193)
+  }
+  return hash | 0
+}
 
 function bySuccessThenTime(one: SignRecord, other: SignRecord): number {
   return (
     Number(isSuccess(other)) - Number(isSuccess(one)) ||
     one.timeMs - other.timeMs ||
     compareText(one.time, other.time) ||
-    compareText(one.correlationId, other.correlationId)
+    compareText(identityOf(one), identityOf(other))
   )
 }
 
@@ -364,8 +402,22 @@ function differencesFrom(
     if (!isSameAlgorithm(algorithm, record)) {
       differences.push({ what: 'algorithm', ledger: algorithm, vault: record.algorithm ?? '' })
     }
+    differences.push(...timeDifference(answered, ordinal, record))
   }
   return differences.length === 0 ? [] : [{ kind: 'differs', differences }]
+}
+
+/** Whoever can write the ledger could claim a signature of somebody else's afterwards, or before it is made. */
+function timeDifference(
+  answered: SignatureBook,
+  ordinal: number,
+  { timeMs, time }: SignRecord,
+): readonly Difference[] {
+  const fromMs = answered.begunAtMs(ordinal)
+  const toMs = answered.settledAtMs(ordinal)
+  if (timeMs >= fromMs - clockDifferenceMs && timeMs <= toMs + clockDifferenceMs) return []
+  const ledger = `${isoTimeFrom(fromMs)} to ${isoTimeFrom(toMs)}`
+  return [{ what: 'time', ledger, vault: time }]
 }
 
 /** A record that does not say its version, or lost the port of its vault, does not disagree. */

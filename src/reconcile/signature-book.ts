@@ -1,4 +1,5 @@
 import { Column, IdIndex } from './id-index.ts'
+import { Names } from './names.ts'
 
 /** What the ledger says of one signature, whole: only of those that are evidence for something. */
 export interface SignatureFacts {
@@ -44,15 +45,17 @@ const epochMs = 1_577_836_800_000
 const low32 = 2 ** 32
 
 /**
- * The signatures that the vault has answered, by the id of its answer, in 40 bytes each: ten million of
+ * The signatures that the vault has answered, by the id of its answer, in 44 bytes each: ten million of
  * them are in memory at once. What else the ledger says of one is read again when it is evidence.
  */
 export class SignatureBook {
   readonly #ids = new IdIndex()
   readonly #begunLow = new Column(Uint32Array)
   readonly #begunHigh = new Column(Uint8Array)
-  /** From begun to settled in milliseconds; of one that is recorded, the time of its record instead. */
+  /** From begun to settled in milliseconds. */
   readonly #span = new Column(Int32Array)
+  /** Of the record that the vault's log has of it. */
+  readonly #fingerprint = new Column(Int32Array)
   readonly #key = new Column(Uint16Array)
   readonly #algorithm = new Column(Uint8Array)
   readonly #flags = new Column(Uint8Array)
@@ -87,7 +90,6 @@ export class SignatureBook {
     return epochMs + this.#begunHigh.get(ordinal) * low32 + this.#begunLow.get(ordinal)
   }
 
-  /** Only of one that is not recorded. */
   settledAtMs(ordinal: number): number {
     return this.begunAtMs(ordinal) + this.#span.get(ordinal)
   }
@@ -113,18 +115,19 @@ export class SignatureBook {
     return (this.#flags.get(ordinal) & headFlag) !== 0
   }
 
-  /** The vault's log has it, at that time. */
+  /** The vault's log has it. */
   isRecorded(ordinal: number): boolean {
     return (this.#flags.get(ordinal) & recordedFlag) !== 0
   }
 
-  record(ordinal: number, timeMs: number): void {
+  /** @param fingerprint 32 bits by which repetitions of the record are told from another one. */
+  record(ordinal: number, fingerprint: number): void {
     this.#flags.set(ordinal, this.#flags.get(ordinal) | recordedFlag)
-    this.#span.set(ordinal, timeMs | 0)
+    this.#fingerprint.set(ordinal, fingerprint)
   }
 
-  isRecordedAt(ordinal: number, timeMs: number): boolean {
-    return this.#span.get(ordinal) === (timeMs | 0)
+  isRecordedAs(ordinal: number, fingerprint: number): boolean {
+    return this.#fingerprint.get(ordinal) === fingerprint
   }
 
   isExplained(ordinal: number): boolean {
@@ -144,29 +147,4 @@ export class SignatureBook {
 function endingOf({ kind, applied }: OutcomeFacts): Ending {
   if (kind === 'signature.made') return 'made'
   return applied === 'no' ? 'refused' : 'failed'
-}
-
-/** Few texts that many rows repeat, as numbers. */
-class Names {
-  readonly #numbers = new Map<string, number>()
-  readonly #names: string[] = []
-  readonly #max: number
-
-  constructor(max: number) {
-    this.#max = max
-  }
-
-  /** The last number stands for all that are too many: a ledger of ours has a handful. */
-  numberOf(name: string): number {
-    const known = this.#numbers.get(name)
-    if (known !== undefined) return known
-    if (this.#names.length > this.#max) return this.#max
-    this.#numbers.set(name, this.#names.length)
-    this.#names.push(name)
-    return this.#names.length - 1
-  }
-
-  name(number: number): string {
-    return this.#names[number] ?? ''
-  }
 }

@@ -81,6 +81,7 @@ export interface RecordChanges {
   readonly id?: string
   readonly algorithm?: string
   readonly clientInfo?: string
+  readonly oid?: string
 }
 
 /** The record of the vault's log for that signature, in storage form (a JSON line). */
@@ -93,6 +94,7 @@ export function recordLine(index: number, changes: RecordChanges = {}): string {
     id = keyId,
     algorithm = 'PS256',
     clientInfo = `countersign/0.1.0 (signature-nonce ${nonceOf(index)})`,
+    oid = '51000000-0000-4000-8000-000000000001',
   } = changes
   return JSON.stringify({
     time: new Date(atMs).toISOString().replace('Z', '4321Z'),
@@ -109,7 +111,7 @@ export function recordLine(index: number, changes: RecordChanges = {}): string {
     identity: {
       claim: {
         appid: '51000000-0000-4000-8000-0000000000c1',
-        oid: '51000000-0000-4000-8000-000000000001',
+        oid,
       },
     },
     properties: {

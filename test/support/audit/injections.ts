@@ -1,4 +1,5 @@
 import {
+  claim,
   lose,
   newId,
   replace,
@@ -108,6 +109,13 @@ export const injections: Readonly<Record<string, Injection>> = {
     changedLine(story, random, 'sign.differs', (line) =>
       withProperties(line, { id: `${us.key}/${'f'.repeat(32)}` }),
     )
+  },
+  'signed directly, and claimed afterwards': (story, random) => {
+    const id = newId()
+    const atMs = someTime(story, random)
+    story.vaultLines.push(vaultLine(atMs, id))
+    claim(story, atMs + 300_000, id, random)
+    expectFinding(story, 'sign.differs', id)
   },
   'two signatures under one id': (story, random) => {
     const act = takeAct(story, random)

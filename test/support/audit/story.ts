@@ -203,6 +203,18 @@ function throttled(story: Story, atMs: number, skewMs: number, random: Random): 
   })
 }
 
+/** Somebody who can write the ledger says that this signature was the service's. */
+export function claim(story: Story, atMs: number, vaultRequestId: string, random: Random): void {
+  const { signature } = begin(story, atMs, random)
+  story.entries.push({
+    kind: 'signature.made',
+    atMs: atMs + 70,
+    signature,
+    vaultRequestId,
+    signatureSha256: 's',
+  })
+}
+
 export interface Lost {
   readonly nonce: string
   readonly atMs: number

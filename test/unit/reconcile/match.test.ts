@@ -146,6 +146,81 @@ describe('sign.unexplained', () => {
   })
 })
 
+describe('a signature that the ledger claims', () => {
+  const atMs = beganAtMs(5)
+  const claimed = [begun(5), made(5)]
+
+  it.each([
+    ['long after it was made', atMs - minuteMs - 1],
+    ['before it was made', made(5).atMs + minuteMs + 1],
+  ])('%s is sign.differs', async (_, recordedAtMs) => {
+    const { findings, explained } = await matched(claimed, [recordLine(5, { atMs: recordedAtMs })])
+    expect(findings).toMatchObject([
+      {
+        kind: 'sign.differs',
+        differences: [
+          {
+            what: 'time',
+            ledger: '2026-11-22T04:05:00.000Z to 2026-11-22T04:05:00.080Z',
+            vault: new Date(recordedAtMs).toISOString().replace('Z', '4321Z'),
+          },
+        ],
+      },
+    ])
+    expect(explained).toBe(0)
+  })
+
+  it.each([atMs - minuteMs, made(5).atMs + minuteMs])(
+    'is explained while the clocks may be apart by what is between them: %i',
+    async (recordedAtMs) => {
+      const line = recordLine(5, { atMs: recordedAtMs })
+      expect(await matched(claimed, [line])).toEqual({ ...nothing, explained: 1 })
+    },
+  )
+})
+
+describe('several records under one id', () => {
+  const entries = [begun(0), made(0)]
+  const stranger = '51000000-0000-4000-8000-0000000000ee'
+  const bothOrders = (lines: readonly string[]) => [lines, lines.toReversed()]
+
+  it.each([
+    ['somebody else', { oid: stranger }],
+    ['another version of the key', { id: `${keyUrl}/${'f'.repeat(32)}` }],
+  ])('are two signatures when they are of one time and by %s', async (_, changes) => {
+    for (const lines of bothOrders([recordLine(0), recordLine(0, changes)])) {
+      expect(kindsOf(await matched(entries, lines))).toContain('sign.repeated')
+    }
+  })
+
+  it('are one signature when the other one was refused', async () => {
+    for (const lines of bothOrders([recordLine(0), recordLine(0, { httpStatusCode: 429 })])) {
+      const options = { nowMs: laterMs, graceMs }
+      const { verdict, vaultLog } = await accounted(
+        chainedRows([loaded, ...entries]),
+        { vault: lines },
+        options,
+      )
+      expect({ verdict, ...vaultLog }).toMatchObject({
+        verdict: 'accounted-for',
+        signatures: 1,
+        explained: 1,
+      })
+    }
+  })
+
+  it('do not make whoever asked for the second one of them us', async () => {
+    const second = recordLine(0, { oid: stranger, atMs: beganAtMs(0) + 60 })
+    const refused = recordLine(7, { oid: stranger, httpStatusCode: 403 })
+    for (const lines of bothOrders([recordLine(0), second])) {
+      expect(kindsOf(await matched(entries, [...lines, refused]))).toEqual([
+        'sign.repeated',
+        'sign.refused-elsewhere',
+      ])
+    }
+  })
+})
+
 describe('sign.assumed', () => {
   const lost = failed(0)
 
@@ -336,6 +411,7 @@ describe('sign.unrecorded', () => {
     const end = recordLine(9, { ...other, atMs: laterMs })
     expect((await matched(entries, [line, end])).undecided).toMatchObject([
       { reason: 'log-does-not-reach', count: 3 },
+      { reason: 'vault-without-log', count: 1 },
     ])
   })
 })
@@ -411,11 +487,26 @@ describe('what is expected', () => {
       also: [{ principal: ours }],
     })
     expect(agreed).toEqual({ ...nothing, explained: 1 })
+    const { vaultLog } = await accounted(
+      chainedRows([loaded, ...entries]),
+      { vault: [recordLine(0), foreign, foreign] },
+      { nowMs: laterMs, graceMs, expect: { ...nothingExpected, also: [{ principal: ours }] } },
+    )
+    expect(vaultLog).toMatchObject({ signatures: 2, explained: 1, agreed: 1, duplicates: 1 })
     const other = await matched(entries, [recordLine(0), foreign], laterMs, {
       also: [{ principal: ours, key: { vault: 'contoso-hsm.vault.azure.net', name: 'other' } }],
     })
     expect(kindsOf(other)).toEqual(['sign.unexplained'])
   })
+
+  it.each(['KeyBackup', 'KeyRotate'])(
+    'leaves out no %s of somebody who may use the key',
+    async (operationName) => {
+      const line = recordLine(5, { operationName, id: keyUrl })
+      const found = await matched([], [line], laterMs, { also: [{ principal: ours }] })
+      expect(found.findings).toMatchObject([{ record: { operationName } }])
+    },
+  )
 
   it('does not assume a signature of somebody else to be ours, whatever nonce it has', async () => {
     const lines = [recordLine(0)]

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ledgerInFile } from '../../../src/ledger/ledger-source.ts'
 import { parseKeyUrl } from '../../../src/reconcile/key-name.ts'
+import type { KeyName } from '../../../src/reconcile/key-name.ts'
 import { reconcile } from '../../../src/reconcile/reconcile.ts'
 import type { ReconcileRequest } from '../../../src/reconcile/reconcile.ts'
 import { changeFile } from '../../support/ledger-store.ts'
@@ -28,6 +29,12 @@ beforeEach(async () => {
 afterEach(() => {
   files.remove()
 })
+
+function parsedKey(text: string): KeyName {
+  const key = parseKeyUrl(text)
+  if (key === undefined) throw new RangeError(`${text} is no key`)
+  return key
+}
 
 const reconciled = (changes: Partial<ReconcileRequest> = {}) =>
   reconcile({
@@ -129,6 +136,23 @@ describe('reconcile does not decide', () => {
     expect(undecided.map(({ reason }) => reason)).toEqual(['log-does-not-reach', 'log-empty'])
   })
 
+  it('on a watched vault whose log was not given, although the ledger is empty', async () => {
+    files.remove()
+    files = await createReconcileFiles([])
+    files.writeBlob(4, lastRecordLine())
+    const there = parsedKey(keyUrl)
+    expect(await reconciled({ keys: [there] })).toMatchObject({ verdict: 'accounted-for' })
+    expect(await reconciled({ keys: [{ ...there, vault: `${there.vault}:8443` }] })).toMatchObject({
+      verdict: 'accounted-for',
+    })
+    const elsewhere = { vault: 'fabrikam-hsm.vault.azure.net', name: 'standby' }
+    const keys = [there, elsewhere, { ...elsewhere, name: 'heads' }]
+    expect(await reconciled({ keys })).toMatchObject({
+      verdict: 'undecided',
+      undecided: [{ reason: 'vault-without-log', count: 1 }],
+    })
+  })
+
   it('when nothing says which key to watch; with the key named, it does', async () => {
     files.remove()
     files = await createReconcileFiles([])
@@ -137,8 +161,7 @@ describe('reconcile does not decide', () => {
       verdict: 'undecided',
       undecided: [{ reason: 'no-key-to-watch' }],
     })
-    const key = parseKeyUrl(keyUrl)
-    const { verdict, findings } = await reconciled({ keys: key === undefined ? [] : [key] })
+    const { verdict, findings } = await reconciled({ keys: [parsedKey(keyUrl)] })
     expect(verdict).toBe('findings')
     expect(findings).toHaveLength(3)
   })

@@ -1,6 +1,10 @@
 import { hash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Entry, ExchangeFailed, ExchangeSucceeded } from '../../../src/ledger/entry.ts'
+import { evidenceMax } from '../../../src/reconcile/kept-evidence.ts'
+import { account } from '../../../src/reconcile/reconcile.ts'
+import { signInRecordFrom } from '../../../src/reconcile/sign-in-record.ts'
+import type { SignInRecord } from '../../../src/reconcile/sign-in-record.ts'
 import { accounted } from '../../support/audit/accounted.ts'
 import { auditRecord, signInRecord } from '../../support/audit/entra-log-shapes.ts'
 import type { EntraAudit, EntraSignIn } from '../../support/audit/entra-log-shapes.ts'
@@ -73,6 +77,17 @@ const signIn = (n: number, changes: Partial<EntraSignIn> = {}): string =>
       ...changes,
     }),
   )
+
+function recordOf(line: string): SignInRecord {
+  const record = signInRecordFrom(JSON.parse(line))
+  if (record.kind === 'not-understood') throw new RangeError(record.why)
+  return record
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- a log may be waited for, this one is here
+async function* inBatches<Item>(items: readonly Item[]): AsyncGenerator<readonly Item[]> {
+  yield items
+}
 
 const change = (changes: Partial<EntraAudit> = {}): string =>
   JSON.stringify(
@@ -176,10 +191,56 @@ describe('a sign-in that the ledger does not know', () => {
     ])
   })
 
+  it.each([
+    ['an answer was lost', lost(5)],
+    ['an assertion that was handed out lived', handedOut(5)],
+  ])('is not excused by another application, of which %s', async (_, entry) => {
+    const orders = { appId: '22222222-0000-4000-8000-000000000002' }
+    const knowsEvents = [exchanged(1), entry]
+    const knowsOrders = [exchanged(2, { application: 'orders' }), entry]
+    const ofOrders = [signIn(5, orders)]
+    expect((await found(knowsEvents, { signIns: [signIn(1), ...ofOrders] })).kinds).toEqual([
+      'signin.unexplained',
+    ])
+    expect((await found(knowsOrders, { signIns: [signIn(2, orders), ...ofOrders] })).kinds).toEqual(
+      ['signin.unexplained'],
+    )
+    expect((await found([...knowsEvents], { signIns: [signIn(1), signIn(5)] })).kinds).toEqual([
+      'signin.ambiguous',
+    ])
+  })
+
+  it('is found among more sign-ins of others than are kept', async () => {
+    const other = recordOf(signIn(5, { appId: 'other', thumbprint: 'AB'.repeat(20) }))
+    const others = Array.from({ length: evidenceMax + 1 }, (_, index) => ({
+      ...other,
+      id: `other-${index}`,
+    }))
+    const records = [...others, recordOf(signIn(5)), recordOf(signIn(1))]
+    const { findings, undecided } = await account({
+      pages: () => inBatches(chainedRows([loaded, exchanged(1)])),
+      vaultRecords: () => inBatches([]),
+      signIns: () => inBatches(records),
+      keys: [],
+      nowMs: laterMs,
+      graceMs: 30 * minuteMs,
+    })
+    expect(findings).toMatchObject([{ kind: 'signin.unexplained', signIn: { id: traceOf(5) } }])
+    expect(undecided.map(({ reason }) => reason)).not.toContain('too-many')
+  })
+
   it('is undecided while it is young', async () => {
     const young = await found([], { signIns: [signIn(5)] }, [client], beganAtMs(20))
     expect(young.kinds).toEqual([])
     expect(young.reasons).toContain('sign-in-too-young')
+  })
+
+  it('is undecided from before the ledger, and no signature of it', async () => {
+    const before = await found([], { signIns: [signIn(-60)] }, [client])
+    expect(before).toMatchObject({ kinds: [], reasons: ['sign-in-before-ledger'] })
+    expect((await found([], { signIns: [signIn(0)] }, [client])).kinds).toEqual([
+      'signin.unexplained',
+    ])
   })
 
   it('is undecided when no application is known to be ours', async () => {
