@@ -99,7 +99,7 @@ export function reconcileCommand(): Command {
       )
       .option(
         '--agreed <id[=key]>',
-        'object id of somebody else who may use the keys, or one of them; may be repeated',
+        'object id of somebody else who may sign with the keys, or one of them; may be repeated',
         collectAgreed,
       )
       .option('--grace-minutes <n>', 'how late records may arrive', parseMinutes, 30)
