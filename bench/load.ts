@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 
 /** One request, sent again and again over each connection as soon as it is answered. */
 export interface LoadPlan {
@@ -32,7 +32,7 @@ export interface LoadResult {
 export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
   const latencies: number[] = []
   let refused = 0
-  const sockets = await Promise.all(
+  const connections = await Promise.all(
     Array.from({ length: plan.connections }, () => connected(plan.host, plan.port)),
   )
   const startedMs = performance.now()
@@ -42,9 +42,8 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
     plan.ratePerSecond === undefined ? 0 : (plan.connections / plan.ratePerSecond) * 1000
   let next = 0
 
-  const drive = async (first: Socket, index: number) => {
-    let socket = first
-    let answers = createAnswerReader(socket)
+  const drive = async (first: Connection, index: number) => {
+    let connection = first
     let dueMs = startedMs + (gapMs * index) / plan.connections
     let left = plan.requestsPerConnection ?? Number.POSITIVE_INFINITY
     while (left-- > 0 && performance.now() < deadlineMs) {
@@ -57,18 +56,14 @@ export async function runLoad(plan: LoadPlan): Promise<LoadResult> {
       dueMs += gapMs
       const request = plan.requests[next++ % plan.requests.length]
       if (request === undefined) throw new RangeError('a plan needs requests')
-      socket.write(request)
-      const { status, closes } = await answers.next()
+      const { status, closes } = await connection.ask(request)
       if (status !== 200) refused += 1
       if (fromMs >= measuredFromMs) latencies.push(performance.now() - fromMs)
-      if (closes) {
-        socket = await connected(plan.host, plan.port)
-        answers = createAnswerReader(socket)
-      }
+      if (closes) connection = await connected(plan.host, plan.port)
     }
-    socket.destroy()
+    connection.end()
   }
-  await Promise.all(sockets.map(drive))
+  await Promise.all(connections.map(drive))
 
   const seconds = (performance.now() - measuredFromMs) / 1000
   latencies.sort((a, b) => a - b)
@@ -85,12 +80,45 @@ export function quantile(sorted: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
 }
 
-function connected(host: string, port: number): Promise<Socket> {
+interface Connection {
+  /** What the answer says, once all of it is there; one request at a time. */
+  ask(request: Buffer): Promise<AnswerHead>
+  end(): void
+}
+
+/** More than an answer and its header, so that one is seldom read in parts. */
+const readBytes = 8 * 1024
+
+/**
+ * Reads into one buffer again and again: a new one for each answer, which is what streams do, is paid for
+ * in collections of garbage, by whoever shares the processors.
+ */
+function connected(host: string, port: number): Promise<Connection> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true }, () => {
-      resolve(socket)
+    const reader = createAnswerReader()
+    const onread = {
+      buffer: Buffer.allocUnsafe(readBytes),
+      callback: (bytes: number, buffer: Uint8Array) => {
+        reader.take(Buffer.from(buffer.buffer, buffer.byteOffset, bytes))
+        return true
+      },
+    }
+    const socket = connect({ host, port, noDelay: true, onread }, () => {
+      resolve({
+        ask: (request) => {
+          socket.write(request)
+          return reader.next()
+        },
+        end: () => socket.destroy(),
+      })
     })
-    socket.once('error', reject)
+    socket.once('error', (error) => {
+      reject(error)
+      reader.fail(error)
+    })
+    socket.once('close', () => {
+      reader.fail(new Error('the server closed the connection'))
+    })
   })
 }
 
@@ -116,47 +144,50 @@ interface AnswerHead {
 }
 
 interface AnswerReader {
-  /** What the next answer says, once all of it is there. */
   next(): Promise<AnswerHead>
+  /** What has come, which is only looked at until this returns. */
+  take(chunk: Buffer): void
+  fail(error: Error): void
 }
 
 const headerEnd = Buffer.from('\r\n\r\n')
 
-function createAnswerReader(socket: Socket): AnswerReader {
-  let buffered: Buffer = Buffer.alloc(0)
-  let waiting: { resolve: (head: AnswerHead) => void; reject: (error: Error) => void } | undefined
+function createAnswerReader(): AnswerReader {
+  /** Of an answer that has come in part. */
+  let before: Buffer | undefined
+  let waiting: PromiseWithResolvers<AnswerHead> | undefined
 
-  const take = () => {
-    const end = buffered.indexOf(headerEnd)
-    if (end < 0 || waiting === undefined) return
-    const head = buffered.toString('latin1', 0, end)
-    const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
-    if (length === undefined) {
-      waiting.reject(new Error(`an answer without a length: ${head}`))
-      return
-    }
-    const total = end + headerEnd.length + Number(length)
-    if (buffered.length < total) return
-    buffered = buffered.subarray(total)
-    const { resolve } = waiting
-    waiting = undefined
-    resolve({
-      status: Number(head.slice(9, 12)),
-      closes: /\r\nconnection: close(?:\r|$)/i.test(head),
-    })
-  }
-  socket.on('data', (chunk: Buffer) => {
-    buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk])
-    take()
-  })
-  socket.on('close', () => {
-    waiting?.reject(new Error('the server closed the connection'))
-  })
   return {
-    next: () =>
-      new Promise((resolve, reject) => {
-        waiting = { resolve, reject }
-        take()
-      }),
+    next: () => {
+      waiting = Promise.withResolvers()
+      return waiting.promise
+    },
+    take: (chunk) => {
+      const bytes = before === undefined ? chunk : Buffer.concat([before, chunk])
+      const head = wholeAnswer(bytes)
+      before = head === undefined ? Buffer.from(bytes) : undefined
+      if (head !== undefined) waiting?.resolve(head)
+    },
+    fail: (error) => {
+      waiting?.reject(error)
+    },
+  }
+}
+
+/**
+ * Undefined while some of it is missing.
+ *
+ * @throws Error when it does not say how long it is.
+ */
+function wholeAnswer(bytes: Buffer): AnswerHead | undefined {
+  const end = bytes.indexOf(headerEnd)
+  if (end < 0) return undefined
+  const head = bytes.toString('latin1', 0, end)
+  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
+  if (length === undefined) throw new Error(`an answer without a length: ${head}`)
+  if (bytes.length < end + headerEnd.length + Number(length)) return undefined
+  return {
+    status: Number(head.slice(9, 12)),
+    closes: /\r\nconnection: close(?:\r|$)/i.test(head),
   }
 }
