@@ -115,10 +115,29 @@ const throttleRoute = (vaults: readonly RunningVault[]): ControlRoute => ({
   },
 })
 
+const networkSchema = z.strictObject({
+  from: z.union([
+    z.literal('everybody'),
+    z.literal('private-link'),
+    z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])),
+  ]),
+})
+
+const networkRoute = (vaults: readonly RunningVault[]): ControlRoute => ({
+  method: 'POST',
+  path: '/vaults/{vault}/network',
+  summary:
+    'lets in requests from some addresses alone, from nobody but private links, or from everybody again: {"from": ["203.0.113.0/24"]}',
+  handle: (request) => {
+    vaultIn(vaults, request).network.admit(parsed(networkSchema, request.body).from)
+  },
+})
+
 const versionSchema = z.strictObject({ version: z.string().optional() }).default({})
 
 export const vaultRoutes = (vaults: readonly RunningVault[]): readonly ControlRoute[] => [
   throttleRoute(vaults),
+  networkRoute(vaults),
   ...shelfRoutes('certificates', vaults, ({ store }) => store, certificateState),
   ...shelfRoutes('keys', vaults, ({ store }) => store.keys, keyState),
 ]

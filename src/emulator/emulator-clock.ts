@@ -28,8 +28,11 @@ export function createEmulatorClock(): EmulatorClock {
 }
 
 /** `2026-11-22T04:56:16.000Z` of a reading in seconds, which may have a fraction. */
-export function isoFrom(seconds: number): string {
-  return new Date(seconds * 1000).toISOString()
+export const isoFrom = (seconds: number): string => isoFromMs(seconds * 1000)
+
+/** The same of milliseconds, exactly. */
+export function isoFromMs(ms: number): string {
+  return new Date(ms).toISOString()
 }
 
 /** Milliseconds since the Unix epoch of a time as JSON has it; undefined when the text is none. */

@@ -31,7 +31,14 @@ import {
 import { principalRoutes } from './managed-identity/principal-routes.ts'
 import { createPrincipalTokens } from './managed-identity/principal-tokens.ts'
 import { createLogsIngestion, type LogsIngestion } from './monitor/logs-ingestion.ts'
-import { monitorRoutes } from './monitor/monitor-routes.ts'
+import {
+  answerLimitsSchema,
+  type AnswerLimits,
+  createLogsQuery,
+  type LogsQuery,
+} from './monitor/logs-query.ts'
+import { monitorRoutes, workspaceRoutes } from './monitor/monitor-routes.ts'
+import { createWorkspaceTables, type WorkspaceTables } from './monitor/workspace-tables.ts'
 import { createSeededRandom } from './random.ts'
 import { createResourceManager } from './resource-manager/resource-manager.ts'
 import { createAuthorityKeys } from './sample-resource/authority-keys.ts'
@@ -52,6 +59,8 @@ export interface EmulatorOptions {
   /** Decides lateness, disorder, duplicates and the lottery of faults; never keys. */
   readonly randomSeed?: number
   readonly vaultLog?: Partial<DeliveryDials> & { readonly shape?: BlobShape }
+  /** Of queries of Log Analytics; what is absent is as Azure documents it. */
+  readonly answers?: Partial<AnswerLimits>
   /** Multiplies the request budgets of all vaults; 1 is what Azure documents. */
   readonly throttleScale?: number
   readonly unconfirmed?: Partial<Unconfirmed>
@@ -79,6 +88,8 @@ export interface EmulatorEndpoints {
   readonly resourceManager: string
   /** Logs ingestion endpoint of all data collection rules. */
   readonly logsIngestion: string
+  /** Where the workspaces of Log Analytics are queried. */
+  readonly logsQuery: string
   readonly control: { readonly origin: string; readonly token: string }
   /** PEM that clients must trust; gone again when the emulator has ended. */
   readonly caFile: string
@@ -100,6 +111,8 @@ export interface Emulator {
   readonly vaults: readonly RunningVault[]
   readonly vaultLog: VaultLog
   readonly logsIngestion: LogsIngestion & Pick<Listener, 'leave' | 'comeBack'>
+  readonly logsQuery: LogsQuery & Pick<Listener, 'leave' | 'comeBack'>
+  readonly workspaceTables: WorkspaceTables
   readonly entraLog: EntraLog
   /** Ends every connection, frees every port and closes every file; nothing of it goes on. */
   close(): Promise<void>
@@ -154,6 +167,14 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   starting.defer(() => {
     entraLog.close()
   })
+  const tables = createWorkspaceTables({
+    dials: parseOption('vaultLog', deliverySchema, dials),
+    clock,
+    random: createSeededRandom(randomSeed + 4),
+  })
+  starting.defer(() => {
+    tables.close()
+  })
 
   const issuersListener = starting.adopt(await listenHttps({ tls }), (part) => part.close())
   const issuers = await createCallerIssuers({
@@ -175,6 +196,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     federatedIssuers: (name) => issuers.find(name),
     signedIn: (signIn) => {
       entraLog.signIn(signIn)
+      tables.signIn(signIn)
     },
   })
   authority.serve(entra.service)
@@ -186,7 +208,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     tls,
     clock,
     faults,
-    log: vaultLog,
+    log: {
+      ...vaultLog,
+      record: (record) => {
+        vaultLog.record(record)
+        tables.vaultRecord(record)
+      },
+    },
     throttleScale: options.throttleScale ?? 1,
     unconfirmed,
     started: starting,
@@ -253,22 +281,34 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     (part) => part.close(),
   )
   const { accessTokens } = entra
-  const ingestion = createLogsIngestion({ world, accessTokens, clock, faults })
+  const ingestion = createLogsIngestion({ world, accessTokens, tables, clock, faults })
   ingestionListener.serve(ingestion.service)
+  const queryListener = starting.adopt(await listenHttps({ tls }), (part) => part.close())
+  const logsQuery = createLogsQuery({
+    world,
+    accessTokens,
+    tables,
+    limits: parseOption('answers', answerLimitsSchema, options.answers),
+    clock,
+    faults,
+    unconfirmed,
+  })
+  queryListener.serve(logsQuery.service)
 
   const control = await startControl(
     [
       stateRoute(clock, vaults),
       ...faultRoutes(faults),
-      ...clockRoutes(clock, [vaultLog, entraLog]),
+      ...clockRoutes(clock, [vaultLog, entraLog, tables]),
       ...vaultLogRoutes(vaultLog),
       ...tableRoutes(vaultLog, entraLog),
       ...vaultRoutes(vaults),
-      ...entraRoutes(entra, world, credentialsNote(world, entra, entraLog, clock)),
+      ...entraRoutes(entra, world, credentialsNote(world, entra, [entraLog, tables], clock)),
       ...issuerRoutes(issuers),
       ...clientRoutes(clients),
       ...principalRoutes(world, issuePrincipalToken),
       ...monitorRoutes(world, ingestion),
+      ...workspaceRoutes(world, logsQuery, tables),
     ],
     options.controlPort ?? 0,
   )
@@ -291,6 +331,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       ),
       resourceManager: resourceManager.origin,
       logsIngestion: ingestionListener.origin,
+      logsQuery: queryListener.origin,
       control: { origin: control.origin, token: control.token },
       caFile,
       clientCaFile,
@@ -309,6 +350,12 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       leave: () => ingestionListener.leave(),
       comeBack: () => ingestionListener.comeBack(),
     },
+    logsQuery: {
+      ...logsQuery,
+      leave: () => queryListener.leave(),
+      comeBack: () => queryListener.comeBack(),
+    },
+    workspaceTables: tables,
     entraLog,
     close: () => running.disposeAsync(),
   }
@@ -331,7 +378,7 @@ const tenantsOf = (uri: string, { resources, tenants }: World): World['tenants']
 function credentialsNote(
   world: World,
   { directory }: Entra,
-  log: EntraLog,
+  logs: readonly Pick<EntraLog, 'credentialsChanged'>[],
   clock: EmulatorClock,
 ): NoteChange {
   return (name, before, after) => {
@@ -339,7 +386,8 @@ function credentialsNote(
     if (application === undefined) return
     const tenant = directory.tenantNamed(application.homeTenant)
     const time = isoFrom(clock.nowSeconds())
-    log.credentialsChanged({ id: randomUUID(), time, tenant, application, before, after })
+    const change = { id: randomUUID(), time, tenant, application, before, after }
+    for (const log of logs) log.credentialsChanged(change)
   }
 }
 

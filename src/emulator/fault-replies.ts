@@ -4,6 +4,7 @@ import type { Fault } from './faults.ts'
 /** How a service words the two faults that are answers of its own. */
 export interface FaultWords {
   throttled(): EmulatedReply
+  /** @param status Of managed identities 404 and 410 too, which pass by themselves there. */
   serverError(status: number): EmulatedReply
 }
 

@@ -13,12 +13,15 @@ export const faultSchema = z.strictObject({
     'throttle', // 429; from a vault without Retry-After, as the real one
     'server-error', // 5xx, nothing done
     'server-error-after', // done (signed, token minted), the same 5xx all the same
+    'not-found', // managed identity: 404 of an endpoint that is being updated, nothing done
+    'gone', // managed identity: 410 of one that is away for up to 70 s, nothing done
     'delay', // done, answered late
     'drop-before', // connection closed, nothing done
     'drop-after', // done (signed, token minted), connection closed without an answer
     'wrong-signature', // vault: 200 with a signature that does not verify, or another value with a bit wrong
     'wrong-key-id', // vault: 200 whose kid names another version
     'malformed', // 200 with a body that is not what it should be
+    'partial', // queries of Log Analytics: 200 with half of the rows, and an error beside them
   ]),
   /** Only requests whose method and undecoded path contain this, such as `POST /keys/partner-signing/`. */
   match: z.string().optional(),
@@ -28,8 +31,8 @@ export const faultSchema = z.strictObject({
   probability: z.number().gt(0).max(1).default(1),
   /** For `delay`. */
   delayMs: z.int().min(0).max(120_000).default(0),
-  /** For `server-error` and `server-error-after`. */
-  status: z.int().min(500).max(599).default(503),
+  /** For `server-error` and `server-error-after`; below 500 as from something on the way. */
+  status: z.int().min(400).max(599).default(503),
 })
 
 export type Fault = z.output<typeof faultSchema>

@@ -5,6 +5,7 @@ import type { FaultList } from './faults.ts'
 import { listenHttps } from './listener.ts'
 import type { VaultLog } from './vault-log/vault-log.ts'
 import { roleAssignmentsFrom } from './vault/authorization.ts'
+import { createNetworkAccess, type NetworkAccess } from './vault/network-access.ts'
 import { createThrottle, type Throttle } from './vault/throttle.ts'
 import type { Unconfirmed } from './vault/unconfirmed.ts'
 import { createVaultStore, type VaultStore } from './vault/vault-store.ts'
@@ -17,6 +18,7 @@ export interface RunningVault {
   readonly url: string
   readonly store: VaultStore
   readonly throttle: Pick<Throttle, 'scaleTo'>
+  readonly network: Pick<NetworkAccess, 'admit'>
   /** Refuses connections until it comes back, as it was. */
   leave(): Promise<void>
   comeBack(): Promise<void>
@@ -68,6 +70,7 @@ async function startVault(
     scale: deps.throttleScale,
     refused: unconfirmed.throttledRequests,
   })
+  const network = createNetworkAccess()
   listener.serve(
     createVault({
       definition,
@@ -78,6 +81,7 @@ async function startVault(
       roleAssignments,
       accessTokens: deps.accessTokens,
       throttle,
+      network,
       clock,
       faults: deps.faults,
       unconfirmed,
@@ -91,6 +95,7 @@ async function startVault(
     url: listener.origin,
     store,
     throttle,
+    network,
     leave: () => listener.leave(),
     comeBack: () => listener.comeBack(),
   }

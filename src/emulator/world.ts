@@ -199,6 +199,16 @@ const collectionRuleSchema = z.strictObject({
   publishers: z.array(z.string()).default([]),
 })
 
+/** A workspace of Log Analytics: what happens in the vaults and tenants of this file comes to its tables. */
+const workspaceSchema = z.strictObject({
+  name: objectName,
+  id: guid,
+  /** Whose principals can have a role on it. */
+  tenant: z.string(),
+  /** Principals with the role *Log Analytics Reader*. */
+  readers: z.array(z.string()).default([]),
+})
+
 export const worldSchema = z.strictObject({
   tenants: z.array(tenantSchema).min(1),
   principals: z.array(principalSchema).default([]),
@@ -210,6 +220,7 @@ export const worldSchema = z.strictObject({
   /** Of Azure Arc: the one place that its clients take a key from. It must be there. */
   arcKeyFolder: z.string().default('/var/opt/azcmagent/tokens'),
   collectionRules: z.array(collectionRuleSchema).default([]),
+  workspaces: z.array(workspaceSchema).default([]),
 })
 
 export type World = z.output<typeof worldSchema>
@@ -225,6 +236,7 @@ export type WorldApplication = World['applications'][number]
 export type WorldResource = World['resources'][number]
 export type WorldIssuer = World['issuers'][number]
 export type WorldCollectionRule = World['collectionRules'][number]
+export type WorldWorkspace = World['workspaces'][number]
 
 /** The cloud that starts when no seed file is named. */
 export const defaultWorldFile = fileURLToPath(new URL('./default-world.yaml', import.meta.url))

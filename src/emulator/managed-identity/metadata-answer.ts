@@ -79,6 +79,8 @@ export function withFaults(
 ): EmulatedService {
   return async (request) => {
     const fault = faults.strike('managed-identity', `${request.method} ${request.path}`)
+    if (fault?.kind === 'not-found') return words.serverError(404)
+    if (fault?.kind === 'gone') return words.serverError(410)
     return replyInstead(fault, words) ?? replyAfter(fault, words, await serve(request))
   }
 }

@@ -4,8 +4,9 @@ import type { AccessTokens } from '../entra/access-tokens.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
 import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { FaultList } from '../faults.ts'
-import type { World, WorldCollectionRule } from '../world.ts'
+import type { World } from '../world.ts'
 import { type TableRow, tableRowFrom } from './collection-rule.ts'
+import { isOneOf, monitorCallerOf } from './monitor-caller.ts'
 import {
   callBytesMax,
   errorReply,
@@ -21,6 +22,7 @@ import {
   unavailable,
   versionUnknown,
 } from './monitor-error.ts'
+import type { WorkspaceTables } from './workspace-tables.ts'
 
 /** What a data collection rule has let through. */
 export interface Arrival {
@@ -43,6 +45,7 @@ export interface LogsIngestion {
 }
 
 export interface LogsIngestionDeps {
+  readonly tables: Pick<WorkspaceTables, 'row'>
   readonly world: World
   readonly accessTokens: Pick<AccessTokens, 'verify'>
   readonly clock: EmulatorClock
@@ -64,6 +67,7 @@ export function createLogsIngestion(deps: LogsIngestionDeps): LogsIngestion {
     const checked = await rowsOf(request, publishers, deps)
     if ('error' in checked) return errorReply(checked.error)
     arrived.push(...checked.rows)
+    for (const { stream, row } of checked.rows) deps.tables.row(tableOf(stream), row)
     forgotten += arrived.splice(0, Math.max(0, arrived.length - arrivalsMax)).length
     return { kind: 'answer', status: 204, headers: {}, body: Buffer.alloc(0) }
   }
@@ -81,6 +85,9 @@ export function createLogsIngestion(deps: LogsIngestionDeps): LogsIngestion {
   }
 }
 
+/** A table of one's own ends so; a stream without a transformation has its name. */
+const tableOf = (stream: string): string => `${stream.replace(/^Custom-/, '')}_CL`
+
 const faultWords: FaultWords = {
   throttled: () => errorReply(tooMany, { 'retry-after': '1' }),
   serverError: (status) => errorReply(unavailable(status)),
@@ -93,7 +100,7 @@ async function rowsOf(
   publishers: ReadonlyMap<string, readonly string[]>,
   { world, accessTokens, clock }: LogsIngestionDeps,
 ): Promise<Checked<{ readonly rows: readonly Arrival[] }>> {
-  const caller = await callerOf(request, accessTokens)
+  const caller = await monitorCallerOf(request, accessTokens, audiences)
   if (caller === undefined) return { error: tokenInvalid }
   const [, ruleId = '', streamName = ''] =
     /^\/dataCollectionRules\/([^/]+)\/streams\/([^/]+)$/.exec(request.path) ?? []
@@ -103,7 +110,7 @@ async function rowsOf(
   }
   const rule = world.collectionRules.find(({ immutableId }) => immutableId === ruleId)
   if (rule === undefined) return { error: ruleUnknown(ruleId) }
-  if (!mayPublish(caller, rule, publishers.get(ruleId) ?? [], world)) {
+  if (!isOneOf(caller, publishers.get(ruleId) ?? [], rule.tenant, world)) {
     return { error: noAccess(ruleId) }
   }
   const read = recordsOf(request)
@@ -117,34 +124,6 @@ async function rowsOf(
       row: tableRowFrom(record, stream.columns, clock),
     })),
   }
-}
-
-interface Caller {
-  readonly tenantId: string
-  readonly objectId: string
-}
-
-async function callerOf(
-  { headers }: EmulatedRequest,
-  accessTokens: Pick<AccessTokens, 'verify'>,
-): Promise<Caller | undefined> {
-  const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
-  if (token === undefined) return undefined
-  const verdict = await accessTokens.verify(token, { audience: audiences })
-  return verdict.ok ? { tenantId: verdict.claims.tid, objectId: verdict.claims.oid } : undefined
-}
-
-/** Whether the caller has the role, in the tenant of the rule. */
-function mayPublish(
-  { tenantId, objectId }: Caller,
-  rule: WorldCollectionRule,
-  publishers: readonly string[],
-  { tenants, principals }: World,
-): boolean {
-  const isAtHome = tenants.some(({ id, name }) => id === tenantId && name === rule.tenant)
-  return (
-    isAtHome && principals.some((one) => one.objectId === objectId && publishers.includes(one.name))
-  )
 }
 
 type JsonRecord = Readonly<Record<string, unknown>>

@@ -2,8 +2,10 @@ import { z } from 'zod'
 import { ControlError, parsed, type ControlRequest, type ControlRoute } from '../control.ts'
 import type { World, WorldCollectionRule } from '../world.ts'
 import type { LogsIngestion } from './logs-ingestion.ts'
+import type { LogsQuery } from './logs-query.ts'
+import type { WorkspaceTables } from './workspace-tables.ts'
 
-const publishersSchema = z.strictObject({ principals: z.array(z.string()) })
+const principalsSchema = z.strictObject({ principals: z.array(z.string()) })
 
 export const monitorRoutes = (
   { collectionRules, principals }: World,
@@ -47,13 +49,58 @@ export const monitorRoutes = (
     summary: 'who may send to a rule from now on, and nobody else: {"principals": ["countersign"]}',
     handle: (request) => {
       const { immutableId } = ruleIn(collectionRules, request)
-      const names = parsed(publishersSchema, request.body).principals
-      const unknown = names.filter((name) => !principals.some((one) => one.name === name))
-      if (unknown.length > 0) throw new ControlError(404, `no principal ${unknown.join(', ')}`)
-      ingestion.letPublish(immutableId, names)
+      ingestion.letPublish(immutableId, principalsIn(request, principals))
     },
   },
 ]
+
+export const workspaceRoutes = (
+  { workspaces, principals }: World,
+  query: LogsQuery,
+  tables: Pick<WorkspaceTables, 'heldBack' | 'flush'>,
+): readonly ControlRoute[] => [
+  {
+    method: 'GET',
+    path: '/workspaces',
+    summary:
+      'the workspaces of Log Analytics: their ids, who may read them, and how many rows are still to come',
+    handle: () => ({
+      workspaces: workspaces.map(({ name, id }) => ({ name, id, readers: query.readersOf(id) })),
+      heldBack: tables.heldBack(),
+    }),
+  },
+  {
+    method: 'POST',
+    path: '/workspaces/flush',
+    summary: 'delivers every row that is held back from their tables',
+    handle: () => {
+      tables.flush()
+    },
+  },
+  {
+    method: 'POST',
+    path: '/workspaces/{workspace}/readers',
+    summary:
+      'who may read a workspace from now on, and nobody else: {"principals": ["countersign"]}',
+    handle: (request) => {
+      const { workspace: wanted = '' } = request.parameters
+      const workspace = workspaces.find(({ name }) => name === wanted)
+      if (workspace === undefined) throw new ControlError(404, `no workspace '${wanted}'`)
+      query.letRead(workspace.id, principalsIn(request, principals))
+    },
+  },
+]
+
+/** @throws ControlError where one of them is not in the world. */
+function principalsIn(
+  { body }: ControlRequest,
+  principals: World['principals'],
+): readonly string[] {
+  const names = parsed(principalsSchema, body).principals
+  const unknown = names.filter((name) => !principals.some((one) => one.name === name))
+  if (unknown.length > 0) throw new ControlError(404, `no principal ${unknown.join(', ')}`)
+  return names
+}
 
 function ruleIn(
   rules: readonly WorldCollectionRule[],

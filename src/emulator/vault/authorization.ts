@@ -3,7 +3,13 @@ import type { World, WorldVault } from '../world.ts'
 import { vaultResource } from './arm.ts'
 import type { VaultCaller } from './bearer.ts'
 import type { VaultOperation } from './operation.ts'
-import { deniedByRbac, type VaultError } from './vault-error.ts'
+import type { NetworkAccess } from './network-access.ts'
+import {
+  deniedByConnection,
+  deniedByFirewall,
+  deniedByRbac,
+  type VaultError,
+} from './vault-error.ts'
 
 export interface RoleAssignment {
   /** 32 hex digits, as `appliedAssignmentId` in audit records. */
@@ -72,9 +78,30 @@ export function denialFor(
   const object =
     operation.object === undefined ? '' : `/${operation.collection}/${operation.object}`
   return deniedByRbac({
-    caller: `appid=${caller.applicationId};oid=${caller.objectId};iss=${caller.issuer}`,
+    ...namesOf(vault, caller),
     action: `Microsoft.KeyVault/vaults/${operation.action}`,
     resource: `${vaultResource(vault.name)}${object}`,
-    vault: `${vault.name};location=${vault.location}`,
   })
 }
+
+/** Undefined when the address is let in. */
+export function networkDenialFor(
+  vault: Pick<WorldVault, 'name' | 'location'>,
+  caller: VaultCaller,
+  network: Pick<NetworkAccess, 'refusalOf'>,
+  address: string,
+): VaultError | undefined {
+  switch (network.refusalOf(address)) {
+    case undefined:
+      return undefined
+    case 'ForbiddenByFirewall':
+      return deniedByFirewall(namesOf(vault, caller), address)
+    case 'ForbiddenByConnection':
+      return deniedByConnection(namesOf(vault, caller))
+  }
+}
+
+const namesOf = (vault: Pick<WorldVault, 'name' | 'location'>, caller: VaultCaller) => ({
+  caller: `appid=${caller.applicationId};oid=${caller.objectId};iss=${caller.issuer}`,
+  vault: `${vault.name};location=${vault.location}`,
+})

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /**
- * What could not be proven about the real Key Vault, one switch each. The defaults are the likeliest;
+ * What could not be proven about the real Key Vault and its logs, one switch each. The defaults are the likeliest;
  * whoever learns better, or must be safe either way, turns a switch instead of patching the emulator.
  */
 export const unconfirmedSchema = z.strictObject({
@@ -27,6 +27,11 @@ export const unconfirmedSchema = z.strictObject({
   throttledRequests: z.enum(['counted', 'not-counted']).default('counted'),
   /** What the secret of a certificate with a non-exportable key is: refused, or the certificate alone. */
   nonExportableSecret: z.enum(['refused', 'certificate-only']).default('refused'),
+  /**
+   * Where a query of Log Analytics finds `SEM0100` when it names what is not there: as the innermost error, or in the
+   * text of a detail. Reports of users show both.
+   */
+  unresolvedName: z.enum(['nested', 'in-text']).default('nested'),
 })
 
 export type Unconfirmed = z.output<typeof unconfirmedSchema>

@@ -144,6 +144,35 @@ export const deniedByRbac = (denied: {
     'ForbiddenByRbac',
   )
 
+/** What a refusal by network says of who asked, and of whom. */
+interface ByNetwork {
+  /** `appid=…;oid=…;iss=…`. */
+  readonly caller: string
+  /** `name;location=…`. */
+  readonly vault: string
+}
+
+export const deniedByFirewall = ({ caller, vault }: ByNetwork, address: string) =>
+  forbidden(
+    [
+      'Client address is not authorized and caller is not a trusted service.',
+      `Client address: ${address}`,
+      `Caller: ${caller}`,
+      `Vault: ${vault}`,
+    ].join('\r\n'),
+    'ForbiddenByFirewall',
+  )
+
+export const deniedByConnection = ({ caller, vault }: ByNetwork) =>
+  forbidden(
+    [
+      'Public network access is disabled and request is not from a trusted service nor via an approved private link.',
+      `Caller: ${caller}`,
+      `Vault: ${vault}`,
+    ].join('\r\n'),
+    'ForbiddenByConnection',
+  )
+
 // 404
 
 const kinds = { keys: 'Key', certificates: 'Certificate', secrets: 'Secret' } as const

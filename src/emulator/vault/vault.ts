@@ -5,13 +5,14 @@ import { replyAfter } from '../fault-replies.ts'
 import type { Fault, FaultList } from '../faults.ts'
 import { recordFrom, type VaultRecord } from '../vault-log/record.ts'
 import type { WorldVault } from '../world.ts'
-import { assignmentFor, denialFor, type RoleAssignment } from './authorization.ts'
+import { assignmentFor, denialFor, networkDenialFor, type RoleAssignment } from './authorization.ts'
 import { authenticate, challengeOf, type Authentication, type VaultCaller } from './bearer.ts'
 import { certificateItem, keyItem } from './bundles.ts'
 import { getCertificate, getCertificatePolicy } from './certificate-operations.ts'
 import { decrypt, encrypt, unwrapKey, wrapKey } from './key-encryption.ts'
 import { getKey, getKeyAttestation, sign, verify } from './key-operations.ts'
 import { page } from './listings.ts'
+import type { NetworkAccess } from './network-access.ts'
 import { operationFrom, type OperationKind, type VaultOperation } from './operation.ts'
 import {
   refused,
@@ -54,6 +55,7 @@ export interface VaultDeps extends VaultContent {
   readonly roleAssignments: readonly RoleAssignment[]
   readonly accessTokens: Pick<AccessTokens, 'verify'>
   readonly throttle: Throttle
+  readonly network: NetworkAccess
   readonly faults: FaultList
   /** Takes the audit record of each request before its answer is written. */
   readonly record: (record: VaultRecord) => void
@@ -132,13 +134,17 @@ function conclude(
   if (!authentication.ok) return { performed: refused(authentication.error) }
   if (fault?.kind === 'server-error') return { performed: refused(serverError(fault.status)) }
   if (fault?.kind === 'throttle') return { performed: refused(throttled) }
+  const { caller } = authentication
+  const address = request.remoteAddress
+  const outside = networkDenialFor(deps.definition, caller, deps.network, address)
+  if (outside !== undefined) return { performed: refused(outside) }
   const unversioned = apiVersionError(request.query)
   if (unversioned !== undefined) return { performed: refused(unversioned) }
   if (operation === undefined) return { performed: unknown(request) }
   if (!deps.throttle.admit(costOf(operation, deps.store))) {
     return { performed: refused(throttled) }
   }
-  return performIfAuthorized(deps, request, operation, authentication.caller)
+  return performIfAuthorized(deps, request, operation, caller)
 }
 
 /** Who may not use an object does not learn whether it exists. */
