@@ -12,8 +12,12 @@ export interface FleetBenchOptions {
 const replicas = 3
 /** One alone may have no more than 500 signatures waiting. */
 const subjects = 10
-/** Units that a vault allows in any ten seconds. @see Azure Key Vault service limits, HSM keys. */
-const vaultUnits = 2000
+/**
+ * Units that the service allows itself in any ten seconds: four fifths of what a vault does, by default.
+ *
+ * @see Azure Key Vault service limits, HSM keys.
+ */
+const vaultUnits = 1600
 
 /**
  * Callers at once over replicas that share one PostgreSQL, while nothing is cached: all for one tenant,
@@ -72,7 +76,7 @@ async function burst(
   const exchanges = after.exchanges - before.exchanges
   const name = `cold burst of ${callers} callers on ${replicas} replicas, ${tenants} tenant${tenants === 1 ? '' : 's'}`
   const once = { bar: String(tenants), unit: '' }
-  const fairness = jainIndex(servedOf)
+  const fairness = jainIndex(waitsMs)
   return [
     { measure: `${name}: signatures`, value: signatures, met: signatures === tenants, ...once },
     { measure: `${name}: exchanges`, value: exchanges, met: exchanges === tenants, ...once },
@@ -85,12 +89,16 @@ async function burst(
     },
     {
       measure: `${name}: fairness of what each caller was given`,
+      value: jainIndex(servedOf),
+      unit: '',
+    },
+    {
+      measure: `${name}: fairness of how long each waited`,
       value: fairness,
       unit: '',
       bar: '≥ 0.95',
       met: fairness >= 0.95,
     },
-    { measure: `${name}: fairness of how long each waited`, value: jainIndex(waitsMs), unit: '' },
     { measure: `${name}: until the last is answered`, value: seconds, unit: 's' },
   ]
 }

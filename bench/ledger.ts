@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Entry } from '../src/ledger/entry.ts'
@@ -25,13 +25,31 @@ export async function ledgerMeasure(options: LedgerBenchOptions): Promise<readon
   const server = await startPostgres()
   try {
     const url = await server.createDatabase()
-    const [sqlite, postgres]: [number[], number[]] = [[], []]
+    const [sqlite, postgres, alone, sync]: [number[], number[], number[], number[]] = [
+      [],
+      [],
+      [],
+      [],
+    ]
     for (let round = 0; round < options.rounds; round += 1) {
       const file = join(folder, `${round}.db`)
       sqlite.push(await rateOf(await createSqliteLedger({ file }), options.durationMs))
       postgres.push(await rateOf(await openLedgerAt(url), options.durationMs))
+      alone.push(
+        await timeAlone(await createSqliteLedger({ file: join(folder, `alone-${round}.db`) })),
+      )
+      sync.push(timeOfSync(join(folder, `sync-${round}`)))
     }
-    return [row('SQLite', median(sqlite), 20_000), row('PostgreSQL', median(postgres), 10_000)]
+    return [
+      row('SQLite', median(sqlite), 20_000),
+      row('PostgreSQL', median(postgres), 10_000),
+      { measure: 'one durable entry by itself, SQLite, p50', value: median(alone), unit: 'ms' },
+      {
+        measure: 'one page appended and synced to the same disk, p50',
+        value: median(sync),
+        unit: 'ms',
+      },
+    ]
   } finally {
     await server.stop()
     rmSync(folder, { recursive: true })
@@ -61,6 +79,34 @@ async function rateOf(ledger: Ledger, durationMs: number): Promise<number> {
   const seconds = (performance.now() - startedAt) / 1000
   await ledger.close()
   return count / seconds
+}
+
+const aloneTimes = 300
+
+/** From one entry to the next when nothing else is appended, ms; closes the ledger. */
+async function timeAlone(ledger: Ledger): Promise<number> {
+  const times: number[] = []
+  for (let count = 0; count < aloneTimes; count += 1) {
+    const startedAt = performance.now()
+    await ledger.append([entry(count)])
+    times.push(performance.now() - startedAt)
+  }
+  await ledger.close()
+  return median(times)
+}
+
+/** What no ledger on this disk can be faster than, ms. */
+function timeOfSync(file: string): number {
+  const page = Buffer.alloc(4096, 1)
+  const descriptor = openSync(file, 'w')
+  const times = Array.from({ length: aloneTimes }, () => {
+    const startedAt = performance.now()
+    writeSync(descriptor, page)
+    fdatasyncSync(descriptor)
+    return performance.now() - startedAt
+  })
+  closeSync(descriptor)
+  return median(times)
 }
 
 /** A cache hit: the one entry of most requests. */

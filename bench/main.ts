@@ -10,6 +10,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { format } from 'prettier'
 import { assertionMeasure } from './assertion.ts'
+import { auditMeasure } from './audit-figures.ts'
 import { chartOf } from './chart.ts'
 import { type BenchCloud, startCloud, stopEverything } from './cloud.ts'
 import { coldBurst } from './cold-burst.ts'
@@ -42,6 +43,7 @@ const measures: Readonly<Record<PartName, Measure>> = {
   assertion: async (cloud, { rounds }) => ({ rows: await assertionMeasure(cloud, rounds) }),
   decision: async () => ({ rows: await decisionMeasure() }),
   ledger: async (_cloud, plan) => ({ rows: await ledgerMeasure(plan) }),
+  audit: async () => auditMeasure(),
   curves: async (cloud, plan) => ({ curves: await curvesMeasure(cloud, curvesPlanFrom(plan)) }),
   throttled: async () => ({ rows: await throttledMeasure() }),
 }

@@ -24,6 +24,7 @@ export const partNames = [
   'assertion',
   'decision',
   'ledger',
+  'audit',
   'curves',
   'throttled',
 ] as const

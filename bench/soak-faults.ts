@@ -24,10 +24,13 @@ export const isExcusedAt = (second: number): boolean =>
 
 const timesEach = 5
 
-/** How many answers of the vault were lost by then, at most. */
+/** The vault signs, and its answer is lost or no good. */
+const losing: ReadonlySet<string | undefined> = new Set(['drop-after', 'server-error-after'])
+
+/** How many answers of the vault were lost or no good by then, at most. */
 export function lostAnswersMax(second: number): number {
   const minutes = Array.from({ length: Math.ceil(second / everySeconds) }, (_, index) => index)
-  const played = minutes.filter((minute) => kindOf(minute) === 'drop-after')
+  const played = minutes.filter((minute) => losing.has(kindOf(minute)))
   return played.length * timesEach
 }
 
