@@ -8,6 +8,7 @@ const azureAdapters = [
   'src/certificate/key-vault-certificate.ts',
   'src/custody/key-vault-head-key.ts',
   'src/custody/log-analytics.ts',
+  'src/reconcile/workspace/table-client.ts',
   'src/sealing/key-vault-wrapping-key.ts',
   'src/vault-access/*.ts',
 ]

@@ -27,6 +27,8 @@ async function emitProgram(): Promise<readonly string[]> {
     input: {
       countersign: 'src/cli/countersign.ts',
       'sqlite-ledger-worker': 'src/ledger/sqlite-ledger-worker.ts',
+      'chain-worker': 'src/ledger/chain-worker.ts',
+      'report-worker': 'src/report-worker.ts',
     },
     platform: 'node',
     // A driver in C that `pg` does without.

@@ -1,9 +1,10 @@
-// Writes what deploy/azure-monitor deploys: the table and the data collection rule with the columns that entries
-// have as rows, and the workbook and the analytic rule with the queries beside them, so that none of it is said twice.
+// Writes what deploy/azure-monitor deploys: the tables and the data collection rules with the columns that entries
+// and findings have as rows, and the workbook and the analytic rule with the queries beside them, so that none of it is said twice.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import { entryColumns } from '../src/custody/entry-row.ts'
+import { findingColumns } from '../src/custody/finding-row.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const folder = 'deploy/azure-monitor'
@@ -22,91 +23,118 @@ const text = (description: string) => ({ type: 'string', metadata: { description
 const workspaceParameter = text('Name of the Log Analytics workspace, in this resource group.')
 const location = { type: 'string', defaultValue: '[resourceGroup().location]' }
 
-const columns = Object.entries(entryColumns).map(([name, type]) => ({ name, type }))
-const table = 'CountersignLedger_CL'
-const stream = 'Custom-CountersignLedger'
 const ruleId = "[resourceId('Microsoft.Insights/dataCollectionRules', parameters('ruleName'))]"
 const workspaceId =
   "[resourceId('Microsoft.OperationalInsights/workspaces', parameters('workspace'))]"
-const tableId = `[resourceId('Microsoft.OperationalInsights/workspaces/tables', parameters('workspace'), '${table}')]`
 
-const ledgerTemplate = template(
-  {
-    workspace: workspaceParameter,
-    location,
-    ruleName: { type: 'string', defaultValue: 'countersign-ledger' },
-    servicePrincipal: text(
-      'Object id of the managed identity, or service principal, of Countersign.',
-    ),
-    retentionDays: { type: 'int', defaultValue: 90, minValue: 4, maxValue: 730 },
-  },
-  {
-    resources: [
-      {
-        type: 'Microsoft.OperationalInsights/workspaces/tables',
-        apiVersion: '2022-10-01',
-        name: `[concat(parameters('workspace'), '/${table}')]`,
-        properties: {
-          plan: 'Analytics',
-          retentionInDays: "[parameters('retentionDays')]",
-          totalRetentionInDays: "[parameters('retentionDays')]",
-          schema: { name: table, columns },
-        },
-      },
-      {
-        // Direct: it has an endpoint of its own, and needs no data collection endpoint.
-        type: 'Microsoft.Insights/dataCollectionRules',
-        apiVersion: '2023-03-11',
-        name: "[parameters('ruleName')]",
-        location: "[parameters('location')]",
-        kind: 'Direct',
-        dependsOn: [tableId],
-        properties: {
-          streamDeclarations: { [stream]: { columns } },
-          destinations: {
-            logAnalytics: [{ name: 'workspace', workspaceResourceId: workspaceId }],
-          },
-          dataFlows: [
-            {
-              streams: [stream],
-              destinations: ['workspace'],
-              transformKql: 'source',
-              outputStream: `Custom-${table}`,
-            },
-          ],
-        },
-      },
-      {
-        type: 'Microsoft.Authorization/roleAssignments',
-        apiVersion: '2022-04-01',
-        name: "[guid(resourceId('Microsoft.Insights/dataCollectionRules', parameters('ruleName')), parameters('servicePrincipal'))]",
-        scope: ruleId,
-        dependsOn: [ruleId],
-        properties: {
-          roleDefinitionId: `[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '${monitoringMetricsPublisher}')]`,
-          principalId: "[parameters('servicePrincipal')]",
-          principalType: 'ServicePrincipal',
-        },
-      },
-    ],
-    outputs: {
-      endpoint: {
-        type: 'string',
-        value:
-          "[reference(resourceId('Microsoft.Insights/dataCollectionRules', parameters('ruleName')), '2023-03-11').endpoints.logsIngestion]",
-      },
-      rule: {
-        type: 'string',
-        value:
-          "[reference(resourceId('Microsoft.Insights/dataCollectionRules', parameters('ruleName')), '2023-03-11').immutableId]",
-      },
-      stream: { type: 'string', value: stream },
+/** A table, the rule that fills it, and the role of who may send to the rule. */
+interface Streamed {
+  readonly table: string
+  readonly stream: string
+  readonly columns: Readonly<Record<string, string>>
+  readonly ruleName: string
+  /** Completes "Object id of the managed identity, or service principal, of …". */
+  readonly sender: string
+}
+
+const streamTemplate = ({ table, stream, columns: typesOf, ruleName, sender }: Streamed) => {
+  const columns = Object.entries(typesOf).map(([name, type]) => ({ name, type }))
+  const tableId = `[resourceId('Microsoft.OperationalInsights/workspaces/tables', parameters('workspace'), '${table}')]`
+  return template(
+    {
+      workspace: workspaceParameter,
+      location,
+      ruleName: { type: 'string', defaultValue: ruleName },
+      servicePrincipal: text(
+        `Object id of the managed identity, or service principal, of ${sender}.`,
+      ),
+      retentionDays: { type: 'int', defaultValue: 90, minValue: 4, maxValue: 730 },
     },
-  },
-)
+    {
+      resources: [
+        {
+          type: 'Microsoft.OperationalInsights/workspaces/tables',
+          apiVersion: '2022-10-01',
+          name: `[concat(parameters('workspace'), '/${table}')]`,
+          properties: {
+            plan: 'Analytics',
+            retentionInDays: "[parameters('retentionDays')]",
+            totalRetentionInDays: "[parameters('retentionDays')]",
+            schema: { name: table, columns },
+          },
+        },
+        {
+          // Direct: it has an endpoint of its own, and needs no data collection endpoint.
+          type: 'Microsoft.Insights/dataCollectionRules',
+          apiVersion: '2023-03-11',
+          name: "[parameters('ruleName')]",
+          location: "[parameters('location')]",
+          kind: 'Direct',
+          dependsOn: [tableId],
+          properties: {
+            streamDeclarations: { [stream]: { columns } },
+            destinations: {
+              logAnalytics: [{ name: 'workspace', workspaceResourceId: workspaceId }],
+            },
+            dataFlows: [
+              {
+                streams: [stream],
+                destinations: ['workspace'],
+                transformKql: 'source',
+                outputStream: `Custom-${table}`,
+              },
+            ],
+          },
+        },
+        {
+          type: 'Microsoft.Authorization/roleAssignments',
+          apiVersion: '2022-04-01',
+          name: "[guid(resourceId('Microsoft.Insights/dataCollectionRules', parameters('ruleName')), parameters('servicePrincipal'))]",
+          scope: ruleId,
+          dependsOn: [ruleId],
+          properties: {
+            roleDefinitionId: `[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '${monitoringMetricsPublisher}')]`,
+            principalId: "[parameters('servicePrincipal')]",
+            principalType: 'ServicePrincipal',
+          },
+        },
+      ],
+      outputs: {
+        endpoint: {
+          type: 'string',
+          value:
+            "[reference(resourceId('Microsoft.Insights/dataCollectionRules', parameters('ruleName')), '2023-03-11').endpoints.logsIngestion]",
+        },
+        rule: {
+          type: 'string',
+          value:
+            "[reference(resourceId('Microsoft.Insights/dataCollectionRules', parameters('ruleName')), '2023-03-11').immutableId]",
+        },
+        stream: { type: 'string', value: stream },
+      },
+    },
+  )
+}
+
+const ledgerTemplate = streamTemplate({
+  table: 'CountersignLedger_CL',
+  stream: 'Custom-CountersignLedger',
+  columns: entryColumns,
+  ruleName: 'countersign-ledger',
+  sender: 'Countersign',
+})
+
+const findingsTemplate = streamTemplate({
+  table: 'CountersignFindings_CL',
+  stream: 'Custom-CountersignFindings',
+  columns: findingColumns,
+  ruleName: 'countersign-findings',
+  sender: 'whoever keeps watch',
+})
 
 /** What the workbook shows, in order. */
 const views = [
+  { query: 'open-findings', title: 'What reconcile has found' },
   { query: 'unexplained-signatures', title: 'Signatures that no entry accounts for' },
   { query: 'key-exposure', title: 'What could put the key into other hands' },
   { query: 'ledger-gaps', title: 'Entries that are missing here, or were written anew' },
@@ -173,10 +201,27 @@ const workbookTemplate = async () =>
 /** The settings of the query, which parameters of the template take the place of. */
 const settings = ['keys', 'principals', 'addresses'] as const
 
+/** The table that the query begins with. */
+const vaultLog = 'AZKVAuditLogs'
+
+const minutesApart = 15
+
+/**
+ * A row may show so much later than its `ingestion_time()` says, as `log-table.ts` takes it. Then it is in several runs,
+ * and alerts in each: nothing of Sentinel tells rows that alerted from others, and suppression would keep back those too.
+ */
+const minutesOfOverlap = 60
+
+/** Whatever time a row is of: the period is longer than most are late. */
+const cameSinceTheLastRun = `| where ingestion_time() > ago(${minutesApart + minutesOfOverlap}m)`
+
 const sentinelTemplate = async () => {
   const lines = (await queryOf('sign-unexplained')).split('\n')
   const isSetting = (line: string) => settings.some((name) => line.startsWith(`let ${name} = `))
-  const body = lines.filter((line) => !isSetting(line)).join('\n')
+  const body = lines
+    .filter((line) => !isSetting(line))
+    .flatMap((line) => (line === vaultLog ? [line, cameSinceTheLastRun] : [line]))
+    .join('\n')
   const lets = settings.map(
     (name) => `'let ${name} = dynamic(', string(parameters('${name}')), ');', variables('newline')`,
   )
@@ -209,9 +254,9 @@ const sentinelTemplate = async () => {
             severity: 'High',
             enabled: true,
             query: `[concat(${lets.join(', ')}, variables('body'))]`,
-            // Longer than it is apart, because records arrive late; found twice, they are one incident.
-            queryFrequency: 'PT15M',
-            queryPeriod: 'PT1H',
+            queryFrequency: `PT${minutesApart}M`,
+            // By the time of the record. Sentinel lets no rule that runs oftener than every hour look back for two days.
+            queryPeriod: 'P1D',
             triggerOperator: 'GreaterThan',
             triggerThreshold: 0,
             suppressionDuration: 'PT1H',
@@ -264,6 +309,7 @@ export async function azureMonitorFiles(): Promise<readonly { path: string; text
   const style = await resolveConfig(join(root, 'package.json'))
   const files = [
     ['ledger.json', ledgerTemplate],
+    ['findings.json', findingsTemplate],
     ['workbook.json', await workbookTemplate()],
     ['sentinel-rule.json', await sentinelTemplate()],
   ] as const

@@ -1,12 +1,14 @@
-// Writes the JSON Schemas of countersign.yaml, of grant files and of agent.yaml, with which editors complete and
-// check them, from the same definitions that the service reads the files with.
+// Writes the JSON Schemas of countersign.yaml, of grant files, of agent.yaml and of witness.yaml, with which editors
+// complete and check them, and of what is posted to webhooks, from the same definitions that they are read with.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import { z } from 'zod'
 import { agentForm } from '../src/config/agent/agent-form.ts'
 import { configForm } from '../src/config/config-form.ts'
+import { witnessForm } from '../src/config/witness/witness-form.ts'
 import { grantForm } from '../src/policy/grant-form.ts'
+import { findingBodyForm } from '../src/reconcile/rounds/finding-body.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -29,6 +31,19 @@ const described = [
     title: 'agent.yaml',
     description:
       "Configuration of Countersign's agent. `countersign agent --check` says what a schema cannot.",
+  },
+  {
+    path: 'schemas/witness.schema.json',
+    form: witnessForm,
+    title: 'witness.yaml',
+    description:
+      "Configuration of an auditor's witness. `countersign witness --check` says what a schema cannot.",
+  },
+  {
+    path: 'schemas/finding-event.schema.json',
+    form: findingBodyForm,
+    title: 'Event of countersign reconcile --watch',
+    description: 'What is posted to a webhook: a finding is new, or was resolved.',
   },
 ]
 

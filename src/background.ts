@@ -13,6 +13,7 @@ export interface BackgroundOptions {
 
 const proofsEveryMs = 15_000
 const turnedAwayEveryMs = 10_000
+const auditReadsEveryMs = 10_000
 const refreshesEveryMs = 500
 const clockEveryMs = 5000
 /** What one replica drops another one serves no longer than that, as long as both reach the database. */
@@ -138,7 +139,8 @@ export function startTasks(
   service: Service,
   { config, logger }: BackgroundOptions,
 ): readonly BackgroundTask[] {
-  const { proofs, turnedAway, clockWatch, refresher, tokenSharing, heads, exporting } = service
+  const { proofs, turnedAway, auditReads, clockWatch, refresher, tokenSharing, heads, exporting } =
+    service
   const report = (task: string) => reportFor(task, logger)
   return [
     startBackgroundTask(proofsEveryMs, () => proofs.publish(), report('proofs')),
@@ -146,6 +148,11 @@ export function startTasks(
       turnedAwayEveryMs,
       () => turnedAway.roll('ended-minutes'),
       report('turned-away'),
+    ),
+    startBackgroundTask(
+      auditReadsEveryMs,
+      () => auditReads.roll('ended-periods'),
+      report('audit-reads'),
     ),
     startBackgroundTask(
       refreshesEveryMs,

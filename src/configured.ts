@@ -2,16 +2,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from './base/clock.ts'
 import type { DependencyWatch } from './base/dependency-watch.ts'
-import type { ApplicationName, TenantId } from './base/ids.ts'
+import type { ApplicationName, CertificateName, TenantId } from './base/ids.ts'
 import type { CallerProof, CallerProofs } from './caller-proof.ts'
-import type { CertificateSource } from './certificate/certificate.ts'
+import { type CertificateSource, keyIdsBegin } from './certificate/certificate.ts'
 import type { Config } from './config/config.ts'
-import type { Application } from './issuance/application.ts'
+import { type Application, hasKey } from './issuance/application.ts'
 import { createCredentials, type Credentials, type PlacedLocation } from './issuance/credentials.ts'
 import type { IssuanceDeps } from './issuance/issuance-deps.ts'
+import type { People } from './people.ts'
 import type { CompiledGrants } from './policy/compile-grants.ts'
 import { type GrantBudget, havingTaken } from './policy/grant-budget.ts'
-import { decide, foresee, stillGiven } from './policy/policy.ts'
+import { decide, foresee, type Policy, stillGiven } from './policy/policy.ts'
 import { createPolicyInForce, type PolicyInForce } from './policy/policy-in-force.ts'
 import { createUnrevokedPolicy } from './revocation/unrevoked-policy.ts'
 
@@ -19,9 +20,13 @@ import { createUnrevokedPolicy } from './revocation/unrevoked-policy.ts'
 export interface Configured {
   readonly config: Config
   readonly policies: PolicyInForce
+  /** What is allowed by it, without grants that are revoked. */
+  readonly unrevokedPolicy: () => Policy
   readonly proof: CallerProof
   readonly credentials: Credentials
   readonly issuance: IssuanceDeps
+  /** Undefined where nobody signs in. */
+  readonly people: People | undefined
 }
 
 /** The one that is in force: whoever asks once for each request sees one, whole. */
@@ -69,16 +74,22 @@ export interface LastingParts {
   readonly inForce: Pick<ConfiguredInForce, 'current'>
 }
 
+/** What becomes of a configuration elsewhere. */
+export interface ConfigurationParts {
+  readonly grants: CompiledGrants
+  readonly people: People | undefined
+}
+
 /**
  * Makes a configuration work, beside the one that does. Certificates that are new in it are not proven yet.
  *
- * @param grants Compiled with this very configuration.
+ * @param parts Made of this very configuration.
  * @param before What it takes over from; undefined for the first one of a run.
  * @throws Error of the system when the CAs of an issuer cannot be read.
  */
 export function createConfigured(
   config: Config,
-  grants: CompiledGrants,
+  { grants, people }: ConfigurationParts,
   before: Configured | undefined,
   lasting: LastingParts,
 ): Configured {
@@ -88,7 +99,7 @@ export function createConfigured(
   const policy = () => policies.current().policy
   const unrevoked = createUnrevokedPolicy(policy, () => revocations.current())
   const proof = lasting.callerProofs.proofBy(config, before?.proof)
-  const applications = config.applications.map(applicationFrom)
+  const applications = applicationsOf(config)
   const credentials = createCredentials({
     applications,
     locations: config.certificates.flatMap(locationsOf),
@@ -116,7 +127,15 @@ export function createConfigured(
     onceIssuers: tokenIssuersWhere(config, (issuer) => issuer.replay === 'once'),
     credentials,
   }
-  const configured: Configured = { config, policies, proof, credentials, issuance }
+  const configured: Configured = {
+    config,
+    policies,
+    unrevokedPolicy: unrevoked,
+    proof,
+    credentials,
+    issuance,
+    people,
+  }
   return configured
 }
 
@@ -138,26 +157,45 @@ const tokenIssuersWhere = ({ issuers }: Config, holds: (issuer: TokenIssuer) => 
     issuers.flatMap((issuer) => (issuer.kind !== 'mtls' && holds(issuer) ? [issuer.name] : [])),
   )
 
-/** Which tokens and assertions the first gives, and the second, in force behind it, gives to nobody. */
-export function endedBetween(
-  before: Config,
-  after: Config,
-): (held: { readonly application: ApplicationName; readonly tenant: TenantId }) => boolean {
+/** What a token or an assertion is by, as far as a configuration may take it back. */
+interface HeldFor {
+  readonly application: ApplicationName
+  readonly tenant: TenantId
+  /** The key version that has signed, or will; undefined when none will. */
+  readonly keyId: string | undefined
+}
+
+/**
+ * Which tokens and assertions the first gives, and the second, in force behind it, gives to nobody. Another
+ * version of the same certificate ends nothing.
+ */
+export function endedBetween(before: Config, after: Config): (held: HeldFor) => boolean {
   const [was, is] = [listedIn(before), listedIn(after)]
-  return ({ application, tenant }) => {
+  return ({ application, tenant, keyId }) => {
     const [old, now] = [was.get(application), is.get(application)]
     if (old?.tenants.has(tenant) !== true) return false
-    return now?.clientId !== old.clientId || !now.tenants.has(tenant)
+    if (now?.clientId !== old.clientId || !now.tenants.has(tenant)) return true
+    return keyId !== undefined && hasKey(old, keyId) && !hasKey(now, keyId)
   }
 }
 
-const listedIn = ({ applications }: Config) =>
+const listedIn = ({ applications, certificates }: Config) =>
   new Map(
-    applications.map(({ name, clientId, tenants }) => [
+    applications.map(({ name, clientId, certificate, tenants }) => [
       name,
-      { clientId, tenants: new Set(tenants) },
+      {
+        clientId,
+        tenants: new Set(tenants),
+        keyIdsBegin: keyIdsBeginOf(certificate, certificates),
+      },
     ]),
   )
+
+const keyIdsBeginOf = (name: CertificateName, certificates: Config['certificates']) =>
+  certificates
+    .filter((one) => one.name === name)
+    .flatMap(locationsOf)
+    .map(keyIdsBegin)
 
 function locationsOf(certificate: Config['certificates'][number]): readonly PlacedLocation[] {
   const { name, vault, nameInVault, requireHsm, standby } = certificate
@@ -173,10 +211,12 @@ function locationsOf(certificate: Config['certificates'][number]): readonly Plac
   return [primary, { ...primary, place: 'standby', vaultUrl, vaultCertificateName }]
 }
 
-const applicationFrom = (application: Config['applications'][number]): Application => ({
-  name: application.name,
-  clientId: application.clientId,
-  certificate: application.certificate,
-  profile: application.profile,
-  x5c: application.x5c ? 'include' : 'omit',
-})
+const applicationsOf = ({ applications, certificates }: Config): readonly Application[] =>
+  applications.map(({ name, clientId, certificate, profile, x5c }) => ({
+    name,
+    clientId,
+    certificate,
+    profile,
+    x5c: x5c ? 'include' : 'omit',
+    keyIdsBegin: keyIdsBeginOf(certificate, certificates),
+  }))

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { proveAll, startProving, startReloading, startTasks } from './background.ts'
 import type { BackgroundTask } from './base/background-task.ts'
 import type { Clock } from './base/clock.ts'
+import { aborted, stopSignal } from './base/stop-signal.ts'
 import { trustAlso } from './base/trusted-roots.ts'
 import { settlesWithin, withDeadline } from './base/deadline.ts'
 import { isTransient } from './base/transient.ts'
@@ -95,7 +96,7 @@ interface Listeners {
 const drainNow = ({ callers, machines, revocations }: Partial<Listeners>) =>
   Promise.all([callers?.drain(0), machines?.drain(0), revocations?.drain(0)])
 
-/** @throws ListenerError | SocketError when one of them cannot be opened; then none is. */
+/** @throws ListenerError | UnixSocketError when one of them cannot be opened; then none is. */
 async function openListeners(service: Service, options: ServeOptions): Promise<Listeners> {
   const machines = await openMachines(service, options)
   let revocations: Listener | undefined
@@ -213,31 +214,12 @@ function openNoDebugger(): void {
   process.on('SIGUSR1', () => undefined)
 }
 
-/** Aborted by the first signal; a second one ends the process as if we were not here. */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      controller.abort()
-    })
-  }
-  return controller.signal
-}
-
 function onHangUp(listener: () => void): () => void {
   process.on('SIGHUP', listener)
   return () => {
     process.off('SIGHUP', listener)
   }
 }
-
-const aborted = (signal: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    if (signal.aborted) resolve()
-    signal.addEventListener('abort', () => {
-      resolve()
-    })
-  })
 
 /** Whether the run has begun, or was told to stop before it could. */
 type Begun = 'begun' | 'stopped'
@@ -354,6 +336,9 @@ async function drain(
   // Of a disk that is nearly full what has to be written is the end, and not how many strangers there were.
   await service.turnedAway.roll('every').catch((error: unknown) => {
     logger.error({ err: error }, 'what was counted last is not written')
+  })
+  await service.auditReads.roll('every').catch((error: unknown) => {
+    logger.error({ err: error }, 'how often the ledger was read last is not written')
   })
   await service.proofs.publish()
   const { unproved } = service.proofs

@@ -16,6 +16,7 @@ import {
 import { type OwnCertificate, readOwnCertificate } from './http/listener.ts'
 import type { Entry } from './ledger/entry.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import { peopleBy } from './people.ts'
 import { compileGrants } from './policy/compile-grants.ts'
 import { changesBetween, type PolicyInForce } from './policy/policy-in-force.ts'
 import {
@@ -89,8 +90,11 @@ export function createReloading(options: ReloadingOptions): Reloading {
   const prepare = async (next: Config) => {
     const certificate = ownCertificateOf(next)
     const before = inForce.current()
-    const compiled = compileGrants(policies.current().files, next, clock.nowSeconds())
-    const made = createConfigured(next, compiled, before, options.lasting)
+    const parts = {
+      grants: compileGrants(policies.current().files, next, clock.nowSeconds()),
+      people: await peopleBy(next, before.people, clock),
+    }
+    const made = createConfigured(next, parts, before, options.lasting)
     if (tried !== undefined) made.credentials.know(tried.credentials.proven)
     tried = made
     await withDeadline(provingMs, () => proveNewCertificates(made, before))
@@ -168,7 +172,7 @@ function switchTo(
       made.credentials.know(before.credentials.proven)
       inForce.replace(made)
       const isEnded = endedBetween(before.config, made.config)
-      lasting.issuance.cache.drop(({ key }) => isEnded(key))
+      lasting.issuance.cache.drop(({ key, keyId }) => isEnded({ ...key, keyId }))
       lasting.issuance.assertions.drop(isEnded)
       show()
     },

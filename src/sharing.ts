@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
 import { settlesWithin } from './base/deadline.ts'
+import type { ApplicationName } from './base/ids.ts'
 import type { Config } from './config/config.ts'
 import { DatabaseAccessError } from './database-access/database-access-error.ts'
 import { toldFailures } from './issuance/told-failures.ts'
@@ -144,6 +145,8 @@ export interface TokenSharing {
 interface TokenSharingDeps {
   readonly config: Config
   readonly memory: TokenCache
+  /** Whether the application has the key version, by the configuration that is in force. */
+  readonly hasKey: (application: ApplicationName, keyId: string) => boolean
   readonly access: VaultAccess
   /** Told what the vault of the wrapping key is asked for. */
   readonly governor: Pick<Governor, 'charge'>
@@ -211,6 +214,7 @@ export async function createTokenSharing(
   const flights = createFleetFlights({
     store,
     drops,
+    hasKey: deps.hasKey,
     tokens,
     failures: toldFailures,
     events,

@@ -11,14 +11,18 @@ import type { Config, LedgerConfig } from './config/config.ts'
 import { createApp, createMachinesApp, createRevocationsApp } from './http/app.ts'
 import type { AuthorizationServer } from './http/oauth-metadata.ts'
 import type { Readiness } from './http/readiness.ts'
+import type { AuditPageDeps } from './http/audit-page.ts'
 import type { RevocationRoutesDeps } from './http/v1-revocations.ts'
 import { createCallerProofs } from './caller-proof.ts'
 import { createConfigured, createConfiguredInForce, type LastingParts } from './configured.ts'
 import { createHeadSigning, type HeadSigning } from './heads.ts'
+import { createAuditing } from './auditing.ts'
 import { createExporting, type Exporting } from './exporting.ts'
 import { createCallerSlots } from './caller/caller-slots.ts'
+import { hasKey } from './issuance/application.ts'
 import { createCertificateDuty } from './issuance/certificate-duty.ts'
 import type { Credentials } from './issuance/credentials.ts'
+import { callerOnRecord } from './issuance/on-record.ts'
 import { createEntraRefusals } from './issuance/entra-refusals.ts'
 import { createFailureLines } from './issuance/failure-lines.ts'
 import { createInternalAssertions } from './issuance/internal-assertions.ts'
@@ -26,13 +30,15 @@ import { createKnownUses } from './issuance/known-uses.ts'
 import { createTokenRefresher, type TokenRefresher } from './issuance/refresh-tokens.ts'
 import { createSignatureProofs, type SignatureProofs } from './issuance/signature-proofs.ts'
 import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
+import type { AuditReads } from './audit/audit-reads.ts'
 import type { Entry } from './ledger/entry.ts'
-import type { FirstEntries, Ledger, OnRevocations } from './ledger/ledger.ts'
+import type { FirstEntries, Ledger, OnCommit, OnRevocations } from './ledger/ledger.ts'
 import { ledgerInDatabase, ledgerInFile, type LedgerSource } from './ledger/ledger-source.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
 import { type CompiledGrants, compileGrants } from './policy/compile-grants.ts'
+import { peopleBy } from './people.ts'
 import type { PolicyInForce } from './policy/policy-in-force.ts'
 import { createReloading, policiesOf, type Reloading } from './reloading.ts'
 import { findOutstanding } from './revocation/outstanding.ts'
@@ -51,7 +57,8 @@ import {
 } from './sharing.ts'
 import { createMemoryGovernor } from './signer/memory-governor.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
-import { createMetrics } from './telemetry/metrics.ts'
+import { createCommitSeconds, createMetrics } from './telemetry/metrics.ts'
+import type { CommitSeconds, Gauges } from './telemetry/metrics.ts'
 import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
 import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
 import { createVaultAccess, type VaultAccess } from './vault-access/vault-access.ts'
@@ -76,6 +83,7 @@ export interface Service {
   begin(first: readonly Entry[]): Promise<void>
   readonly proofs: SignatureProofs
   readonly turnedAway: TurnedAway
+  readonly auditReads: AuditReads
   readonly refresher: TokenRefresher
   readonly underWay: UnderWay
   readonly clockWatch: ClockWatch
@@ -119,10 +127,16 @@ const entraConnectionsMax = 64
 export async function createService(options: WiringOptions): Promise<Service> {
   const { config, clock } = options
   const revocations = createRevocationsInForce()
+  const commitSeconds = createCommitSeconds()
   // The thread first, because it starts while the SDK keeps this one from anything else.
   const [opening, accessing] = await Promise.allSettled([
-    createLedger(config.ledger, clock, (standing) => {
-      revocations.heard(standing)
+    createLedger(config.ledger, clock, {
+      onRevocations: (standing) => {
+        revocations.heard(standing)
+      },
+      onCommit: (seconds) => {
+        commitSeconds.observe(seconds)
+      },
     }),
     createVaultAccess({
       kind: config.credential,
@@ -136,16 +150,22 @@ export async function createService(options: WiringOptions): Promise<Service> {
   if (opening.status === 'fulfilled') opened.defer(() => opening.value.ledger.close())
   if (opening.status === 'rejected') throw opening.reason
   if (accessing.status === 'rejected') throw accessing.reason
-  const service = await createAround(opening.value, accessing.value, revocations, options)
+  const foundation = { ...opening.value, access: accessing.value, revocations, commitSeconds }
+  const service = await createAround(foundation, options)
   opened.move()
   return service
 }
 
+/** What was opened first, and what hears of it. */
+interface Foundation extends OpeningLedger {
+  readonly access: VaultAccess
+  readonly revocations: RevocationsInForce
+  readonly commitSeconds: CommitSeconds
+}
+
 /** Everything else. */
 async function createAround(
-  { ledger, begin }: OpeningLedger,
-  access: VaultAccess,
-  revocations: RevocationsInForce,
+  { ledger, begin, access, revocations, commitSeconds }: Foundation,
   options: WiringOptions,
 ): Promise<Service> {
   const { config, clock, logger } = options
@@ -213,7 +233,7 @@ async function createAround(
       entra: entra.state,
     }),
   }
-  const metrics = createMetrics({
+  const gauges: Gauges = {
     cacheBytes: () => memory.bytes,
     cacheEntries: () => memory.entries,
     unprovedSignatures: () => proofs.unproved,
@@ -229,11 +249,16 @@ async function createAround(
       inForce
         .current()
         .credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
-  })
+  }
+  const metrics = createMetrics(gauges, commitSeconds)
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
   const tokenSharing = await createTokenSharing({
     config,
     memory,
+    hasKey: (name, keyId) => {
+      const application = inForce.current().issuance.applications.get(name)
+      return application !== undefined && hasKey(application, keyId)
+    },
     access,
     governor,
     clock,
@@ -251,6 +276,13 @@ async function createAround(
     metrics,
   })
   const exporting = await createExporting({ config, access, clock, logger, metrics })
+  const { close: closeAuditing, ...auditing } = await createAuditing({
+    config,
+    ledger,
+    identityClientId: options.identityClientId,
+    clock,
+    inForce: () => inForce.current().config,
+  })
   const clockWatch = createClockWatch(clock, (jumpMs) => {
     metrics.clockJumps.inc()
     logger.error({ jumpMs }, 'the clock of the machine was set, or the machine slept')
@@ -293,7 +325,8 @@ async function createAround(
   // ledger is open.
   const grants =
     policySharing === undefined ? options.policy : compileGrants([], config, clock.nowSeconds())
-  inForce.replace(createConfigured(config, grants, undefined, lasting))
+  const people = await peopleBy(config, undefined, clock)
+  inForce.replace(createConfigured(config, { grants, people }, undefined, lasting))
   const reloading = createReloading({
     configFiles: options.configFiles,
     inForce,
@@ -333,11 +366,25 @@ async function createAround(
         findOutstanding(revoked, await ledgerSource(config.ledger), clock),
     }
   }
+  const slotsForAuditing = createCallerSlots(requestsPerCallerMax)
+  const audit = (): AuditPageDeps => {
+    const { issuance: inForceNow, policies: grantsNow, unrevokedPolicy, people } = inForce.current()
+    return {
+      ...inForceNow,
+      policy: () => grantsNow.current().policy,
+      unrevokedPolicy,
+      onRecord: (caller) => callerOnRecord(caller, inForceNow),
+      callerSlots: slotsForAuditing,
+      people,
+      ...auditing,
+    }
+  }
 
   return {
     app: createApp({
       ...told,
       revocations: revoking,
+      audit,
       authorizationServer: () => authorizationServerFrom(inForce.current().config),
       contract,
       machines,
@@ -351,6 +398,7 @@ async function createAround(
     begin: (first) => begin(async () => [...first, ...(await reloading.first())]),
     proofs,
     turnedAway,
+    auditReads: auditing.reads,
     refresher: createTokenRefresher(told.issuance),
     underWay: issuance.underWay,
     clockWatch,
@@ -374,6 +422,8 @@ async function createAround(
         tokenSharing?.close(),
         policySharing?.close(),
         exporting?.close(),
+        closeAuditing(),
+        inForce.current().people?.close(),
       ])
       await heads?.close()
       await Promise.all([access.close(), entraAgent.close(), callerProofs.close()])
@@ -386,20 +436,25 @@ interface OpeningLedger {
   readonly begin: (first: FirstEntries) => Promise<void>
 }
 
+interface LedgerEvents {
+  readonly onRevocations: OnRevocations
+  readonly onCommit: OnCommit
+}
+
 /** A file is opened here: it is there or it is not. A database may be away, and is opened when it begins. */
 async function createLedger(
   config: LedgerConfig,
   clock: Clock,
-  onRevocations: OnRevocations,
+  on: LedgerEvents,
 ): Promise<OpeningLedger> {
   if (config.kind === 'sqlite') {
     const { file, keptBytes } = config
-    const ledger = await createSqliteLedger({ file, keptBytes, clock, onRevocations })
+    const ledger = await createSqliteLedger({ file, keptBytes, clock, ...on })
     return { ledger, begin: async (first) => ledger.append(await first()) }
   }
   // Most ledgers are files: whoever has one does not wait at the start for the driver of a database.
   const { createPostgresLedger } = await import('./ledger/postgres-ledger.ts')
-  const ledger = createPostgresLedger({ locate: () => locateLedger(config), onRevocations })
+  const ledger = createPostgresLedger({ locate: () => locateLedger(config), ...on })
   return { ledger, begin: (first) => ledger.open(first) }
 }
 

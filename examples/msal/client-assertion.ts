@@ -38,4 +38,10 @@ const answers = [
   await application.acquireTokenByClientCredential({ scopes }),
   await application.acquireTokenByClientCredential({ scopes }),
 ]
-for (const answer of answers) console.log(answer?.accessToken)
+// What the tokens say, and never the tokens: whoever has one is the application until it ends.
+for (const answer of answers) console.log(JSON.stringify(claimsOf(answer?.accessToken ?? '')))
+
+function claimsOf(token: string): unknown {
+  const [, payload = ''] = token.split('.')
+  return JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
+}

@@ -8,8 +8,8 @@ import { ciShapes, ciVariables } from './ci.ts'
 import type { AssertionOrder, CountersignService, ServiceError } from './countersign-service.ts'
 import { imds, imdsVariables } from './imds.ts'
 import { createLocalSecret } from './local-secret.ts'
-import { listenOnLoopback } from './loopback-listener.ts'
 import { cloudShellVariables, oauth2Token } from './oauth2-token.ts'
+import { type ListenPlace, listenToPrograms } from './program-listener.ts'
 import { type AnswerResource, createAnswerResource, type Resource } from './resources.ts'
 import { createResourceTokens } from './resource-tokens.ts'
 import type { Shape } from './shape.ts'
@@ -28,8 +28,7 @@ export interface AgentOptions {
   readonly identity: WorkloadIdentity
   /** Of the service. */
   readonly origin: Cloud
-  /** An address of loopback. */
-  readonly listen: { readonly host: string; readonly port: number }
+  readonly listen: ListenPlace
   readonly resources: readonly Resource[]
   readonly shapes: AgentShapes
   readonly clock: Clock
@@ -71,7 +70,7 @@ export interface AgentEvents {
 
 /** A sidecar that answers programs of this machine, as Azure's own endpoints would. */
 export interface Agent {
-  /** `http://127.0.0.1:41234`. */
+  /** `http://127.0.0.1:41234`; `unix:` and a path. */
   readonly origin: string
   /** What programs must find in their environment; some of it is secret. */
   readonly variables: Readonly<Record<string, string>>
@@ -89,14 +88,14 @@ export interface Agent {
 
 const lookForDueMs = 1000
 
-/** @throws Error of the system when the address cannot be bound, or a folder cannot be used. */
+/** @throws Error of the system when the address or the socket cannot be bound, or a folder cannot be used. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { events } = options
   const tokens = createResourceTokens({ ...options, onRefreshFailed: events.refreshFailed })
   const answerResource = createAnswerResource(options.resources, tokens, events.requestFailed)
   const endpoints = endpointsFor(options, answerResource)
   for (const { begin } of endpoints) await begin?.()
-  const listener = await listenOnLoopback(
+  const listener = await listenToPrograms(
     options.listen,
     endpoints.flatMap(({ shapes }) => shapes),
     events.failed,
@@ -113,12 +112,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { origin } = listener
   return {
     origin,
-    variables: {
-      ...Object.fromEntries(
-        endpoints.flatMap(({ variables }) => Object.entries(variables(origin))),
-      ),
-      ...variablesOfTokenFile(options),
-    },
+    variables: { ...variablesOf(endpoints, origin, options), ...variablesOfTokenFile(options) },
     ready: tokenFile?.filled ?? Promise.resolve(),
     stop: async (deadlineMs) => {
       const ends = [
@@ -144,6 +138,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 interface Endpoint {
   readonly shapes: readonly Shape[]
   readonly variables: (origin: string) => Readonly<Record<string, string>>
+  /** What programs must know that name the socket by themselves; absent: that is enough. */
+  readonly secretVariables?: Readonly<Record<string, string>>
   readonly begin?: () => Promise<void>
   /** Every second. */
   readonly look?: () => Promise<void>
@@ -159,7 +155,8 @@ function endpointsFor(
     const secret = createLocalSecret()
     const shape = appService(secret, answerResource)
     const variables = (origin: string) => appServiceVariables(origin + shape.path, secret)
-    endpoints.push({ shapes: [shape], variables })
+    const secretVariables = { IDENTITY_HEADER: secret.value.reveal() }
+    endpoints.push({ shapes: [shape], variables, secretVariables })
   }
   if (shapes.imds !== undefined) {
     endpoints.push({ shapes: [imds(answerResource, clock)], variables: imdsVariables })
@@ -187,6 +184,25 @@ function endpointsFor(
     })
   }
   return endpoints
+}
+
+/**
+ * No URL can name a socket: what has one in its environment would send the secret to whoever listens on the
+ * port that the URL names.
+ */
+function variablesOf(
+  endpoints: readonly Endpoint[],
+  origin: string,
+  { listen }: Pick<AgentOptions, 'listen'>,
+): Readonly<Record<string, string>> {
+  const found =
+    'socket' in listen
+      ? [
+          { COUNTERSIGN_AGENT_SOCKET: listen.socket },
+          ...endpoints.map(({ secretVariables = {} }) => secretVariables),
+        ]
+      : endpoints.map(({ variables }) => variables(origin))
+  return Object.fromEntries(found.flatMap((variables) => Object.entries(variables)))
 }
 
 function tokenFileFor(options: AgentOptions): TokenFile | undefined {

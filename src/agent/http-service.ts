@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { withDeadline } from '../base/deadline.ts'
 import { parseAttemptId } from '../base/ids.ts'
 import { Secret } from '../base/secret.ts'
+import { AnswerTooLong } from '../base/whole-answer.ts'
 import { type BoundedAnswer, boundedAnswer } from './bounded-answer.ts'
 import {
   type CountersignService,
@@ -26,22 +27,18 @@ export function createHttpService(
 ): CountersignService {
   const post = async (path: string, body: object, own: Secret<string> | undefined) => {
     try {
-      return await withDeadline(timeoutMs, async (signal) =>
-        boundedAnswer(
-          await service.request({
-            origin,
-            path,
-            method: 'POST',
-            headers: {
-              accept: 'application/json',
-              'content-type': 'application/json',
-              ...(own === undefined ? {} : { authorization: `Bearer ${own.reveal()}` }),
-            },
-            body: JSON.stringify(body),
-            signal,
-          }),
-        ),
-      )
+      const order = {
+        origin,
+        path,
+        method: 'POST',
+        headers: {
+          accept: 'application/json',
+          'content-type': 'application/json',
+          ...(own === undefined ? {} : { authorization: `Bearer ${own.reveal()}` }),
+        },
+        body: JSON.stringify(body),
+      } as const
+      return await boundedAnswer(service, order, timeoutMs)
     } catch (error) {
       throw transportError(error)
     }
@@ -112,7 +109,9 @@ function transportError(error: unknown): ServiceError {
   if (error instanceof CertificateUnreadable) {
     return new ServiceError('WORKLOAD_IDENTITY_UNAVAILABLE', { cause: error })
   }
-  if (error instanceof RangeError) return new ServiceError('SERVICE_MALFORMED', { cause: error })
+  if (error instanceof AnswerTooLong) {
+    return new ServiceError('SERVICE_MALFORMED', { cause: error })
+  }
   const isLate = error instanceof Error && ['TimeoutError', 'AbortError'].includes(error.name)
   return new ServiceError(isLate ? 'SERVICE_TIMEOUT' : 'SERVICE_UNREACHABLE', { cause: error })
 }

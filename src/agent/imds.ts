@@ -6,6 +6,8 @@ import { onlyValue, type Shape } from './shape.ts'
 /** The first version that has tokens. */
 const apiVersionMin = '2018-02-01'
 
+const path = '/metadata/identity/oauth2/token'
+
 /**
  * The instance metadata service of a virtual machine. It has no secret: whoever reaches it is given tokens.
  *
@@ -13,7 +15,7 @@ const apiVersionMin = '2018-02-01'
  */
 export function imds(answerResource: AnswerResource, clock: Clock): Shape {
   return {
-    path: '/metadata/identity/oauth2/token',
+    path,
     answer: async (request) => {
       const refused = refusedMetadata(request)
       if (refused !== undefined) return refused
@@ -29,5 +31,9 @@ export function imds(answerResource: AnswerResource, clock: Clock): Shape {
   }
 }
 
-/** What programs must find in their environment. */
-export const imdsVariables = (origin: string) => ({ AZURE_POD_IDENTITY_AUTHORITY_HOST: origin })
+/** What programs must find in their environment: SDKs the first, Terraform the others. */
+export const imdsVariables = (origin: string) => ({
+  AZURE_POD_IDENTITY_AUTHORITY_HOST: origin,
+  ARM_USE_MSI: 'true',
+  ARM_MSI_ENDPOINT: origin + path,
+})

@@ -54,6 +54,12 @@ export const atMostMsSince = (instant: Instant, clock: Clock): number =>
 export const atLeastMsUntil = (instant: Instant, clock: Clock): number =>
   -atMostMsSince(instant, clock)
 
+/** Whether that many milliseconds since the Unix epoch are a moment that {@link isoTimeFrom} can name (ECMA-262 §21.4.1.1). */
+export const isMomentMs = (ms: number): boolean =>
+  Number.isInteger(ms) && Math.abs(ms) <= momentMsMax
+
+const momentMsMax = 8.64e15
+
 /** `2026-11-22T04:56:16.000Z`, for people; ledgers and tokens hold numbers. */
 export function isoTimeFrom(ms: number): string {
   return new Date(ms).toISOString()
@@ -65,6 +71,7 @@ export function isoTimeFrom(ms: number): string {
  */
 export function parseIsoTime(text: string): number | undefined {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text)) return undefined
-  const ms = Date.parse(text)
+  // V8 reads another time where a fraction of a second has more than nine digits.
+  const ms = Date.parse(text.replace(/(\.\d{9})\d+/, '$1'))
   return Number.isNaN(ms) ? undefined : ms
 }

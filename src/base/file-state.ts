@@ -5,15 +5,24 @@ import { stat } from 'node:fs/promises'
  * or replaced any of them in between, without reading them.
  */
 export async function fileState(files: readonly string[]): Promise<string> {
-  const states = await Promise.all(files.map(stateOf))
-  return states.join('\n')
+  const facts = await Promise.all(files.map(fileFacts))
+  return facts
+    .map((known, index) => known?.state ?? `${files[index] ?? ''} cannot be seen`)
+    .join('\n')
 }
 
-async function stateOf(file: string): Promise<string> {
+export interface FileFacts {
+  /** As {@link fileState} has it of one file. */
+  readonly state: string
+  readonly bytes: number
+}
+
+/** Undefined for one that cannot be seen. */
+export async function fileFacts(file: string): Promise<FileFacts | undefined> {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true })
-    return [file, dev, ino, size, mtimeNs, ctimeNs].join(' ')
+    return { state: [file, dev, ino, size, mtimeNs, ctimeNs].join(' '), bytes: Number(size) }
   } catch {
-    return `${file} cannot be seen`
+    return undefined
   }
 }

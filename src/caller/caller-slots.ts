@@ -1,9 +1,7 @@
-import type { Caller } from './caller.ts'
-
 /** How many requests each caller has under way, so that none of them holds all that can be. */
 export interface CallerSlots {
   /** Counts a request until it leaves. Undefined when the caller has as many as it may. */
-  enter(caller: Pick<Caller, 'issuer' | 'subject'>): CallerSlot | undefined
+  enter(caller: { readonly issuer: string; readonly subject: string }): CallerSlot | undefined
   /** Once for each that has entered. */
   leave(slot: CallerSlot): void
 }

@@ -28,6 +28,13 @@ export interface CertificateLocation {
   readonly requireHsm: boolean
 }
 
+/** How the ids of all key versions of the certificate begin, in lower case: names have no case in a vault. */
+export const keyIdsBegin = ({
+  vaultUrl,
+  vaultCertificateName,
+}: Pick<CertificateLocation, 'vaultUrl' | 'vaultCertificateName'>): string =>
+  `${vaultUrl}/keys/${vaultCertificateName}/`.toLowerCase()
+
 /** Reads the certificate and key interfaces of a vault; never the secret interface. */
 export interface CertificateSource {
   /**

@@ -4,13 +4,14 @@ import { KeyClient, type KeyVaultKey } from '@azure/keyvault-keys'
 import type { Clock } from '../base/clock.ts'
 import { withDeadline } from '../base/deadline.ts'
 import type { VaultAccess } from '../vault-access/vault-access.ts'
-import { vaultFailureFrom } from '../vault-access/vault-failure.ts'
+import { azureFailureFrom } from '../vault-access/azure-failure.ts'
 import {
   type Certificate,
   CertificateError,
   type CertificateErrorCode,
   type CertificateLocation,
   type CertificateSource,
+  keyIdsBegin,
 } from './certificate.ts'
 
 /** Certificates of Azure Key Vault: two reads each, of the certificate and of the key of its version. */
@@ -65,7 +66,7 @@ function readError(location: CertificateLocation, cause: unknown): CertificateEr
 }
 
 function readErrorCode(cause: unknown): CertificateErrorCode {
-  const failure = vaultFailureFrom(cause)
+  const failure = azureFailureFrom(cause)
   switch (failure.kind) {
     case 'no-connection':
     case 'no-answer':
@@ -129,14 +130,13 @@ function provenCertificate(
   }
 }
 
-/** Whoever is asked to sign is named by us, and not by what answered. Names have no case in a vault. */
+/** Whoever is asked to sign is named by us, and not by what answered. */
 function isKeyOf(
-  { vaultUrl, vaultCertificateName }: CertificateLocation,
+  location: CertificateLocation,
   { properties: { version = '' } }: KeyVaultCertificateWithPolicy,
   keyId: string | undefined,
 ): keyId is string {
-  const expected = `${vaultUrl}/keys/${vaultCertificateName}/${version}`
-  return keyId?.toLowerCase() === expected.toLowerCase()
+  return keyId?.toLowerCase() === keyIdsBegin(location) + version.toLowerCase()
 }
 
 const secondsOf = (time: Date | undefined) => time && Math.floor(time.getTime() / 1000)

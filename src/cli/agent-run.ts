@@ -4,6 +4,7 @@ import type { Agent, AgentEvents } from '../agent/agent.ts'
 import { writePrivateFile } from '../agent/private-file.ts'
 import { systemClock } from '../base/clock.ts'
 import { trustAlso } from '../base/trusted-roots.ts'
+import { UnixSocketError } from '../base/unix-socket-error.ts'
 import type { AgentConfig } from '../config/agent/agent-config.ts'
 import { readEnvironment, readSecrets } from '../config/environment.ts'
 import { createProtectedLog } from '../telemetry/protected-log.ts'
@@ -44,7 +45,9 @@ export async function runAgent(config: AgentConfig, program: readonly string[]):
     }
   } catch (error) {
     if (error instanceof CommandError) throw error
+    // The words of the system, where there are any, are in its cause.
     logger.fatal({ err: error }, 'the agent cannot run')
+    if (error instanceof UnixSocketError) throw new CommandError(error.message)
     return 1
   }
 }

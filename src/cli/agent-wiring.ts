@@ -6,11 +6,8 @@ import { connectionsTo, createHttpService } from '../agent/http-service.ts'
 import { managedIdentity } from '../agent/managed-identity.ts'
 import { ownTokenFile } from '../agent/own-token-file.ts'
 import { createPatientService } from '../agent/patient-service.ts'
-import {
-  azurePipelinesIdentity,
-  gitHubActionsIdentity,
-  type RequestUrl,
-} from '../agent/request-url-identity.ts'
+import type { RequestUrl } from '../agent/job-token-request.ts'
+import { azurePipelinesIdentity, gitHubActionsIdentity } from '../agent/request-url-identity.ts'
 import { byCertificate, type WorkloadIdentity } from '../agent/workload-identity.ts'
 import type { Clock } from '../base/clock.ts'
 import { parseCloud } from '../base/ids.ts'
@@ -82,8 +79,8 @@ export async function agentFrom(
   }
 }
 
-async function identityFrom(
-  { identity, service }: AgentConfig,
+export async function identityFrom(
+  { identity, service }: Pick<AgentConfig, 'identity' | 'service'>,
   environment: CallerEnvironment,
   connect: (url: string) => Pool,
 ): Promise<WorkloadIdentity> {
@@ -99,20 +96,24 @@ async function identityFrom(
         environment.githubActions,
         'ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN are not set: give the job "permissions: id-token: write"',
       )
-      return gitHubActionsIdentity(fetched, service.audience, connect(fetched.url))
+      return gitHubActionsIdentity(fetched, service.audience, connect(fetched.requestUrl))
     }
     case 'azure-pipelines': {
       const fetched = requestUrlOf(
         environment.azurePipelines,
         'SYSTEM_OIDCREQUESTURI and SYSTEM_ACCESSTOKEN are not set: map "SYSTEM_ACCESSTOKEN: $(System.AccessToken)" in the step',
       )
-      return azurePipelinesIdentity(fetched, identity.serviceConnection, connect(fetched.url))
+      return azurePipelinesIdentity(
+        fetched,
+        identity.serviceConnection,
+        connect(fetched.requestUrl),
+      )
     }
   }
 }
 
-function requestUrlOf(found: CallerEnvironment['githubActions'], absence: string): RequestUrl {
+function requestUrlOf(found: RequestUrl | undefined, absence: string): RequestUrl {
   if (found === undefined) throw new CommandError(absence)
   if (!URL.canParse(found.requestUrl)) throw new CommandError("the platform's request URL is none")
-  return { url: found.requestUrl, token: found.requestToken }
+  return found
 }

@@ -4,7 +4,7 @@ import type { Secret } from '../base/secret.ts'
 import { readTextFile } from '../base/text-file.ts'
 import type { CallerEnvironment } from '../config/environment.ts'
 import { authorizationWith } from './bearer-token.ts'
-import { findCallerToken } from './caller-token.ts'
+import { type AskedAudience, findCallerToken } from './caller-token.ts'
 import { CommandError } from './command-error.ts'
 import { type DpopKey, parseDpopKey } from './dpop-key.ts'
 
@@ -38,12 +38,11 @@ export interface CredentialOptions {
 /**
  * The one proof that the options name; without any, the caller's own token as the environment has it.
  *
- * @param audience What a CI platform is asked for.
  * @throws Error in one sentence when there is none, or a file cannot be used.
  */
 export async function findCredential(
   options: CredentialOptions,
-  audience: string,
+  audience: AskedAudience,
   environment: CallerEnvironment,
 ): Promise<CallerCredential> {
   const { tokenFile, certificate, key, dpopKey } = options

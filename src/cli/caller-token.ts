@@ -1,11 +1,25 @@
 import { readFileSync } from 'node:fs'
-import { z } from 'zod'
+import {
+  azurePipelinesTokenRequest,
+  gitHubTokenRequest,
+  type JobTokenRequest,
+  type RequestUrl,
+} from '../agent/job-token-request.ts'
 import { Secret } from '../base/secret.ts'
 import { faultFrom } from '../base/text-file.ts'
 import type { CallerEnvironment } from '../config/environment.ts'
-import { authorizationWith, parseBearerUrl } from './bearer-token.ts'
+import { azureDevOpsAudience } from '../config/shared-audience.ts'
+import { authorizationWith } from './bearer-token.ts'
 import { CommandError } from './command-error.ts'
-import { type HttpRequest, jsonIn, sendRequest } from './http-request.ts'
+import { jsonIn, sendRequest } from './http-request.ts'
+
+/** What a CI platform is asked for. */
+export interface AskedAudience {
+  /** Of the service. */
+  readonly publicUrl: string
+  /** Where somebody has said so; absent: the public URL. */
+  readonly audience?: string
+}
 
 /**
  * The caller's own token: from the file that is named, else from the environment, else from the CI
@@ -15,17 +29,22 @@ import { type HttpRequest, jsonIn, sendRequest } from './http-request.ts'
  */
 export async function findCallerToken(
   file: string | undefined,
-  audience: string,
+  { publicUrl, audience }: AskedAudience,
   environment: CallerEnvironment,
 ): Promise<Secret<string>> {
   const namedFile = file ?? environment.tokenFile
   if (namedFile !== undefined) return tokenIn(namedFile)
   if (environment.token !== undefined) return environment.token
-  if (environment.githubActions !== undefined) {
-    return askGitHub(environment.githubActions, audience)
+  const { githubActions, azurePipelines, serviceConnection } = environment
+  if (githubActions !== undefined) {
+    const request = gitHubTokenRequest(githubActions.requestUrl, audience ?? publicUrl)
+    return askPlatform(request, githubActions)
   }
-  if (environment.azurePipelines !== undefined) {
-    return askAzurePipelines(environment.azurePipelines, environment.serviceConnection)
+  if (azurePipelines !== undefined) {
+    assertAudienceOfAll(audience)
+    const connection = required(serviceConnection)
+    const request = azurePipelinesTokenRequest(azurePipelines.requestUrl, connection)
+    return askPlatform(request, azurePipelines)
   }
   throw new Error(
     'no caller token: give --token-file FILE, set COUNTERSIGN_TOKEN_FILE or COUNTERSIGN_TOKEN (id_tokens of ' +
@@ -44,48 +63,31 @@ function tokenIn(file: string): Secret<string> {
   }
 }
 
-/** GitHub's request URL answers with a token for the audience that is asked for. */
-function askGitHub(
-  { requestUrl, requestToken }: CiPlatform,
-  audience: string,
-): Promise<Secret<string>> {
-  const url = parseBearerUrl(requestUrl, 'ACTIONS_ID_TOKEN_REQUEST_URL')
-  url.searchParams.set('audience', audience)
-  const answer = z.object({ value: z.string().min(1) }).transform(({ value }) => value)
-  return askPlatform(url, { method: 'GET', headers: {} }, requestToken, answer)
+/** Rather than a token that the service refuses for an audience that nobody asked for. */
+function assertAudienceOfAll(audience: string | undefined): void {
+  if (audience === undefined || audience === azureDevOpsAudience) return
+  throw new CommandError(
+    `--audience cannot be had in Azure Pipelines, which give tokens for ${azureDevOpsAudience} and nothing else: ` +
+      'leave it out, and let the issuer say acceptSharedAudience: true',
+  )
 }
 
-/** That of Azure Pipelines answers with the token of a service connection, for the audience that all have. */
-async function askAzurePipelines(
-  { requestUrl, requestToken }: CiPlatform,
-  serviceConnection: string | undefined,
-): Promise<Secret<string>> {
-  if (serviceConnection === undefined) {
-    throw new Error(
-      'no caller token: set AZURESUBSCRIPTION_SERVICE_CONNECTION_ID to the id of the service connection that the job is, ' +
-        'as the task AzureCLI@2 does',
-    )
-  }
-  const url = parseBearerUrl(requestUrl, 'SYSTEM_OIDCREQUESTURI')
-  url.searchParams.set('api-version', '7.1')
-  url.searchParams.set('serviceConnectionId', serviceConnection)
-  const headers = { 'content-type': 'application/json', 'x-tfs-fedauthredirect': 'Suppress' }
-  const answer = z.object({ oidcToken: z.string().min(1) }).transform((body) => body.oidcToken)
-  return askPlatform(url, { method: 'POST', headers }, requestToken, answer)
+function required(serviceConnection: string | undefined): string {
+  if (serviceConnection !== undefined) return serviceConnection
+  throw new Error(
+    'no caller token: set AZURESUBSCRIPTION_SERVICE_CONNECTION_ID to the id of the service connection that the job is, ' +
+      'as the task AzureCLI@2 does',
+  )
 }
-
-type CiPlatform = NonNullable<CallerEnvironment['githubActions']>
 
 async function askPlatform(
-  url: URL,
-  { method, headers }: Pick<HttpRequest, 'method' | 'headers'>,
-  requestToken: Secret<string>,
-  answer: z.ZodType<string>,
+  { url, method, headers, tokenIn: found }: JobTokenRequest,
+  { requestToken }: RequestUrl,
 ): Promise<Secret<string>> {
-  const shown = { accept: 'application/json', ...authorizationWith('Bearer', requestToken) }
+  const shown = authorizationWith('Bearer', requestToken)
   const request = { method, headers: { ...headers, ...shown }, timeoutMs: 10_000 }
   const { status, text } = await sendRequest({ url }, request)
-  const token = answer.safeParse(jsonIn(text))
-  if (status === 200 && token.success) return new Secret(token.data)
+  const token = status === 200 ? found(jsonIn(text)) : undefined
+  if (token !== undefined) return new Secret(token)
   throw new Error(`the platform's request URL gave no token (status ${status})`)
 }

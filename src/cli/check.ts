@@ -104,6 +104,7 @@ function summaryOf(config: Config, { policy }: CompiledGrants): readonly string[
     ...applications.filter(({ handOut }) => handOut).map(handOutNote),
     ...sharingNotes(config),
     ...policy.grants.filter(isOfAdministrators).map(administratorsNote),
+    ...policy.grants.filter(isOfAuditors).map(auditorsNote),
     ...sharedPowers(policy).map(
       ({ power, tenants: shared, issuers: sharers }) =>
         `${power}: callers of ${sharers.join(' and ')} share it in ${tenantsIn(shared)}; powers that must be separate need separate applications.`,
@@ -126,6 +127,12 @@ const isOfAdministrators = ({ mayRevoke, mode }: Policy['grants'][number]) =>
 
 const administratorsNote = ({ name, issuer }: Policy['grants'][number]) =>
   `${name} lets callers of ${issuer} stop everything, and let it go on.`
+
+const isOfAuditors = ({ mayAudit, mode }: Policy['grants'][number]) =>
+  mayAudit === true && mode === undefined
+
+const auditorsNote = ({ name, issuer }: Policy['grants'][number]) =>
+  `${name} lets callers of ${issuer} read the whole ledger: who asked for what, everywhere.`
 
 const sharingNotes = ({ ledger, tokenCache }: Config): readonly string[] =>
   ledger.kind === 'postgres' && tokenCache.wrappingKey === undefined

@@ -54,8 +54,16 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: "account for every signature in the vault's log",
     load: async () => (await import('./reconcile.ts')).reconcileCommand(),
   },
+  attempt: {
+    summary: 'tell the story of one attempt from all logs',
+    load: async () => (await import('./attempt.ts')).attemptCommand(),
+  },
+  witness: {
+    summary: 'follow a ledger for an auditor, sign its heads too, and raise the alarm',
+    load: async () => (await import('./witness.ts')).witnessCommand(),
+  },
   ledger: {
-    summary: 'verify, show or export a ledger, prepare one in PostgreSQL, or move one there',
+    summary: 'verify, show, export or prune a ledger, prepare one in PostgreSQL, or move one there',
     load: async () => (await import('./ledger.ts')).ledgerCommand(),
   },
   emulate: {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { aborted, stopSignal } from '../base/stop-signal.ts'
 import { startVerb } from './demo/child-process.ts'
 import { startCloud } from './demo/cloud.ts'
 import { writeConfiguration } from './demo/configuration.ts'
@@ -35,7 +36,7 @@ export function demoCommand(): Command {
 }
 
 async function play(keep: boolean): Promise<void> {
-  const interrupted = firstSignal()
+  const interrupted = aborted(stopSignal())
   await using cleanup = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'countersign-demo-'))
   cleanup.defer(() => {
@@ -64,14 +65,4 @@ async function play(keep: boolean): Promise<void> {
   if (!keep) return
   console.log(pasteLines(stage))
   await interrupted
-}
-
-function firstSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        resolve()
-      })
-    }
-  })
 }

@@ -1,6 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { aborted, stopSignal } from '../base/stop-signal.ts'
 import type { Emulator, EmulatorEndpoints, EmulatorOptions } from '../emulator/emulator.ts'
 
 interface EmulateOptions {
@@ -57,7 +58,7 @@ export function emulateCommand(): Command {
 
 async function emulate(options: EmulateOptions, command: Command): Promise<void> {
   const stateFolder = resolve(options.state)
-  const ended = nextSignal()
+  const ended = aborted(stopSignal())
   // What goes wrong here is in the seed file, an option or a port: the message says so, a stack would not.
   const emulator = await start(options, stateFolder).catch((error: unknown) =>
     command.error(`emulate: ${error instanceof Error ? error.message : String(error)}`),
@@ -84,15 +85,6 @@ async function start(options: EmulateOptions, stateFolder: string): Promise<Emul
   const world = readWorld(options.world ?? defaultWorldFile)
   return startEmulator({ world, stateFolder, ...emulatorOptionsFrom(options) })
 }
-
-const nextSignal = () =>
-  new Promise<void>((resolvePromise) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        resolvePromise()
-      })
-    }
-  })
 
 const emulatorOptionsFrom = (
   options: EmulateOptions,
@@ -123,6 +115,7 @@ export function summaryOf(endpoints: EmulatorEndpoints, readyFile: string): stri
     ...Object.entries(endpoints.eventHubs).map(([name, url]) => [`event hub of ${name}`, url]),
     ['resource manager', endpoints.resourceManager],
     ['logs ingestion', endpoints.logsIngestion],
+    ['logs query', endpoints.logsQuery],
     ['vault log', endpoints.vaultLogFolder],
     ['Entra logs', endpoints.entraLogFolder],
     ['control', endpoints.control.origin],

@@ -19,6 +19,7 @@ export interface ExplainOptions extends ExplainedCallerOptions {
   readonly assertion?: true
   readonly lifetimeSeconds?: string
   readonly admin?: string
+  readonly audit?: string
 }
 
 const example = `
@@ -64,6 +65,7 @@ export function explainCommand(): Command {
     .option('--assertion', 'or an assertion')
     .option('--lifetime-seconds <seconds>', 'of the assertion; what the grant says unless given')
     .option('--admin <what>', 'instead of all these: revoke, for who may stop things')
+    .option('--audit <what>', 'likewise: read, for who may read the ledger')
     .addHelpText('after', example)
     .action(async (options: ExplainOptions, command: Command) => {
       try {
@@ -105,11 +107,15 @@ async function configured(
 }
 
 function askFrom(options: ExplainOptions): ExplainedAsk {
-  const { application, tenant, scope, assertion, lifetimeSeconds, admin } = options
-  if (admin === undefined) return tokenOrAssertionFrom(options)
+  const { application, tenant, scope, assertion, lifetimeSeconds, admin, audit } = options
+  if (admin === undefined && audit === undefined) return tokenOrAssertionFrom(options)
   const others = [application, tenant, scope, assertion, lifetimeSeconds]
-  if (admin === 'revoke' && others.every((one) => one === undefined)) return { want: 'revocation' }
-  throw new CommandError('--admin must be revoke, alone: it is of no application and tenant')
+  const isAlone = others.every((one) => one === undefined)
+  if (admin === 'revoke' && audit === undefined && isAlone) return { want: 'revocation' }
+  if (audit === 'read' && admin === undefined && isAlone) return { want: 'audit' }
+  throw new CommandError(
+    '--admin must be revoke, and --audit read, alone: they are of no application and tenant',
+  )
 }
 
 function tokenOrAssertionFrom({

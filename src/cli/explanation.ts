@@ -43,6 +43,8 @@ function missedBy({ finding }: GrantFinding, ask: ExplainedAsk): string {
       return `names this caller, and gives a ${wantedName(ask)} for other scopes`
     case 'revocation':
       return 'names this caller, and does not let it revoke'
+    case 'audit':
+      return 'names this caller, and does not let it read the ledger'
     case 'tenant':
       return 'names this caller and gives this, in other tenants'
     case 'lifetime':
@@ -55,7 +57,7 @@ function missedBy({ finding }: GrantFinding, ask: ExplainedAsk): string {
 }
 
 const wantedName = (ask: ExplainedAsk) =>
-  ask.want === 'revocation' ? ask.want : `${ask.want} of ${ask.application}`
+  'application' in ask ? `${ask.want} of ${ask.application}` : ask.want
 
 const valueLengthMax = 120
 

@@ -8,6 +8,7 @@ import { CommandError } from './command-error.ts'
 import { isExpectedOfDecisions, ledgerOptions, passwordNote } from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
 import { type NamedRows, rowsNamedBy } from './ledger-rows.ts'
+import { readingProgress } from './reading-progress.ts'
 
 const formats = ['jsonl', 'azure'] as const
 type Format = (typeof formats)[number]
@@ -57,18 +58,34 @@ export function exportCommand(): Command {
     })
 }
 
+const nobody = { isTTY: false, write: () => true }
+
+/** Lines that are in memory at a time. */
+const portionRows = 1000
+
 async function exportLedger(options: ExportOptions): Promise<void> {
   const { after } = options
   const source = await rowsNamedBy(options)
   const lineOf = linesOf(options, source)
+  // What is written to a terminal shows by itself how far it is.
+  const progress = readingProgress(process.stdout.isTTY ? nobody : process.stderr)
   let last = 0
-  for await (const page of source.pages()) {
-    const text: string[] = []
-    for (const row of page) {
-      last = row.sequence
-      if (row.sequence > after) text.push(lineOf(row))
+  let lines: string[] = []
+  try {
+    for await (const page of progress.ofLedger(source).pages()) {
+      // A page may be all of the ledger, read as it is asked for.
+      for (const row of page) {
+        last = row.sequence
+        if (row.isCut === true && after > 0 && last > after) throw prunedSince(after, last, source)
+        if (row.sequence > after) lines.push(lineOf(row))
+        if (lines.length < portionRows) continue
+        await write(lines)
+        lines = []
+      }
     }
-    if (text.length > 0 && !process.stdout.write(text.join(''))) await once(process.stdout, 'drain')
+    await write(lines)
+  } finally {
+    progress.clear()
   }
   if (last < after) {
     throw new CommandError(
@@ -77,16 +94,26 @@ async function exportLedger(options: ExportOptions): Promise<void> {
   }
 }
 
+async function write(lines: readonly string[]): Promise<void> {
+  if (lines.length > 0 && !process.stdout.write(lines.join(''))) await once(process.stdout, 'drain')
+}
+
+/** Behind what was exported before, nobody could tell any more that what is left follows it. */
+const prunedSince = (after: number, upTo: number, { name }: NamedRows) =>
+  new CommandError(
+    `${name} was pruned since: entries ${after + 1} to ${upTo} are not in it any more. Export it anew, without --after and to another file; --after ${upTo} is what is left without what stands for them`,
+  )
+
 /** Rows of several ledgers meet in one table: one that does not say whose it is would be nobody's there. */
-function linesOf(options: ExportOptions, { publicUrl }: NamedRows): (row: Row) => string {
+function linesOf(options: ExportOptions, { config }: NamedRows): (row: Row) => string {
   if (options.format === 'jsonl') return exportedLine
-  const deployment = options.deployment ?? publicUrl
+  const deployment = options.deployment ?? config?.publicUrl
   if (deployment === undefined) {
     throw new CommandError(
       '--format azure needs --deployment, the publicUrl of the service, or --config, which says it',
     )
   }
-  return (row) => `${JSON.stringify(entryRowFrom(row, deployment))}\n`
+  return (row) => (row.isCut === true ? '' : `${JSON.stringify(entryRowFrom(row, deployment))}\n`)
 }
 
 function parseDeployment(text: string): string {

@@ -17,8 +17,8 @@ import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import type { LedgerDatabase } from '../ledger/ledger-database.ts'
 import { DecidedEntryError } from '../ledger/decided-entries.ts'
 import { LedgerFileError, sqliteCode } from '../ledger/ledger-file.ts'
-import { ledgerInDatabase, ledgerInFile } from '../ledger/ledger-source.ts'
-import type { LedgerSource } from '../ledger/ledger-source.ts'
+import { behindExports, sourceOf } from '../ledger/ledger-source.ts'
+import type { KeptLedger, LedgerSource } from '../ledger/ledger-source.ts'
 import { locateLedger } from '../ledger/locate-ledger.ts'
 import { CommandError } from './command-error.ts'
 
@@ -33,7 +33,16 @@ export interface LedgerOptions {
   readonly ledger?: string
   readonly schema?: string
   readonly config?: string
+  /** Exports of what was pruned, oldest first; absent where nothing is put before the ledger. */
+  readonly pruned?: readonly string[]
 }
+
+/** For verbs that look at what came before, too. */
+export const prunedOption = (command: Command): Command =>
+  command.option(
+    '--pruned <file...>',
+    'what ledger prune has exported, oldest first: read before the ledger',
+  )
 
 /** @param configMeans What the configuration is read for. */
 export function ledgerOptions(command: Command, configMeans: string): Command {
@@ -51,6 +60,8 @@ export function ledgerOptions(command: Command, configMeans: string): Command {
 
 export interface NamedLedger {
   readonly source: LedgerSource
+  /** Of the ledger itself, whatever is read before it. */
+  readonly kept: KeptLedger
   /** Absent when it is not named, and something else names the ledger. */
   readonly config?: Config
 }
@@ -62,20 +73,26 @@ export interface NamedLedger {
  * @throws CommandError | EnvironmentError | LedgerDatabaseError that says what to set when they name none.
  */
 export async function ledgerNamedBy(options: LedgerOptions): Promise<NamedLedger> {
+  const named = await keptLedger(options)
+  const source = sourceOf(named.kept)
+  const { pruned } = options
+  return { ...named, source: pruned === undefined ? source : behindExports(pruned, source) }
+}
+
+async function keptLedger(options: LedgerOptions): Promise<Omit<NamedLedger, 'source'>> {
   const { ledger, schema, config: file } = options
   if (ledger !== undefined && file === undefined) {
-    return { source: await sourceAt(ledger, schema ?? defaultSchema) }
+    return { kept: await keptAt(ledger, schema ?? defaultSchema) }
   }
-  const config = await readConfig(file ?? readEnvironment().configFile)
-  trustAlso(config.trust.caFiles)
+  const config = await configNamedBy(file ?? readEnvironment().configFile)
   const configured = config.ledger
   const schemaThere = configured.kind === 'postgres' ? configured.schema : defaultSchema
   if (ledger !== undefined) {
-    return { source: await sourceAt(ledger, schema ?? schemaThere), config }
+    return { kept: await keptAt(ledger, schema ?? schemaThere), config }
   }
-  if (configured.kind === 'sqlite') return { source: ledgerInFile(configured.file), config }
+  if (configured.kind === 'sqlite') return { kept: { in: 'file', file: configured.file }, config }
   const place = { at: configured.at, schema: checkedSchema(schema ?? schemaThere) }
-  return { source: ledgerInDatabase(await locateLedger(place)), config }
+  return { kept: { in: 'database', ledger: await locateLedger(place) }, config }
 }
 
 /** What naming a ledger and reading it may come to: its message is one for the operator. */
@@ -91,10 +108,10 @@ export const isExpectedOfDecisions = (error: unknown): error is Error =>
   error instanceof DecidedEntryError ||
   (error instanceof Error && sqliteCode(error) !== undefined)
 
-async function sourceAt(written: string, schema: string): Promise<LedgerSource> {
+export async function keptAt(written: string, schema: string): Promise<KeptLedger> {
   return isUrl(written) || (await holdsUrl(written))
-    ? ledgerInDatabase(await databaseAt({ option: '--ledger', written }, schema))
-    : ledgerInFile(written)
+    ? { in: 'database', ledger: await databaseAt({ option: '--ledger', written }, schema) }
+    : { in: 'file', file: written }
 }
 
 /** A ledger's file never begins like a URL. */
@@ -127,9 +144,13 @@ function checkedSchema(schema: string): string {
   )
 }
 
-async function readConfig(file: string): Promise<Config> {
+/** Its roots are trusted from then on. @throws CommandError with all its problems. */
+export async function configNamedBy(file: string): Promise<Config> {
   const loaded = await loadConfig(file, systemClock.nowSeconds())
-  if (loaded.ok) return loaded.config
+  if (loaded.ok) {
+    trustAlso(loaded.config.trust.caFiles)
+    return loaded.config
+  }
   const problems = loaded.problems.map(formatProblem).join('\n')
   throw new CommandError(`name the ledger with --ledger, or mend the configuration\n${problems}`)
 }

@@ -3,7 +3,12 @@ import { isoTimeFrom } from '../base/clock.ts'
 import { printable } from '../base/printable.ts'
 import type { Row } from '../ledger/chain.ts'
 import { exportedLine } from '../ledger/exported-ledger.ts'
-import { isExpectedOfDecisions, ledgerOptions, passwordNote } from './ledger-options.ts'
+import {
+  isExpectedOfDecisions,
+  ledgerOptions,
+  passwordNote,
+  prunedOption,
+} from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
 import { rowsNamedBy } from './ledger-rows.ts'
 
@@ -25,7 +30,7 @@ Examples:
 `
 
 export function showCommand(): Command {
-  return ledgerOptions(new Command('show'), 'names the ledger')
+  return prunedOption(ledgerOptions(new Command('show'), 'names the ledger'))
     .summary('show entries of a ledger')
     .description(
       'Shows entries of a ledger, all that are asked for. They are shown as they are stored: ledger verify says whether that is sound.',

@@ -1,18 +1,20 @@
 import { inspect } from 'node:util'
 import { Command } from 'commander'
-import { type LedgerVerdict, verifyLedger } from '../custody/verify-ledger.ts'
+import type { LedgerVerdict } from '../custody/ledger-verdict.ts'
+import { verifyLedger } from '../custody/verify-ledger.ts'
 import { sqliteCode } from '../ledger/ledger-file.ts'
+import { findMoveMark } from '../ledger/move-mark.ts'
+import { LogError } from '../reconcile/log-error.ts'
 import { CommandError } from './command-error.ts'
-import { readCertificate, readHeadKey } from './evidence-files.ts'
-import { isExpectedOfLedger, ledgerOptions, passwordNote } from './ledger-options.ts'
+import { type EvidenceOptions, evidenceOptions, readEvidence } from './evidence-files.ts'
+import { isExpectedOfLedger, ledgerOptions, passwordNote, prunedOption } from './ledger-options.ts'
 import type { LedgerOptions } from './ledger-options.ts'
 import { type NamedRows, rowsNamedBy } from './ledger-rows.ts'
+import { readingProgress } from './reading-progress.ts'
+import { withSentHeads } from './sent-heads.ts'
 import { verdictJson, verdictLines } from './ledger-verdict.ts'
 
-interface VerifyOptions extends LedgerOptions {
-  readonly headKey?: readonly string[]
-  readonly anchor?: readonly string[]
-  readonly certificate?: readonly string[]
+interface VerifyOptions extends LedgerOptions, EvidenceOptions {
   readonly json?: true
 }
 
@@ -24,14 +26,15 @@ const exitCodes: Readonly<Record<LedgerVerdict['verdict'], number>> = {
 
 export const verifyExample = `
 Example, also while the service runs:
-  $ countersign ledger verify --ledger /var/lib/countersign/countersign.db --anchor /mnt/evidence/heads.jsonl
+  $ countersign ledger verify --ledger /var/lib/countersign/countersign.db \\
+      --witness /mnt/evidence/witnessed.jsonl --witness-key witness.pem
   SOUND: every entry follows the one before it, and every head and proof that is there fits.
     ledger   /var/lib/countersign/countersign.db
     entries  1204
     tip      1204 5f3c…
     …
     unsealed: 3
-  Proven unrewritten up to entry 1201, …
+  Proven unrewritten up to entry 1201: a witness has seen it, …
 `
 
 const exitNote = `
@@ -43,15 +46,17 @@ Exits with
 
 export function verifyCommand(): Command {
   return (
-    ledgerOptions(new Command('verify'), 'names the ledger')
-      .summary('hold a ledger to its chain, heads, anchors and proofs')
+    evidenceOptions(
+      prunedOption(
+        ledgerOptions(
+          new Command('verify'),
+          'names the ledger, and workspaces that have its heads',
+        ),
+      ),
+    )
+      .summary('hold a ledger to its chain, heads, witnesses, anchors and proofs')
       .description(
-        'Follows a ledger, or an export of it, to its end or its first damage, and names that. It is only read, and nothing else is reached.',
-      )
-      .option('--anchor <file...>', 'heads that were kept elsewhere, as JSON Lines')
-      .option(
-        '--head-key <file...>',
-        'public keys of the heads (PEM or JWK), instead of those on record',
+        'Follows a ledger, or an export of it, to its end or its first damage, and names that. It is only read, and nothing else is reached but the workspaces that --config names among heads.anchors. Of a file that was moved it says where its chain goes on.',
       )
       .option(
         '--certificate <file...>',
@@ -67,24 +72,30 @@ export function verifyCommand(): Command {
 
 async function runVerify(options: VerifyOptions, command: Command): Promise<void> {
   try {
-    const evidence = {
-      headKeys: await Promise.all((options.headKey ?? []).map(readHeadKey)),
-      certificates: await Promise.all((options.certificate ?? []).map(readCertificate)),
-      anchors: options.anchor ?? [],
-    }
+    const evidence = await readEvidence(options)
     const ledger = await rowsNamedBy(options)
-    const verdict = await orSayUnreadable(ledger, () =>
-      verifyLedger(ledger.pages(), evidence, showProgress()),
-    )
+    // Before the entries: a file that is marked takes no more of them.
+    const moved = ledger.kept?.in === 'file' ? findMoveMark(ledger.kept.file) : undefined
+    const progress = readingProgress(process.stderr)
+    const verdict = await withSentHeads(ledger.config, (workspaces) =>
+      orSayUnreadable(ledger, () =>
+        verifyLedger(progress.ofLedger(ledger).pages(), {
+          ...evidence,
+          workspaces,
+          ...(moved === undefined ? {} : { moved }),
+        }),
+      ),
+    ).finally(progress.clear)
     const lines =
       options.json === true
-        ? [verdictJson(ledger.name, verdict)]
-        : verdictLines(ledger.name, verdict)
+        ? [verdictJson(ledger.name, verdict, moved)]
+        : verdictLines(ledger.name, verdict, moved)
     for (const line of lines) console.log(line)
     process.exitCode = exitCodes[verdict.verdict]
   } catch (error) {
     // Whatever went wrong, nothing was found: Node's own 1 would say that the ledger is damaged.
-    command.error(`ledger verify: ${isExpectedOfLedger(error) ? error.message : inspect(error)}`)
+    const isExpected = isExpectedOfLedger(error) || error instanceof LogError
+    command.error(`ledger verify: ${isExpected ? error.message : inspect(error)}`)
   }
 }
 
@@ -100,19 +111,5 @@ async function orSayUnreadable<T>({ name }: NamedRows, act: () => Promise<T>): P
     // Of an anchor or an export; the system's own words name the file.
     if ('syscall' in error) throw new CommandError(error.message)
     throw error
-  }
-}
-
-/** Of a small ledger nobody waits for the end. */
-const progressEvery = 100_000
-
-/** For who looks at a terminal, in one line that ends when there is something else to say. */
-function showProgress(): (entries: number) => void {
-  if (!process.stderr.isTTY) return () => undefined
-  let said = 0
-  return (entries) => {
-    if (entries - said < progressEvery) return
-    said = entries
-    process.stderr.write(`\r${entries} entries\u001b[K\r`)
   }
 }

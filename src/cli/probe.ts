@@ -1,16 +1,17 @@
-import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { Command } from 'commander'
 import { z } from 'zod'
 import { isoTimeFrom, systemClock } from '../base/clock.ts'
 import { byPlace, formatProblem } from '../base/configuration-problem.ts'
 import { Secret } from '../base/secret.ts'
+import { stopSignal } from '../base/stop-signal.ts'
 import { readTextFile } from '../base/text-file.ts'
 import { type CallerEnvironment, readEnvironment, readSecrets } from '../config/environment.ts'
 import { loadProbes, type Probe } from '../config/probes-file.ts'
 import { createRedaction } from '../telemetry/redaction.ts'
 import { type CallerCredential, findCredential } from './caller-credential.ts'
 import { CommandError } from './command-error.ts'
+import { replaceMetricsFile } from './metrics-file.ts'
 import {
   changedSince,
   probeLine,
@@ -118,12 +119,7 @@ async function againAndAgain(
   options: ProbeOptions,
   redact: (text: string) => string,
 ): Promise<void> {
-  const stop = new AbortController()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      stop.abort()
-    })
-  }
+  const stop = stopSignal()
   let before: readonly ProbeResult[] = []
   await repeat(
     async () => {
@@ -138,7 +134,7 @@ async function againAndAgain(
       }
     },
     everyMs,
-    stop.signal,
+    stop,
   )
   // What is still asked would keep the process for as long as it is waited for.
   process.exit(0)
@@ -152,7 +148,7 @@ function changeLine(result: ProbeResult, { json }: ProbeOptions): string {
 /** @throws CommandError */
 function writeMetrics(results: readonly ProbeResult[], { metricsFile }: ProbeOptions): void {
   if (metricsFile === undefined) return
-  replaceFile(metricsFile, probeMetrics(results, systemClock.nowSeconds()))
+  replaceMetricsFile(metricsFile, probeMetrics(results, systemClock.nowSeconds()))
 }
 
 async function soundProbes(file: string): Promise<readonly Probe[]> {
@@ -220,7 +216,7 @@ async function ask(
   const { want, ...rest } = asked
   const credential: CallerCredential =
     tokenFile === undefined
-      ? await findCredential(options, service.audience, environment)
+      ? await findCredential(options, service, environment)
       : { kind: 'bearer', token: await tokenIn(tokenFile) }
   const answer = await answerOfService(
     { ...service, credential },
@@ -236,21 +232,4 @@ async function tokenIn(file: string): Promise<Secret<string>> {
   const reading = await readTextFile(file)
   if (reading.ok) return new Secret(reading.text.trim())
   throw new CommandError(`its tokenFile cannot be read. ${reading.fault}`)
-}
-
-/** Whoever reads it meanwhile sees all of the run before or all of this one. */
-function replaceFile(file: string, text: string): void {
-  // What is renamed over a device takes its place: /dev/null would be a file from then on.
-  if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
-    throw new CommandError(`the metrics cannot be written to ${file}: it is not an ordinary file`)
-  }
-  const beside = `${file}.${process.pid}.tmp`
-  try {
-    writeFileSync(beside, text)
-    renameSync(beside, file)
-  } catch (error) {
-    rmSync(beside, { force: true })
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
-    throw new CommandError(`the metrics cannot be written to ${file} (${code})`)
-  }
 }

@@ -2,36 +2,37 @@ import { writeFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseIsoTime, systemClock } from '../base/clock.ts'
-import type { Config } from '../config/config.ts'
+import type { ChainEvidence } from '../chain-view.ts'
+import type { Evidence } from '../custody/ledger-verdict.ts'
 import type { LedgerSource } from '../ledger/ledger-source.ts'
 import { isNetwork } from '../reconcile/expectations.ts'
 import type { AgreedUse } from '../reconcile/expectations.ts'
 import { parseKeyUrl } from '../reconcile/key-name.ts'
 import type { KeyName } from '../reconcile/key-name.ts'
-import { LogFileError } from '../reconcile/log-file.ts'
-import { reconcile } from '../reconcile/reconcile.ts'
+import { refuseMissing } from '../reconcile/log-file.ts'
+import { reconcileSources } from '../reconcile/reconcile-sources.ts'
+import { RoundStateError } from '../reconcile/rounds/round-state-file.ts'
 import type { Report, Verdict } from '../reconcile/reconcile.ts'
 import { jsonReport, textReport } from '../reconcile/report.ts'
-import type { ChainEvidence } from './chain-view.ts'
+import { withDamage } from '../reconcile/with-damage.ts'
 import { CommandError } from './command-error.ts'
-import { isExpectedOfLedger, ledgerNamedBy, ledgerOptions, passwordNote } from './ledger-options.ts'
-import type { LedgerOptions } from './ledger-options.ts'
+import { type EvidenceOptions, evidenceOptions, readEvidence } from './evidence-files.ts'
+import { ledgerOptions, passwordNote, prunedOption } from './ledger-options.ts'
+import { readingProgress } from './reading-progress.ts'
+import { isExpectedOfReading, requestNamedBy } from './reconcile-request.ts'
+import type { ReconcileRequestOptions } from './reconcile-request.ts'
+import { parseInterval } from './repeat.ts'
+import { keepYoungHeapSmall } from './small-young-heap.ts'
 
-interface ReconcileOptions extends LedgerOptions {
-  readonly vaultLog: readonly string[]
-  readonly signinLog?: readonly string[]
-  readonly auditLog?: readonly string[]
-  readonly key?: readonly KeyName[]
-  readonly application?: readonly string[]
-  readonly principal?: readonly string[]
-  readonly address?: readonly string[]
-  readonly agreed?: readonly AgreedUse[]
-  readonly graceMinutes: number
+interface ReconcileOptions extends ReconcileRequestOptions, EvidenceOptions {
+  readonly watch?: true
+  readonly every: number
+  readonly state?: string
+  readonly metricsFile?: string
   readonly now?: number
   readonly output: keyof typeof reports
   readonly json?: true
   readonly html?: string
-  readonly anchor?: readonly string[]
 }
 
 const reports = { text: textReport, json: jsonReport } as const
@@ -54,11 +55,18 @@ With the sign-in logs of the tenants, and the audits of the tenant where the app
 The ledger is only read, also while the service runs. What is younger than the grace period, or
 outside of what the log covers, is counted as undecided and never guessed.
 
+With reconcile.sources in the configuration nothing but that needs to be named:
+  $ countersign reconcile --config countersign.yaml --watch --metrics-file /var/lib/node-exporter/reconcile.prom
+
+With --watch each finding is told once, on standard output, to reconcile.webhook and to reconcile.logAnalytics of the
+configuration, and once more when a late record resolves it. What is decided for good is not read again.
+
 Exits with
-  0  every signature is accounted for
+  0  every signature is accounted for; or it kept watch, and was told to stop
   1  there are findings, whatever is undecided besides
-  2  no findings, and not everything could be decided: too young, a log that does not reach so far or
-     could not be read in places, a ledger or log that is not there, a wrong option
+  2  no findings, and not everything could be decided: what is too young, a log that does not reach so
+     far, cannot be read, or has places that are not understood; or the ledger or a log is not there,
+     or an option is wrong
 `
 
 export function reconcileCommand(): Command {
@@ -66,16 +74,20 @@ export function reconcileCommand(): Command {
     .description(
       "Joins the ledger to the vault's audit log, and names every signature that only one of them knows.",
     )
-    .requiredOption(
+    .option(
       '--vault-log <path...>',
       'files of records, as blobs, bodies of Event Hubs or exports of Log Analytics, gzip too; or folders with PT1H.json at any depth',
     )
     .option('--signin-log <path...>', 'likewise, sign-ins of service principals in Entra')
     .option('--audit-log <path...>', "likewise, Entra's directory audits")
   return (
-    ledgerOptions(
-      command,
-      'names the ledger, and keys and applications to watch besides those in it',
+    evidenceOptions(
+      prunedOption(
+        ledgerOptions(
+          command,
+          'names the ledger, and keys and applications to watch besides those in it',
+        ),
+      ),
     )
       .option(
         '--key <url>',
@@ -102,7 +114,11 @@ export function reconcileCommand(): Command {
         'object id of somebody else who may sign with the keys, or one of them; may be repeated',
         collectAgreed,
       )
-      .option('--grace-minutes <n>', 'how late records may arrive', parseMinutes, 30)
+      .option(
+        '--grace-minutes <n>',
+        'how late records may arrive; otherwise what --config says, or 30',
+        parseMinutes,
+      )
       .option('--now <time>', 'decide as of this time (ISO 8601 with a zone)', parseTime)
       .addOption(
         new Option('--output <form>', 'for people or for programs')
@@ -111,7 +127,13 @@ export function reconcileCommand(): Command {
       )
       .option('--json', 'the same as --output json')
       .option('--html <file>', 'write the report as one page for a browser, too')
-      .option('--anchor <file...>', 'heads that were kept elsewhere: the ledger must fit them')
+      .option('--watch', 'again and again, and say what is new; until SIGTERM')
+      .option('--every <period>', 'how often to look with --watch', parseInterval, 60_000)
+      .option(
+        '--state <file>',
+        'where --watch remembers how far it came and what it has told; otherwise beside the ledger',
+      )
+      .option('--metrics-file <file>', "with --watch, for Prometheus' textfile collector")
       .addHelpText('after', example + passwordNote)
       // Commander's own 1 would say that there are findings.
       .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.undecided))
@@ -120,39 +142,68 @@ export function reconcileCommand(): Command {
 }
 
 async function runReconcile(options: ReconcileOptions, command: Command): Promise<void> {
+  keepYoungHeapSmall()
   try {
-    const { source, config } = await ledgerNamedBy(options)
-    const found = await reconcile({
-      ledger: source,
-      vaultLogPaths: options.vaultLog,
-      ...(options.signinLog && { signInLogPaths: options.signinLog }),
-      ...(options.auditLog && { auditLogPaths: options.auditLog }),
-      keys: [...(options.key ?? []), ...keysIn(config?.certificates ?? [])],
-      applicationIds: [...(options.application ?? []), ...clientIdsIn(config?.applications ?? [])],
-      expect: {
-        principals: options.principal ?? [],
-        addresses: options.address ?? [],
-        also: options.agreed ?? [],
-      },
-      nowMs: options.now ?? systemClock.nowMs(),
-      graceMs: options.graceMinutes * 60_000,
-    })
-    const evidence = await evidenceFor(options, source)
-    const report = withDamage(found, evidence.fault)
-    const form = options.json === true ? 'json' : options.output
-    process.stdout.write(reports[form](report))
-    process.exitCode = exitCodes[report.verdict]
-    if (options.html === undefined) return
-    await writePage(options.html, report, source, evidence).catch((error: unknown) => {
+    if (options.watch === undefined) await once(options)
+    else await watchWith(options)
+  } catch (error) {
+    // Where nothing was decided Node's own 1 would say that there are findings.
+    const isExpected = isExpectedOfReading(error) || error instanceof RoundStateError
+    command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
+  }
+}
+
+async function once(options: ReconcileOptions): Promise<void> {
+  const given = await readEvidence(options)
+  const named = await requestNamedBy(options)
+  await refuseMissing(named.logPaths)
+  const { request, source: read } = named
+  const nowMs = options.now ?? systemClock.nowMs()
+  const progress = readingProgress(process.stderr)
+  const source = progress.ofLedger(read)
+  const sources = progress.ofLogs(request.sources)
+  const found = await reconcileSources({ ...request, ledger: source, sources, nowMs }).finally(
+    async () => {
+      progress.clear()
+      await named.close()
+    },
+  )
+  const evidence = await evidenceFor(options, source, given).finally(progress.clear)
+  const report = withUnchecked(withDamage(found, evidence.fault), evidence, options)
+  const form = formOf(options)
+  process.stdout.write(reports[form](report))
+  process.exitCode = exitCodes[report.verdict]
+  if (options.html === undefined) return
+  await writePage(options.html, report, source, evidence)
+    .finally(progress.clear)
+    .catch((error: unknown) => {
       // What was found is told already, and stays found.
       if (!(error instanceof CommandError) || report.verdict !== 'findings') throw error
       console.error(`reconcile: ${error.message}`)
     })
-  } catch (error) {
-    // Where nothing was decided Node's own 1 would say that there are findings.
-    const isExpected = isExpectedOfLedger(error) || error instanceof LogFileError
-    command.error(`reconcile: ${isExpected ? error.message : inspect(error)}`)
+}
+
+const formOf = ({ json, output }: ReconcileOptions) => (json === true ? 'json' : output)
+
+const alienToWatch = [
+  'now',
+  'html',
+  'anchor',
+  'witness',
+  'witnessKey',
+  'headKey',
+  'pruned',
+] as const
+
+/** @throws CommandError for options that mean nothing there. */
+async function watchWith(options: ReconcileOptions): Promise<void> {
+  const alien = alienToWatch.find((name) => options[name] !== undefined)
+  if (alien !== undefined) {
+    const name = alien.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    throw new CommandError(`--${name} means nothing with --watch`)
   }
+  const { keepWatch } = await import('./reconcile-watch.ts')
+  await keepWatch({ ...options, output: formOf(options) })
 }
 
 /**
@@ -161,20 +212,30 @@ async function runReconcile(options: ReconcileOptions, command: Command): Promis
  * @throws CommandError when an anchor cannot be read, besides what reading the ledger once more may come to.
  */
 async function evidenceFor(
-  { html, anchor }: ReconcileOptions,
+  options: ReconcileOptions,
   source: LedgerSource,
+  given: Evidence,
 ): Promise<ChainEvidence> {
-  if (html === undefined && anchor === undefined) return {}
+  const { html, anchor, witness, headKey } = options
+  if ([html, anchor, witness, headKey].every((asked) => asked === undefined)) return {}
   const { readChainView } = await import('./chain-view.ts')
-  return readChainView(source, anchor ?? [])
+  return readChainView(source, given)
 }
 
-/** Damage that heads, anchors or proofs show is a finding as much as what the chain shows by itself. */
-function withDamage(report: Report, reason: string | undefined): Report {
-  const isFound = report.findings.some(({ kind }) => kind === 'ledger.broken')
-  if (reason === undefined || isFound) return report
-  const finding = { kind: 'ledger.broken', fault: { fault: 'evidence', reason } } as const
-  return { ...report, verdict: 'findings', findings: [finding, ...report.findings] }
+/** What somebody asked to have checked, and could not be, leaves it undecided. */
+function withUnchecked(
+  report: Report,
+  { undecided = [] }: ChainEvidence,
+  { anchor, witness, headKey }: ReconcileOptions,
+): Report {
+  const isAsked = [anchor, witness, headKey].some((given) => given !== undefined)
+  if (!isAsked || undecided.length === 0) return report
+  const reason = { reason: 'evidence-not-checked', count: undecided.length } as const
+  return {
+    ...report,
+    verdict: report.verdict === 'findings' ? 'findings' : 'undecided',
+    undecided: [...report.undecided, reason],
+  }
 }
 
 /** @throws CommandError when the file cannot be written, besides what reading the ledger may come to. */
@@ -198,14 +259,6 @@ async function writePage(
     throw new CommandError(`${file} cannot be written: ${error.message}`)
   }
 }
-
-const keysIn = (certificates: Config['certificates']): readonly KeyName[] =>
-  certificates.flatMap(
-    ({ vault, nameInVault }) => parseKeyUrl(`${vault}/keys/${nameInVault}`) ?? [],
-  )
-
-const clientIdsIn = (applications: Config['applications']): readonly string[] =>
-  applications.map(({ clientId }) => clientId)
 
 const guidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 

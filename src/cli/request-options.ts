@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import { parseBearerUrl } from '../base/bearer-url.ts'
 import type { CallerEnvironment } from '../config/environment.ts'
-import { parseBearerUrl } from './bearer-token.ts'
 import { type CredentialOptions, findCredential } from './caller-credential.ts'
+import type { AskedAudience } from './caller-token.ts'
 import { type AskedService, serviceUrlName } from './service-client.ts'
 
 /** What every verb that asks the service needs. */
@@ -42,19 +43,22 @@ export async function askedService(
   environment: CallerEnvironment,
 ): Promise<AskedService> {
   const named = namedService(options, environment)
-  return { ...named, credential: await findCredential(options, named.audience, environment) }
+  return { ...named, credential: await findCredential(options, named, environment) }
 }
 
 /** @throws Error that says what to set when the service is not named, or no token may be sent there. */
 export function namedService(
   { url: named, publicUrl, audience }: Pick<ServiceOptions, 'url' | 'publicUrl' | 'audience'>,
   environment: CallerEnvironment,
-) {
+): AskedAudience & { readonly url: string } {
   const url = named ?? environment.url
   if (url === undefined) throw new Error('give --url URL or set COUNTERSIGN_URL')
   parseBearerUrl(url, serviceUrlName)
-  const everybodys = withoutSlash(publicUrl ?? url)
-  return { url: withoutSlash(url), publicUrl: everybodys, audience: audience ?? everybodys }
+  return {
+    url: withoutSlash(url),
+    publicUrl: withoutSlash(publicUrl ?? url),
+    ...(audience === undefined ? {} : { audience }),
+  }
 }
 
 const withoutSlash = (url: string) => url.replace(/\/+$/, '')

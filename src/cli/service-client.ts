@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseBearerUrl } from './bearer-token.ts'
+import { parseBearerUrl } from '../base/bearer-url.ts'
 import { type CallerCredential, headersFrom } from './caller-credential.ts'
 import { jsonIn, type RequestPlace, sendRequest } from './http-request.ts'
 

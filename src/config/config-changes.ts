@@ -13,19 +13,37 @@ export interface KnownConfig {
   readonly portable: Config
   /** Of the file with the service's own certificate; null where it has none. */
   readonly ownCertificateSha256: string | null
-  /** base64url of SHA-256: of two with the same hash no part differs, and the service's own certificate neither. */
+  /** Of the client secret of the page for auditors; null where it has none. For this process alone: it is written nowhere. */
+  readonly clientSecretSha256: string | null
+  /**
+   * base64url of SHA-256: of two with the same hash no part differs, and the service's own certificate neither. The client
+   * secret may, because entries have this hash, and whoever reads them could tell by it whether a guess is right.
+   */
   readonly sha256: string
 }
+
+/** Whether nothing differs. */
+export const saysTheSame = (before: KnownConfig, after: KnownConfig): boolean =>
+  before.sha256 === after.sha256 && before.clientSecretSha256 === after.clientSecretSha256
 
 /** @param folder That of `countersign.yaml`. */
 export async function knownConfig(config: Config, folder: string): Promise<KnownConfig> {
   // Roots are trusted from the start of a process to its end, whatever becomes of their files.
   const portable = { ...(await portableConfig(config, folder)), trust: config.trust }
   const { transport } = config.listen
-  const own = transport.kind === 'tls' ? await readTextFile(transport.certFile) : undefined
-  const ownCertificateSha256 = own?.ok === true ? sha256Base64url(own.text) : null
+  const ownCertificateSha256 = await sha256In(
+    transport.kind === 'tls' ? transport.certFile : undefined,
+  )
+  const clientSecretSha256 = await sha256In(config.audit?.oidc.clientSecretFile)
   const text = canonicalJson({ ...portable, ownCertificateSha256 } as unknown as Json)
-  return { config, portable, ownCertificateSha256, sha256: sha256Base64url(text) }
+  const sha256 = sha256Base64url(text)
+  return { config, portable, ownCertificateSha256, clientSecretSha256, sha256 }
+}
+
+/** Null where there is no file, or it cannot be read. */
+async function sha256In(file: string | undefined): Promise<string | null> {
+  const reading = file === undefined ? undefined : await readTextFile(file)
+  return reading?.ok === true ? sha256Base64url(reading.text) : null
 }
 
 /** By name, such as `application events`, `issuer github`, or `listen`; each list in order. */
@@ -54,12 +72,16 @@ export function configChanges(before: KnownConfig, after: KnownConfig): ConfigCh
 }
 
 function partsOf(known: KnownConfig): ReadonlyMap<string, unknown> {
-  const { ownCertificateSha256 } = known
-  const { applications, issuers, certificates, listen, ...sections } = known.portable
+  const { ownCertificateSha256, clientSecretSha256 } = known
+  const { applications, issuers, certificates, listen, audit, ...sections } = known.portable
   const named = (noun: string, parts: readonly { readonly name: string }[]) =>
     parts.map((part) => [`${noun} ${part.name}`, part] as const)
   return new Map<string, unknown>([
-    ...Object.entries({ ...sections, listen: { ...listen, ownCertificateSha256 } }),
+    ...Object.entries({
+      ...sections,
+      listen: { ...listen, ownCertificateSha256 },
+      audit: { ...audit, clientSecretSha256 },
+    }),
     ...named('application', applications),
     ...named('issuer', issuers),
     ...named('certificate', certificates),

@@ -2,14 +2,17 @@ import { z } from 'zod'
 import { oneOf, parsed, text } from '../yaml/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { applicationsForm } from './applications.ts'
+import { auditForm } from './audit.ts'
 import { certificatesForm } from './certificates.ts'
 import { cloudForm } from './cloud.ts'
+import { expectForm } from './expect.ts'
 import { exportForm } from './export.ts'
 import { governorForm } from './governor.ts'
 import { headsForm } from './heads.ts'
 import { issuersForm } from './issuer-forms.ts'
 import { ledgerForm } from './ledger.ts'
 import { listenForm } from './listen.ts'
+import { reconcileForm } from './reconcile.ts'
 import { tokenCacheForm } from './token-cache.ts'
 import { machinesForm } from './machines.ts'
 
@@ -46,6 +49,9 @@ export const configForm = z.strictObject({
   tokenCache: tokenCacheForm,
   governor: governorForm,
   export: exportForm,
+  audit: auditForm,
+  expect: expectForm,
+  reconcile: reconcileForm,
 })
 
 export type ConfigForm = z.output<typeof configForm>

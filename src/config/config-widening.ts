@@ -1,11 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import { claimWidenings, type ClaimWidening } from '../base/claim-widening.ts'
 import type { TenantId } from '../base/ids.ts'
-import type { ApplicationConfig, Config, IssuerConfig, TokenIssuerConfig } from './config.ts'
+import type {
+  ApplicationConfig,
+  AuditConfig,
+  Config,
+  IssuerConfig,
+  TokenIssuerConfig,
+} from './config.ts'
 
 /** What of `countersign.yaml` lets more callers count, or lets grants reach further. */
 export interface ConfigWidening {
-  /** `application events`, `issuer github`, `certificate partners`, or `countersign.yaml` for what concerns all of them. */
+  /** `application events`, `issuer github`, `certificate partners`, `audit`, or `countersign.yaml` for what concerns all of them. */
   readonly part: string
   /** At least one. */
   readonly steps: readonly ConfigStep[]
@@ -34,6 +40,7 @@ export function configWidenings(before: Config, after: Config): readonly ConfigW
     ...named('application', before.applications, after.applications, applicationSteps),
     ...named('issuer', before.issuers, after.issuers, issuerSteps),
     ...named('certificate', before.certificates, after.certificates, changed),
+    ...partOf('audit', auditSteps(before.audit, after.audit)),
     ...partOf('countersign.yaml', changed(decidingIn(before), decidingIn(after))),
   ]
 }
@@ -46,6 +53,7 @@ const decidesNothing: ReadonlySet<string> = new Set<keyof Config>([
   'applications',
   'issuers',
   'certificates',
+  'audit',
   'grants',
   'ledger',
   'machines',
@@ -117,6 +125,18 @@ function tokenIssuerSteps(
     ...tenantSteps(was.tenants, is.tenants),
     ...changed(was.others, is.others),
   ]
+}
+
+/** Who may sign in and look. */
+function auditSteps(
+  before: AuditConfig | undefined,
+  after: AuditConfig | undefined,
+): readonly ConfigStep[] {
+  if (after === undefined) return []
+  if (before === undefined) return [{ step: 'new' }]
+  const { rules: required, ...othersBefore } = before.oidc
+  const { rules, ...others } = after.oidc
+  return [...claimWidenings(required, rules), ...changed(othersBefore, others)]
 }
 
 /** What is known of every issuer of tokens, and the rest of it. */

@@ -34,6 +34,12 @@ export interface Config {
   readonly governor: GovernorConfig
   /** Undefined: entries are sent nowhere. */
   readonly export: ExportConfig | undefined
+  /** Undefined: nobody signs in to the page for auditors, and callers whose grant says so have it. */
+  readonly audit: AuditConfig | undefined
+  /** For whoever reconciles, and for the page for auditors. */
+  readonly expect: ExpectConfig
+  /** Likewise. */
+  readonly reconcile: ReconcileConfig
 }
 
 /** Where callers connect. */
@@ -251,6 +257,8 @@ export interface HeadsConfig {
   readonly everySeconds: number
   readonly everyEntries: number
   readonly anchors: readonly { readonly file: string }[]
+  /** Where heads come to with the entries that are exported: the service writes nothing there for their sake. */
+  readonly workspaces: readonly LogTableConfig[]
 }
 
 /** The key that wraps the data keys with which shared tokens are sealed. */
@@ -281,13 +289,81 @@ export interface GovernorConfig {
 
 /** Where entries are sent, for whoever watches logs. */
 export interface ExportConfig {
-  readonly logAnalytics: {
-    /** Origin of the logs ingestion endpoint. */
-    readonly endpoint: string
-    /** Immutable id of the data collection rule. */
-    readonly rule: string
-    readonly stream: string
-    /** What tokens for it are for, in this cloud. */
-    readonly audience: string
+  readonly logAnalytics: LogStreamConfig
+}
+
+/** A stream of a data collection rule. */
+export interface LogStreamConfig {
+  /** Origin of the logs ingestion endpoint. */
+  readonly endpoint: string
+  /** Immutable id of the data collection rule. */
+  readonly rule: string
+  readonly stream: string
+  /** What tokens for it are for, in this cloud. */
+  readonly audience: string
+}
+
+/** What is taken for us in Azure's logs, and for agreed other uses of our keys. */
+export interface ExpectConfig {
+  /** Object ids, lower case. Empty: nobody said who we are. */
+  readonly principals: readonly string[]
+  /** IP addresses or CIDR ranges. Empty: nobody said where we are. */
+  readonly addresses: readonly string[]
+  readonly also: readonly {
+    readonly principal: string
+    /** `https://VAULT/keys/NAME`; absent: any key. */
+    readonly key?: string
+  }[]
+}
+
+/** What the ledger is held to, and who is told of what does not fit. */
+export interface ReconcileConfig {
+  readonly sources: readonly LogSourceConfig[]
+  readonly graceMs: number
+  /** Undefined: nobody is told. */
+  readonly webhook: WebhookConfig | undefined
+  /** Undefined: findings are sent nowhere. */
+  readonly logAnalytics: LogStreamConfig | undefined
+}
+
+/** Where a log is, and what is in it. */
+export type LogSourceConfig = {
+  readonly kind: 'vault-log' | 'sign-in-log' | 'audit-log'
+} & LogPlaceConfig
+
+export type LogPlaceConfig =
+  /** Of a file or folder; absolute. */
+  { readonly path: string } | { readonly table: LogTableConfig }
+
+/** A table of one's own: letters, digits and underscores. */
+export type OwnTable = `${string}_CL`
+
+/** A table of Log Analytics. */
+export interface LogTableConfig {
+  /** Id of the workspace, lower case. */
+  readonly workspace: string
+  readonly table:
+    'AZKVAuditLogs' | 'AzureDiagnostics' | 'AADServicePrincipalSignInLogs' | 'AuditLogs' | OwnTable
+  /** Origin of the Logs Query API. */
+  readonly endpoint: string
+  /** What tokens for it are for. */
+  readonly audience: string
+}
+
+export interface WebhookConfig {
+  readonly url: string
+  /** With the secret that signs; absent: the environment may have it. */
+  readonly secretFile?: string
+}
+
+/** How people sign in to the page for auditors. */
+export interface AuditConfig {
+  readonly oidc: {
+    readonly issuer: string
+    readonly clientId: string
+    /** Absolute. Undefined: a public client. */
+    readonly clientSecretFile: string | undefined
+    /** Of the ID token: who may. At least one. */
+    readonly rules: readonly ClaimRule[]
   }
 }

@@ -7,6 +7,8 @@ import { Secret } from '../base/secret.ts'
 export const environmentVariables = {
   COUNTERSIGN_CONFIG: 'Path of countersign.yaml; ./countersign.yaml when absent.',
   COUNTERSIGN_LOG_LEVEL: 'fatal, error, warn, info (when absent), debug, trace or silent.',
+  COUNTERSIGN_WEBHOOK_SECRET:
+    'For reconcile --watch: signs what is posted to the webhook, where no file has the secret.',
   AZURE_CLIENT_ID: 'Client id of a user-assigned managed identity; also read by the Azure SDKs.',
   COUNTERSIGN_URL: 'For callers: origin of the service that token and assertion ask.',
   COUNTERSIGN_TOKEN: "For callers: the caller's own token.",
@@ -43,6 +45,7 @@ export const environmentVariablesOfLibraries = {
  */
 const secretVariables = [
   'COUNTERSIGN_TOKEN',
+  'COUNTERSIGN_WEBHOOK_SECRET',
   'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
   'SYSTEM_ACCESSTOKEN',
   'IDENTITY_HEADER',
@@ -62,6 +65,7 @@ export interface Environment {
   readonly logLevel: LogLevel
   /** Of the identity that the service reaches the vaults with; absent for a system-assigned one. */
   readonly identityClientId: string | undefined
+  readonly webhookSecret: Secret<string> | undefined
   readonly caller: CallerEnvironment
 }
 
@@ -122,10 +126,12 @@ const identityVariables = [
   'ARM_OIDC_TOKEN_FILE_PATH',
   'ARM_OIDC_REQUEST_URL',
   'ARM_OIDC_REQUEST_TOKEN',
+  'ARM_USE_MSI',
   'ARM_MSI_ENDPOINT',
   'MSAL_MANAGED_IDENTITY_ENDPOINT',
   'COUNTERSIGN_TOKEN',
   'COUNTERSIGN_TOKEN_FILE',
+  'COUNTERSIGN_AGENT_SOCKET',
   'ACTIONS_ID_TOKEN_REQUEST_URL',
   'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
   'SYSTEM_OIDCREQUESTURI',
@@ -138,7 +144,7 @@ type Variables = Readonly<Partial<Record<string, string>>>
  * The environment of a program that gets its identity from us: of ours, all but what would lead it to
  * another one, which may be our own.
  *
- * @param origin Where it asks us, on loopback: a proxy that it uses for all else must not get that.
+ * @param origin Where it asks us, on this machine: a proxy that it uses for all else must not get that.
  */
 export const environmentOfProgram = (
   identity: Readonly<Record<string, string>>,
@@ -158,12 +164,15 @@ export const withoutIdentity = (variables: Variables): Variables => ({
 /**
  * Both spellings, because clients look at one or the other first: what one of them does not say is taken
  * from the other, so that whoever looks finds what it would have found.
+ *
+ * @param host Of the agent; empty where it is on a socket, which programs name beside a URL of localhost.
  */
 export function pastProxies(variables: Variables, host: string) {
   const { NO_PROXY: upper, no_proxy: lower } = variables
+  const hosts = host === '' ? ['localhost'] : [host, 'localhost']
   return {
-    NO_PROXY: withHosts(upper ?? lower ?? '', [host, 'localhost']),
-    no_proxy: withHosts(lower ?? upper ?? '', [host, 'localhost']),
+    NO_PROXY: withHosts(upper ?? lower ?? '', hosts),
+    no_proxy: withHosts(lower ?? upper ?? '', hosts),
   }
 }
 
@@ -200,9 +209,13 @@ export function environmentFrom(variables: Variables): Environment {
     configFile: get('COUNTERSIGN_CONFIG') ?? 'countersign.yaml',
     logLevel: parseLogLevel(get('COUNTERSIGN_LOG_LEVEL') ?? 'info'),
     identityClientId: get('AZURE_CLIENT_ID'),
+    webhookSecret: secretFrom(get('COUNTERSIGN_WEBHOOK_SECRET')),
     caller: callerEnvironmentFrom(get),
   }
 }
+
+const secretFrom = (value: string | undefined) =>
+  value === undefined ? undefined : new Secret(value)
 
 function callerEnvironmentFrom(
   get: (name: keyof typeof environmentVariables) => string | undefined,

@@ -3,26 +3,30 @@ import { parsed, text } from '../yaml/forms.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
 import { parseHttpsOrigin } from './cloud.ts'
-import type { CloudConfig, ExportConfig } from './config.ts'
+import type { CloudConfig, ExportConfig, LogStreamConfig } from './config.ts'
 
-const logAnalyticsForm = z
-  .strictObject({
-    endpoint: parsed(
-      'the https URL of a logs ingestion endpoint, such as https://NAME.REGION-1.ingest.monitor.azure.com',
-      parseHttpsOrigin,
-      '^https://',
-    ).describe(
-      'Logs ingestion endpoint of the data collection rule, or of its collection endpoint.',
-    ),
-    rule: text(
-      'the immutable id of a data collection rule (dcr- and 32 hexadecimal digits)',
-      /^dcr-[0-9a-f]{32}$/,
-    ).describe('Immutable id of the data collection rule.'),
-    stream: text('the name of a stream that the rule declares (Custom-…)', /^Custom-\w{1,100}$/)
-      .default('Custom-CountersignLedger')
-      .describe('Stream that the rule declares.'),
-  })
-  .describe('A table of Log Analytics, through a data collection rule.')
+/** @param stream That is named where the file names none. */
+export const ingestionForm = (stream: string) =>
+  z
+    .strictObject({
+      endpoint: parsed(
+        'the https URL of a logs ingestion endpoint, such as https://NAME.REGION-1.ingest.monitor.azure.com',
+        parseHttpsOrigin,
+        '^https://',
+      ).describe(
+        'Logs ingestion endpoint of the data collection rule, or of its collection endpoint.',
+      ),
+      rule: text(
+        'the immutable id of a data collection rule (dcr- and 32 hexadecimal digits)',
+        /^dcr-[0-9a-f]{32}$/,
+      ).describe('Immutable id of the data collection rule.'),
+      stream: text('the name of a stream that the rule declares (Custom-…)', /^Custom-\w{1,100}$/)
+        .default(stream)
+        .describe('Stream that the rule declares.'),
+    })
+    .describe('A table of Log Analytics, through a data collection rule.')
+
+const logAnalyticsForm = ingestionForm('Custom-CountersignLedger')
 
 export const exportForm = z
   .strictObject({ logAnalytics: logAnalyticsForm })
@@ -43,8 +47,7 @@ const monitors = {
  *
  * @param cloud Undefined when the file's own is broken: then nothing can be compared with it.
  */
-export function checkExport(part: YamlPart, cloud: CloudConfig | undefined): void {
-  const place = part.at('logAnalytics')
+export function checkIngestion(place: YamlPart, cloud: CloudConfig | undefined): void {
   const { endpoint } = place.seen(logAnalyticsForm)
   if (endpoint === undefined || cloud === undefined) return
   const { hostname, port } = new URL(endpoint)
@@ -68,8 +71,15 @@ export function checkExport(part: YamlPart, cloud: CloudConfig | undefined): voi
     )
 }
 
-export function exportFrom(form: ExportForm, cloud: CloudConfig): ExportConfig | undefined {
-  if (form === undefined) return undefined
+/** What is sent, by whatever names it: see {@link ingestionForm}. */
+export function ingestionFrom(
+  form: z.output<typeof logAnalyticsForm>,
+  cloud: CloudConfig,
+): LogStreamConfig {
   const { audience } = monitors[cloud.name === 'custom' ? 'public' : cloud.name]
-  return { logAnalytics: { ...form.logAnalytics, audience } }
+  return { ...form, audience }
+}
+
+export function exportFrom(form: ExportForm, cloud: CloudConfig): ExportConfig | undefined {
+  return form && { logAnalytics: ingestionFrom(form.logAnalytics, cloud) }
 }

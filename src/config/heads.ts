@@ -1,29 +1,38 @@
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
-import { flag, text, wholeNumber } from '../yaml/forms.ts'
+import { isMap } from '../yaml/yaml-document.ts'
+import { parsed, text, wholeNumber } from '../yaml/forms.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
-import type { CloudConfig, HeadsConfig } from './config.ts'
+import type { CloudConfig, HeadsConfig, OwnTable } from './config.ts'
+import { checkLogTable, logTableFrom, workspaceMembers } from './log-table.ts'
 import { signingPlaces } from './signing-places.ts'
-import { checkVault, vaultForm } from './vault-url.ts'
+import { isSameKey, vaultKeyForm, vaultKeyFrom } from './vault-key.ts'
+import { checkVault } from './vault-url.ts'
 import { wrappingKeyForm } from './wrapping-key.ts'
 
-const keyForm = z
-  .strictObject({
-    vault: vaultForm.describe('URL of the Key Vault that holds the key.'),
-    name: text(
-      'the name of a key in that vault (letters, digits and hyphens, at most 127)',
-      /^[0-9A-Za-z-]{1,127}$/,
-    ).describe('What the vault calls the key.'),
-    requireHsm: flag()
-      .default(true)
-      .describe('Refuses a key that no HSM holds. Exportable keys are always refused.'),
-  })
-  .describe('Key that signs heads and nothing else: of no certificate, and with no other use.')
+const keyForm = vaultKeyForm.describe(
+  'Key that signs heads and nothing else: of no certificate, and with no other use.',
+)
+
+const ownTable = 'CountersignLedger_CL'
 
 const anchorForm = z.strictObject({
-  file: text('the path of a file').describe(
-    'Heads are appended to it, relative to this file: on another volume, that the service can only append to.',
-  ),
+  file: text('the path of a file')
+    .optional()
+    .describe(
+      'Heads are appended to it, relative to this file: on another volume, that the service can only append to.',
+    ),
+  workspace: workspaceMembers.workspace
+    .optional()
+    .describe(
+      'Id of the workspace of Log Analytics that `export.logAnalytics` sends to: `ledger verify --config` holds the ledger to the heads there.',
+    ),
+  table: parsed('the name of a table such as CountersignLedger_CL', parseOwnTable, '_CL$')
+    .optional()
+    .describe(
+      'What its stream sends to; absent: CountersignLedger_CL, as in deploy/azure-monitor.',
+    ),
+  endpoint: workspaceMembers.endpoint,
 })
 
 const settings = z.strictObject({
@@ -35,7 +44,7 @@ const settings = z.strictObject({
     .default(10_000)
     .describe('Entries from one head to the next, at most.'),
   anchors: z
-    .array(anchorForm, { error: 'a list of places, each as { file: PATH }' })
+    .array(anchorForm, { error: 'a list of places, each as { file: PATH } or { workspace: ID }' })
     .default([])
     .describe('Where each head is kept besides the ledger.'),
 })
@@ -56,9 +65,9 @@ export function checkHeads(root: YamlPart, cloud: CloudConfig | undefined): void
   if (vault !== undefined && cloud !== undefined) checkVault(key.at('vault'), vault, cloud)
   if (vault !== undefined && name !== undefined) checkOwnKey(root, key, vault, name)
   checkAnchors(root, part)
+  checkAnchorPlaces(root, part, cloud)
 }
 
-/** Names have no case in a vault. */
 function checkOwnKey(root: YamlPart, key: YamlPart, vault: string, name: string): void {
   const wrapping = root.at('tokenCache').at('wrappingKey')
   const others = [
@@ -66,7 +75,7 @@ function checkOwnKey(root: YamlPart, key: YamlPart, vault: string, name: string)
     { at: wrapping, ...wrapping.seen(wrappingKeyForm) },
   ]
   for (const other of others) {
-    if (other.vault !== vault || other.name?.toLowerCase() !== name.toLowerCase()) continue
+    if (!isSameKey(other, { vault, name })) continue
     key
       .at('name')
       .report(
@@ -94,13 +103,48 @@ function checkAnchors(root: YamlPart, part: YamlPart): void {
   }
 }
 
-export function headsFrom(form: HeadsForm | undefined, folder: string): HeadsConfig | undefined {
+function checkAnchorPlaces(root: YamlPart, part: YamlPart, cloud: CloudConfig | undefined): void {
+  for (const [, anchor] of part.at('anchors').parts()) {
+    if (!isMap(anchor.value)) continue
+    const has = (name: keyof z.output<typeof anchorForm>) => anchor.at(name).value !== undefined
+    const isWorkspace = has('workspace')
+    if (has('file') === isWorkspace || (!isWorkspace && (has('endpoint') || has('table')))) {
+      anchor.report(
+        'one-of',
+        `\`${anchor.name}\` must be one place: have \`file\`, or \`workspace\` and what belongs to that.`,
+      )
+    } else if (isWorkspace) {
+      checkLogTable(anchor, cloud)
+      if (root.at('export').at('logAnalytics').value !== undefined) continue
+      anchor.report(
+        'anchor-without-export',
+        `\`${anchor.name}\` is a workspace, and heads come there with the entries that are exported, which are none: add \`export.logAnalytics\`.`,
+        'warning',
+      )
+    }
+  }
+}
+
+export function headsFrom(
+  form: HeadsForm | undefined,
+  folder: string,
+  cloud: CloudConfig,
+): HeadsConfig | undefined {
   if (form === undefined) return undefined
   const { key, everySeconds, everyEntries, anchors } = form
   return {
-    key: { vault: key.vault, nameInVault: key.name, requireHsm: key.requireHsm },
+    key: vaultKeyFrom(key),
     everySeconds,
     everyEntries,
-    anchors: anchors.map(({ file }) => ({ file: resolve(folder, file) })),
+    anchors: anchors.flatMap(({ file }) =>
+      file === undefined ? [] : { file: resolve(folder, file) },
+    ),
+    workspaces: anchors.flatMap(({ workspace, table = ownTable, endpoint }) =>
+      workspace === undefined ? [] : logTableFrom({ workspace, endpoint }, table, cloud),
+    ),
   }
+}
+
+function parseOwnTable(written: string): OwnTable | undefined {
+  return /^[A-Za-z]\w{0,60}_CL$/.test(written) ? (written as OwnTable) : undefined
 }

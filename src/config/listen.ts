@@ -153,7 +153,7 @@ function transportFrom(
   return { kind: 'tls', certFile, keyFile }
 }
 
-function parseAddressRange(written: string): string | undefined {
+export function parseAddressRange(written: string): string | undefined {
   const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(written) ?? []
   if (isIP(address) === 0) return undefined
   return Number(bits ?? 0) <= (isIPv4(address) ? 32 : 128) ? written : undefined

@@ -7,11 +7,13 @@ import { readTextFile } from '../base/text-file.ts'
 import { isMap } from '../yaml/yaml-document.ts'
 import { readYaml, type Nouns, type YamlPart } from '../yaml/yaml-part.ts'
 import { applicationsFrom, checkApplications, type TenantsFromFiles } from './applications.ts'
+import { auditFrom, checkAudit } from './audit.ts'
 import { certificatesFrom, checkCertificates } from './certificates.ts'
 import { cloudFrom } from './cloud.ts'
 import type { Config } from './config.ts'
 import { configForm, type ConfigForm } from './config-form.ts'
-import { checkExport, exportFrom } from './export.ts'
+import { expectFrom } from './expect.ts'
+import { checkIngestion, exportFrom } from './export.ts'
 import { checkGovernor } from './governor.ts'
 import { checkHeads, headsFrom } from './heads.ts'
 import { askedOfClients, checkIssuers, issuersFrom } from './issuers.ts'
@@ -21,6 +23,7 @@ import { checkMachines, machinesFrom } from './machines.ts'
 import { outlineOf, type ConfigOutline } from './config-outline.ts'
 import type { NamedFiles } from './named-files.ts'
 import { checkPemFiles } from './pem-files.ts'
+import { checkReconcile, reconcileFrom } from './reconcile.ts'
 import { parseTenantsFile } from './tenants-file.ts'
 import { checkTokenCache, tokenCacheFrom } from './token-cache.ts'
 import { checkWrappingKey } from './wrapping-key.ts'
@@ -65,6 +68,7 @@ export async function loadConfig(
   const tenants = await readTenantsFiles(root.at('applications'), dirname(file), problems)
   await checkPemFiles(root, dirname(file), nowSeconds, namedFiles)
   await checkUrlFile(root.at('ledger'), dirname(file), namedFiles)
+  await checkAudit(root.at('audit'), dirname(file), namedFiles)
   const inOrder = problems.toSorted(byPlace)
   const files = [resolve(file), ...filesNamedIn(root).map((named) => resolve(folder, named))]
   if (form === undefined || problems.some(({ severity }) => severity === 'error')) {
@@ -80,6 +84,7 @@ function filesNamedIn(root: YamlPart): readonly string[] {
   const parts = [
     tls.at('certFile'),
     tls.at('keyFile'),
+    root.at('audit').at('oidc').at('clientSecretFile'),
     ...root
       .at('issuers')
       .maps()
@@ -124,7 +129,8 @@ function checkTogether(root: YamlPart): void {
   checkWrappingKey(root.at('tokenCache').at('wrappingKey'), root.at('certificates'), cloud)
   checkHeads(root, cloud)
   checkGovernor(root.at('governor'), cloud)
-  checkExport(root.at('export'), cloud)
+  checkIngestion(root.at('export').at('logAnalytics'), cloud)
+  checkReconcile(root.at('reconcile'), cloud)
 }
 
 /** Somebody's own sign-in is for trying things out, where nobody else can use it through us. */
@@ -178,10 +184,13 @@ function configFrom(form: ConfigForm, folder: string, tenants: TenantsFromFiles)
     issuers,
     grants: { folder: resolve(folder, form.grants) },
     ledger: ledgerFrom(ledger, folder),
-    heads: headsFrom(heads, folder),
+    heads: headsFrom(heads, folder, cloudFrom(cloud)),
     tokenCache: tokenCacheFrom(tokenCache),
     governor,
     export: exportFrom(form.export, cloud),
+    audit: auditFrom(form.audit, folder),
+    expect: expectFrom(form.expect),
+    reconcile: reconcileFrom(form.reconcile, folder, cloud),
   }
 }
 
@@ -198,6 +207,9 @@ const nounOfSection: ReadonlyMap<string | number, string> = new Map([
   ['tokenCache', 'token-cache'],
   ['governor', 'governor'],
   ['export', 'export'],
+  ['audit', 'audit'],
+  ['expect', 'expect'],
+  ['reconcile', 'reconcile'],
 ])
 
 const nounOfEntries: ReadonlyMap<string | number, string> = new Map([

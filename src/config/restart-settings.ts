@@ -15,11 +15,17 @@ export function restartSettings(before: Config, after: Config): readonly string[
   return [...sections, ...names].toSorted()
 }
 
-/** Of the sections, those that each configuration has of its own; `listen` is looked at part by part. */
+/**
+ * Of the sections, those that each configuration has of its own, where people sign in among them, and those that are looked at
+ * whenever the page for auditors is made; `listen` is looked at part by part.
+ */
 const madeAnew: ReadonlySet<string> = new Set<keyof Config>([
   'applications',
   'issuers',
   'certificates',
+  'audit',
+  'expect',
+  'reconcile',
   'listen',
 ])
 

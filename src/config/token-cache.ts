@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { wholeNumber } from '../yaml/forms.ts'
 import type { YamlPart } from '../yaml/yaml-part.ts'
 import type { TokenCacheConfig } from './config.ts'
-import { wrappingKeyForm, wrappingKeyFrom } from './wrapping-key.ts'
+import { vaultKeyFrom } from './vault-key.ts'
+import { wrappingKeyForm } from './wrapping-key.ts'
 
 /** Ten minutes in which refreshes begin and five to try again, of tokens that live an hour or more. */
 const moreThanMinimumSeconds = 900
@@ -50,6 +51,6 @@ export function tokenCacheFrom(form: TokenCacheForm): TokenCacheConfig {
     minRemainingSeconds,
     refreshAheadSeconds: refreshAheadSeconds ?? minRemainingSeconds + moreThanMinimumSeconds,
     assertionReuseSeconds,
-    wrappingKey: form.wrappingKey && wrappingKeyFrom(form.wrappingKey),
+    wrappingKey: form.wrappingKey && vaultKeyFrom(form.wrappingKey),
   }
 }

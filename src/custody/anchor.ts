@@ -6,9 +6,10 @@ export interface Anchor {
    * Keeps a head behind those that it holds; durable when it resolves. Settles within {@link anchorTimeoutMs}:
    * what hangs may still be kept later, and until then nothing else is. Calls come one after the other.
    *
+   * @param witnessed What a witness says of it, compact; absent where it is the service that keeps its own.
    * @throws AnchorError
    */
-  keep(head: string): Promise<void>
+  keep(head: string, witnessed?: string): Promise<void>
   /** Whether something that was to be kept has neither been yet nor failed. */
   hangs(): boolean
 }

@@ -9,8 +9,12 @@ export type DamageKind =
   | 'reordered' // all are there, in another order
   | 'cut-off' // it ends before an entry that a head stands for
   | 'forked' // another history than the one that a head stands for
+  | 'signed-anew' // the same, and the heads' own key has signed both
   | 'rolled-back' // an earlier state was put back, and written on
   | 'false-head' // a head whose signature, or whose begin, does not fit
+  | 'false-cut' // what stands for entries that were pruned does not fit
+  | 'false-mark' // what says that it was moved away does not fit
+  | 'behind-move' // entries that were written when it had been moved away
   | 'false-proof' // a signature that is said to be proved, and is not
 
 /** The first thing that is wrong, as far as what is at hand can tell. */

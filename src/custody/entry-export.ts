@@ -149,7 +149,7 @@ async function nextRows(
 ): Promise<readonly Row[]> {
   const rows = rowsBehind(at, await tail.rowsFrom(at.sequence, pageRows))
   if (rows !== undefined) return rows
-  const all = await tail.rowsFrom(0, pageRows)
+  const all = (await tail.rowsFrom(0, pageRows)).filter(({ isCut }) => isCut !== true)
   if (all.length > 0) events.beganAnew(at)
   return all
 }
@@ -160,6 +160,11 @@ async function nextRows(
  */
 export function rowsBehind(at: Link, rows: readonly Row[]): readonly Row[] | undefined {
   const [first, ...others] = rows
+  // Where all that was sent was pruned since.
+  if (first?.isCut === true) {
+    const isSent = first.sequence === at.sequence && Buffer.compare(first.hash, at.hash) === 0
+    return isSent ? others : undefined
+  }
   if (first === undefined) return at.sequence === 0 ? [] : undefined
   if (first.sequence === at.sequence) {
     return Buffer.compare(first.hash, at.hash) === 0 ? others : undefined

@@ -62,7 +62,8 @@ export const entryColumns = {
   IsCut: 'boolean',
 } as const satisfies Readonly<Record<string, ColumnType>>
 
-type ValueOf<Type extends ColumnType> = Type extends 'long'
+/** What stands in a column of that type. */
+export type ValueOf<Type extends ColumnType> = Type extends 'long'
   ? number
   : Type extends 'boolean'
     ? boolean

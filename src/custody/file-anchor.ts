@@ -10,6 +10,8 @@ export interface AnchoredHead {
   readonly head: string
   /** When it was put there, by the clock of who put it. */
   readonly anchoredAtMs: number
+  /** What a witness says of the head, compact; absent where none has put it there. */
+  readonly witnessed?: string
 }
 
 /** Readable for the group, so that auditors need not be who writes it. */
@@ -32,10 +34,14 @@ export function createFileAnchor(
   return {
     name: file,
     hangs: () => isUnderWay,
-    keep: async (head) => {
+    keep: async (head, witnessed) => {
       // One that hangs has one of the few threads that all files share.
       if (isUnderWay) throw new AnchorError('ANCHOR_TIMEOUT')
-      const line: AnchoredHead = { anchoredAtMs: clock.nowMs(), head }
+      const line: AnchoredHead = {
+        anchoredAtMs: clock.nowMs(),
+        head,
+        ...(witnessed === undefined ? {} : { witnessed }),
+      }
       isUnderWay = true
       const kept = keepLine(file, `${JSON.stringify(line)}\n`)
       kept.then(over, over)

@@ -1,7 +1,8 @@
-import { open, readFile, rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { z } from 'zod'
+import { readKeptFile, replaceKeptFile } from '../base/kept-file.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { genesis } from '../ledger/chain.ts'
+import type { ExportedUpTo } from '../ledger/move-ledger.ts'
 import type { ExportCursor } from './export-cursor.ts'
 import { ExportError } from './log-destination.ts'
 
@@ -19,15 +20,14 @@ const kept = z.strictObject({
 export function createFileExportCursor(file: string, destination: string): ExportCursor {
   return {
     take: async () => {
-      const text = await readIfThere(file)
-      const found = kept.safeParse(text === undefined ? undefined : parsedOrNothing(text))
-      if (!found.success || found.data.destination !== destination) return genesis
-      const { sequence, hash } = found.data
-      return { sequence, hash: Buffer.from(hash, 'hex') }
+      const found = await readExportedUpTo(file)
+      if (found?.destination !== destination) return genesis
+      const { sequence, hash } = found
+      return { sequence, hash }
     },
     advance: async ({ sequence, hash }) => {
       const text = { destination, sequence, hash: Buffer.from(hash).toString('hex') }
-      await replace(file, `${JSON.stringify(text)}\n`)
+      await replaceKeptFile(file, `${JSON.stringify(text)}\n`, 0o640).catch(failed)
       return true
     },
     // Whoever holds the ledger's file has the turn.
@@ -35,46 +35,37 @@ export function createFileExportCursor(file: string, destination: string): Expor
   }
 }
 
-async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw new ExportError('EXPORT_CURSOR_FAILED', { cause: error })
-  }
+/**
+ * How far such a file says that the destination was told, or whichever it is of where none is named; undefined where
+ * it says nothing of it.
+ *
+ * @throws ExportError
+ */
+export async function readSentUpTo(
+  file: string,
+  destination?: string,
+): Promise<number | undefined> {
+  const found = await readKept(file)
+  return destination === undefined || found?.destination === destination
+    ? found?.sequence
+    : undefined
 }
 
-function parsedOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+/**
+ * All that such a file says; undefined where it says nothing.
+ *
+ * @throws ExportError
+ */
+export async function readExportedUpTo(file: string): Promise<ExportedUpTo | undefined> {
+  const found = await readKept(file)
+  return found && { ...found, hash: Buffer.from(found.hash, 'hex') }
 }
 
-/** Whole or not at all, whenever the power goes. */
-async function replace(file: string, text: string): Promise<void> {
-  try {
-    const unfinished = `${file}.new`
-    await writeSynced(unfinished, text)
-    await rename(unfinished, file)
-    const folder = await open(dirname(file), 'r')
-    try {
-      await folder.sync()
-    } finally {
-      await folder.close()
-    }
-  } catch (error) {
-    throw new ExportError('EXPORT_CURSOR_FAILED', { cause: error })
-  }
+async function readKept(file: string) {
+  const text = await readKeptFile(file).catch(failed)
+  return kept.safeParse(text === undefined ? undefined : parseJson(text)).data
 }
 
-async function writeSynced(file: string, text: string): Promise<void> {
-  const handle = await open(file, 'w', 0o640)
-  try {
-    await handle.writeFile(text)
-    await handle.datasync()
-  } finally {
-    await handle.close()
-  }
+function failed(cause: unknown): never {
+  throw new ExportError('EXPORT_CURSOR_FAILED', { cause })
 }

@@ -1,7 +1,7 @@
 import { constants, type KeyObject, verify } from 'node:crypto'
 import { z } from 'zod'
-import { canonicalJson } from '../base/canonical-json.ts'
 import type { SignatureAlgorithm } from '../base/signing-key.ts'
+import { parseCompact, signingInputFrom } from './own-jws.ts'
 
 /**
  * A head: what a ledger held at one moment, signed by a key that does nothing else. It is a JWS (RFC 7515)
@@ -28,12 +28,9 @@ export const headAlgorithm: SignatureAlgorithm = 'PS256'
 /** ASCII of header and payload (RFC 7515 §5.1): what is hashed and signed. */
 export function headSigningInput(statement: HeadStatement, keyId: string): string {
   const { ledger, sequence, hash, atMs } = statement
-  const header = canonicalJson({ alg: headAlgorithm, kid: keyId, typ: headType })
-  return `${base64url(header)}.${base64url(canonicalJson({ atMs, hash, ledger, sequence }))}`
+  const header = { alg: headAlgorithm, kid: keyId, typ: headType }
+  return signingInputFrom(header, { atMs, hash, ledger, sequence })
 }
-
-export const compactHead = (signingInput: string, signature: Uint8Array): string =>
-  `${signingInput}.${Buffer.from(signature).toString('base64url')}`
 
 /** What a head says, before anybody has looked at its signature. */
 export interface UnverifiedHead {
@@ -64,18 +61,12 @@ const compactMax = 8192
 
 /** Undefined for whatever is no head, such as an assertion. */
 export function parseHead(compact: string): UnverifiedHead | undefined {
-  const match = /^(([\w-]+)\.([\w-]+))\.([\w-]+)$/.exec(compact.slice(0, compactMax + 1))
-  const [whole, signingInput = '', header = '', payload = '', signature = ''] = match ?? []
-  if (whole === undefined || whole.length > compactMax) return undefined
-  const said = headerForm.safeParse(jsonOf(header))
-  const statement = statementForm.safeParse(jsonOf(payload))
-  if (!said.success || !statement.success) return undefined
-  return {
-    keyId: said.data.kid,
-    statement: statement.data,
-    signingInput,
-    signature: Buffer.from(signature, 'base64url'),
-  }
+  const jws = parseCompact(compact, compactMax)
+  const said = headerForm.safeParse(jws?.header)
+  const statement = statementForm.safeParse(jws?.payload)
+  if (jws === undefined || !said.success || !statement.success) return undefined
+  const { signingInput, signature } = jws
+  return { keyId: said.data.kid, statement: statement.data, signingInput, signature }
 }
 
 export const isSignedBy = (head: UnverifiedHead, publicKey: KeyObject): boolean =>
@@ -87,13 +78,3 @@ export const isSignedBy = (head: UnverifiedHead, publicKey: KeyObject): boolean 
     { key: publicKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 },
     head.signature,
   )
-
-function jsonOf(part: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(part, 'base64url').toString())
-  } catch {
-    return undefined
-  }
-}
-
-const base64url = (text: string) => Buffer.from(text).toString('base64url')

@@ -11,7 +11,8 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { Governor, Permit } from '../signer/governor.ts'
 import { type Signature, type Signer, SignerError } from '../signer/signer.ts'
 import type { Anchor } from './anchor.ts'
-import { compactHead, headAlgorithm, headSigningInput, type HeadStatement } from './head.ts'
+import { headAlgorithm, headSigningInput, type HeadStatement } from './head.ts'
+import { compactFrom } from './own-jws.ts'
 import type { HeadKeySource } from './head-key.ts'
 import type { HeadTurns } from './head-turns.ts'
 
@@ -250,7 +251,7 @@ async function signHead(
       timeoutMs: timeToSignMs(permit, leftMs() - commitMs),
     }),
   )
-  const head = compactHead(signingInput, signature.value)
+  const head = compactFrom(signingInput, signature.value)
   await deps.ledger.append(made(signatureId, signature, head, statement.sequence, clock.nowMs()))
   deps.events.signed(statement)
   return head
@@ -269,7 +270,7 @@ async function settledOnFailure(permit: Permit, act: () => Promise<void>): Promi
 /** @throws SignerError when others do not count on this permit any more, or nobody waits: this process stood still. */
 function timeToSignMs(permit: Permit, ownMs: number): number {
   const leftMs = Math.min(permit.leftMs(), ownMs)
-  if (leftMs <= 0) throw new SignerError('SIGNER_TOO_LATE', 'no')
+  if (leftMs <= 0) throw new SignerError('SIGNER_TOO_LATE', 'no', { asked: false })
   return Math.min(leftMs, signTimeoutMs)
 }
 
@@ -290,7 +291,7 @@ async function askVault(
       throw error
     }
     const { code, applied, vaultRequestId } = error
-    permit.settle(code === 'SIGNER_TOO_LATE' ? 'not-asked' : error)
+    permit.settle(error)
     const atMs = clock.nowMs()
     const id = vaultRequestId === undefined ? {} : { vaultRequestId }
     await ledger.append([{ kind: 'signature.failed', atMs, signature, code, applied, ...id }])

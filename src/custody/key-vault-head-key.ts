@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { eitherOf, withDeadline } from '../base/deadline.ts'
 import { isStrongRsa } from '../base/strong-rsa.ts'
 import type { VaultAccess } from '../vault-access/vault-access.ts'
-import { vaultFailureFrom } from '../vault-access/vault-failure.ts'
+import { azureFailureFrom } from '../vault-access/azure-failure.ts'
 import {
   HeadKeyError,
   type HeadKeyErrorCode,
@@ -55,7 +55,7 @@ async function read(
 }
 
 function codeFrom(error: unknown): HeadKeyErrorCode {
-  const failure = vaultFailureFrom(error)
+  const failure = azureFailureFrom(error)
   switch (failure.kind) {
     case 'no-connection':
     case 'no-answer':

@@ -1,8 +1,13 @@
 import type { TokenCredential } from '@azure/core-auth'
 import { type HttpClient, isRestError } from '@azure/core-rest-pipeline'
 import { stoppable, withDeadline } from '../base/deadline.ts'
-import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
-import { ExportError, type ExportErrorCode, type LogDestination } from './log-destination.ts'
+import { type AzureFailure, azureFailureFrom } from '../vault-access/azure-failure.ts'
+import {
+  ExportError,
+  type ExportErrorCode,
+  type LogDestination,
+  nameOfStream,
+} from './log-destination.ts'
 
 /** A stream of a data collection rule, behind which a table of Log Analytics is. */
 export interface LogStream {
@@ -29,9 +34,10 @@ const sendTimeoutMs = 30_000
  * asks again, and when, is decided where it is known what was sent.
  */
 export async function createLogAnalytics(
-  { endpoint, rule, stream, audience }: LogStream,
+  place: LogStream,
   access: { readonly credential: TokenCredential; readonly httpClient: HttpClient },
 ): Promise<LogDestination> {
+  const { endpoint, rule, stream, audience } = place
   const { isAggregateLogsUploadError, LogsIngestionClient } =
     await import('@azure/monitor-ingestion')
   const client = new LogsIngestionClient(endpoint, access.credential, {
@@ -40,7 +46,7 @@ export async function createLogAnalytics(
     retryOptions: { maxRetries: 0 },
   })
   return {
-    name: `${endpoint}/dataCollectionRules/${rule}/streams/${stream}`,
+    name: nameOfStream(place),
     batchBytesMax,
     send: async (rows, stop) => {
       try {
@@ -61,11 +67,11 @@ export async function createLogAnalytics(
 }
 
 function exportErrorFrom(cause: unknown): ExportError {
-  const code = codeFrom(vaultFailureFrom(cause))
+  const code = codeFrom(azureFailureFrom(cause))
   return new ExportError(code, { cause, retryAfterMs: retryAfterMs(cause) })
 }
 
-function codeFrom(failure: VaultFailure): ExportErrorCode {
+function codeFrom(failure: AzureFailure): ExportErrorCode {
   switch (failure.kind) {
     case 'answered':
       return codeOfStatus(failure.status)

@@ -45,3 +45,11 @@ export class ExportError extends Error {
     this.retryAfterMs = options?.retryAfterMs
   }
 }
+
+/** Tells the streams of Log Analytics apart, and how far each was told. */
+export const nameOfStream = ({
+  endpoint,
+  rule,
+  stream,
+}: Readonly<Record<'endpoint' | 'rule' | 'stream', string>>): string =>
+  `${endpoint}/dataCollectionRules/${rule}/streams/${stream}`

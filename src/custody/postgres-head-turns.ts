@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSession } from '../database-access/database-session.ts'
 import type { LedgerEnd } from '../ledger/chain.ts'
+import { parseCut } from '../ledger/cut.ts'
 import type { HeadSchedule, HeadTurns } from './head-turns.ts'
 
 /** More than a head takes: leave to ask, the vault, and two commits. */
@@ -10,6 +11,8 @@ interface TakenRow {
   readonly ledger: Buffer
   readonly sequence: string
   readonly hash: Buffer
+  /** Null where nothing was pruned. */
+  readonly cut: string | null
 }
 
 /** Turns in the table `head_turn` of the ledger's database, by its clock. */
@@ -31,8 +34,9 @@ export function createPostgresHeadTurns(
   }
 }
 
-const endFrom = ({ ledger, sequence, hash }: TakenRow): LedgerEnd => ({
-  ledger: ledger.toString('base64url'),
+const endFrom = ({ ledger, sequence, hash, cut }: TakenRow): LedgerEnd => ({
+  ledger:
+    (cut === null ? undefined : parseCut(Buffer.from(cut))?.ledger) ?? ledger.toString('base64url'),
   tip: { sequence: Number(sequence), hash },
 })
 
@@ -48,7 +52,8 @@ const takeSql = `
     RETURNING tip.sequence, tip.hash
   )
   SELECT taken.sequence, taken.hash,
-         (SELECT hash FROM entry ORDER BY entry.sequence LIMIT 1) AS ledger
+         (SELECT hash FROM entry ORDER BY entry.sequence LIMIT 1) AS ledger,
+         (SELECT statement FROM cut) AS cut
   FROM taken`
 
 const endSql = `

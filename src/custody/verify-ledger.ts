@@ -1,63 +1,16 @@
-import type { KeyObject, X509Certificate } from 'node:crypto'
-import { chainFault, genesis, type Link, type Row } from '../ledger/chain.ts'
+import { sha256Base64url } from '../base/sha256.ts'
+import { chainFault, genesis, isCutAt, type Link, type Row } from '../ledger/chain.ts'
+import { type Cut, parseCut } from '../ledger/cut.ts'
 import { kindOf } from '../ledger/entry-kind.ts'
-import { type AnchorLine, readAnchorFile } from './anchored-heads.ts'
-import { type Damage, damageAt, hashesBackMax, rowsBehindMax } from './damage.ts'
-import { type HeadStatement, parseHead, type UnverifiedHead } from './head.ts'
+import { AnchorCursor, nameOf, newestIn, newestOf } from './anchor-cursor.ts'
+import { isWitnessedBy, type KeptHead } from './anchored-heads.ts'
+import { type Damage, damageAt, rowsBehindMax } from './damage.ts'
+import { type HeadStatement, parseHead } from './head.ts'
 import { createHeadKeys, type HeadKeys, type KeyOrigin } from './head-keys.ts'
-import { createProofChecks, type ProofChecks, type ProofCounts } from './proof-checks.ts'
+import type { Evidence, LedgerVerdict, PrunedFound } from './ledger-verdict.ts'
+import { leftUndecided } from './left-undecided.ts'
+import { createProofChecks, type ProofChecks } from './proof-checks.ts'
 import { createRecentHashes, type RecentHashes } from './recent-hashes.ts'
-
-/** What a ledger is held to, besides itself. */
-export interface Evidence {
-  /** Public keys that heads must be signed with; empty: those that the ledger itself has on record. */
-  readonly headKeys: readonly KeyObject[]
-  /** Files of anchors, read in the order in which they were written. */
-  readonly anchors: readonly string[]
-  /** Certificates that proofs must verify with; empty: those that the ledger itself has on record. */
-  readonly certificates: readonly X509Certificate[]
-}
-
-/** What was found of a ledger. */
-export interface LedgerVerdict {
-  /** `undecided`: nothing is damaged, and something could not be checked: see `undecided`. */
-  readonly verdict: 'sound' | 'damaged' | 'undecided'
-  /** Absent where nothing is wrong. Nothing behind it was looked at. */
-  readonly damage?: Damage
-  /** In words, why it could not be decided. */
-  readonly undecided: readonly string[]
-  /** Tells ledgers apart: base64url of the hash of the first entry. Absent of an empty one. */
-  readonly ledger?: string
-  /** The last entry that continues all before it: of a sound ledger, its last. */
-  readonly intactUpTo: Link
-  readonly heads: HeadsFound
-  readonly anchors: readonly AnchorFound[]
-  readonly proofs: ProofCounts
-  /** Entries behind the last head that verifies, wherever that is kept. */
-  readonly unsealed: number
-  /** Up to which entry an anchor shows that nothing was written anew; undefined: none does. */
-  readonly provenUpTo?: number
-}
-
-export interface HeadsFound {
-  readonly verified: number
-  /** Signed with a key that nobody knows, or that is not among those that were given. */
-  readonly unknownKey: number
-  readonly keys: KeyOrigin | 'none'
-  readonly newest?: Pick<HeadStatement, 'sequence' | 'atMs'>
-}
-
-export interface AnchorFound {
-  readonly file: string
-  /** Heads that verify and that this ledger fits. */
-  readonly verified: number
-  readonly unknownKey: number
-  /** Lines that hold no head. */
-  readonly unread: number
-  /** That came too late to be compared: they are older than a million entries before their neighbours. */
-  readonly notCompared: number
-  readonly newest?: Pick<HeadStatement, 'sequence' | 'atMs'>
-}
 
 /** Clocks of replicas are not further apart: what is later than that was written later. */
 const clockDifferenceMs = 5000
@@ -69,13 +22,11 @@ const headsAheadMax = 1000
  * Follows a ledger to its end or to its first damage, in memory that does not grow with it, and holds it to
  * heads, anchors and certificates. Reaches nothing but the rows and the files of the anchors.
  *
- * @param onProgress Told how many entries were followed, page by page.
  * @throws Error of the system when an anchor cannot be read; what the pages throw.
  */
 export async function verifyLedger(
   pages: AsyncIterable<Iterable<Row>> | Iterable<Iterable<Row>>,
   evidence: Evidence,
-  onProgress: (entries: number) => void = () => undefined,
 ): Promise<LedgerVerdict> {
   const check = new LedgerCheck(evidence)
   const behind: Row[] = []
@@ -85,7 +36,6 @@ export async function verifyLedger(
       else if (!check.take(row)) behind.push(row)
       if (check.isDone || behind.length >= rowsBehindMax) break
     }
-    onProgress(check.entries)
     if (check.isDone || behind.length >= rowsBehindMax) break
   }
   if (behind.length > 0) check.brokenBefore(behind)
@@ -94,19 +44,27 @@ export async function verifyLedger(
 
 class LedgerCheck {
   readonly #keys: HeadKeys
-  readonly #proofs: ProofChecks
+  #proofs: ProofChecks
   readonly #anchors: readonly AnchorCursor[]
   readonly #recent: RecentHashes = createRecentHashes()
   readonly #evidence: Evidence
   #tip: Link = genesis
   #lastRow: Row | undefined
   #ledger: string | undefined
+  /** The last one that was met. */
+  #cut: { readonly cut: Cut; readonly sha256: string } | undefined
+  /** 0: it begins with its first entry. */
+  #beginsBehind = 0
+  /** By who is said to hold it. */
+  #isCutHeld = false
+  /** Of the last entry that tells of a cut. */
+  #cutOnRecord: unknown
   #damage: Damage | undefined
   /**
    * An anchor's head does not fit. Entries that were put in there may explain it, which shows where the chain
    * breaks behind them; it is followed a little further.
    */
-  #contradiction: { readonly damage: Damage; readonly at: number } | undefined
+  #contradiction: { damage: Damage; readonly at: number } | undefined
   #heads = { verified: 0, unknownKey: 0 }
   #keyOrigin: KeyOrigin | 'none' = 'none'
   #newest: HeadStatement | undefined
@@ -115,28 +73,39 @@ class LedgerCheck {
     this.#evidence = evidence
     this.#keys = createHeadKeys(evidence.headKeys)
     this.#proofs = createProofChecks(evidence.certificates, false)
-    this.#anchors = evidence.anchors.map((file) => new AnchorCursor(file))
-  }
-
-  get entries(): number {
-    return this.#tip.sequence
+    this.#anchors = [
+      ...(evidence.witnesses ?? []).map(
+        ({ file, keys }) =>
+          new AnchorCursor({ kind: 'witness', name: file, file, witnessKeys: keys }),
+      ),
+      ...evidence.anchors.map((file) => new AnchorCursor({ kind: 'anchor', name: file, file })),
+      ...(evidence.workspaces ?? []).map(
+        ({ name, file }) => new AnchorCursor({ kind: 'workspace', name, file }),
+      ),
+    ]
   }
 
   /** Nothing more is to be found. */
   get isDone(): boolean {
     if (this.#damage !== undefined) return true
-    const { at } = this.#contradiction ?? {}
-    return at !== undefined && this.#tip.sequence - at > hashesBackMax
+    const { at, damage } = this.#contradiction ?? {}
+    if (at === undefined) return false
+    // The next head, which tells who has signed what is there instead, comes within so many entries.
+    return damage?.kind === 'signed-anew' || this.#tip.sequence - at > rowsBehindMax
   }
 
   /** False when the row does not continue the chain. */
   take(row: Row): boolean {
+    if (row.isCut === true) return this.#takeCut(row)
     if (chainFault(this.#tip, row) !== undefined) return false
     this.#tip = { sequence: row.sequence, hash: row.hash }
     this.#lastRow = row
     this.#recent.add(row)
     this.#ledger ??= Buffer.from(row.hash).toString('base64url')
-    if (this.#contradiction !== undefined) return true
+    if (this.#contradiction !== undefined) {
+      this.#takeBehindContradiction(row, this.#contradiction)
+      return true
+    }
     this.#takeEntry(row)
     for (const anchor of this.#anchors) this.#compareWith(anchor, row)
     return true
@@ -158,11 +127,21 @@ class LedgerCheck {
   verdict(): LedgerVerdict {
     this.#damage ??= this.#contradiction?.damage
     for (const anchor of this.#anchors) this.#endBefore(anchor)
+    if (this.#cut !== undefined && this.#cutOnRecord !== this.#cut.sha256) {
+      this.#falseCut(this.#cut.cut.sequence, 'no entry tells of it')
+    }
+    this.#holdToMark()
     const anchors = this.#anchors.map((anchor) => anchor.found)
     const proofs = this.#proofs.counts()
-    const undecided = this.#undecided(anchors, proofs)
-    const proven = anchors.flatMap(({ newest }) => newest?.sequence ?? [])
-    const provenUpTo = proven.length === 0 ? undefined : Math.max(...proven)
+    const unchecked = {
+      headsOfUnknownKey: this.#heads.unknownKey,
+      anchors,
+      proofs,
+      beginsBehind: this.#beginsBehind,
+    }
+    const undecided = leftUndecided(unchecked, this.#evidence)
+    const provenUpTo = newestIn(anchors)
+    const witnessedUpTo = newestIn(anchors.filter(({ kind }) => kind === 'witness'))
     const sealedUpTo = Math.max(this.#newest?.sequence ?? 0, provenUpTo ?? 0)
     const decided = undecided.length > 0 ? 'undecided' : 'sound'
     return {
@@ -170,36 +149,76 @@ class LedgerCheck {
       ...(this.#damage === undefined ? {} : { damage: this.#damage }),
       undecided,
       ...(this.#ledger === undefined ? {} : { ledger: this.#ledger }),
+      ...(this.#beginsBehind === 0 ? {} : { begins: { behind: this.#beginsBehind } }),
+      ...(this.#cut === undefined ? {} : { pruned: prunedFrom(this.#cut.cut, this.#isCutHeld) }),
       intactUpTo: this.#tip,
       heads: { ...this.#heads, keys: this.#keyOrigin, ...newestOf(this.#newest) },
       anchors,
       proofs,
       unsealed: Math.max(0, this.#tip.sequence - sealedUpTo),
       ...(provenUpTo === undefined ? {} : { provenUpTo }),
+      ...(witnessedUpTo === undefined ? {} : { witnessedUpTo }),
     }
   }
 
-  #undecided(anchors: readonly AnchorFound[], proofs: ProofCounts): readonly string[] {
-    const { certificates, headKeys } = this.#evidence
-    const ofKeys = this.#heads.unknownKey + sum(anchors.map(({ unknownKey }) => unknownKey))
-    const notCompared = sum(anchors.map((anchor) => anchor.notCompared))
-    const keysAre = headKeys.length > 0 ? 'that was not given' : 'that is not on record here'
-    const certificatesAre = certificates.length > 0 ? 'was not given' : 'is not on record'
-    return [
-      ...(ofKeys === 0 ? [] : [`${ofKeys} heads are signed with a key ${keysAre}`]),
-      ...(notCompared === 0
-        ? []
-        : [`${notCompared} heads of anchors came too late to be compared`]),
-      ...(proofs.withoutCertificate === 0
-        ? []
-        : [`${proofs.withoutCertificate} proofs are by a certificate that ${certificatesAre}`]),
-    ]
+  /** Where what is left begins, or where it goes on behind an export of what was pruned. */
+  #takeCut(row: Row): boolean {
+    const cut = parseCut(row.canonical)
+    if (cut === undefined || !isCutAt(this.#tip, row)) {
+      const why = cut === undefined ? 'it is none' : 'what is before it does not end there'
+      this.#falseCut(cut?.sequence ?? this.#tip.sequence + 1, why)
+      return true
+    }
+    this.#cut = { cut, sha256: sha256Base64url(row.canonical) }
+    this.#isCutHeld = this.#anchors.some(
+      ({ kind, agreedUpTo }) => kind === cut.heldBy && agreedUpTo === cut.sequence,
+    )
+    if (this.#tip.sequence === 0) this.#beginBehind(cut, row)
+    return true
+  }
+
+  #beginBehind(cut: Cut, row: Row): void {
+    this.#tip = { sequence: row.sequence, hash: row.hash }
+    this.#recent.add(row)
+    this.#ledger = cut.ledger
+    this.#beginsBehind = cut.sequence
+    this.#proofs = createProofChecks(this.#evidence.certificates, true)
+    for (const key of cut.headKeys) this.#keys.record({ kind: 'head.key-loaded', ...key })
+    for (const certificate of cut.certificates) {
+      const fault = this.#proofs.take('certificate.loaded', certificate)
+      if (fault !== undefined) this.#falseCut(cut.sequence, fault)
+    }
+    const head = parseHead(cut.head)
+    const { ledger, sequence, hash } = head?.statement ?? {}
+    if (
+      head === undefined ||
+      ledger !== cut.ledger ||
+      sequence !== cut.sequence ||
+      hash !== cut.hash
+    ) {
+      this.#falseCut(cut.sequence, 'it holds no head of that entry')
+      return
+    }
+    const checked = this.#keys.check(head)
+    if (checked.ok) {
+      this.#heads.verified += 1
+      this.#keyOrigin = checked.origin
+      this.#newest = head.statement
+    } else if (checked.why === 'no-key') this.#heads.unknownKey += 1
+    else this.#falseCut(cut.sequence, "its head's signature does not verify")
+  }
+
+  #falseCut(sequence: number, detail: string): void {
+    this.#found({ kind: 'false-cut', sequence, detail })
   }
 
   #takeEntry({ sequence, canonical }: Row): void {
     const kind = kindOf(canonical)
     if (kind === undefined || !isLookedInto(kind)) return
     const entry = jsonOf(canonical)
+    if (kind === 'ledger.pruned') {
+      this.#cutOnRecord = (entry as { cutSha256?: unknown } | undefined)?.cutSha256
+    }
     const fault = this.#proofs.take(kind, entry)
     if (fault !== undefined) {
       const isHead = kind === 'head.signed'
@@ -259,56 +278,114 @@ class LedgerCheck {
       head = anchor.next
     ) {
       anchor.advance()
-      this.#judgeAnchored(anchor, head, row)
+      this.#judgeAnchored(anchor, head)
     }
   }
 
-  #judgeAnchored(anchor: AnchorCursor, head: UnverifiedHead, row: Row): void {
+  /** One for an entry that was taken, or for one before what is here. */
+  #judgeAnchored(anchor: AnchorCursor, head: KeptHead): void {
     if (!this.#isOfKnownKey(anchor, head)) return
     const { statement } = head
     if (statement.ledger !== this.#ledger) {
-      this.#contradicted(anchor, statement, row)
+      this.#contradicted(anchor, statement)
+    } else if (statement.sequence < this.#beginsBehind) {
+      anchor.counts.beforeCut += 1
     } else if (this.#recent.at(statement.sequence) === undefined) {
       anchor.counts.notCompared += 1
     } else if (this.#isHashAt(statement)) {
       anchor.agreed(statement)
+      const { cut } = this.#cut ?? {}
+      if (cut?.sequence === statement.sequence && cut.heldBy === anchor.kind) this.#isCutHeld = true
     } else {
-      this.#contradicted(anchor, statement, row)
+      this.#contradicted(anchor, statement)
     }
   }
 
-  #isOfKnownKey(anchor: AnchorCursor, head: UnverifiedHead): boolean {
+  #isOfKnownKey(anchor: AnchorCursor, head: KeptHead): boolean {
+    const { witnessKeys } = anchor.place
+    if (witnessKeys !== undefined) {
+      // It has seen to the head's own signature, and to what it fits, which is more.
+      const isWitnessed = isWitnessedBy(witnessKeys, head)
+      if (!isWitnessed) anchor.counts.unknownKey += 1
+      return isWitnessed
+    }
     const checked = this.#keys.check(head)
     if (!checked.ok) anchor.counts.unknownKey += 1
     else this.#keyOrigin = checked.origin
     return checked.ok
   }
 
-  #contradicted(anchor: AnchorCursor, statement: HeadStatement, row: Row): void {
+  #contradicted(anchor: AnchorCursor, statement: HeadStatement): void {
     const isOther = statement.ledger !== this.#ledger
     const damage: Damage = {
-      kind: isLater(row.canonical, statement) ? 'rolled-back' : 'forked',
+      kind: this.#isWrittenAfter(statement) ? 'rolled-back' : 'forked',
       sequence: isOther ? 1 : anchor.agreedUpTo + 1,
       ...(isOther ? {} : { upTo: statement.sequence }),
-      head: { ...nameOf(statement), heldBy: anchor.file },
+      head: { ...nameOf(statement), heldBy: anchor.place.name },
     }
-    this.#contradiction ??= { damage, at: row.sequence }
+    this.#contradiction ??= { damage, at: this.#tip.sequence }
   }
 
-  /** What is left in an anchor stands for entries that are not there. */
+  /** Whether the last entry is of a time when that head was long there. */
+  #isWrittenAfter(statement: HeadStatement): boolean {
+    return this.#lastRow !== undefined && isLater(this.#lastRow.canonical, statement)
+  }
+
+  /** Whoever could have heads signed has signed one for what is there instead: nobody else can. */
+  #takeBehindContradiction({ canonical }: Row, contradiction: { damage: Damage }): void {
+    const { damage } = contradiction
+    const kind = kindOf(canonical)
+    if (kind === 'head.key-loaded') this.#keys.record(jsonOf(canonical))
+    if (kind !== 'head.signed' || damage.kind !== 'forked') return
+    const { head: compact } = jsonOf(canonical) as { head?: unknown }
+    const head = typeof compact === 'string' ? parseHead(compact) : undefined
+    if (head === undefined || !this.#keys.check(head).ok) return
+    const { statement } = head
+    if (statement.sequence < (damage.head?.sequence ?? 0) || !this.#isHashAt(statement)) return
+    contradiction.damage = {
+      ...damage,
+      kind: 'signed-anew',
+      detail: `the heads' own key has signed another one, for entry ${statement.sequence}`,
+    }
+  }
+
+  /** What is left in an anchor stands for entries that are not there, or came behind such a head. */
   #endBefore(anchor: AnchorCursor): void {
     for (let head = anchor.next; head !== undefined; head = anchor.next) {
       anchor.advance()
-      if (this.#damage !== undefined || !this.#isOfKnownKey(anchor, head)) continue
-      const { statement } = head
-      const isLaterState = this.#lastRow && isLater(this.#lastRow.canonical, statement)
-      this.#found({
-        kind: isLaterState === true ? 'rolled-back' : 'cut-off',
-        sequence: isLaterState === true ? anchor.agreedUpTo + 1 : this.#tip.sequence + 1,
-        upTo: statement.sequence,
-        head: { ...nameOf(statement), heldBy: anchor.file },
-      })
+      if (this.#damage !== undefined) continue
+      if (head.statement.sequence > this.#tip.sequence) this.#judgeBeyond(anchor, head)
+      else this.#judgeAnchored(anchor, head)
+      this.#damage ??= this.#contradiction?.damage
     }
+  }
+
+  /** Nobody writes a file that was moved away, so it ends where it did then. */
+  #holdToMark(): void {
+    const { moved } = this.#evidence
+    if (moved === undefined || moved === 'damaged') return
+    const { sequence, hash } = moved.tip
+    const end = this.#tip.sequence
+    const there = this.#recent.at(sequence)
+    if (sequence > end) {
+      this.#found({ kind: 'false-mark', sequence, detail: `it ends with entry ${end}` })
+    } else if (there !== undefined && Buffer.compare(there, hash) !== 0) {
+      this.#found({ kind: 'false-mark', sequence, detail: 'it has another hash' })
+    } else if (sequence < end) {
+      this.#found({ kind: 'behind-move', sequence: sequence + 1, count: end - sequence })
+    }
+  }
+
+  #judgeBeyond(anchor: AnchorCursor, head: KeptHead): void {
+    if (!this.#isOfKnownKey(anchor, head)) return
+    const { statement } = head
+    const isLaterState = this.#isWrittenAfter(statement)
+    this.#found({
+      kind: isLaterState ? 'rolled-back' : 'cut-off',
+      sequence: isLaterState ? anchor.agreedUpTo + 1 : this.#tip.sequence + 1,
+      upTo: statement.sequence,
+      head: { ...nameOf(statement), heldBy: anchor.place.name },
+    })
   }
 
   *#headsAhead(rows: readonly Row[]): Generator<HeadStatement, void, undefined> {
@@ -323,7 +400,11 @@ class LedgerCheck {
         const head = anchor.next
         if (head === undefined) break
         anchor.advance()
-        if (this.#keys.check(head).ok) yield head.statement
+        const isKnown =
+          anchor.place.witnessKeys === undefined
+            ? this.#keys.check(head).ok
+            : isWitnessedBy(anchor.place.witnessKeys, head)
+        if (isKnown) yield head.statement
       }
     }
   }
@@ -333,65 +414,30 @@ class LedgerCheck {
   }
 }
 
-/** Where an anchor's file is read, and what was found in it so far. */
-class AnchorCursor {
-  readonly file: string
-  readonly counts = { verified: 0, unknownKey: 0, unread: 0, notCompared: 0 }
-  readonly #lines: Generator<AnchorLine, void, undefined>
-  #next: UnverifiedHead | undefined
-  #newest: HeadStatement | undefined
-
-  constructor(file: string) {
-    this.file = file
-    this.#lines = readAnchorFile(file)
-    this.advance()
-  }
-
-  /** Not looked at yet. */
-  get next(): UnverifiedHead | undefined {
-    return this.#next
-  }
-
-  get agreedUpTo(): number {
-    return this.#newest?.sequence ?? 0
-  }
-
-  get found(): AnchorFound {
-    return { file: this.file, ...this.counts, ...newestOf(this.#newest) }
-  }
-
-  advance(): void {
-    this.#next = undefined
-    for (let line = this.#lines.next(); line.done !== true; line = this.#lines.next()) {
-      if (line.value.kind === 'head') {
-        this.#next = line.value.head
-        return
-      }
-      this.counts.unread += 1
-    }
-  }
-
-  agreed(statement: HeadStatement): void {
-    this.counts.verified += 1
-    if (statement.sequence > this.agreedUpTo) this.#newest = statement
-  }
-}
-
 const isLookedInto = (kind: string) =>
-  kind.startsWith('signature.') || kind.startsWith('head.') || kind === 'certificate.loaded'
+  kind.startsWith('signature.') ||
+  kind.startsWith('head.') ||
+  kind === 'certificate.loaded' ||
+  kind === 'ledger.pruned'
+
+const prunedFrom = (
+  { from, sequence, atMs, by, heldBy, exportSha256 }: Cut,
+  isHeld: boolean,
+): PrunedFound => ({
+  from,
+  upTo: sequence,
+  atMs,
+  by,
+  heldBy,
+  isHeld,
+  ...(exportSha256 === undefined ? {} : { exportSha256 }),
+})
 
 /** Whether an entry was written when a head was long there that stands for more. */
 function isLater(canonical: Uint8Array, { atMs }: HeadStatement): boolean {
   const entry = jsonOf(canonical) as { atMs?: unknown } | undefined
   return typeof entry?.atMs === 'number' && entry.atMs > atMs + clockDifferenceMs
 }
-
-const nameOf = ({ sequence, atMs }: HeadStatement) => ({ sequence, atMs })
-
-const newestOf = (newest: HeadStatement | undefined) =>
-  newest === undefined ? {} : { newest: nameOf(newest) }
-
-const sum = (numbers: readonly number[]) => numbers.reduce((total, one) => total + one, 0)
 
 function jsonOf(canonical: Uint8Array): unknown {
   try {

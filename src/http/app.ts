@@ -3,6 +3,14 @@ import express, { type Express, type RequestHandler } from 'express'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import { writeAnswer } from './answer.ts'
 import type { AttemptRoute } from './attempt-route.ts'
+import {
+  type AuditPageDeps,
+  auditPageRoute,
+  signedInRoute,
+  signInRoute,
+  signOutPageRoute,
+  signOutRoute,
+} from './audit-page.ts'
 import { entraInstanceRoute, entraMetadataRoute } from './entra-discovery.ts'
 import { entraTokenRoute, entraTokenTarget } from './entra-token.ts'
 import { type AuthorizationServer, oauthMetadataRoute } from './oauth-metadata.ts'
@@ -10,7 +18,9 @@ import { oauthTokenRoute } from './oauth-token.ts'
 import { problemHandler } from './problem-handler.ts'
 import { healthRoute, type Readiness, readinessReportRoute, readinessRoute } from './readiness.ts'
 import { RequestProblem } from './request-problem.ts'
+import { entriesRoute } from './v1-entries.ts'
 import { assertionRoute } from './v1-assertion.ts'
+import { attemptStoryRoute } from './v1-attempts.ts'
 import { assertionRequestUrlRoute } from './v1-assertion-request-url.ts'
 import {
   askerByLocalSocket,
@@ -28,6 +38,8 @@ export interface AppDeps {
   readonly issuance: () => IssuanceDeps
   /** Likewise. */
   readonly revocations: () => RevocationRoutesDeps
+  /** Likewise. */
+  readonly audit: () => AuditPageDeps
   /** Likewise. */
   readonly authorizationServer: () => AuthorizationServer
   readonly readiness: Readiness
@@ -120,6 +132,13 @@ function createRouter(
     .get(entraInstanceRoute(publicUrl, lasting))
     .all(only('GET'))
   addRevocationRoutes(app, deps, askerByProofs)
+  app.route('/v1/entries').head(only('GET')).get(entriesRoute(deps.audit)).all(only('GET'))
+  app
+    .route('/v1/attempts/:id')
+    .head(only('GET'))
+    .get(attemptStoryRoute(deps.audit))
+    .all(only('GET'))
+  addPageRoutes(app, deps)
   if (deps.machines === 'here') addMachineRoutes(app, deps)
   else {
     app.route('/healthz').get(healthRoute).all(only('GET'))
@@ -157,6 +176,23 @@ function addRevocationRoutes(
     .post(revokeRoute(revocations, askerOf))
     .all(only('GET, POST'))
   app.route('/v1/revocations/:id').delete(liftRoute(revocations, askerOf)).all(only('DELETE'))
+}
+
+function addPageRoutes(app: Express, { audit }: Pick<AppDeps, 'audit'>): void {
+  const pages = {
+    '/audit': auditPageRoute,
+    '/audit/sign-in': signInRoute,
+    '/audit/signed-in': signedInRoute,
+  }
+  for (const [path, route] of Object.entries(pages)) {
+    app.route(path).head(only('GET')).get(route(audit)).all(only('GET'))
+  }
+  app
+    .route('/audit/sign-out')
+    .head(only('GET, POST'))
+    .get(signOutPageRoute(audit))
+    .post(signOutRoute(audit))
+    .all(only('GET, POST'))
 }
 
 function addMachineRoutes(app: Express, deps: Pick<AppDeps, 'readiness' | 'metrics'>): void {

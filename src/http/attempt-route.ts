@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { AuditError } from '../audit/audit-error.ts'
 import { type AttemptId, newAttemptId } from '../base/ids.ts'
 import { failureCode, isCallerGone } from '../issuance/failure-code.ts'
 import type { IssuanceDeps } from '../issuance/issuance-deps.ts'
 import type { IssuanceEvents } from '../issuance/issuance-events.ts'
+import { SignInError } from '../sign-in/sign-in.ts'
 import { type Answer, writeAnswer } from './answer.ts'
 import { refuseCrossSite } from './cross-site.ts'
 import { problemAnswer, problemFromFailure } from './problem.ts'
@@ -33,11 +35,15 @@ export type FailureVoice<Message extends IncomingMessage = IncomingMessage> = (
 const inProblems: FailureVoice = (error, attempt) =>
   problemAnswer(problemFromFailure(error), attempt)
 
+/** What a route does not take from a browser, before anything else is looked at. @throws RequestProblem */
+export type RefuseBrowser = (request: IncomingMessage) => void
+
 /** Gives each request its attempt, tells the caller in every answer, and turns failures into words. */
 export function attemptRoute<Message extends IncomingMessage>(
   handle: AttemptHandler<Message>,
   { events, underWay }: Pick<IssuanceDeps, 'events' | 'underWay'>,
   voice: FailureVoice<Message> = inProblems,
+  refuseBrowser: RefuseBrowser = refuseCrossSite,
 ): AttemptRoute<Message> {
   // One function that waits, because each costs every request a promise or two.
   return async (request, response) => {
@@ -45,7 +51,7 @@ export function attemptRoute<Message extends IncomingMessage>(
     let answer: Answer
     underWay.begin()
     try {
-      refuseCrossSite(request)
+      refuseBrowser(request)
       refuseSecretInTarget(request)
       answer = await handle(request, attempt, () => goneFrom(response))
     } catch (error) {
@@ -58,10 +64,13 @@ export function attemptRoute<Message extends IncomingMessage>(
   }
 }
 
+/** One for all: each answer ends with a close, and an error of its own would cost more than the signal. */
+const closed = new DOMException('the connection is closed', 'AbortError')
+
 function goneFrom(response: ServerResponse): AbortSignal {
   const controller = new AbortController()
   const abort = () => {
-    controller.abort()
+    controller.abort(closed)
   }
   if (response.closed) abort()
   else response.once('close', abort)
@@ -70,5 +79,7 @@ function goneFrom(response: ServerResponse): AbortSignal {
 
 function tellOfFailure(error: unknown, attempt: AttemptId, events: IssuanceEvents): void {
   if (isCallerGone(error)) events.callerGone(attempt)
-  else if (!(error instanceof RequestProblem)) events.failed(attempt, failureCode(error), error)
+  else if (error instanceof AuditError || error instanceof SignInError) {
+    events.failed(attempt, error.code, error)
+  } else if (!(error instanceof RequestProblem)) events.failed(attempt, failureCode(error), error)
 }

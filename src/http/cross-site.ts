@@ -5,7 +5,8 @@ import { RequestProblem } from './request-problem.ts'
  * Refuses what a page of somebody else has made a browser send. A browser adds the client certificate that
  * somebody has in it to whatever any page asks for, so that a page could have us sign, though it could not
  * read the answer. Browsers say who made them ask (Fetch Metadata; `Origin`, RFC 6454 §7), which no page can
- * change, and nobody else says it; we have no pages whose requests would have an `Origin` alone.
+ * change, and nobody else says it. One that says `Origin` alone is refused too, though the page were ours: the only
+ * form that we have signs out, and a session ends without it.
  *
  * @throws RequestProblem before anybody is proven or anything is counted.
  */

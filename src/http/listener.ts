@@ -101,6 +101,13 @@ export const serverOptions = {
 const requestsPerConnectionMax = 1000
 
 /**
+ * A crowd that comes at once waits in the kernel until the loop has time for it. Who finds that queue full is
+ * not told: its handshake is tried again after 1, 3, 7 and 15 s. Linux keeps 4,096 at most itself
+ * (`net.core.somaxconn`); Node would have it keep 511.
+ */
+const connectionsWaitingMax = 4096
+
+/**
  * Every client may show a certificate and none must. No names of CAs are sent: clients that choose by them
  * keep to themselves what somebody else's CA has signed, and tokens may be bound to such a certificate.
  * TLS proves that the client holds the key, and leaves to others whose certificate it is: with the CAs of
@@ -184,7 +191,7 @@ function tlsServerFor(transport: TlsTransport, options: ServerOptions, answer: R
 function bound(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: connectionsWaitingMax }, () => {
       server.off('error', reject)
       resolve()
     })

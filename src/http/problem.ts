@@ -1,3 +1,5 @@
+import { AuditError, type AuditErrorCode } from '../audit/audit-error.ts'
+import type { AuditRefusal } from '../audit/audit-refusal.ts'
 import { callerAlgorithms } from '../base/caller-algorithms.ts'
 import { CallerError } from '../caller/caller.ts'
 import { RememberedRefusal } from '../issuance/entra-refusals.ts'
@@ -27,10 +29,14 @@ export type ProblemCode =
   | 'revokes_its_maker'
   | 'revocation_unknown'
   | 'revocations_too_many'
+  | 'entries_missing'
+  | 'attempt_unknown'
   | 'limit_reached'
   | 'not_ready'
   | 'issuer_unavailable'
   | 'ledger_unavailable'
+  | 'ledger_unreadable'
+  | 'audit_busy'
   | 'too_many_tokens'
   | 'too_many_waiting'
   | 'too_many_requests'
@@ -76,7 +82,7 @@ const requestWords: Record<RequestProblemCode, { status: number; title: string }
   cross_site: { status: 403, title: 'A page of another site asks' },
 }
 
-export function problemFromRefusal(refusal: Refusal | RevocationRefusal): Problem {
+export function problemFromRefusal(refusal: Refusal | RevocationRefusal | AuditRefusal): Problem {
   switch (refusal.reason) {
     case 'caller_token_missing':
       return {
@@ -159,6 +165,10 @@ export function problemFromRefusal(refusal: Refusal | RevocationRefusal): Proble
       return revocationUnknown
     case 'revocations_too_many':
       return revocationsTooMany
+    case 'entries_missing':
+      return entriesMissing
+    case 'attempt_unknown':
+      return attemptUnknown
   }
 }
 
@@ -199,6 +209,22 @@ const revocationsTooMany: Problem = {
   status: 409,
   title: 'Too many revocations stand',
   detail: 'Revoke the issuer, the grant or the application instead, or lift what is over.',
+}
+
+const entriesMissing: Problem = {
+  code: 'entries_missing',
+  status: 409,
+  title: 'The ledger ends before that entry',
+  detail: 'It is another ledger than the one that had this entry, or an earlier state of it.',
+}
+
+const attemptUnknown: Problem = {
+  code: 'attempt_unknown',
+  status: 404,
+  title: 'No such attempt',
+  detail:
+    'The ledger has nothing of it about the time at which its id was made. What a stranger asks for is counted, ' +
+    'and only in the protected log.',
 }
 
 const notReady: Problem = {
@@ -257,6 +283,7 @@ export function problemFromFailure(error: unknown): Problem {
   if (error instanceof CallerError) return issuerUnavailable(error)
   // To the caller it is the same: what has to be written down cannot be.
   if (error instanceof LedgerError) return ledgerUnavailable
+  if (error instanceof AuditError) return auditProblems[error.code]
   if (error instanceof NothingProven) return notReady
   if (error instanceof GovernorError) return governorProblem(error)
   if (error instanceof SignerError) return signerProblems[error.code]
@@ -285,6 +312,23 @@ const ledgerUnavailable: Problem = {
   title: 'Nothing can be recorded',
   detail: 'Nothing is issued that cannot be recorded first. Try again later.',
   retryAfterSeconds: 5,
+}
+
+const auditProblems: Record<AuditErrorCode, Problem> = {
+  LEDGER_UNREADABLE: {
+    code: 'ledger_unreadable',
+    status: 503,
+    title: 'The ledger cannot be read',
+    detail: 'It does not answer at the moment. Try again later.',
+    retryAfterSeconds: 5,
+  },
+  AUDIT_BUSY: {
+    code: 'audit_busy',
+    status: 503,
+    title: 'Too many wait to read the ledger',
+    detail: 'Others are reading it. Try again later.',
+    retryAfterSeconds: 1,
+  },
 }
 
 const signingBusy: Problem = {

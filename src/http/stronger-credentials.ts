@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { TokenRequestProblem } from './token-request-problem.ts'
 
 /** What proves more than a caller has to prove here, as OAuth calls it (RFC 6749 §2.3.1, §4.3.2). */
-export const secretParameters = ['client_secret', 'password'] as const
+const secretParameters = ['client_secret', 'password'] as const
 
 /**
  * Refuses a secret in the request target, without a look at its value: whoever is on the way may write

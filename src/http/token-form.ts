@@ -3,7 +3,6 @@ import type { z } from 'zod'
 import { parseScope, type Scope } from '../base/ids.ts'
 import { readBody } from './bounded-body.ts'
 import { RequestProblem } from './request-problem.ts'
-import { secretParameters } from './stronger-credentials.ts'
 import { type TokenRequestFault, TokenRequestProblem } from './token-request-problem.ts'
 
 /** A caller token of 16 KiB, claims and a scope, percent-encoded; as much as headers may have. */
@@ -90,7 +89,7 @@ export function parametersFrom<Schema extends z.ZodType>(
   schema: Schema,
   form: TokenForm,
 ): z.output<Schema> {
-  if (secretParameters.some((name) => Object.hasOwn(form, name))) throw tooStrong()
+  if (Object.hasOwn(form, 'password')) throw tooStrong()
   const parsed = schema.safeParse(form)
   if (parsed.success) return parsed.data
   const name = String(parsed.error.issues[0]?.path[0])

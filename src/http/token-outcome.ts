@@ -14,7 +14,7 @@ export type TokenOutcomeKind =
   | 'unavailable'
   | 'mistake'
 
-/** The revocation routes, and listeners, have words of their own. */
+/** The routes for revocations and for auditors, and listeners, have words of their own. */
 export function tokenOutcomeOf(code: ProblemCode): TokenOutcomeKind {
   switch (code) {
     case 'request_invalid':
@@ -25,6 +25,8 @@ export function tokenOutcomeOf(code: ProblemCode): TokenOutcomeKind {
     case 'method_not_allowed':
     case 'revocation_unknown':
     case 'revocations_too_many':
+    case 'entries_missing':
+    case 'attempt_unknown':
     case 'revokes_its_maker':
       return 'malformed'
     case 'caller_not_proven':
@@ -48,6 +50,8 @@ export function tokenOutcomeOf(code: ProblemCode): TokenOutcomeKind {
     case 'not_ready':
     case 'issuer_unavailable':
     case 'ledger_unavailable':
+    case 'ledger_unreadable':
+    case 'audit_busy':
     case 'too_many_tokens':
     case 'signing_busy':
     case 'signing_paused':

@@ -1,7 +1,7 @@
 import type { IssuerName } from '../base/ids.ts'
 import type { CertificateSwitched, Entry, SignatureBegun } from '../ledger/entry.ts'
 import type { CircuitChange, GovernorErrorCode } from '../signer/governor.ts'
-import type { SignerErrorCode } from '../signer/signer.ts'
+import type { SignerError } from '../signer/signer.ts'
 import type { TokenEndpointErrorCode } from '../token-endpoint/token-endpoint.ts'
 
 /**
@@ -33,7 +33,7 @@ export interface IssuanceEvents {
   circuitChanged(change: CircuitChange): void
   certificateSwitched(entry: CertificateSwitched): void
   signatureMade(purpose: SignatureBegun['purpose'], durationMs: number): void
-  signatureFailed(code: SignerErrorCode): void
+  signatureFailed(error: Pick<SignerError, 'code' | 'asked'>): void
   exchangeMade(durationMs: number): void
   exchangeFailed(code: TokenEndpointErrorCode): void
   /** No token was obtained by a request whose caller has gone; `cause` as below. */

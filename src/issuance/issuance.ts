@@ -13,7 +13,7 @@ import type { CachedToken, TokenWish } from '../token-cache/token-cache.ts'
 import type { TokenKey } from '../token-cache/token-key.ts'
 import { attemptLastsMs, timeLeftMs } from './attempt-deadline.ts'
 import { admit, type GrantedDecision, prove } from './admit.ts'
-import type { Application } from './application.ts'
+import { type Application, hasKey } from './application.ts'
 import { appendDecided, assertInForce, beginWithGrant, isOvertaken } from './append-decided.ts'
 import { firstKeyId, withEitherCertificate } from './either-certificate.ts'
 import { failureCode, unexpected } from './failure-code.ts'
@@ -114,7 +114,7 @@ async function tokenFor(
       return obtain(wish, admitted, request.gone(), deps)
     }))
 
-  refuseOfRevokedKey(token, deps)
+  refuseOfEndedKey(token, application, deps)
   const issued = tokenIssued(admitted.onRecord, token, deps.clock.nowMs())
   await appendDecided([issued], admitted, deps)
   // Written down as issued, and given to nobody: then the ledger says more than happened.
@@ -122,8 +122,14 @@ async function tokenFor(
   if (isStopped(caller, admitted, token.keyId, deps)) {
     return refuseRevoked(caller, request, beginning, deps)
   }
+  const expiresInSeconds = secondsLeft(token.expiry, deps.clock)
+  // It was there when it was looked for, and the commit may have taken long: the cache has it no more. One that
+  // replicas share may have less by the time of that commit: it cannot be told from one that never lasted longer.
+  if (cached !== undefined && expiresInSeconds < deps.cache.minRemainingSeconds) {
+    throw new LedgerError('LEDGER_OVERTAKEN')
+  }
   deps.events.tokenIssued(cached === undefined ? 'exchange' : 'cache')
-  return { ok: true, token: token.value, expiresInSeconds: secondsLeft(token.expiry, deps.clock) }
+  return { ok: true, token: token.value, expiresInSeconds }
 }
 
 /**
@@ -221,13 +227,23 @@ async function failing(
 }
 
 /**
- * A token may have been obtained, here or by another replica, while its key version was revoked.
+ * A token may have been obtained, here or by another replica, while its key version was revoked, or taken
+ * from the application: the certificate that signs in the end need not be the one that it set out with.
  *
  * @throws LedgerError Nobody gets it any more, so deciding again brings another one, or none.
  */
-function refuseOfRevokedKey({ keyId }: CachedToken, deps: IssuanceDeps): void {
-  if (!isRevoked(deps.revocations.current(), { keyId })) return
-  deps.cache.drop((held) => held.keyId === keyId)
+function refuseOfEndedKey(
+  { keyId }: CachedToken,
+  application: Application,
+  deps: IssuanceDeps,
+): void {
+  if (isRevoked(deps.revocations.current(), { keyId })) {
+    deps.cache.drop((held) => held.keyId === keyId)
+  } else if (!hasKey(application, keyId)) {
+    // By the next configuration it may have the key.
+    assertInForce(deps)
+    deps.cache.drop((held) => held.keyId === keyId && held.key.application === application.name)
+  } else return
   throw new LedgerError('LEDGER_OVERTAKEN')
 }
 

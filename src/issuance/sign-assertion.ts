@@ -9,7 +9,7 @@ import { type AttemptId, newJwtId, newSignatureId, type SignatureId } from '../b
 import type { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { SignatureBegun, SignatureFailed, SignatureMade } from '../ledger/entry.ts'
-import { GovernorError, type Permit, type PermitOutcome } from '../signer/governor.ts'
+import { GovernorError, type Permit } from '../signer/governor.ts'
 import { type Signature, SignerError } from '../signer/signer.ts'
 import { appendDecided } from './append-decided.ts'
 import { timeLeftMs } from './attempt-deadline.ts'
@@ -98,7 +98,7 @@ function timeToSignMs(
   { clock }: Pick<IssuanceDeps, 'clock'>,
 ): number {
   const permittedMs = permit.leftMs()
-  if (permittedMs <= 0) throw new SignerError('SIGNER_TOO_LATE', 'no')
+  if (permittedMs <= 0) throw new SignerError('SIGNER_TOO_LATE', 'no', { asked: false })
   const leftMs = Math.max(signTimeoutMinMs, timeLeftMs(admitted, signTimeoutMs, clock))
   return Math.min(permittedMs, leftMs)
 }
@@ -234,10 +234,10 @@ async function settling(
     permit.settle('signed')
     return signature
   } catch (error) {
-    permit.settle(outcomeOf(error))
+    permit.settle(error instanceof SignerError ? error : 'unknown')
     if (!(error instanceof SignerError)) throw error
     const { code, applied, vaultRequestId } = error
-    deps.events.signatureFailed(code)
+    deps.events.signatureFailed(error)
     const entry: SignatureFailed = {
       kind: 'signature.failed',
       atMs: deps.clock.nowMs(),
@@ -248,11 +248,6 @@ async function settling(
     }
     return recordFailure(error, entry, attempt, deps)
   }
-}
-
-function outcomeOf(error: unknown): PermitOutcome {
-  if (!(error instanceof SignerError)) return 'unknown'
-  return error.code === 'SIGNER_TOO_LATE' ? 'not-asked' : error
 }
 
 const madeEntry = (

@@ -25,9 +25,11 @@ export type Entry =
   | CertificateSwitched
   | HeadKeyLoaded
   | HeadSigned
+  | LedgerPruned
   | ServiceStarted
   | ServiceStopped
   | ServiceTurnedAway
+  | AuditRead
 
 export type EntryKind = Entry['kind']
 
@@ -303,6 +305,21 @@ export interface HeadSigned extends EntryOf<'head.signed'> {
   readonly head: string
 }
 
+/** What came before was removed from this ledger, up to an entry that somebody else held a head of. */
+export interface LedgerPruned extends EntryOf<'ledger.pruned'> {
+  readonly from: number
+  readonly upTo: number
+  /** Of the last one that was removed, base64url. */
+  readonly hash: string
+  readonly heldBy: 'anchor' | 'witness'
+  /** Who pruned, as the machine and the database name them. */
+  readonly by: string
+  /** Of the file that holds what was removed; absent: there is none. */
+  readonly exportSha256?: string
+  /** Of what stands at the beginning instead. */
+  readonly cutSha256: string
+}
+
 export interface ServiceStarted extends EntryOf<'service.started'> {
   readonly version: string
 }
@@ -322,4 +339,22 @@ export interface ServiceTurnedAway extends EntryOf<'service.turned-away'> {
   readonly issuer?: string
   readonly count: number
   readonly minuteStartMs: number
+}
+
+/**
+ * Somebody was told what is in this ledger. The first time in ten minutes is a line of its own, written before;
+ * what follows of the same kind by the same caller is one line when they are over. So `times` of all lines together
+ * is how often, and reading the ledger again and again does not make it longer each time.
+ */
+export interface AuditRead extends EntryOf<'audit.read'> {
+  /** The last one that is counted here. */
+  readonly attempt: string
+  /** Of a person who has signed in, `issuer` is the URL of who vouches: no issuer of callers is called so. */
+  readonly caller: CallerOnRecord
+  /** That lets the caller do so; absent of a person, whom the configuration names. */
+  readonly grant?: string
+  /** `entries`: a page of them; `attempt`: the story of one; `report`: the report page. */
+  readonly read: 'entries' | 'attempt' | 'report'
+  /** At least 1. */
+  readonly times: number
 }

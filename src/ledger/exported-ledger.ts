@@ -1,13 +1,15 @@
 import { fileLines } from '../base/file-lines.ts'
 import type { Row } from './chain.ts'
+import { cutRowFrom } from './cut.ts'
 
 /**
  * A ledger as JSON Lines: `{"sequence":1,"hash":"…","entry":{…}}`, the entry in the very bytes that were
  * hashed, the hash in hexadecimal. Any program reads it, and the chain can be followed in it.
  */
-export function exportedLine({ sequence, hash, canonical }: Row): string {
+export function exportedLine({ sequence, hash, canonical, isCut }: Row): string {
   const hex = Buffer.from(hash).toString('hex')
-  return `{"sequence":${sequence},"hash":"${hex}","entry":${Buffer.from(canonical).toString()}}\n`
+  const what = isCut === true ? 'cut' : 'entry'
+  return `{"sequence":${sequence},"hash":"${hex}","${what}":${Buffer.from(canonical).toString()}}\n`
 }
 
 /** No entry is as long by far. */
@@ -16,7 +18,7 @@ const lineBytesMax = 1024 * 1024
 const pageRows = 1000
 
 /** What comes before the entry: sequences have 16 digits at most. */
-const head = /^\{"sequence":(\d{1,16}),"hash":"([0-9a-f]{64})","entry":/
+const head = /^\{"sequence":(\d{1,16}),"hash":"([0-9a-f]{64})","(entry|cut)":/
 const headBytesMax = 128
 
 /**
@@ -27,7 +29,7 @@ const headBytesMax = 128
 export function* readExportedPages(file: string): Generator<readonly Row[], void, undefined> {
   let page: Row[] = []
   for (const { bytes } of fileLines(file, lineBytesMax)) {
-    page.push(rowFrom(bytes))
+    page.push(rowFromExportedLine(bytes))
     if (page.length < pageRows) continue
     yield page
     page = []
@@ -35,12 +37,14 @@ export function* readExportedPages(file: string): Generator<readonly Row[], void
   yield page
 }
 
-function rowFrom(line: Buffer): Row {
-  const [prefix, sequence, hash] = head.exec(line.toString('latin1', 0, headBytesMax)) ?? []
+/** A line of such a file, or of whatever else sends them: without its line feed. */
+export function rowFromExportedLine(line: Buffer): Row {
+  const [prefix, sequence, hash, what] = head.exec(line.toString('latin1', 0, headBytesMax)) ?? []
   const isWhole = line.at(-1) === 0x7d
   if (prefix === undefined || sequence === undefined || hash === undefined || !isWhole) {
     return { sequence: Number.NaN, hash: Buffer.alloc(0), canonical: Buffer.from(line) }
   }
+  if (what === 'cut') return cutRowFrom(Buffer.from(line.subarray(prefix.length, -1)))
   return {
     sequence: Number(sequence),
     hash: Buffer.from(hash, 'hex'),

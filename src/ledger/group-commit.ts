@@ -8,6 +8,7 @@ import type {
   AppendCondition,
   FirstEntries,
   LedgerErrorCode,
+  OnCommit,
   OnRevocations,
   OpenableLedger,
 } from './ledger.ts'
@@ -56,6 +57,7 @@ export interface GroupCommitOptions {
   /** How long closing waits for an opening that is under way. */
   readonly openTimeoutMs: number
   readonly onRevocations: OnRevocations
+  readonly onCommit?: OnCommit | undefined
   /** Of the disk that the store is on; absent: the store's own affair. */
   readonly room?: DiskRoom
 }
@@ -84,6 +86,8 @@ export class GroupCommitLedger implements OpenableLedger {
   #store: OpenStore | undefined
   /** What the store commits now: one commit at a time, so the order of appends is the order of entries. */
   #committing: readonly Append[] = []
+  /** When the store was handed it, by the monotonic clock. */
+  #sentAtMs = 0
   /** What the next commit will hold. */
   #waiting: Append[] = []
   #sendIsScheduled = false
@@ -234,6 +238,7 @@ export class GroupCommitLedger implements OpenableLedger {
     if (this.#waiting.length === 0) return
     this.#committing = this.#waiting
     this.#waiting = []
+    this.#sentAtMs = systemClock.monotonicMs()
     this.#store?.commit(this.#committing)
   }
 
@@ -241,6 +246,7 @@ export class GroupCommitLedger implements OpenableLedger {
     this.#failures = 0
     this.#tokensRemembered = tokensRemembered
     const ended = this.#committing
+    if (ended.length > overtaken.size + denied.size) this.#tellHowLong()
     this.#committing = []
     // Before anybody is answered: whoever was overtaken decides again, and must know what stands.
     if (standing !== undefined) this.#options.onRevocations(standing)
@@ -255,12 +261,17 @@ export class GroupCommitLedger implements OpenableLedger {
     }
   }
 
+  #tellHowLong(): void {
+    this.#options.onCommit?.((systemClock.monotonicMs() - this.#sentAtMs) / 1000)
+  }
+
   /**
    * The store may hold what was being committed, or not: nobody may act on it, and nothing may follow
    * it before the store was opened again and says where it ends.
    */
   #fail(cause: unknown): void {
     const isInDoubt = this.#committing.length > 0
+    if (isInDoubt) this.#tellHowLong()
     const failed = [...this.#committing, ...this.#waiting]
     this.#committing = []
     this.#waiting = []

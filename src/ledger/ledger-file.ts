@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import type { Row } from './chain.ts'
+import { cutRowFrom } from './cut.ts'
 
 /**
  * The SQLite file of a ledger: one table of canonical entries and their hashes, in WAL mode, so that
@@ -12,11 +13,15 @@ import type { Row } from './chain.ts'
 /** `CSLG`: tells a ledger from any other SQLite file. */
 const applicationId = 0x43534c47
 /** Earlier ones are read as they are, and extended by whoever writes them. */
-const schemaVersion = 3
+const schemaVersion = 5
 const schemaVersionMin = 1
 /** Since when there are tables for them. */
 const revocationsSince = 2
 const tokenUsesSince = 3
+/** Where something was pruned: a program that does not know of it would take the rest for broken. */
+const cutSince = 4
+/** Where it was moved away: a program that does not know of it would begin a second history. */
+const moveMarkSince = 5
 
 /** Beside the chain, so that nothing which is done to that takes a revocation away. */
 const revocationTables = `
@@ -45,6 +50,29 @@ const tokenUseTable = `
   PRAGMA user_version = ${tokenUsesSince};
 `
 
+/** Beside the chain, because it begins with it: made when something is pruned, and not before. */
+const cutTable = `
+  CREATE TABLE cut (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    statement TEXT NOT NULL
+  ) STRICT;
+  PRAGMA user_version = ${cutSince};
+`
+
+/** What says where the chain goes on: made when the ledger is moved, and not before. */
+const moveMarkTable = `
+  CREATE TABLE moved (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    state TEXT NOT NULL CHECK (state IN ('begun', 'done')),
+    to_database TEXT NOT NULL,
+    to_schema TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    at_ms INTEGER NOT NULL
+  ) STRICT;
+  PRAGMA user_version = ${moveMarkSince};
+`
+
 /** Text, so that people can read it with any SQLite tool; its UTF-8 bytes are what is hashed. */
 const schema = `
   CREATE TABLE entry (
@@ -70,6 +98,9 @@ export type LedgerFileErrorCode =
   | 'LEDGER_NOT_A_LEDGER' // some other file
   | 'LEDGER_VERSION_UNKNOWN' // written by another version of the program
   | 'LEDGER_TIP_BROKEN' // its last entry does not verify
+  | 'LEDGER_MOVED' // it goes on in a database
+  | 'LEDGER_MOVE_UNFINISHED' // it may go on in a database
+  | 'LEDGER_PRUNED' // while it was read: what was read is of no use
   | 'LEDGER_UNREADABLE' // the file or its folder does not let us
 
 /** The message is one sentence for the operator, and names the file. */
@@ -167,6 +198,36 @@ export const hasRevocations = (db: DatabaseSync): boolean =>
 export const hasTokenUses = (db: DatabaseSync): boolean =>
   pragma(db, 'user_version') >= tokenUsesSince
 
+/** What stands for the entries that were pruned; undefined where none were. */
+export function readCut(db: DatabaseSync): Row | undefined {
+  if (pragma(db, 'user_version') < cutSince) return undefined
+  const statement = db.prepare('SELECT CAST(statement AS BLOB) AS statement FROM cut').get()?.[
+    'statement'
+  ]
+  return statement instanceof Uint8Array ? cutRowFrom(statement) : undefined
+}
+
+/** Puts one there, in the transaction that removes what it stands for. */
+export function putCut(db: DatabaseSync, canonical: string): void {
+  makeCutTable(db)
+  db.prepare('INSERT OR REPLACE INTO cut (one, statement) VALUES (1, ?)').run(canonical)
+}
+
+function makeCutTable(db: DatabaseSync): void {
+  if (pragma(db, 'user_version') < cutSince) db.exec(cutTable)
+}
+
+/** Whether it has a table for a move. */
+export const hasMoveMark = (db: DatabaseSync): boolean =>
+  pragma(db, 'user_version') >= moveMarkSince
+
+/** In a transaction; programs of earlier releases refuse the file from then on. */
+export function makeMoveMarkTable(db: DatabaseSync): void {
+  if (hasMoveMark(db)) return
+  makeCutTable(db)
+  db.exec(moveMarkTable)
+}
+
 /** @throws LedgerFileError when the file is not a ledger, or one of a later version. */
 export function assertLedger(db: DatabaseSync, file: string): void {
   if (pragma(db, 'application_id') !== applicationId) throw notALedger(file)
@@ -211,13 +272,29 @@ export function asLedgerFileError<T>(file: string, act: () => T): T {
   try {
     return act()
   } catch (error) {
-    if (error instanceof LedgerFileError) throw error
-    if (sqliteCode(error) === sqliteNotADatabase) throw notALedger(file, error)
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new LedgerFileError('LEDGER_UNREADABLE', `${file} cannot be opened: ${reason}`, {
-      cause: error,
-    })
+    throw ledgerFileErrorFrom(file, error)
   }
+}
+
+/** The same of rows that are read one after the other. */
+export function* rowsOfLedgerFile<R>(
+  file: string,
+  rows: Iterable<R>,
+): Generator<R, void, undefined> {
+  try {
+    yield* rows
+  } catch (error) {
+    throw ledgerFileErrorFrom(file, error)
+  }
+}
+
+function ledgerFileErrorFrom(file: string, error: unknown): LedgerFileError {
+  if (error instanceof LedgerFileError) return error
+  if (sqliteCode(error) === sqliteNotADatabase) return notALedger(file, error)
+  const reason = error instanceof Error ? error.message : String(error)
+  return new LedgerFileError('LEDGER_UNREADABLE', `${file} cannot be opened: ${reason}`, {
+    cause: error,
+  })
 }
 
 const notALedger = (file: string, cause?: unknown) =>

@@ -50,6 +50,9 @@ export const isExchangeSucceeded = `strpos(canonical, '"kind":"exchange.succeede
  *
  * Step 7 is whose turn it is to sign a head of the chain, and what the last one stands for.
  * Step 8 is how far each place that entries are sent to was told of them, and which replica sends.
+ *
+ * Step 9 is for what stands at the beginning when entries were pruned. Until then nothing is in it, and programs
+ * that do not know of it may use the ledger; whoever puts something there sees to it that they no longer do.
  */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -323,7 +326,20 @@ export const schemaSteps: readonly SchemaStep[] = [
       );
     `,
   },
+  {
+    version: 9,
+    usableFrom: 5,
+    sql: `
+      CREATE TABLE cut (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one),
+        statement text NOT NULL
+      );
+    `,
+  },
 ]
+
+/** That a program must know of when something was pruned. */
+export const cutSince = 9
 
 /** What is in the schema now. */
 export type SchemaState =
@@ -386,10 +402,12 @@ async function takeStep(client: Client, ledger: LedgerDatabase, step: SchemaStep
   if (state.kind === 'ledger' && state.version >= step.version) return
   if (state.kind === 'blank') await makeSchema(client, schema)
   await client.query(step.sql)
-  await client.query('INSERT INTO ledger_version (version, usable_from) VALUES ($1, $2)', [
-    step.version,
-    step.usableFrom,
-  ])
+  // What a ledger was closed to stays so, whatever is added to it.
+  await client.query(
+    `INSERT INTO ledger_version (version, usable_from)
+     SELECT $1::integer, greatest($2::integer, max(usable_from)) FROM ledger_version`,
+    [step.version, step.usableFrom],
+  )
 }
 
 async function makeSchema(client: Client, schema: string): Promise<void> {

@@ -1,18 +1,21 @@
 import { accessSync, closeSync, constants, openSync, realpathSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { chainFault, chainHash, genesis } from './chain.ts'
+import { canonicalEntry, chainFault, chainHash, genesis } from './chain.ts'
 import type { Link } from './chain.ts'
+import { canonicalCut, type Cut, prunedEntry } from './cut.ts'
 import {
   asLedgerFileError,
   assertLedger,
   ensureSchema,
   extendSchema,
   LedgerFileError,
+  putCut,
   rowColumns,
   rowFrom,
   sqliteBusy,
   sqliteCode,
 } from './ledger-file.ts'
+import { assertNotMoved } from './move-mark.ts'
 import { changeStanding, readStanding } from './revocation-tables.ts'
 import type { RevocationChange, StandingRevocations } from './standing-revocations.ts'
 import type { TokenUse, UseAnswer } from './token-use.ts'
@@ -38,6 +41,15 @@ export interface LedgerWriter {
     changes: readonly RevocationChange[],
     taking: Taking,
   ): readonly UseAnswer[]
+  /**
+   * Removes the entries up to a cut, and appends what tells of it: all of that in one commit, synced when this
+   * returns.
+   *
+   * @throws LedgerFileError when the entry that the cut names is not there with its hash.
+   */
+  prune(cut: Cut): void
+  /** Gives room that is free in the file back to the disk, which needs as much again meanwhile. */
+  shrink(): void
   close(): void
 }
 
@@ -88,9 +100,37 @@ function assertSameFile(file: string, expected: FileIdentity | undefined): void 
  * Opens the file, or creates it readable by its owner alone (an existing one keeps the mode that the
  * operator gave it).
  *
- * @throws LedgerFileError when another process writes it, or its tip does not verify.
+ * @throws LedgerFileError when another process writes it, it was moved away, or its tip does not verify.
  */
 export function openLedgerWriter(file: string, options: LedgerWriterOptions): LedgerWriter {
+  const claimed = claimLedger(file, options)
+  try {
+    return asLedgerFileError(file, () => {
+      assertNotMoved(claimed.db, file)
+      return writerFrom(claimed)
+    })
+  } catch (error) {
+    claimed.close()
+    throw error
+  }
+}
+
+/** A file that nobody else writes until it is closed. */
+export interface ClaimedLedger {
+  readonly db: DatabaseSync
+  /** Verified. */
+  readonly tip: Link
+  /** Of the file itself, whatever links lead to it. */
+  readonly path: string
+  readonly close: () => void
+}
+
+/**
+ * The same for whoever has something else to do than to append: also to one that was moved away.
+ *
+ * @throws LedgerFileError
+ */
+export function claimLedger(file: string, options: LedgerWriterOptions): ClaimedLedger {
   return asLedgerFileError(file, () => {
     if (options.continues === undefined) createForOwner(file)
     else assertSameFile(file, options.continues)
@@ -100,7 +140,16 @@ export function openLedgerWriter(file: string, options: LedgerWriterOptions): Le
     const claim = claimFile(`${path}-writer`, file, options.lockWaitMs)
     try {
       const { db, tip } = openAtTip(path, file, options)
-      return writerFrom(db, tip, claim, path)
+      return {
+        db,
+        tip,
+        path,
+        close: () => {
+          // First the file, then the claim: the next writer must find the file as this one leaves it.
+          db.close()
+          claim.close()
+        },
+      }
     } catch (error) {
       claim.close()
       throw error
@@ -172,12 +221,7 @@ function verifiedTip(db: DatabaseSync, file: string): Link {
   )
 }
 
-function writerFrom(
-  db: DatabaseSync,
-  openedAt: Link,
-  claim: DatabaseSync,
-  path: string,
-): LedgerWriter {
+function writerFrom({ db, tip: openedAt, path, close }: ClaimedLedger): LedgerWriter {
   const identity = fileIdentityOf(path)
   const insert = db.prepare(
     'INSERT INTO entry (sequence, hash, canonical) VALUES (?, ?, CAST(? AS TEXT))',
@@ -207,13 +251,33 @@ function writerFrom(
       tip = next
       return answers
     },
-    close() {
-      // First the file, then the claim: the next writer must find the file as this one leaves it.
-      db.close()
-      claim.close()
+    prune(cut) {
+      assertSameFile(path, identity)
+      db.exec('BEGIN IMMEDIATE')
+      const last = db.prepare('SELECT hash FROM entry WHERE sequence = ?').get(cut.sequence)?.[
+        'hash'
+      ]
+      const isThere =
+        last instanceof Uint8Array && Buffer.compare(last, Buffer.from(cut.hash, 'base64url')) === 0
+      if (!isThere) throw notPrunable(path, cut.sequence)
+      db.prepare('DELETE FROM entry WHERE sequence <= ?').run(cut.sequence)
+      putCut(db, canonicalCut(cut))
+      const next = insertAfter(tip, Buffer.from(canonicalEntry(prunedEntry(cut))))
+      db.exec('COMMIT')
+      tip = next
     },
+    shrink() {
+      db.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)')
+    },
+    close,
   }
 }
+
+const notPrunable = (file: string, sequence: number) =>
+  new LedgerFileError(
+    'LEDGER_PRUNED',
+    `${file} has no such entry ${sequence} any more: it was pruned or replaced meanwhile`,
+  )
 
 function withoutDenied(
   canonicalEntries: readonly Uint8Array[],

@@ -71,6 +71,9 @@ export type FirstEntries = () => Promise<readonly Entry[]>
  */
 export type OnRevocations = (standing: StandingRevocations) => void
 
+/** Told of every commit that had something to store how long it took, until it was durable or had failed. */
+export type OnCommit = (seconds: number) => void
+
 /** A ledger that refuses appends until it was opened. */
 export interface OpenableLedger extends Ledger {
   /**

@@ -2,21 +2,24 @@ import type { Client } from 'pg'
 import { withDeadline } from '../base/deadline.ts'
 import { cut, disconnect, type Waits } from '../database-access/connection.ts'
 import type { Link } from './chain.ts'
+import { cutRowFrom } from './cut.ts'
 import { GroupCommitLedger } from './group-commit.ts'
 import type { CommitOutcome, OpenStore, StoreEvents } from './group-commit.ts'
 import { LedgerDatabaseError } from './ledger-database-error.ts'
 import { asLedgerDatabaseError, askingLedger, nameOfLedger } from './ledger-database.ts'
 import type { LedgerDatabase } from './ledger-database.ts'
-import type { OnRevocations, OpenableLedger } from './ledger.ts'
+import type { OnCommit, OnRevocations, OpenableLedger } from './ledger.ts'
 import { changeStanding, standingAt } from './postgres-revocations.ts'
 import { appendsWithUse, deniedOf, sift } from './pending-append.ts'
 import type { AppendWithUse, PendingAppend } from './pending-append.ts'
 import { proveTokenUses, type TakenUses, takeTokenUses } from './postgres-token-uses.ts'
 import {
   beginAtTip,
+  commitInDoubt,
   connectToWrite,
   insertBehind,
   isSameHash,
+  isWarning,
   type Tip,
 } from './postgres-writer.ts'
 import { standingAfter } from './standing-revocations.ts'
@@ -36,6 +39,7 @@ export interface PostgresLedgerOptions {
   readonly connectTimeoutMs?: number
   /** Absent where nothing is issued. */
   readonly onRevocations?: OnRevocations
+  readonly onCommit?: OnCommit
   /**
    * Caller tokens whose uses all replicas remember together, a few hundred bytes of the database each;
    * 1,000,000 unless said.
@@ -54,7 +58,7 @@ export interface PostgresLedgerOptions {
  * verify.
  */
 export function createPostgresLedger(options: PostgresLedgerOptions): OpenableLedger {
-  const { locate, waitingEntriesMax = 50_000, onRevocations = () => undefined } = options
+  const { locate, waitingEntriesMax = 50_000, onRevocations = () => undefined, onCommit } = options
   const { commitTimeoutMs = 10_000, connectTimeoutMs = 5000, tokensMax = 1_000_000 } = options
   const limits: Limits = { commitTimeoutMs, connectTimeoutMs, tokensMax }
   const durable: Durable = { end: undefined }
@@ -63,6 +67,7 @@ export function createPostgresLedger(options: PostgresLedgerOptions): OpenableLe
     waitingEntriesMax,
     openTimeoutMs: openingSteps * connectTimeoutMs,
     onRevocations,
+    onCommit,
   })
 }
 
@@ -130,7 +135,15 @@ async function assertHolds(
     [sequence],
   )
   const [stored] = rows
+  if (stored === undefined && (await isPruned(client, sequence))) return
   if (stored === undefined || !isSameHash(stored.hash, hash)) throw rewound(ledger, tip, sequence)
+}
+
+/** By somebody who has held it to what others keep of it. */
+async function isPruned(client: Client, sequence: number): Promise<boolean> {
+  const { rows } = await client.query<{ statement: string }>('SELECT statement FROM cut')
+  const [cut] = rows
+  return cut !== undefined && cutRowFrom(Buffer.from(cut.statement)).sequence >= sequence
 }
 
 const rewound = (ledger: LedgerDatabase, tip: Link, sequence: number) =>
@@ -138,12 +151,6 @@ const rewound = (ledger: LedgerDatabase, tip: Link, sequence: number) =>
     'LEDGER_REWOUND',
     `${nameOfLedger(ledger)} ends at entry ${tip.sequence} without entry ${sequence} of this process, which it has answered as durable: a standby took over, or a backup was restored, that had not received it`,
   )
-
-/**
- * SQLSTATE of what is said for information only. A warning has another: 01000, unless it says which,
- * as the 57P01 of a server that shuts down while a commit waits for a standby.
- */
-const successfulCompletion = '00000'
 
 interface Commit extends CommitOutcome {
   /** The new tip; undefined when nothing was to be stored. */
@@ -187,9 +194,8 @@ class PostgresStore implements OpenStore {
     client.on('error', (error) => {
       this.#fail(error)
     })
-    // Not by its severity, which is a word in the server's language.
-    client.on('notice', ({ code, message }) => {
-      if (code !== successfulCompletion) this.#warning = message
+    client.on('notice', (notice) => {
+      if (isWarning(notice)) this.#warning = notice.message
     })
   }
 
@@ -243,13 +249,8 @@ class PostgresStore implements OpenStore {
     return takeTokenUses(uses, this.#limits.tokensMax, this.#client)
   }
 
-  /** A primary that gave up waiting for its standby says so beside an answer like any other. */
   #assertNoWarning(): void {
-    if (this.#warning === undefined) return
-    throw new LedgerDatabaseError(
-      'LEDGER_REFUSED',
-      `${nameOfLedger(this.#ledger)} leaves a commit in doubt: ${this.#warning}`,
-    )
+    if (this.#warning !== undefined) throw commitInDoubt(this.#ledger, this.#warning)
   }
 
   #committed({ end, ...outcome }: Commit): void {

@@ -43,14 +43,29 @@ export interface Tip extends Link {
  * @throws LedgerDatabaseError when the tip is not that of the entries; the transaction is still open then.
  */
 export async function beginAtTip(client: Client, ledger: LedgerDatabase): Promise<Tip> {
-  const results: unknown = await client.query(
-    `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-     SELECT sequence, hash, revocation_epoch::float8 AS epoch, tokens_remembered::float8 AS tokens
-     FROM tip FOR UPDATE;
-     SELECT ${rowColumns} FROM entry ORDER BY sequence DESC LIMIT 2`,
+  const begun: unknown = await client.query(
+    `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ${tipSql()}`,
   )
-  // Several statements in one query are answered by several results, which its type does not know.
-  const [, tips, entries] = results as readonly { readonly rows: readonly Columns[] }[]
+  return tipFrom(begun, 1, ledger)
+}
+
+/**
+ * The same in a transaction that is open at that level, as its last step: others wait from here on.
+ *
+ * @throws LedgerDatabaseError
+ */
+export async function lockTip(client: Client, ledger: LedgerDatabase): Promise<Tip> {
+  return tipFrom((await client.query(tipSql())) as unknown, 0, ledger)
+}
+
+const tipSql = () => `
+  SELECT sequence, hash, revocation_epoch::float8 AS epoch, tokens_remembered::float8 AS tokens
+  FROM tip FOR UPDATE;
+  SELECT ${rowColumns} FROM entry ORDER BY sequence DESC LIMIT 2`
+
+/** Several statements in one query are answered by several results, which its type does not know. */
+function tipFrom(results: unknown, first: number, ledger: LedgerDatabase): Tip {
+  const [tips, entries] = (results as readonly { readonly rows: readonly Columns[] }[]).slice(first)
   return verifiedTip(tips?.rows[0], (entries?.rows ?? []).map(rowFrom), ledger)
 }
 
@@ -73,6 +88,23 @@ function verifiedTip(
     `the last entry (${end.sequence}) or the tip (${tip?.sequence ?? 'none'}) of ${nameOfLedger(ledger)} does not verify: it was changed outside of Countersign`,
   )
 }
+
+/**
+ * SQLSTATE of what is said for information only. A warning has another: 01000, unless it says which,
+ * as the 57P01 of a server that shuts down while a commit waits for a standby.
+ */
+const successfulCompletion = '00000'
+
+/** Of what the server says beside its answers. Not by its severity, which is a word in the server's language. */
+export const isWarning = ({ code }: { readonly code: string | undefined }): boolean =>
+  code !== successfulCompletion
+
+/** A primary that gave up waiting for its standby says so beside an answer like any other. */
+export const commitInDoubt = (ledger: LedgerDatabase, warning: string): LedgerDatabaseError =>
+  new LedgerDatabaseError(
+    'LEDGER_REFUSED',
+    `${nameOfLedger(ledger)} leaves a commit in doubt: ${warning}`,
+  )
 
 export const isSameHash = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 

@@ -1,26 +1,35 @@
 import type { LedgerEnd, Row } from './chain.ts'
-import { openLedgerToRead, rowColumns, rowFrom } from './ledger-file.ts'
+import { parseCut } from './cut.ts'
+import { LedgerFileError, openLedgerToRead, readCut, rowColumns, rowFrom } from './ledger-file.ts'
 
 /** Rows that are in memory at a time. */
 const pageRows = 1000
 
 /**
- * Every stored row of a ledger file in order, unverified; also while the service appends, and what it
+ * Every stored row of a ledger file in order, unverified, behind what stands for those that were pruned; also while the service appends, and what it
  * appends meanwhile is read too. Each page is a read of its own, because one long read would keep
  * SQLite from recycling the write-ahead log under the service.
  *
+ * @param behind Only rows of a higher sequence; all when absent.
  * @throws LedgerFileError when the file cannot be opened; SQLite's own error for a damaged page.
  */
-export function* readRows(file: string): Generator<Row, void, undefined> {
+export function* readRows(
+  file: string,
+  behind = Number.MIN_SAFE_INTEGER,
+): Generator<Row, void, undefined> {
   const db = openLedgerToRead(file)
   try {
     const select = db.prepare(
       `SELECT ${rowColumns} FROM entry WHERE sequence > ? ORDER BY sequence LIMIT ${pageRows}`,
     )
     let page: readonly Row[]
-    let after = Number.MIN_SAFE_INTEGER
+    let after = behind
+    const cut = readCut(db)
+    // Whoever has read up to there needs nothing that stands for it; of what is no cut nobody has.
+    if (cut !== undefined && !(cut.sequence <= behind)) yield cut
     do {
       page = select.all(after).map(rowFrom)
+      if (!Object.is(readCut(db)?.sequence, cut?.sequence)) throw prunedMeanwhile(file)
       yield* page
       after = page.at(-1)?.sequence ?? after
     } while (page.length === pageRows)
@@ -28,6 +37,9 @@ export function* readRows(file: string): Generator<Row, void, undefined> {
     db.close()
   }
 }
+
+const prunedMeanwhile = (file: string) =>
+  new LedgerFileError('LEDGER_PRUNED', `${file} was pruned while it was read: read it again`)
 
 /** The same from the last row back to the first, a page at a time; what is appended meanwhile is not read. */
 export function* readPagesBackwards(file: string): Generator<readonly Row[], void, undefined> {
@@ -49,7 +61,7 @@ export function* readPagesBackwards(file: string): Generator<readonly Row[], voi
 }
 
 /**
- * The first entry and the last, unverified; undefined where there is none.
+ * Which ledger it is, and its last entry, unverified; undefined where there is none.
  *
  * @throws LedgerFileError when the file cannot be opened.
  */
@@ -63,7 +75,9 @@ export function readEnd(file: string): LedgerEnd | undefined {
       return row && rowFrom(row)
     })
     if (first === undefined || tip === undefined) return undefined
-    return { ledger: Buffer.from(first.hash).toString('base64url'), tip }
+    const cut = readCut(db)
+    const ledger = cut === undefined ? undefined : parseCut(cut.canonical)?.ledger
+    return { ledger: ledger ?? Buffer.from(first.hash).toString('base64url'), tip }
   } finally {
     db.close()
   }

@@ -5,7 +5,7 @@ import { lockWaitMs as usualLockWaitMs } from './ledger-file.ts'
 import { startLedgerThread } from './ledger-thread.ts'
 import { fileIdentityOf } from './ledger-writer.ts'
 import type { FileIdentity } from './ledger-writer.ts'
-import type { Ledger, OnRevocations } from './ledger.ts'
+import type { Ledger, OnCommit, OnRevocations } from './ledger.ts'
 
 export interface SqliteLedgerOptions {
   /** Created when it is not there. On a local disk: SQLite's locks do not hold on network file systems. */
@@ -21,6 +21,7 @@ export interface SqliteLedgerOptions {
   readonly lockWaitMs?: number
   /** Absent where nothing is issued. */
   readonly onRevocations?: OnRevocations
+  readonly onCommit?: OnCommit
   /** Caller tokens whose uses are remembered at a time, some 200 bytes of the file each; 100,000 unless said. */
   readonly tokensMax?: number
   /** By which tokens expire; the machine's unless said. */
@@ -40,7 +41,7 @@ export const keptBytesUsual = 64 * 1024 * 1024
  * @throws LedgerFileError when the file is in use, is no ledger, or its tip does not verify.
  */
 export async function createSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
-  const { file, waitingEntriesMax = 50_000, commitTimeoutMs = 10_000 } = options
+  const { file, waitingEntriesMax = 50_000, commitTimeoutMs = 10_000, onCommit } = options
   const { lockWaitMs = usualLockWaitMs, onRevocations = () => undefined } = options
   const { tokensMax = 100_000, clock = systemClock } = options
   const begun = instantNow(clock)
@@ -69,6 +70,7 @@ export async function createSqliteLedger(options: SqliteLedgerOptions): Promise<
     waitingEntriesMax,
     openTimeoutMs: commitTimeoutMs,
     onRevocations,
+    onCommit,
   })
   try {
     await ledger.open()

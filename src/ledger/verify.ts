@@ -1,4 +1,4 @@
-import { chainFault, genesis } from './chain.ts'
+import { chainFault, genesis, isCutAt } from './chain.ts'
 import type { ChainFault, Link, Row } from './chain.ts'
 
 /** What can be said of a ledger by itself: consistent to its tip, or broken at one entry. */
@@ -6,7 +6,7 @@ export type Verification =
   | { readonly ok: true; readonly tip: Link }
   | { readonly ok: false; readonly intactUpTo: Link; readonly fault: ChainFault }
 
-/** The place that a row takes in the chain, and what is wrong with it there. */
+/** The place that a row takes in the chain, or a cut before it, and what is wrong with it there. */
 export interface Step {
   readonly row: Row
   /** Undefined when the row continues the chain behind the one before it, whatever was wrong with that. */
@@ -24,7 +24,7 @@ export function* walkChain(
 ): Generator<Step, void, undefined> {
   let tip = behind
   for (const row of rows) {
-    yield { row, fault: chainFault(tip, row) }
+    yield { row, fault: isCutAt(tip, row) ? undefined : chainFault(tip, row) }
     tip = row
   }
 }

@@ -104,9 +104,10 @@ function grantFrom(form: GrantForm, known: Known): Grant {
     issuer: caller.issuer,
     rules: claimRulesFrom(caller.claims),
     permissions: permissionsFrom(
-      may.flatMap((item) => ('admin' in item ? [] : permissionFrom(item, known))),
+      may.flatMap((item) => ('application' in item ? permissionFrom(item, known) : [])),
     ),
     ...(may.some((item) => 'admin' in item) ? { mayRevoke: true } : {}),
+    ...(may.some((item) => 'audit' in item) ? { mayAudit: true } : {}),
     ...(limits === undefined ? {} : { limits: limitsFrom(limits) }),
     ...(until === undefined ? {} : { untilSeconds: until }),
     ...(mode === 'enforced' ? {} : { mode }),
@@ -122,7 +123,7 @@ const limitsFrom = ({ perMinute, perCallerPerMinute }: NonNullable<GrantForm['li
 
 /** Empty where an item depends on something that is not known. */
 function permissionFrom(
-  item: Exclude<GrantForm['may'][number], { admin: unknown }>,
+  item: Extract<GrantForm['may'][number], { application: unknown }>,
   known: Known,
 ): readonly Permission[] {
   const { application: name, scopes, assertion } = item

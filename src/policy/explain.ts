@@ -4,8 +4,8 @@ import type { Ask, CallerFacts } from './decision.ts'
 import { byCharge, type Grant, missingIn, offerOf } from './grant.ts'
 import { isInForce, type Policy } from './policy.ts'
 
-/** What a caller asks for, or that it wants to stop things and let them go on. */
-export type ExplainedAsk = Ask | { readonly want: 'revocation' }
+/** What a caller asks for; or that it wants to stop things and let them go on, or to read the ledger. */
+export type ExplainedAsk = Ask | { readonly want: 'revocation' } | { readonly want: 'audit' }
 
 /** How one grant stands to a caller and what it asks for. */
 export interface GrantFinding {
@@ -30,6 +30,8 @@ export type GrantStanding =
   | { readonly kind: 'lifetime'; readonly maxSeconds: number }
   /** Names the caller, and lets nobody revoke. */
   | { readonly kind: 'revocation' }
+  /** Names the caller, and lets nobody read the ledger. */
+  | { readonly kind: 'audit' }
 
 /** What a token says of a claim. */
 export type ClaimFound =
@@ -40,7 +42,7 @@ export type ClaimFound =
 
 /**
  * Every grant of the caller's issuer, those first that come nearest to giving what is asked: it says
- * `gives` of exactly those that {@link decide}, or {@link mayRevoke}, would choose among, and in its
+ * `gives` of exactly those that {@link decide}, {@link mayRevoke} or {@link mayAudit} would choose among, and in its
  * order.
  *
  * @param nowSeconds Seconds since the Unix epoch.
@@ -74,6 +76,9 @@ function findingOf(
   if (ask.want === 'revocation') {
     return { kind: grant.mayRevoke === true ? (grant.mode ?? 'gives') : 'revocation' }
   }
+  if (ask.want === 'audit') {
+    return { kind: grant.mayAudit === true ? (grant.mode ?? 'gives') : 'audit' }
+  }
   const offer = offerOf(grant, ask)
   if (offer === undefined) return { kind: missingIn(grant, ask) }
   const maxSeconds = offer.lifetimeSeconds ?? 0
@@ -92,6 +97,7 @@ const steps: readonly GrantStanding['kind'][] = [
   'claim',
   'ended',
   'revocation',
+  'audit',
   'application',
   'scope',
   'tenant',

@@ -57,11 +57,14 @@ export function knownFrom({ publicUrl, applications, issuers }: GrantSurrounding
   }
 }
 
+/** Members of `may` that are of no application. */
+const rights = ['admin', 'audit'] as const
+
 /** Reports what is wrong with a grant in view of the configuration and the time. */
 export function checkGrant(root: YamlPart, known: Known, nowSeconds: number): void {
   checkCaller(root.at('caller'), known)
   for (const [, item] of root.at('may').maps()) {
-    if (item.at('admin').value === undefined) checkPermission(item, known)
+    if (rights.every((right) => item.at(right).value === undefined)) checkPermission(item, known)
   }
   checkTokenTerms(root)
   const { until } = root.seen(grantForm)

@@ -46,6 +46,12 @@ export const adminForm = z.strictObject({
   ),
 })
 
+export const auditForm = z.strictObject({
+  audit: oneOf(['read']).describe(
+    'read: the caller may read the ledger, the story of each attempt, and the report page.',
+  ),
+})
+
 /** A grant file as an operator may write it: the source of the JSON Schema and of every default. */
 export const grantForm = z.strictObject({
   grant: nameOf('the grant', parseGrantName).describe('Its name, which the ledger repeats.'),
@@ -57,9 +63,10 @@ export const grantForm = z.strictObject({
       ),
     })
     .describe('Who may.'),
-  may: listOf(z.union([permissionForm, adminForm]), 'a list of what the caller may have').describe(
-    'What it may have.',
-  ),
+  may: listOf(
+    z.union([permissionForm, adminForm, auditForm]),
+    'a list of what the caller may have',
+  ).describe('What it may have.'),
   limits: z
     .strictObject({
       perMinute: wholeNumber(1, 60_000).optional().describe('Uses of this grant in any minute.'),

@@ -12,6 +12,8 @@ export interface Grant extends TokenTerms {
   readonly permissions: Permissions
   /** Whoever it names may make and lift revocations; absent: may not. */
   readonly mayRevoke?: true
+  /** Whoever it names may read the ledger; absent: may not. */
+  readonly mayAudit?: true
   /** Of tokens and assertions together. What is absent has the defaults of {@link limitsFor}. */
   readonly limits?: GrantLimits
   /** Absent: it allows what it says. */
@@ -83,8 +85,8 @@ export const termsOf = ({ longLived, isolate }: Grant): TokenTerms => ({
   ...(isolate === undefined ? {} : { isolate }),
 })
 
-/** Of two that give the same, which is charged first: see `decide`. Who may revoke costs nothing. */
-export const byCharge = (a: Grant, b: Grant, want: Ask['want'] | 'revocation'): number =>
+/** Of two that give the same, which is charged first: see `decide`. Who may revoke or audit costs nothing. */
+export const byCharge = (a: Grant, b: Grant, want: Ask['want'] | 'revocation' | 'audit'): number =>
   (want === 'token' ? Number(b.longLived === true) - Number(a.longLived === true) : 0) ||
   (a.name < b.name ? -1 : 1)
 

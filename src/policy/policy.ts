@@ -102,17 +102,30 @@ function offersOf(grants: readonly Grant[], ask: Ask): readonly Offer[] {
   return offers.length < 2 ? offers : offers.sort((a, b) => byCharge(a.grant, b.grant, ask.want))
 }
 
-export type AdminDecision =
+export type RightDecision =
   | { readonly ok: true; readonly grant: GrantName }
   | { readonly ok: false; readonly refusal: PolicyRefusal }
 
+/** Whether this caller may make and lift revocations. */
+export const mayRevoke = (policy: Policy, caller: CallerFacts, nowSeconds: number): RightDecision =>
+  rightOf(policy, caller, nowSeconds, ({ mayRevoke: may }) => may === true)
+
+/** Whether this caller may read the ledger. */
+export const mayAudit = (policy: Policy, caller: CallerFacts, nowSeconds: number): RightDecision =>
+  rightOf(policy, caller, nowSeconds, ({ mayAudit: may }) => may === true)
+
 /**
- * Whether this caller may make and lift revocations. The first grant by name says so; no limit applies,
- * because what must be stopped may be much. Nothing that gives tokens or assertions gives this.
+ * The first grant by name says so; no limit applies, because what must be stopped may be much. Nothing that
+ * gives tokens or assertions gives a right, and no right gives another one.
  */
-export function mayRevoke(policy: Policy, caller: CallerFacts, nowSeconds: number): AdminDecision {
+function rightOf(
+  policy: Policy,
+  caller: CallerFacts,
+  nowSeconds: number,
+  gives: (grant: Grant) => boolean,
+): RightDecision {
   const naming = policy.index.naming(caller).filter((grant) => isInForce(grant, nowSeconds))
-  const grant = naming.find((one) => one.mode === undefined && one.mayRevoke === true)
+  const grant = naming.find((one) => one.mode === undefined && gives(one))
   if (grant !== undefined) return { ok: true, grant: grant.name }
   const refusal: PolicyRefusal =
     naming.length === 0

@@ -1,6 +1,7 @@
 import type { DirectoryAudit } from './directory-audit.ts'
-import type { ApplicationChanged } from './finding.ts'
+import type { ApplicationChanged, Undecided } from './finding.ts'
 import { KeptEvidence } from './kept-evidence.ts'
+import { UndecidedCounts } from './undecided.ts'
 
 /** Whose application may act as it: credentials, owners, and what lets others add them. */
 const activities =
@@ -9,39 +10,59 @@ const activities =
 /** Others, such as tags or a display name, let nobody act as the application. */
 const properties = /key|credential|password|secret|federated|owner/i
 
-/** Collects changes of applications; which of them are watched may be known only later. */
+/** Collects changes of watched applications, and of those of which nobody can tell whether they are watched. */
 export class ApplicationChanges {
+  readonly #watched: ReadonlySet<string>
   readonly #changes = new KeptEvidence<DirectoryAudit>()
-  #records = 0
+  /** Of applications that the record does not name by their client id: when. */
+  readonly #ofUnknown = new KeptEvidence<number>()
 
-  take(audit: DirectoryAudit): void {
-    this.#records += 1
-    const { result = 'success' } = audit
-    if (result !== 'success' || !activities.test(audit.activity) || !concernsAccess(audit)) return
-    this.#changes.add(`${audit.id} ${audit.timeMs} ${audit.activity}`, audit)
+  /** @param watched Client ids and object ids of applications. */
+  constructor(watched: ReadonlySet<string>) {
+    this.#watched = watched
   }
 
-  get records(): number {
-    return this.#records
+  /** Whether there is an application whose changes would be seen. */
+  get watchesAny(): boolean {
+    return this.#watched.size > 0
+  }
+
+  take(audit: DirectoryAudit): void {
+    const { result = 'success' } = audit
+    if (result !== 'success' || !activities.test(audit.activity) || !concernsAccess(audit)) return
+    const identity = `${audit.id} ${audit.timeMs} ${audit.activity}`
+    if (this.#isOfWatched(audit)) this.#changes.add(identity, audit)
+    else if (!tellsClientId(audit)) this.#ofUnknown.add(identity, audit.timeMs)
   }
 
   get left(): number {
-    return this.#changes.left
+    return this.#changes.left + this.#ofUnknown.left
   }
 
-  /** @param ids Client ids and object ids of the watched applications. */
-  findings(ids: ReadonlySet<string>): readonly ApplicationChanged[] {
+  findings(): readonly ApplicationChanged[] {
     return this.#changes.items
-      .filter(({ targets }) =>
-        targets.some(
-          ({ id, appId }) =>
-            (id !== undefined && ids.has(id)) || (appId !== undefined && ids.has(appId)),
-        ),
-      )
       .toSorted((one, other) => one.timeMs - other.timeMs)
       .map((audit) => ({ kind: 'application.changed', audit }))
   }
+
+  undecided(): readonly Undecided[] {
+    const counts = new UndecidedCounts()
+    for (const timeMs of this.#ofUnknown.items) counts.add('change-of-unknown-application', timeMs)
+    return counts.list()
+  }
+
+  #isOfWatched({ targets }: DirectoryAudit): boolean {
+    return targets.some(
+      ({ id, appId }) =>
+        (id !== undefined && this.#watched.has(id)) ||
+        (appId !== undefined && this.#watched.has(appId)),
+    )
+  }
 }
+
+/** Some records name the object alone, which may be of any application. */
+const tellsClientId = ({ targets }: DirectoryAudit): boolean =>
+  targets.some(({ appId }) => appId !== undefined)
 
 /** A plain update says which properties it changed; the other activities are about access by their names. */
 function concernsAccess({ activity, targets }: DirectoryAudit): boolean {

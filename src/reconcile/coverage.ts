@@ -17,6 +17,13 @@ const vaultsMax = 1000
 export class CoverageCollector {
   readonly #vaults = new Map<string, { fromMs: number; toMs: number; hours: Map<number, number> }>()
 
+  /** @param known What earlier readings showed. */
+  constructor(known: ReadonlyMap<string, Coverage> = new Map()) {
+    for (const [vault, { fromMs, toMs, hours }] of known) {
+      this.#vaults.set(vault, { fromMs, toMs, hours: new Map(hours) })
+    }
+  }
+
   take(vault: string, timeMs: number): void {
     const known = this.#vaults.get(vault) ?? this.#begin(vault)
     if (known === undefined) return

@@ -1,10 +1,9 @@
 import { Column, IdIndex } from './id-index.ts'
-import { textIn } from './json-members.ts'
-import type { Members } from './json-members.ts'
 import { Names } from './names.ts'
+import type { ToldAssertion, ToldExchange } from './relevant-entry.ts'
 
 /** A time in which Entra may have seen our certificate without an entry that says so. */
-export interface Window {
+interface Window {
   readonly fromMs: number
   readonly toMs: number
   readonly application: string
@@ -31,26 +30,21 @@ export class ExchangeBook {
   readonly #ids = new IdIndex()
   readonly #application = new Column(Uint16Array)
   readonly #applications = new Names(0xffff)
-  readonly #unanswered: Window[] = []
-  readonly #handedOut: Window[] = []
+  readonly #unanswered = new Windows()
+  readonly #handedOut = new Windows()
 
-  take(entry: Members, atMs: number): void {
-    const application = textIn(entry, 'application') ?? ''
-    const tenant = textIn(entry, 'tenant')?.toLowerCase() ?? ''
-    if (entry['kind'] === 'assertion.issued') {
-      const expiresAt = Number(entry['expiresAtSeconds']) * 1000
-      const toMs = Number.isFinite(expiresAt) ? expiresAt + acceptedAfterMs : Infinity
-      this.#handedOut.push({ fromMs: atMs - clockDifferenceMs, toMs, application, tenant })
-      return
-    }
-    const traceId = textIn(entry, 'traceId')
-    const uti = textIn(entry, 'uti')
+  take({ application, tenant, traceId, uti, isUnanswered }: ToldExchange, atMs: number): void {
     if (traceId !== undefined) this.#add(traceId, application)
     if (uti !== undefined) this.#add(utiKey(uti), application)
-    if (traceId === undefined && entry['applied'] === 'unknown') {
-      const fromMs = atMs - exchangeDeadlineMs - clockDifferenceMs
-      this.#unanswered.push({ fromMs, toMs: atMs + clockDifferenceMs, application, tenant })
-    }
+    if (!isUnanswered) return
+    const fromMs = atMs - exchangeDeadlineMs - clockDifferenceMs
+    this.#unanswered.add({ fromMs, toMs: atMs + clockDifferenceMs, application, tenant })
+  }
+
+  handOut({ application, tenant, expiresAtSeconds }: ToldAssertion, atMs: number): void {
+    const expiresAt = expiresAtSeconds * 1000
+    const toMs = Number.isFinite(expiresAt) ? expiresAt + acceptedAfterMs : Infinity
+    this.#handedOut.add({ fromMs: atMs - clockDifferenceMs, toMs, application, tenant })
   }
 
   /**
@@ -67,12 +61,12 @@ export class ExchangeBook {
 
   /** Exchanges whose answer was lost, at that time in that tenant, of an application that it may be. */
   mayBeUnanswered(seen: Seen): boolean {
-    return this.#unanswered.some((window) => isIn(window, seen))
+    return this.#unanswered.has(seen)
   }
 
   /** Whether an assertion lived that was handed out: its holder signs in without us. */
   mayBeHandedOut(seen: Seen): boolean {
-    return this.#handedOut.some((window) => isIn(window, seen))
+    return this.#handedOut.has(seen)
   }
 
   #add(id: string, application: string): void {
@@ -85,8 +79,37 @@ export class ExchangeBook {
 /** Of another kind than trace ids. */
 const utiKey = (uti: string) => `uti ${uti}`
 
-function isIn(window: Window, { timeMs, tenant, mayBeOf }: Seen): boolean {
-  const isThere = tenant === undefined || tenant === window.tenant
-  const isIts = window.application === '' || mayBeOf(window.application)
-  return isThere && isIts && timeMs >= window.fromMs && timeMs <= window.toMs
+/** What is seen now and then overlaps, and then is one: as many as there were pauses between. */
+class Windows {
+  /** By tenant, then by application. */
+  readonly #spans = new Map<string, Map<string, Span[]>>()
+
+  add({ fromMs, toMs, application, tenant }: Window): void {
+    const ofTenant = this.#spans.get(tenant) ?? new Map<string, Span[]>()
+    this.#spans.set(tenant, ofTenant)
+    const spans = ofTenant.get(application) ?? []
+    ofTenant.set(application, spans)
+    const last = spans.at(-1)
+    if (last !== undefined && fromMs <= last.toMs && toMs >= last.fromMs) {
+      last.fromMs = Math.min(last.fromMs, fromMs)
+      last.toMs = Math.max(last.toMs, toMs)
+    } else spans.push({ fromMs, toMs })
+  }
+
+  /** Whether it was seen in one of them. */
+  has({ timeMs, tenant, mayBeOf }: Seen): boolean {
+    const tenants = tenant === undefined ? this.#spans.values() : [this.#spans.get(tenant)]
+    for (const ofTenant of tenants) {
+      for (const [application, spans] of ofTenant ?? []) {
+        if (application !== '' && !mayBeOf(application)) continue
+        if (spans.some(({ fromMs, toMs }) => timeMs >= fromMs && timeMs <= toMs)) return true
+      }
+    }
+    return false
+  }
+}
+
+interface Span {
+  fromMs: number
+  toMs: number
 }

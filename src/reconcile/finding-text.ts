@@ -1,7 +1,14 @@
 import { isoTimeFrom } from '../base/clock.ts'
 import { printable } from '../base/printable.ts'
 import type { DirectoryAudit } from './directory-audit.ts'
-import type { Finding, FindingKind, Undecided, UndecidedReason } from './finding.ts'
+import type {
+  Finding,
+  FindingKind,
+  LogsRemoved,
+  Undecided,
+  UndecidedReason,
+  UnprovedReason,
+} from './finding.ts'
 import { keyVersionText } from './key-name.ts'
 import type { LedgerFault } from './ledger-facts.ts'
 import type { SignInRecord } from './sign-in-record.ts'
@@ -51,6 +58,15 @@ export function factsOf(finding: Finding): Facts {
         ...known('signature', finding.signature),
         ...known('attempt', finding.attempt),
       ]
+    case 'sign.unproved':
+      return [
+        ['when', isoTimeFrom(finding.madeAtMs)],
+        ['why', unprovedWords[finding.because]],
+        ...known('key', finding.keyId),
+        ...known('record', finding.vaultRequestId),
+        ...known('signature', finding.signature),
+        ...known('attempt', finding.attempt),
+      ]
     case 'key.exposed':
     case 'key.changed':
       return otherFacts(finding.record)
@@ -70,7 +86,53 @@ export function factsOf(finding: Finding): Facts {
         ['from', isoTimeFrom(finding.fromMs)],
         ['to', isoTimeFrom(finding.toMs)],
       ]
+    case 'logs.removed':
+      return removalFacts(finding.removed)
+    case 'logs.unreadable':
+      return [
+        ...known('log', finding.log),
+        ['of', logWords[finding.of]],
+        ...known('why', finding.why),
+        ['since', isoTimeFrom(finding.fromMs)],
+      ]
   }
+}
+
+function removalFacts(removed: LogsRemoved['removed']): Facts {
+  if (removed.what === 'record') {
+    return [
+      ['what', `the record that ${removed.ofKind} ${removed.of} is about`],
+      ['when', isoTimeFrom(removed.atMs)],
+    ]
+  }
+  const { log, count, fromMs, toMs, files } = removed
+  return [
+    ...known('log', log),
+    ['what', `${counted(count, 'file')} gone, or shorter than when it was read`],
+    ...known('from', fromMs === undefined ? undefined : isoTimeFrom(fromMs)),
+    ...known('to', toMs === undefined ? undefined : isoTimeFrom(toMs)),
+    ...files.flatMap(({ file, is }) => known(is, endOfPath(file))),
+  ]
+}
+
+/** Of a blob from the name of its vault on: what comes before is as long as it is dull. */
+const endOfPath = (file: string): string => file.split(/[/\\]/).slice(-7).join('/')
+
+const logWords = {
+  vault: 'records of a vault',
+  'sign-ins': 'sign-ins of Entra',
+  audits: 'directory audits of Entra',
+} as const
+
+const unprovedWords: Readonly<Record<UnprovedReason, string>> = {
+  missing: 'nothing was published of what was signed',
+  'process-ended': 'a process of the service ended before it could be proved',
+  'not-what-was-begun': 'what was published has another digest than the vault was sent',
+  'not-what-was-made': 'the signature that was published is another than the one that was made',
+  'does-not-verify': 'the signature that was published does not verify with the certificate',
+  'of-another-time': 'what was published was signed for another time than the ledger says',
+  'used-before': 'what was published proves another signature already',
+  'too-late': 'it was published so late that nobody can tell whether it proves another one',
 }
 
 const ambiguityWords = {
@@ -127,10 +189,11 @@ function auditFacts(audit: DirectoryAudit): Facts {
     ...known('tenant', audit.tenant),
     ...known('by', who.filter((part) => part !== undefined).join(', ')),
     ...known('from', initiator.ipAddress),
+    // Before what there may be hundreds of: where facts are cut, it names the record that has them all.
+    ...known('record', audit.id),
     ...targets.flatMap(({ changes }) =>
       changes.flatMap(({ name, after }) => known('changed', `${name}: ${after ?? 'nothing'}`)),
     ),
-    ...known('record', audit.id),
   ]
 }
 
@@ -180,16 +243,19 @@ export const summaries: Readonly<Record<FindingKind, (count: number) => string>>
   'sign.foreign-identity': (count) => `a stranger asked for ${signatures(count)} of ours`,
   'sign.repeated': (count) => `${signatures(count)} stand under an id that was used before`,
   'logs.silent': () => "the vault's log is silent about heads that were signed",
+  'logs.removed': () => 'what a log held when it was read is not there any more',
+  'logs.unreadable': (count) => `${counted(count, 'log')} cannot be read`,
   'application.changed': (count) => `${counted(count, 'change')} of a watched application`,
   'key.changed': (count) => `${counted(count, 'change')} of a watched key or its vault`,
   'sign.differs': (count) => `ledger and log disagree on ${signatures(count)}`,
   'sign.unrecorded': (count) => `the vault's log does not have ${signatures(count)} of the ledger`,
+  'sign.unproved': (count) => `${signatures(count)} of the ledger are not proved`,
   'sign.unexpected-address': (count) =>
     `${signatures(count)} of ours came from an unexpected address`,
   'sign.refused-elsewhere': (count) => `${counted(count, 'request')} of others were refused`,
   'signin.ambiguous': (count) => `${counted(count, 'sign-in')} may be ours or not`,
   'sign.assumed': (count) =>
-    `${signatures(count)} can only be assumed to be ours, because the vault's answer was lost`,
+    `${signatures(count)} can only be assumed to be ours, because the vault's answer was lost or no good`,
 }
 
 /** What to do about the findings of a kind. */
@@ -210,6 +276,10 @@ export const nextSteps: Readonly<Record<FindingKind, string>> = {
     "One answer of the vault has one id. Keep ledger and log: a second signature under it means that one of the two was tampered with, or that the vault's ids are not what they were.",
   'logs.silent':
     "See whether the vault's diagnostic setting was changed, and fetch the hours that are missing. Until they are there, nothing is known of signatures in that time.",
+  'logs.removed':
+    'Ask who can write where the log is kept, and see what else was done there: what was found stands as long as its evidence is gone. Bring it back from a copy, and keep the container under a time-based retention policy, which keeps everybody from removing what is young.',
+  'logs.unreadable':
+    'See that it is where it was, and that whoever keeps watch may still read it: ask who changed either. Until then nothing is known of what it has; what came meanwhile is read when it is back.',
   'application.changed':
     'Ask whoever did it. A credential or owner that is not yours lets somebody be the application: take it away.',
   'key.changed':
@@ -218,6 +288,8 @@ export const nextSteps: Readonly<Record<FindingKind, string>> = {
     'Two accounts of one act disagree and one of them is wrong. Keep ledger and log, and compare the versions of service and vault.',
   'sign.unrecorded':
     'See whether the log is complete: diagnostic setting of the vault, blobs of that hour. If it is, the ledger claims what the vault did not do.',
+  'sign.unproved':
+    'Where a process ended, compare with its starts and stops: nothing is to be found out any more. Otherwise take it for a signature of something else, until somebody can show what was signed: look in the sign-in logs of that time, and at who can write the ledger.',
   'sign.unexpected-address':
     'If the service has moved, name the network with --address. If it has not, somebody else has its identity.',
   'sign.refused-elsewhere':
@@ -225,7 +297,7 @@ export const nextSteps: Readonly<Record<FindingKind, string>> = {
   'signin.ambiguous':
     'See that address and resource are those of whoever may have signed in. Many of them mean a network to be mended, or assertions that live too long.',
   'sign.assumed':
-    "See that principal and address are the service's own. These come from lost answers: many of them mean a network to be mended.",
+    "See that principal and address are the service's own. These come from answers that were lost or no good: many of them mean a network to be mended.",
 }
 
 export function undecidedText({ reason, count, fromMs, toMs }: Undecided): string {
@@ -243,18 +315,29 @@ const undecidedWords: Readonly<Record<UndecidedReason, (count: number) => string
     `${signatures(count)} of the ledger younger than the grace period: their records may still arrive`,
   'sign-in-too-young': (count) =>
     `${counted(count, 'sign-in')} younger than the grace period: the ledger may still learn of them`,
+  'ledger-pruned': (count) =>
+    `${counted(count, 'record')} of a time of which the ledger was pruned: give what was exported as well (--pruned)`,
+  'evidence-not-checked': (count) =>
+    `${counted(count, 'kind')} of evidence of the ledger could not be checked: ledger verify says which`,
   'sign-in-before-ledger': (count) =>
     `${counted(count, 'sign-in')} from before the ledger, which cannot know of them`,
+  'service-not-known': (count) =>
+    `${counted(count, 'request')} that were refused, and nothing tells who the service is: name it with --principal`,
   'log-does-not-reach': (count) =>
     `${signatures(count)} of the ledger at a time for which the log, with the grace period, does not stand`,
   'hour-not-delivered': (count) =>
     `${signatures(count)} of the ledger in hours of which the log has no record at all`,
   'log-not-understood': (count) => `${counted(count, 'place')} in the log that could not be read`,
+  'log-unreadable': (count) => `${counted(count, 'log')} that could not be read`,
   'log-empty': () => 'a log without any record',
   'vault-without-log': (count) =>
     `${counted(count, 'vault')} of watched keys of which the log has no record at all`,
   'no-application-to-watch': () =>
     'no application to watch: no sign-in is known to the ledger; name one with --application',
+  'proof-without-certificate': (count) =>
+    `${signatures(count)} whose proof cannot be checked: the ledger has no certificate for the key on record`,
+  'change-of-unknown-application': (count) =>
+    `${counted(count, 'change')} of an application whose record tells no client id: name the object ids of yours with --application`,
   'too-many': (count) => `${counted(count, 'piece')} of evidence more than are kept`,
   'no-key-to-watch': () => 'no key to watch: the ledger names none; name it with --key',
 }

@@ -1,5 +1,7 @@
 import type { DirectoryAudit } from './directory-audit.ts'
 import type { LedgerFault } from './ledger-facts.ts'
+import type { ProofFlaw } from './proof-book.ts'
+import type { RemovedFiles } from './removals.ts'
 import type { SignInRecord } from './sign-in-record.ts'
 import type { OtherRecord, SignRecord } from './vault-record.ts'
 
@@ -13,6 +15,7 @@ export type Finding =
   | SignUnexpectedAddress
   | SignRefusedElsewhere
   | SignUnrecorded
+  | SignUnproved
   | KeyExposed
   | KeyChanged
   | SignInUnexplained
@@ -21,6 +24,8 @@ export type Finding =
   | ApplicationChanged
   | LedgerBroken
   | LogsSilent
+  | LogsRemoved
+  | LogsUnreadable
 
 export type FindingKind = Finding['kind']
 
@@ -32,7 +37,7 @@ export interface SignUnexplained {
   readonly nonceOf?: string
 }
 
-/** Ours if nonce, key version, principal and time do not deceive: the vault's answer never arrived. */
+/** Ours if nonce, key version, principal and time do not deceive: no answer of the vault arrived that could be used. */
 export interface SignAssumed {
   readonly kind: 'sign.assumed'
   readonly record: SignRecord
@@ -94,6 +99,25 @@ export interface SignUnrecorded {
   readonly keyId?: string
 }
 
+/** Nothing shows that what was signed is what the ledger says, and by now something should. */
+export interface SignUnproved {
+  readonly kind: 'sign.unproved'
+  readonly signature: string
+  readonly vaultRequestId: string
+  readonly madeAtMs: number
+  readonly because: UnprovedReason
+  /** Absent when the ledger does not say how the signature began. */
+  readonly attempt?: string
+  readonly keyId?: string
+}
+
+export type UnprovedReason =
+  | Exclude<ProofFlaw, 'without-certificate'>
+  /** Nothing was published. */
+  | 'missing'
+  /** Neither was it, and a process ended before it could have been. */
+  | 'process-ended'
+
 /** Somebody took, or was given, what may hold the private key. */
 export interface KeyExposed {
   readonly kind: 'key.exposed'
@@ -146,9 +170,34 @@ export interface LogsSilent {
   readonly toMs: number
 }
 
+/** What a log held when somebody read it who keeps watch, and holds no longer. */
+export interface LogsRemoved {
+  readonly kind: 'logs.removed'
+  readonly removed: RemovedFiles | RemovedRecord
+}
+
+/** What another finding is about. */
+export interface RemovedRecord {
+  readonly what: 'record'
+  /** The id of that finding. */
+  readonly of: string
+  readonly ofKind: FindingKind
+  readonly atMs: number
+}
+
+/** Whoever keeps watch could not read a log, again and again: what it has nobody knows. */
+export interface LogsUnreadable {
+  readonly kind: 'logs.unreadable'
+  readonly of: 'vault' | 'sign-ins' | 'audits'
+  readonly log: string
+  readonly why: string
+  readonly fromMs: number
+}
+
 /** How soon somebody has to look: at once, soon, or when there is time. */
 export type Severity = 'high' | 'medium' | 'low'
 
+/** Of findings of a kind, where {@link severityOf} does not tell them apart. */
 export const severities: Readonly<Record<FindingKind, Severity>> = {
   'ledger.broken': 'high',
   'sign.unexplained': 'high',
@@ -158,14 +207,41 @@ export const severities: Readonly<Record<FindingKind, Severity>> = {
   'sign.foreign-identity': 'high',
   'sign.repeated': 'high',
   'logs.silent': 'high',
+  'logs.removed': 'high',
+  'logs.unreadable': 'high',
   'application.changed': 'high',
   'key.changed': 'medium',
   'sign.differs': 'medium',
   'sign.unrecorded': 'medium',
+  'sign.unproved': 'medium',
   'sign.unexpected-address': 'medium',
   'sign.refused-elsewhere': 'medium',
   'signin.ambiguous': 'low',
   'sign.assumed': 'low',
+}
+
+/**
+ * Of this one: what is gone weighs as much as what it showed, a proof that is false is worse than none, and one that a
+ * crash took is nobody's doing.
+ */
+export function severityOf(finding: Finding): Severity {
+  if (finding.kind === 'logs.removed' && finding.removed.what === 'record') {
+    return severities[finding.removed.ofKind]
+  }
+  if (finding.kind !== 'sign.unproved') return severities[finding.kind]
+  switch (finding.because) {
+    case 'process-ended':
+      return 'low'
+    case 'missing':
+    case 'too-late':
+      return 'medium'
+    case 'not-what-was-begun':
+    case 'not-what-was-made':
+    case 'does-not-verify':
+    case 'of-another-time':
+    case 'used-before':
+      return 'high'
+  }
 }
 
 /** The worst first. */
@@ -185,11 +261,17 @@ export type UndecidedReason =
   | 'signature-too-young' // its record may still arrive
   | 'sign-in-too-young' // the ledger may still learn of it
   | 'sign-in-before-ledger' // the ledger begins later
+  | 'ledger-pruned' // what the ledger said of that time was removed from it
+  | 'evidence-not-checked' // heads or proofs of the ledger, by keys that were not given
+  | 'service-not-known' // requests that were refused, and nobody knows whether they were ours
   | 'log-does-not-reach' // signatures of the ledger outside of what the log covers
   | 'hour-not-delivered' // signatures of an hour of which the log has no record at all
   | 'log-not-understood' // places in the log that may hide a signature
+  | 'log-unreadable' // it, or one of several, is away: the others were looked at
   | 'log-empty'
   | 'vault-without-log' // a watched key is in it, and the log has no record of it
   | 'no-key-to-watch' // neither the ledger nor the operator names one
   | 'no-application-to-watch' // sign-ins or audits are given, and nobody names an application
+  | 'proof-without-certificate' // the ledger has none for the key on record
+  | 'change-of-unknown-application' // the record names neither its client id nor an object that is watched
   | 'too-many' // of a kind that is kept: the others are counted alone

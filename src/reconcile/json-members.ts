@@ -1,19 +1,11 @@
+import { parseJson } from '../base/parse-json.ts'
+
 /** Looking into JSON that somebody else has written: what has another type than expected is not there. */
 
 export type Members = Readonly<Record<string, unknown>>
 
 export const isObject = (value: unknown): value is Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** Undefined for what is no JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-}
 
 /** No members where there is no object; one that was written as text is an object too. */
 export function objectIn(members: Members, name: string): Members {
@@ -57,7 +49,13 @@ export const evidenceLengthMax = 300
 
 /** The member, cut; no member where there is no value. */
 export function present<Name extends string>(name: Name, value: string | undefined) {
-  return (value === undefined ? {} : { [name]: value.slice(0, evidenceLengthMax) }) as {
+  return (value === undefined ? {} : { [name]: cutEvidence(value) }) as {
     readonly [N in Name]?: string
   }
+}
+
+/** A copy where it is cut: V8's slice of a text would keep all of it for as long. */
+export function cutEvidence(value: string): string {
+  if (value.length <= evidenceLengthMax) return value
+  return Buffer.from(value.slice(0, evidenceLengthMax), 'utf16le').toString('utf16le')
 }

@@ -46,8 +46,15 @@ export function parseKeyUrl(text: string): KeyVersion | undefined {
 /** The same text for the same key, whatever the version. */
 export const keyNameText = ({ vault, name }: KeyName): string => `https://${vault}/keys/${name}`
 
+/** Made once for each object: records that were read by one mould have theirs in common. */
+const versionTexts = new WeakMap<KeyVersion, string>()
+
 export function keyVersionText(key: KeyVersion): string {
-  return key.version === undefined ? keyNameText(key) : `${keyNameText(key)}/${key.version}`
+  const known = versionTexts.get(key)
+  if (known !== undefined) return known
+  const text = key.version === undefined ? keyNameText(key) : `${keyNameText(key)}/${key.version}`
+  versionTexts.set(key, text)
+  return text
 }
 
 /** Without its port, which only vaults that are emulated have. */

@@ -1,6 +1,6 @@
 import type { Row } from '../ledger/chain.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
-import { relevantEntry } from './ledger-facts.ts'
+import { EntryReader } from './relevant-entry.ts'
 import type { BegunFacts, SignatureBook, SignatureFacts } from './signature-book.ts'
 
 /** Signatures of which more has to be known than was kept. */
@@ -35,6 +35,7 @@ export async function evidenceFrom(
 }
 
 class EvidenceCollector implements EntryEvidence {
+  readonly #reader = new EntryReader()
   readonly answered = new Map<number, SignatureFacts>()
   readonly byNonce = new Map<string, SignatureFacts>()
   readonly #open = new Map<string, BegunFacts>()
@@ -47,7 +48,7 @@ class EvidenceCollector implements EntryEvidence {
   }
 
   take({ canonical }: Row): void {
-    const entry = relevantEntry(canonical)
+    const entry = this.#reader.read(canonical)
     if (entry === undefined || entry === 'other') return
     if (entry.kind === 'begun') {
       const { signature, begun } = entry

@@ -5,6 +5,7 @@ import type { EntryKind } from '../ledger/entry.ts'
 import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
 import type { LedgerSource } from '../ledger/ledger-source.ts'
+import { IdIndex } from './id-index.ts'
 import type {
   AskerView,
   CertificateView,
@@ -32,8 +33,6 @@ export interface LedgerOverview {
 const listedMax = 2000
 /** Callers, times what they asked for: about 1 KB each. */
 const askersMax = 20_000
-/** Of tokens, and of assertions: about 0.5 KB each. */
-const aliveMax = 50_000
 const certificatesMax = 500
 /** Attempts and signatures that are under way at a time; whoever waits longer has been forgotten. */
 const underWayMax = 20_000
@@ -140,8 +139,8 @@ export class OverviewCollector {
   readonly #nowMs: number
   readonly #signatureTimes = new SignatureTimes()
   readonly #askers = new FirstSoMany<Asked>(askersMax)
-  readonly #tokens = new FirstSoMany<LiveTokenView>(aliveMax)
-  readonly #assertions = new FirstSoMany<LiveAssertionView>(aliveMax)
+  readonly #tokens = new LongestLiving<LiveTokenView>()
+  readonly #assertions = new LongestLiving<LiveAssertionView>()
   readonly #certificates = new FirstSoMany<SeenCertificate>(certificatesMax)
   readonly #callerOf = new LastSoMany<string>()
   readonly #begun = new LastSoMany<SeenOf<'signature.begun'>>()
@@ -162,8 +161,8 @@ export class OverviewCollector {
       tip: { sequence: this.#tip.sequence, hash: this.#tip.hash },
       signatureTimes: this.#signatureTimes,
       askers: this.#askers.list((one, other) => other.lastMs - one.lastMs),
-      tokens: this.#tokens.list((one, other) => other.expiresMs - one.expiresMs),
-      assertions: this.#assertions.list((one, other) => other.expiresMs - one.expiresMs),
+      tokens: this.#tokens.list(),
+      assertions: this.#assertions.list(),
       certificates: this.#certificates.list((one, other) => one.notAfterMs - other.notAfterMs)
         .shown,
     }
@@ -310,10 +309,6 @@ class FirstSoMany<Item> {
     return created
   }
 
-  put(key: string, item: Item): void {
-    if (this.#items.has(key) || this.#hasRoom()) this.#items.set(key, item)
-  }
-
   all(): Iterable<Item> {
     return this.#items.values()
   }
@@ -330,6 +325,38 @@ class FirstSoMany<Item> {
     if (this.#items.size < this.#max) return true
     this.#isFull = true
     return false
+  }
+}
+
+/** Those that end last, by key, and how many there are in all. */
+class LongestLiving<Item extends { readonly expiresMs: number }> {
+  readonly #keys = new IdIndex()
+  readonly #items = new Map<string, Item>()
+  /** What ends no later than that has no place in the list. */
+  #floorMs = -Infinity
+
+  put(key: string, item: Item): void {
+    this.#keys.add(key)
+    if (item.expiresMs <= this.#floorMs) return
+    this.#items.set(key, item)
+    if (this.#items.size >= listedMax * 2) this.#letGo()
+  }
+
+  list(): ListView<Item> {
+    return { shown: this.#longest().map(([, item]) => item), count: this.#keys.size }
+  }
+
+  #longest(): readonly (readonly [string, Item])[] {
+    return [...this.#items]
+      .sort(([, one], [, other]) => other.expiresMs - one.expiresMs)
+      .slice(0, listedMax)
+  }
+
+  #letGo(): void {
+    const kept = this.#longest()
+    this.#items.clear()
+    for (const [key, item] of kept) this.#items.set(key, item)
+    this.#floorMs = kept.at(-1)?.[1].expiresMs ?? this.#floorMs
   }
 }
 

@@ -3,8 +3,9 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { RecordSplitter } from './record-splitter.ts'
-import type { Piece, Splitter } from './record-splitter.ts'
+import { LogError } from './log-error.ts'
+import { noLinesKnown, RecordSplitter } from './record-splitter.ts'
+import type { KnownLines, Piece, Splitter } from './record-splitter.ts'
 import { RowSplitter } from './row-splitter.ts'
 
 /**
@@ -31,20 +32,10 @@ export interface LogValue {
   readonly line: number
 }
 
-export type LogFileErrorCode =
-  | 'LOG_MISSING' // no such file or folder
-  | 'LOG_WITHOUT_BLOBS' // a folder in which Azure Monitor has not written
-  | 'LOG_UNREADABLE'
-
-/** The message is one sentence for whoever started reconcile, and names the path. */
-export class LogFileError extends Error {
-  override readonly name = 'LogFileError'
-  readonly code: LogFileErrorCode
-
-  constructor(code: LogFileErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
+/** One that was read without being parsed. */
+export interface KnownRecord<Known> {
+  readonly kind: 'known'
+  readonly record: Known
 }
 
 /**
@@ -53,28 +44,62 @@ export class LogFileError extends Error {
  *
  * @param paths Files of records, or folders of a storage account with blobs at any depth. Each is JSON
  * Lines, a list, `{"records":[…]}` or comma-separated values with a column for the time; gzip too.
- * @throws LogFileError when a path cannot be read.
+ * @param known Lines of JSON that it knows are not parsed.
+ * @throws LogError when a path cannot be read.
  */
-export async function* readLogFiles(
+export async function* readLogFiles<Known = never>(
   paths: readonly string[],
-): AsyncGenerator<readonly (LogValue | UnreadPlace)[], void, undefined> {
+  known: KnownLines<Known> = noLinesKnown,
+): AsyncGenerator<readonly (LogValue | KnownRecord<Known> | UnreadPlace)[], void, undefined> {
   for (const path of paths) {
-    for (const file of await filesAt(path)) {
-      for await (const pieces of piecesOf(file)) {
-        yield pieces.map((piece) => placed(piece, file))
-      }
-    }
+    for (const file of await filesAt(path)) yield* readLogFile(file, known)
   }
 }
 
-function placed(piece: Piece, file: string): LogValue | UnreadPlace {
-  const { line } = piece
-  return piece.kind === 'problem'
-    ? { kind: 'unread', file, line, why: piece.problem }
-    : { kind: 'value', value: piece.value, file, line }
+/** The same of one file. */
+export async function* readLogFile<Known = never>(
+  file: string,
+  known: KnownLines<Known> = noLinesKnown,
+): AsyncGenerator<readonly (LogValue | KnownRecord<Known> | UnreadPlace)[], void, undefined> {
+  for await (const pieces of piecesOf(file, known)) {
+    yield pieces.map((piece) => placed(piece, file))
+  }
 }
 
-async function filesAt(path: string): Promise<readonly string[]> {
+function placed<Known>(
+  piece: Piece<Known>,
+  file: string,
+): LogValue | KnownRecord<Known> | UnreadPlace {
+  switch (piece.kind) {
+    case 'known':
+      return piece
+    case 'problem':
+      return { kind: 'unread', file, line: piece.line, why: piece.problem }
+    case 'record':
+      return { kind: 'value', value: piece.value, file, line: piece.line }
+  }
+}
+
+/**
+ * Before anything is read: a path that nobody has written to yet is more likely to be mistyped than to be away.
+ *
+ * @throws LogError `LOG_MISSING` for one that is not there; whether the others can be read shows when they are.
+ */
+export async function refuseMissing(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    await stat(path).catch((cause: unknown) => {
+      const error = logFileErrorFrom(path, cause)
+      if (error.code === 'LOG_MISSING') throw error
+    })
+  }
+}
+
+/**
+ * The file itself, or the blobs below the folder.
+ *
+ * @throws LogError when there are none.
+ */
+export async function filesAt(path: string): Promise<readonly string[]> {
   try {
     if (!(await stat(path)).isDirectory()) return [path]
     const names = await readdir(path, { recursive: true })
@@ -83,20 +108,23 @@ async function filesAt(path: string): Promise<readonly string[]> {
   } catch (error) {
     throw logFileErrorFrom(path, error)
   }
-  throw new LogFileError(
+  throw new LogError(
     'LOG_WITHOUT_BLOBS',
     `there is no PT1H.json below ${path}: name the file, or the folder that holds the container of the logs`,
   )
 }
 
-async function* piecesOf(file: string): AsyncGenerator<readonly Piece[], void, undefined> {
-  let splitter: Splitter | undefined
+async function* piecesOf<Known>(
+  file: string,
+  known: KnownLines<Known>,
+): AsyncGenerator<readonly Piece<Known>[], void, undefined> {
+  let splitter: Splitter<Known> | undefined
   for await (const chunk of contentOf(file)) {
     if (!Buffer.isBuffer(chunk)) {
       yield [...(splitter?.end() ?? []), { kind: 'problem', problem: chunk.problem, line: 1 }]
       return
     }
-    splitter ??= splitterFor(chunk)
+    splitter ??= splitterFor(chunk, known)
     yield splitter.push(chunk)
   }
   if (splitter !== undefined) yield splitter.end()
@@ -105,8 +133,10 @@ async function* piecesOf(file: string): AsyncGenerator<readonly Piece[], void, u
 /** Tables that Azure exports have this in their first line, with or without `[UTC]` behind it. */
 const timeColumn = /^[^\n{[]*TimeGenerated/
 
-const splitterFor = (beginning: Buffer): Splitter =>
-  timeColumn.test(beginning.toString('latin1', 0, 4096)) ? new RowSplitter() : new RecordSplitter()
+const splitterFor = <Known>(beginning: Buffer, known: KnownLines<Known>): Splitter<Known> =>
+  timeColumn.test(beginning.toString('latin1', 0, 4096))
+    ? new RowSplitter()
+    : new RecordSplitter(known)
 
 /** Why no more of a file can be read. */
 interface FileDamage {
@@ -165,15 +195,15 @@ async function* inflated(
       }
     }
   } catch (error) {
-    if (error instanceof LogFileError) throw error
+    if (error instanceof LogError) throw error
     yield { problem: 'its compression is damaged' }
   }
 }
 
-function logFileErrorFrom(path: string, cause: unknown): LogFileError {
+function logFileErrorFrom(path: string, cause: unknown): LogError {
   if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
-    return new LogFileError('LOG_MISSING', `there is no ${path}`, { cause })
+    return new LogError('LOG_MISSING', `there is no ${path}`, { cause })
   }
   const reason = cause instanceof Error ? cause.message : String(cause)
-  return new LogFileError('LOG_UNREADABLE', `${path} cannot be read: ${reason}`, { cause })
+  return new LogError('LOG_UNREADABLE', `${path} cannot be read: ${reason}`, { cause })
 }

@@ -1,7 +1,9 @@
 import { directoryAuditFrom } from './directory-audit.ts'
 import type { DirectoryAudit } from './directory-audit.ts'
+import { KnownVaultLines } from './known-vault-lines.ts'
 import { readLogFiles } from './log-file.ts'
-import type { UnreadPlace } from './log-file.ts'
+import type { KnownRecord, LogValue, UnreadPlace } from './log-file.ts'
+import type { KnownLines } from './record-splitter.ts'
 import { signInRecordFrom } from './sign-in-record.ts'
 import type { SignInRecord } from './sign-in-record.ts'
 import { vaultRecordFrom } from './vault-record.ts'
@@ -14,32 +16,57 @@ export type LogReading<LogRecord> = AsyncGenerator<
   undefined
 >
 
+/** How the records of one log are understood, wherever they are read. */
+export interface LogForm<LogRecord> {
+  readonly recordFrom: (value: unknown) => LogRecord | NotUnderstood
+  /** Of one reading; absent: every line is parsed. */
+  readonly knownLines?: () => KnownLines<LogRecord>
+}
+
+/** See `vaultRecordFrom` for who may have written them: files of different kinds may stand beside one another. */
+export const vaultLogForm: LogForm<VaultRecord> = {
+  recordFrom: vaultRecordFrom,
+  knownLines: () => new KnownVaultLines(),
+}
+
+/** Entra's sign-ins of service principals. */
+export const signInLogForm: LogForm<SignInRecord> = { recordFrom: signInRecordFrom }
+
+/** Entra's directory audits. */
+export const directoryLogForm: LogForm<DirectoryAudit> = { recordFrom: directoryAuditFrom }
+
 /**
  * Every record of vaults below the paths, as a stream in bounded memory, in no particular order and as
- * often as it was delivered. See `readLogFiles` for the paths and errors, and `vaultRecordFrom` for who
- * may have written them: files of different kinds may stand beside one another.
+ * often as it was delivered. See `readLogFiles` for the paths and errors.
  */
 export const readVaultLog = (paths: readonly string[]): LogReading<VaultRecord> =>
-  readRecords(paths, vaultRecordFrom)
+  readBelow(paths, vaultLogForm)
 
-/** The same of Entra's sign-ins of service principals. */
+/** The same of {@link signInLogForm}. */
 export const readSignInLog = (paths: readonly string[]): LogReading<SignInRecord> =>
-  readRecords(paths, signInRecordFrom)
+  readBelow(paths, signInLogForm)
 
-/** The same of Entra's directory audits. */
+/** The same of {@link directoryLogForm}. */
 export const readDirectoryLog = (paths: readonly string[]): LogReading<DirectoryAudit> =>
-  readRecords(paths, directoryAuditFrom)
+  readBelow(paths, directoryLogForm)
 
-async function* readRecords<LogRecord extends { readonly kind: string }>(
+const readBelow = <LogRecord extends { readonly kind: string }>(
   paths: readonly string[],
-  recordFrom: (value: unknown) => LogRecord | NotUnderstood,
+  form: LogForm<LogRecord>,
+) => readRecords(readLogFiles(paths, form.knownLines?.()), form)
+
+/** @param read With the known lines of the form, or without any. */
+export async function* readRecords<LogRecord extends { readonly kind: string }>(
+  read: AsyncIterable<readonly (LogValue | KnownRecord<LogRecord> | UnreadPlace)[]>,
+  { recordFrom }: LogForm<LogRecord>,
 ): LogReading<LogRecord> {
-  for await (const values of readLogFiles(paths)) {
-    yield values.map((read) => {
-      if (read.kind === 'unread') return read
-      const record = recordFrom(read.value)
+  for await (const values of read) {
+    yield values.map((value) => {
+      if (value.kind === 'unread') return value
+      if (value.kind === 'known') return value.record
+      const record = recordFrom(value.value)
       return isNotUnderstood(record)
-        ? { kind: 'unread', file: read.file, line: read.line, why: record.why }
+        ? { kind: 'unread', file: value.file, line: value.line, why: record.why }
         : record
     })
   }

@@ -1,16 +1,28 @@
-import { parseJson } from './json-members.ts'
+import { parseJson } from '../base/parse-json.ts'
 
 /** What a log is cut into: one record, or a place where there is none. */
-export type Piece =
+export type Piece<Known = never> =
   /** The value that its JSON has, whatever that is, or what a row says by the names of its columns. */
   | { readonly kind: 'record'; readonly value: unknown; readonly line: number }
+  /** Read without being parsed. */
+  | { readonly kind: 'known'; readonly record: Known; readonly line: number }
   | { readonly kind: 'problem'; readonly problem: string; readonly line: number }
 
 /** Takes the bytes of one log as they come. */
-export interface Splitter {
-  push(chunk: Buffer): readonly Piece[]
-  end(): readonly Piece[]
+export interface Splitter<Known = never> {
+  push(chunk: Buffer): readonly Piece<Known>[]
+  end(): readonly Piece<Known>[]
 }
+
+/** Reads lines that are like others before them, without parsing them, to what parsing them would come to. */
+export interface KnownLines<Known> {
+  /** Undefined: it has to be parsed. */
+  read(bytes: Buffer, from: number, to: number): Known | undefined
+  /** From a line that was parsed, for those like it. */
+  learn(line: Buffer, value: unknown): void
+}
+
+export const noLinesKnown: KnownLines<never> = { read: () => undefined, learn: () => undefined }
 
 /** Azure's records have about 1.5 KiB; one that does not end must not fill the memory. */
 export const recordBytesMax = 256 * 1024
@@ -52,9 +64,10 @@ interface OpenRecord {
  * `[…]` and `{"records":[…]}`, also one after the other, and passes over nothing without a word.
  * Outside of lists a record ends with its line, so that a broken one costs no other.
  */
-export class RecordSplitter implements Splitter {
+export class RecordSplitter<Known = never> implements Splitter<Known> {
+  readonly #known: KnownLines<Known>
   #chunk: Buffer = Buffer.alloc(0)
-  #pieces: Piece[] = []
+  #pieces: Piece<Known>[] = []
   #line = 1
   /** Brackets that are open. */
   #depth = 0
@@ -68,7 +81,11 @@ export class RecordSplitter implements Splitter {
   /** One stretch of what is no record is told once. */
   #strayIsTold = false
 
-  push(chunk: Buffer): readonly Piece[] {
+  constructor(known: KnownLines<Known> = noLinesKnown) {
+    this.#known = known
+  }
+
+  push(chunk: Buffer): readonly Piece<Known>[] {
     this.#chunk = chunk
     this.#pieces = []
     this.#start = 0
@@ -82,7 +99,7 @@ export class RecordSplitter implements Splitter {
     return this.#pieces
   }
 
-  end(): readonly Piece[] {
+  end(): readonly Piece<Known>[] {
     const isWhole = this.#record === undefined && this.#depth === 0
     const line = this.#record?.line ?? this.#line
     return isWhole ? [] : [{ kind: 'problem', problem: 'it is cut off', line }]
@@ -103,11 +120,18 @@ export class RecordSplitter implements Splitter {
     if (chunk[end - 1] === carriageReturn) end -= 1
     if (chunk[end - 1] === comma) end -= 1
     if (chunk[end - 1] !== closeObject) return undefined
+    const record = this.#known.read(chunk, at, end)
+    if (record !== undefined) {
+      this.#pieces.push({ kind: 'known', record, line: this.#line })
+      this.#strayIsTold = false
+      return lineEnd
+    }
     const text = chunk.toString('utf8', at, end)
     if (wrapperLike.test(text)) return undefined
     const value = parseJson(text)
     if (value === undefined) return undefined
     this.#pieces.push({ kind: 'record', value, line: this.#line })
+    this.#known.learn(chunk.subarray(at, end), value)
     this.#strayIsTold = false
     return lineEnd
   }

@@ -17,16 +17,22 @@ import type { ReportView } from './report-view.ts'
 /** Of each kind of source, such as paths of logs. */
 const sourcesMax = 100
 
+/** Of a page that a service shows; a file has no such place. */
+export interface LivePage {
+  /** Where whoever looks may sign out. */
+  readonly signOutPath: string
+}
+
 /**
  * The auditor's report as one page that needs nothing besides: no request leaves it, and its policy lets
  * none. Whatever a log says is shown as text. Pure.
  */
-export function reportPage(view: ReportView): string {
+export function reportPage(view: ReportView, live?: LivePage): string {
   return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content="${policy}" />
+        <meta http-equiv="Content-Security-Policy" content="${reportPagePolicy}" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <meta name="referrer" content="no-referrer" />
@@ -38,7 +44,7 @@ export function reportPage(view: ReportView): string {
         <a class="skip" href="#findings">To the findings</a>
         <header>
           <p class="product">Countersign <span>Account of every signature</span></p>
-          ${contents}
+          ${contents} ${live === undefined ? '' : signOut(live)}
         </header>
         <main>
           ${verdictPart(view)} ${questionsPart(view)} ${timelinePart(view)} ${findingsPart(view)}
@@ -66,7 +72,7 @@ const dataElement = ({ findings }: ReportView): Html =>
 const sourceOf = (text: string): string => `'sha256-${hash('sha256', text, 'base64')}'`
 
 /** Inline style and script are known by their hashes; nothing else is loaded, run or sent. */
-const policy = [
+export const reportPagePolicy = [
   "default-src 'none'",
   `style-src ${sourceOf(pageStyle)}`,
   `script-src ${sourceOf(pageScript)}`,
@@ -85,6 +91,9 @@ const contents = html`<nav aria-label="Sections">
     <li><a href="#chain">Chain</a></li>
   </ul>
 </nav>`
+
+const signOut = ({ signOutPath }: LivePage): Html =>
+  html`<p class="sign-out"><a href="${signOutPath}">Sign out</a></p>`
 
 const sourcesPart = ({ sources }: ReportView): Html =>
   html`<dl class="facts wide">

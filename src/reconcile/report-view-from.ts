@@ -1,8 +1,10 @@
 import { type Coverage, hourMs } from './coverage.ts'
-import { type Finding, type FindingKind, findingKinds, severities } from './finding.ts'
+import { type Finding, type FindingKind, findingKinds, severityOf } from './finding.ts'
 import { counted, factsOf, nextSteps, summaries, undecidedText } from './finding-text.ts'
+import { parseKeyUrl, withoutPort } from './key-name.ts'
 import type { LedgerOverview } from './ledger-overview.ts'
-import type { Report } from './reconcile.ts'
+import { unreadableLogs } from './reconcile.ts'
+import type { EntraLogSummary, LedgerSummary, Report, Unread } from './reconcile.ts'
 import type {
   ChainView,
   ConcernView,
@@ -11,6 +13,7 @@ import type {
   FindingView,
   ReportView,
   SourceView,
+  UndecidedView,
 } from './report-view.ts'
 
 /** What the page shows of a report, of the ledger that it is about, and of what that ledger was held to. */
@@ -35,9 +38,9 @@ export function reportViewFrom(
       unread: unreadIn(report),
     },
     findings,
-    undecided: report.undecided.map((item) => ({ text: undecidedText(item), count: item.count })),
+    undecided: undecidedFrom(report),
     ...(timeline === undefined ? {} : { timeline }),
-    coverage: [...vaultLog.coverage].map(coverageFrom),
+    coverage: [...[...vaultLog.coverage].map(coverageFrom), ...withoutLog(report)],
     askers: overview.askers,
     tokens: overview.tokens,
     assertions: overview.assertions,
@@ -51,7 +54,8 @@ export function reportViewFrom(
   }
 }
 
-function sentenceOf({ verdict, vaultLog, findings, undecided }: Report): string {
+function sentenceOf(report: Report): string {
+  const { verdict, vaultLog, findings } = report
   switch (verdict) {
     case 'accounted-for':
       return `the ledger knows every signature in the vault’s log (${vaultLog.signatures})`
@@ -63,9 +67,19 @@ function sentenceOf({ verdict, vaultLog, findings, undecided }: Report): string 
         })
         .join('; ')
     case 'undecided':
-      return undecided.map(undecidedText).join('; ')
+      return undecidedFrom(report)
+        .map(({ text }) => text)
+        .join('; ')
   }
 }
+
+/** Which logs could not be read, and why, is said of each. */
+const undecidedFrom = (report: Report): readonly UndecidedView[] =>
+  report.undecided.flatMap((item) =>
+    item.reason === 'log-unreadable'
+      ? unreadableLogs(report).map(({ why }) => ({ text: why, count: 1 }))
+      : [{ text: undecidedText(item), count: item.count }],
+  )
 
 /** Of all logs. */
 const unreadIn = ({ vaultLog, signInLog, auditLog }: Report) =>
@@ -89,11 +103,24 @@ function coverageFrom([of, { fromMs, toMs, hours }]: readonly [string, Coverage]
   }
 }
 
+/** Vaults of watched keys of which nothing was delivered. */
+function withoutLog({ watchedKeys, vaultLog: { coverage } }: Report): readonly CoverageView[] {
+  const keys = watchedKeys.flatMap((text) => parseKeyUrl(text) ?? [])
+  const silent = keys.filter(
+    (key) => !coverage.has(key.vault) && !coverage.has(withoutPort(key).vault),
+  )
+  return [...new Set(silent.map(({ vault }) => vault))].map((of) => ({
+    of,
+    spans: [],
+    precision: 'hours',
+  }))
+}
+
 function sourcesOf(report: Report): readonly SourceView[] {
   const { ledger, vaultLog, signInLog, auditLog, watchedKeys, watchedApplications } = report
   return [
-    { what: 'Ledger', name: ledger.name, detail: counted(ledger.entries, 'line') },
-    ...vaultLog.paths.map((name) => ({ what: 'Vault’s log', name })),
+    { what: 'Ledger', name: ledger.name, detail: ledgerDetail(ledger) },
+    ...vaultLog.paths.map((name) => ({ what: 'Vault’s log', name, ...unreadNote(vaultLog, name) })),
     {
       what: 'Records',
       name: counted(vaultLog.records, 'record'),
@@ -106,15 +133,23 @@ function sourcesOf(report: Report): readonly SourceView[] {
   ]
 }
 
-const logOf = (
-  what: string,
-  log: { readonly paths: readonly string[]; readonly records: number } | undefined,
-): readonly SourceView[] =>
-  (log?.paths ?? []).map((name) => ({
-    what,
-    name,
-    detail: `${counted(log?.records ?? 0, 'record')} in all`,
-  }))
+const ledgerDetail = ({ entries, proofsNotDue }: LedgerSummary): string =>
+  proofsNotDue === 0
+    ? counted(entries, 'line')
+    : `${counted(entries, 'line')}; ${counted(proofsNotDue, 'signature')} to be proved later`
+
+const logOf = (what: string, log: EntraLogSummary | undefined): readonly SourceView[] =>
+  log === undefined
+    ? []
+    : log.paths.map((name) => ({
+        what,
+        name,
+        detail: `${counted(log.records, 'record')} in all`,
+        ...unreadNote(log, name),
+      }))
+
+const unreadNote = ({ unreadable }: Unread, name: string): Pick<SourceView, 'detail'> =>
+  unreadable.some(({ log }) => log === name) ? { detail: 'could not be read' } : {}
 
 interface KindView {
   readonly concern: ConcernView
@@ -152,15 +187,27 @@ const kindViews: Readonly<Record<FindingKind, KindView>> = {
   },
   'sign.assumed': {
     concern: 'maybe-others-use',
-    summary: 'The vault’s answer was lost; the record is taken to be ours.',
+    summary: 'The vault’s answer was lost or no good; the record is taken to be ours.',
   },
   'sign.unrecorded': {
     concern: 'missing-evidence',
     summary: 'The ledger says signed, and the vault’s log does not have it.',
   },
+  'sign.unproved': {
+    concern: 'maybe-others-use',
+    summary: 'Nothing shows that what the key signed is what the ledger says.',
+  },
   'logs.silent': {
     concern: 'missing-evidence',
     summary: 'Heads were signed, and the vault’s log has nothing of that time.',
+  },
+  'logs.removed': {
+    concern: 'missing-evidence',
+    summary: 'What a log held when it was read is not there any more.',
+  },
+  'logs.unreadable': {
+    concern: 'missing-evidence',
+    summary: 'A log cannot be read.',
   },
   'key.exposed': {
     concern: 'others-use',
@@ -193,7 +240,7 @@ function findingFrom(finding: Finding): FindingView {
   const atMs = timeOf(finding)
   return {
     kind,
-    severity: severities[kind],
+    severity: severityOf(finding),
     ...kindViews[kind],
     ...(atMs === undefined ? {} : { atMs }),
     evidence: [evidenceOf(finding)],
@@ -213,6 +260,7 @@ function evidenceOf(finding: Finding): EvidenceView {
 function whereItIs(finding: Finding): string {
   if ('record' in finding) return 'In the vault’s log'
   if ('signIn' in finding) return 'In Entra’s sign-ins'
+  if (finding.kind === 'logs.unreadable') return 'In no log'
   if ('audit' in finding) return 'In the directory’s audits'
   return 'In the ledger'
 }
@@ -221,13 +269,16 @@ function timeOf(finding: Finding): number | undefined {
   if ('record' in finding) return finding.record.timeMs
   if ('signIn' in finding) return finding.signIn.timeMs
   if ('audit' in finding) return finding.audit.timeMs
-  if (finding.kind === 'logs.silent') return finding.fromMs
-  return finding.kind === 'sign.unrecorded' ? finding.madeAtMs : undefined
+  if ('fromMs' in finding) return finding.fromMs
+  return 'madeAtMs' in finding ? finding.madeAtMs : undefined
 }
 
 function joinedBy(finding: Finding): Pick<FindingView, 'joinedBy'> {
   if (finding.kind === 'sign.assumed') {
-    return { joinedBy: 'the nonce of the signature, the key version and the time: no request id' }
+    return {
+      joinedBy:
+        'the nonce of the signature, the key version and the time: the request id explains nothing',
+    }
   }
   const hasBothSides = 'record' in finding && 'signature' in finding
   return hasBothSides ? { joinedBy: 'the vault’s request id, in both' } : {}

@@ -113,6 +113,7 @@ export interface SeriesView {
 export interface CoverageView {
   /** A vault's host, or what else the log is of. */
   readonly of: string
+  /** Empty: it was to be delivered, and nothing of it was. */
   readonly spans: readonly SpanView[]
   /**
    * `hours`: of what is between two spans there is no record, because nothing happened or it was not delivered;
@@ -195,7 +196,7 @@ export interface HeadsView {
 /** A witness, or a place where heads are kept, outside of the service's reach. */
 export interface KeeperView {
   readonly name: string
-  readonly kind: 'witness' | 'anchor'
+  readonly kind: 'witness' | 'anchor' | 'workspace'
   /** Whether what it holds is what the ledger says; absent: not all of it could be compared. */
   readonly agrees?: boolean
   /** The last entry that it stands for; absent: it holds none. */

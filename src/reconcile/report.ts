@@ -1,11 +1,12 @@
 import { isoTimeFrom } from '../base/clock.ts'
 import { printable } from '../base/printable.ts'
-import { findingKinds, severities } from './finding.ts'
+import { findingKinds, severityOf } from './finding.ts'
 import type { Finding } from './finding.ts'
 import { counted, factsOf, nextSteps, summaries, undecidedText } from './finding-text.ts'
 import type { Facts } from './finding-text.ts'
 import { hourMs, missingHours } from './coverage.ts'
 import type { Coverage } from './coverage.ts'
+import { unreadableLogs } from './reconcile.ts'
 import type { LedgerSummary, Report, VaultLogSummary } from './reconcile.ts'
 
 /** Findings of one kind that are written out for people; the JSON has all of them. */
@@ -55,13 +56,17 @@ function summaryOf(findings: readonly Finding[]): string {
 }
 
 function ledgerFacts(ledger: LedgerSummary): Facts {
-  const { signaturesBegun, signaturesMade, signaturesRefused, signaturesOpen } = ledger
+  const { signaturesBegun, signaturesMade, signaturesRefused, signaturesOpen, proofsNotDue } =
+    ledger
   return [
     ['ledger', `${printable(ledger.name, pathLengthMax)}: ${counted(ledger.entries, 'line')}`],
     [
       '',
       `${counted(signaturesBegun, 'signature')} begun: ${signaturesMade} made, ${signaturesRefused} not made, ${signaturesOpen} without a known answer`,
     ],
+    ...(proofsNotDue === 0
+      ? []
+      : [['', `${counted(proofsNotDue, 'signature')} to be proved later`] as const]),
   ]
 }
 
@@ -134,8 +139,10 @@ function undecidedSection(report: Report): readonly string[] {
   const places = unread.map(
     ({ file, line, why }) => `  ${printable(file, pathLengthMax)}:${line}: ${why}`,
   )
+  const away = unreadableLogs(report).map(({ why }) => `  ${printable(why, pathLengthMax)}`)
   const items = undecided.map((item) => `  ${undecidedText(item)}`)
-  return [['undecided, and to be looked at by a later run', ...items, ...places].join('\n')]
+  const heading = 'undecided, and to be looked at by a later run'
+  return [[heading, ...items, ...away, ...places].join('\n')]
 }
 
 /** `  name   value`, the values in one column. */
@@ -160,7 +167,7 @@ export function jsonReport(report: Report): string {
   }))
   const value = {
     ...rest,
-    findings: findings.map((finding) => ({ severity: severities[finding.kind], ...finding })),
+    findings: findings.map((finding) => ({ severity: severityOf(finding), ...finding })),
     now: isoTimeFrom(nowMs),
     graceMinutes: graceMs / 60_000,
     undecided: undecided.map(({ fromMs, toMs, ...item }) => ({

@@ -49,7 +49,7 @@ export class SignInMatcher {
   take(signIn: SignInRecord): void {
     this.#records += 1
     const isOurs = this.#ledger.exchanges.applicationOf(signIn.id, signIn.uti) !== undefined
-    if (isOurs && this.#seen.add(identityOf(signIn), true)) this.#explained += 1
+    if (isOurs && this.#seen.add(signInIdentityOf(signIn), true)) this.#explained += 1
     const isWatched = this.#applications.has(signIn.appId)
     if (isWatched && signIn.servicePrincipalId !== undefined) {
       this.#servicePrincipals.add(signIn.servicePrincipalId)
@@ -59,7 +59,7 @@ export class SignInMatcher {
     // A failed sign-in gave nothing; the vault's log tells what was signed for it.
     if (signIn.errorCode !== 0) return
     if (!isOurs || isForeign(signIn.credential, thumbprints)) {
-      this.#strangers.add(identityOf(signIn), signIn)
+      this.#strangers.add(signInIdentityOf(signIn), signIn)
     }
   }
 
@@ -132,7 +132,8 @@ export interface SignInSummary {
 /** How far Entra's clock and ours may be apart. */
 const beforeLedgerMs = 60_000
 
-const identityOf = ({ id, uti, timeMs, appId }: SignInRecord): string =>
+/** Tells sign-ins apart, however often they are delivered. */
+export const signInIdentityOf = ({ id, uti, timeMs, appId }: SignInRecord): string =>
   id === '' ? `${uti ?? ''} ${appId} ${timeMs}` : id
 
 /** A certificate that is not ours, a secret (a credential without thumbprint), or somebody's federation. */

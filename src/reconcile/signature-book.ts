@@ -13,12 +13,14 @@ export interface SignatureFacts {
 export interface BegunFacts {
   readonly atMs: number
   readonly attempt: string
-  readonly purpose: string
-  readonly application: string
-  readonly tenant: string
+  readonly isHead: boolean
   readonly keyId: string
   readonly algorithm: string
   readonly nonceSha256: string
+  /** base64url of what the vault was sent; empty where the entry does not say. */
+  readonly digest: string
+  /** Of the assertion; absent of a head. */
+  readonly expiresAtSeconds?: number
 }
 
 export interface OutcomeFacts {
@@ -28,6 +30,8 @@ export interface OutcomeFacts {
   readonly applied?: 'no' | 'unknown'
   /** Absent when no answer came. */
   readonly vaultRequestId?: string
+  /** Of one that was made; empty where the entry does not say. */
+  readonly signatureSha256?: string
 }
 
 /** How a signature ended that has an id of the vault. */
@@ -39,26 +43,34 @@ const headFlag = 0b100
 const recordedFlag = 0b1000
 const explainedFlag = 0b1_0000
 const begunFlag = 0b10_0000
+const provedFlag = 0b100_0000
+
+/** In which lives of assertions are told, rounded up. */
+const lifeStepMs = 16_000
+/** 68 minutes: whoever writes down more has written what the service does not. */
+const lifeStepsMax = 255
 
 /** The beginning of 2020, UTC: from there, 40 bits of milliseconds reach beyond 2050. */
 const epochMs = 1_577_836_800_000
-const low32 = 2 ** 32
+const sinceEpochMax = 2 ** 40 - 1
 
 /**
- * The signatures that the vault has answered, by the id of its answer, in 44 bytes each: ten million of
+ * The signatures that the vault has answered, by the id of its answer, in some 35 bytes each: ten million of
  * them are in memory at once. What else the ledger says of one is read again when it is evidence.
  */
 export class SignatureBook {
   readonly #ids = new IdIndex()
-  readonly #begunLow = new Column(Uint32Array)
-  readonly #begunHigh = new Column(Uint8Array)
+  /** In milliseconds since the epoch, those of a stretch of the ledger from a time that they are near to. */
+  readonly #begun = new MostlyNear()
   /** From begun to settled in milliseconds. */
-  readonly #span = new Column(Int32Array)
+  readonly #span = new MostlyShort()
   /** Of the record that the vault's log has of it. */
   readonly #fingerprint = new Column(Int32Array)
   readonly #key = new Column(Uint16Array)
   readonly #algorithm = new Column(Uint8Array)
   readonly #flags = new Column(Uint8Array)
+  /** From begun to the end of the assertion. */
+  readonly #life = new Column(Uint8Array)
   readonly #keys = new Names(0xffff)
   readonly #algorithms = new Names(0xff)
 
@@ -66,20 +78,23 @@ export class SignatureBook {
     return this.#ids.size
   }
 
-  /** False when the id is another signature's already. */
-  add(vaultRequestId: string, begun: BegunFacts | undefined, outcome: OutcomeFacts): boolean {
+  /** Its ordinal; undefined when the id is another signature's already. */
+  add(
+    vaultRequestId: string,
+    begun: BegunFacts | undefined,
+    outcome: OutcomeFacts,
+  ): number | undefined {
     const ordinal = this.#ids.add(vaultRequestId)
-    if (ordinal === undefined) return false
+    if (ordinal === undefined) return undefined
     const atMs = (begun ?? outcome).atMs
-    const sinceEpoch = Math.min(Math.max(atMs - epochMs, 0), 2 ** 40 - 1)
-    this.#begunLow.set(ordinal, sinceEpoch % low32)
-    this.#begunHigh.set(ordinal, Math.floor(sinceEpoch / low32))
+    this.#begun.set(ordinal, Math.min(Math.max(Math.trunc(atMs) - epochMs, 0), sinceEpochMax))
     this.#span.set(ordinal, Math.min(Math.max(outcome.atMs - atMs, -(2 ** 31)), 2 ** 31 - 1))
     this.#key.set(ordinal, this.#keys.numberOf(begun?.keyId ?? ''))
     this.#algorithm.set(ordinal, this.#algorithms.numberOf(begun?.algorithm ?? ''))
-    const flags = (begun === undefined ? 0 : begunFlag) | (begun?.purpose === 'head' ? headFlag : 0)
+    const flags = (begun === undefined ? 0 : begunFlag) | (begun?.isHead === true ? headFlag : 0)
     this.#flags.set(ordinal, flags | endings.indexOf(endingOf(outcome)))
-    return true
+    this.#life.set(ordinal, lifeStepsOf(begun))
+    return ordinal
   }
 
   find(vaultRequestId: string): number | undefined {
@@ -87,7 +102,7 @@ export class SignatureBook {
   }
 
   begunAtMs(ordinal: number): number {
-    return epochMs + this.#begunHigh.get(ordinal) * low32 + this.#begunLow.get(ordinal)
+    return epochMs + this.#begun.get(ordinal)
   }
 
   settledAtMs(ordinal: number): number {
@@ -138,10 +153,75 @@ export class SignatureBook {
     this.#flags.set(ordinal, this.#flags.get(ordinal) | explainedFlag)
   }
 
+  /** When the assertion is over, or some seconds later; of a head, when it was begun. */
+  endsAtMs(ordinal: number): number {
+    return this.begunAtMs(ordinal) + this.#life.get(ordinal) * lifeStepMs
+  }
+
+  isProved(ordinal: number): boolean {
+    return (this.#flags.get(ordinal) & provedFlag) !== 0
+  }
+
+  prove(ordinal: number): void {
+    this.#flags.set(ordinal, this.#flags.get(ordinal) | provedFlag)
+  }
+
   /** As before its record came. */
   unexplain(ordinal: number): void {
     this.#flags.set(ordinal, this.#flags.get(ordinal) & ~explainedFlag)
   }
+}
+
+/** Whole numbers of 0 or more, two bytes each, and six where one is not short. */
+class MostlyShort {
+  readonly #short = new Column(Uint16Array)
+  readonly #others = new Column(Int32Array)
+
+  get(ordinal: number): number {
+    const short = this.#short.get(ordinal)
+    return short === otherwise16 ? this.#others.get(ordinal) : short
+  }
+
+  /** Once for each ordinal. */
+  set(ordinal: number, value: number): void {
+    const isShort = value >= 0 && value < otherwise16
+    this.#short.set(ordinal, isShort ? value : otherwise16)
+    if (!isShort) this.#others.set(ordinal, value)
+  }
+}
+
+const otherwise16 = 0xffff
+
+/** Times in milliseconds, four bytes each, and twelve where one is weeks away from those beside it. */
+class MostlyNear {
+  /** Of each stretch of ordinals, so that what is near has a difference of more than 0. */
+  readonly #fromMs: number[] = []
+  readonly #differences = new Column(Uint32Array)
+  readonly #others = new Column(Float64Array)
+
+  get(ordinal: number): number {
+    const difference = this.#differences.get(ordinal)
+    if (difference === 0) return this.#others.get(ordinal)
+    return (this.#fromMs[ordinal >>> stretchBits] ?? 0) + difference
+  }
+
+  /** Once for each ordinal, in their order. */
+  set(ordinal: number, timeMs: number): void {
+    const stretch = ordinal >>> stretchBits
+    if (stretch === this.#fromMs.length) this.#fromMs.push(timeMs - 2 ** 31)
+    const difference = timeMs - (this.#fromMs[stretch] ?? 0)
+    const isNear = difference > 0 && difference < 2 ** 32
+    if (isNear) this.#differences.set(ordinal, difference)
+    else this.#others.set(ordinal, timeMs)
+  }
+}
+
+const stretchBits = 16
+
+function lifeStepsOf(begun: BegunFacts | undefined): number {
+  if (begun?.expiresAtSeconds === undefined) return 0
+  const steps = Math.ceil((begun.expiresAtSeconds * 1000 - begun.atMs) / lifeStepMs)
+  return Math.min(Math.max(steps, 0), lifeStepsMax)
 }
 
 function endingOf({ kind, applied }: OutcomeFacts): Ending {

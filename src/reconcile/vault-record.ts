@@ -87,6 +87,30 @@ interface Said {
   readonly appid: string | undefined
 }
 
+/** Where a record says what is another in every one. */
+export interface TellingMembers {
+  readonly time: string
+  readonly correlationId: string
+  readonly clientInfo: string
+  /** Of which nothing is kept. */
+  readonly duration: string
+}
+
+/** By paths, as in a `Mould`: the facts of these names come from there alone, unless they are empty. */
+export function tellingMembersOf(record: Members): TellingMembers {
+  if (!isRow(record)) {
+    const isInside = textIn(objectIn(record, 'properties'), 'clientInfo') !== undefined
+    const clientInfo = isInside ? 'properties/clientInfo' : 'clientInfo'
+    return { time: 'time', correlationId: 'correlationId', clientInfo, duration: 'durationMs' }
+  }
+  return {
+    time: 'TimeGenerated',
+    correlationId: 'CorrelationId',
+    clientInfo: isWide(record) ? 'clientInfo_s' : 'ClientInfo',
+    duration: 'DurationMs',
+  }
+}
+
 /** Both spellings of the object id occur. */
 const longObjectId = 'http://schemas.microsoft.com/identity/claims/objectidentifier'
 
@@ -117,8 +141,9 @@ function saidByRecord(record: Members): Said {
 
 const isRow = (value: Members): boolean => 'OperationName' in value
 
-const saidByRow = (row: Members): Said =>
-  'httpStatusCode_d' in row || 'requestUri_s' in row ? saidByWideRow(row) : saidByAuditRow(row)
+const isWide = (row: Members): boolean => 'httpStatusCode_d' in row || 'requestUri_s' in row
+
+const saidByRow = (row: Members): Said => (isWide(row) ? saidByWideRow(row) : saidByAuditRow(row))
 
 /** `AZKVAuditLogs`: one column for each fact; claims are in one of their own. */
 function saidByAuditRow(row: Members): Said {

@@ -9,6 +9,7 @@ import {
   configChanges,
   knownConfig,
   type KnownConfig,
+  saysTheSame,
 } from '../config/config-changes.ts'
 import type { LoadedConfig } from '../config/load-config.ts'
 import { restartSettings } from '../config/restart-settings.ts'
@@ -109,7 +110,7 @@ export function createConfigurationReload(deps: ConfigurationReloadDeps): Config
       return true
     }
     const next = await knownConfig(config, folder)
-    if (next.sha256 === before.sha256) {
+    if (saysTheSame(before, next)) {
       if (standing === 'differs') deps.onReturned()
       standing = 'in-force'
       return true

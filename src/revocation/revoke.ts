@@ -1,13 +1,7 @@
 import type { Clock } from '../base/clock.ts'
-import { type AttemptId, type IssuerName, newRevocationId, type RevocationId } from '../base/ids.ts'
-import {
-  type Caller,
-  CallerError,
-  type CallerIdentifier,
-  type Identification,
-  type PresentedProofs,
-} from '../caller/caller.ts'
-import type { CallerSlots } from '../caller/caller-slots.ts'
+import { type AttemptId, newRevocationId, type RevocationId } from '../base/ids.ts'
+import type { Caller, PresentedProofs } from '../caller/caller.ts'
+import { asProvenCaller, type ProvingDeps, turnAway, whoIs } from '../caller/proven-caller.ts'
 import type {
   CallerOnRecord,
   RevocationLifted,
@@ -21,30 +15,18 @@ import { isRevoked, revocationsFrom, standingFor } from './revocation.ts'
 import type { RevocationRefusal } from './revocation-refusal.ts'
 import type { RevocationsInForce } from './revocations-in-force.ts'
 
-export interface RevocationDeps {
+/**
+ * Slots are for requests about revocations, and no others: what a caller asks for besides does not keep it from
+ * stopping something.
+ */
+export interface RevocationDeps extends ProvingDeps {
   readonly clock: Clock
-  readonly callers: CallerIdentifier
   /** Whether callers are still proven by what `callers` and `policy` were made by. */
   readonly isInForce: () => boolean
   /** What is in force, revoked grants too. */
   readonly policy: () => Policy
   readonly revocations: Pick<RevocationsInForce, 'current'>
   readonly ledger: Ledger
-  /**
-   * Requests about revocations that each caller has under way, and no others: what it asks for besides
-   * does not keep it from stopping something.
-   */
-  readonly callerSlots: CallerSlots
-  /** Whoever may not is counted, and not written down: strangers could ask for ever. */
-  readonly turnedAway: { count(reason: string, issuer: IssuerName | undefined): void }
-  readonly events: {
-    turnedAway(
-      attempt: AttemptId,
-      reason: string,
-      issuer: IssuerName | undefined,
-      detail: string,
-    ): void
-  }
 }
 
 /**
@@ -195,39 +177,23 @@ function changing<Done>(
 
 async function asCaller<Done>(
   proofs: PresentedProofs,
-  request: RevocationRequest,
+  { attempt }: RevocationRequest,
   deps: RevocationDeps,
   act: Act<Done>,
 ): Promise<Done | NotDone> {
-  const identified = await identify(proofs, deps)
-  if (!identified.ok) {
-    const { refusal } = identified
-    const detail = 'detail' in refusal ? refusal.detail : ''
-    const issuer = 'issuer' in refusal ? refusal.issuer : undefined
-    return turnAway(request, refusal, issuer, detail, deps)
-  }
-  const { caller } = identified
-  const { issuer, subject } = caller
-  const detail = `subject ${subject}`
-  const slot = deps.callerSlots.enter(caller)
-  if (slot === undefined) {
-    return turnAway(request, { reason: 'too_many_requests', issuer, detail }, issuer, detail, deps)
-  }
-  try {
+  return asProvenCaller({ attempt, proofs }, deps, async (caller) => {
     // Whoever may not anyway does not make the ledger look at what stands, for which it always has room.
     const known = deps.ledger.healthy() ? mayRevokeNow(caller, deps) : undefined
-    if (known?.ok === false) return turnAway(request, known.refusal, issuer, detail, deps)
-    return await untilNotOvertaken(deps, async (standing) => {
+    if (known?.ok === false) return turnAway(attempt, known.refusal, whoIs(caller), deps)
+    return untilNotOvertaken(deps, async (standing) => {
       // By the next configuration it may be somebody else, or nobody: whoever asks again is proven by that one.
       if (!deps.isInForce()) throw new LedgerError('LEDGER_OVERTAKEN')
       const allowed = isAllowed(caller, standing, deps)
-      if (!allowed.ok) return turnAway(request, allowed.refusal, issuer, detail, deps)
+      if (!allowed.ok) return turnAway(attempt, allowed.refusal, whoIs(caller), deps)
       const by = { caller: onRecord(caller), grant: allowed.grant }
       return act({ by, mayStill: (after) => isAllowed(caller, after, deps).ok }, standing)
     })
-  } finally {
-    deps.callerSlots.leave(slot)
-  }
+  })
 }
 
 /** Each takes a change that somebody else makes meanwhile. */
@@ -246,15 +212,6 @@ async function untilNotOvertaken<Outcome>(
       const isOvertaken = error instanceof LedgerError && error.code === 'LEDGER_OVERTAKEN'
       if (left === 1 || !isOvertaken) throw error
     }
-  }
-}
-
-async function identify(proofs: PresentedProofs, deps: RevocationDeps): Promise<Identification> {
-  try {
-    return await deps.callers.identify(proofs)
-  } catch (error) {
-    if (error instanceof CallerError) deps.turnedAway.count(error.code, error.issuer)
-    throw error
   }
 }
 
@@ -288,16 +245,4 @@ function isAllowed(
   const left = withoutGrants(policy(), ({ name }) => isRevoked(stands, { grant: name }))
   const decision = mayRevoke(left, caller, clock.nowSeconds())
   return decision.ok ? decision : notDone('revoked')
-}
-
-function turnAway(
-  { attempt }: RevocationRequest,
-  refusal: RevocationRefusal,
-  issuer: IssuerName | undefined,
-  detail: string,
-  { turnedAway, events }: RevocationDeps,
-): NotDone {
-  turnedAway.count(refusal.reason, issuer)
-  events.turnedAway(attempt, refusal.reason, issuer, detail)
-  return { ok: false, refusal }
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { withDeadline } from '../base/deadline.ts'
 import type { SigningKey } from '../base/signing-key.ts'
 import type { VaultAccess } from '../vault-access/vault-access.ts'
-import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
+import { type AzureFailure, azureFailureFrom } from '../vault-access/azure-failure.ts'
 import { dataKeyBytes } from './data-key.ts'
 import {
   SealingError,
@@ -106,7 +106,7 @@ async function readVersion(
       client.getKey(name, { abortSignal, ...(version === undefined ? {} : { version }) }),
     )
   } catch (error) {
-    throw new SealingError(codeFrom(vaultFailureFrom(error)), { cause: error })
+    throw new SealingError(codeFrom(azureFailureFrom(error)), { cause: error })
   }
 }
 
@@ -187,7 +187,7 @@ async function operate(
   try {
     result = (await withDeadline(timeoutMs, act)).result
   } catch (error) {
-    const failure = vaultFailureFrom(error)
+    const failure = azureFailureFrom(error)
     const isRejected = failure.kind === 'answered' && failure.status === 400
     throw new SealingError(isRejected ? whenRejected : codeFrom(failure), {
       cause: new Error(factsOf(failure)),
@@ -203,14 +203,14 @@ async function operate(
  * For the log instead of the SDK's error, whose text may quote the body of an answer, and whose members
  * hold that of the request: a data key is in one or the other.
  */
-function factsOf(failure: VaultFailure): string {
+function factsOf(failure: AzureFailure): string {
   if (failure.kind !== 'answered') return `the vault: ${failure.kind}`
   // Codes are short words; what is longer may be anything.
   const code = /^[A-Za-z]{1,32}$/.exec(failure.code ?? '')?.[0]
   return `the vault: ${failure.status} ${code ?? 'without a code'}`
 }
 
-function codeFrom(failure: VaultFailure): SealingErrorCode {
+function codeFrom(failure: AzureFailure): SealingErrorCode {
   switch (failure.kind) {
     case 'no-connection':
     case 'no-answer':

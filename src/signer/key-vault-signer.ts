@@ -8,8 +8,14 @@ import type { Clock } from '../base/clock.ts'
 import { eitherOf, withDeadline } from '../base/deadline.ts'
 import type { SignatureAlgorithm, SigningKey } from '../base/signing-key.ts'
 import type { VaultAccess } from '../vault-access/vault-access.ts'
-import { type VaultFailure, vaultFailureFrom } from '../vault-access/vault-failure.ts'
-import { type Signature, type Signer, SignerError, type SignRequest } from './signer.ts'
+import { type AzureFailure, azureFailureFrom } from '../vault-access/azure-failure.ts'
+import {
+  type Signature,
+  type Signer,
+  SignerError,
+  type SignerErrorCode,
+  type SignRequest,
+} from './signer.ts'
 
 /**
  * Signs with keys of Azure Key Vault: one client per vault, one cryptography client per key version,
@@ -53,7 +59,7 @@ export function createKeyVaultSigner(access: VaultAccess, product: string, clock
 function assertValid({ notBeforeSeconds, notAfterSeconds }: SigningKey, nowSeconds: number): void {
   const begun = notBeforeSeconds === undefined || notBeforeSeconds <= nowSeconds
   const ended = notAfterSeconds !== undefined && notAfterSeconds <= nowSeconds
-  if (!begun || ended) throw new SignerError('SIGNER_KEY_OUTSIDE_VALIDITY', 'no')
+  if (!begun || ended) throw new SignerError('SIGNER_KEY_OUTSIDE_VALIDITY', 'no', { asked: false })
 }
 
 /**
@@ -72,7 +78,7 @@ async function readKey(
       }),
     )
   } catch (error) {
-    throw signerErrorFrom(vaultFailureFrom(error), undefined, error)
+    throw signerErrorFrom(azureFailureFrom(error), undefined, error)
   }
 }
 
@@ -109,7 +115,7 @@ async function askVault(
     )
     value = result
   } catch (error) {
-    throw signerErrorFrom(vaultFailureFrom(error), vaultRequestId, error)
+    throw signerErrorFrom(azureFailureFrom(error), vaultRequestId, error)
   }
   if (value instanceof Uint8Array && value.length > 0) return { value, vaultRequestId }
   throw new SignerError('SIGNER_UNRECOGNISED', 'unknown', { vaultRequestId })
@@ -141,7 +147,7 @@ const paddingOf: Record<SignatureAlgorithm, { padding: number; saltLength?: numb
 }
 
 function signerErrorFrom(
-  failure: VaultFailure,
+  failure: AzureFailure,
   vaultRequestId: string | undefined,
   cause: unknown,
 ): SignerError {
@@ -156,7 +162,7 @@ function signerErrorFrom(
     case 'timeout':
       return new SignerError('SIGNER_TIMEOUT', 'unknown', facts)
     case 'no-credential':
-      return new SignerError('SIGNER_CREDENTIAL', 'no', facts)
+      return new SignerError('SIGNER_CREDENTIAL', 'no', { ...facts, asked: false })
     case 'unrecognised':
       return new SignerError('SIGNER_UNRECOGNISED', 'unknown', facts)
   }
@@ -164,17 +170,37 @@ function signerErrorFrom(
 
 type Facts = { readonly vaultRequestId: string | undefined; readonly cause: unknown }
 
-/** A 4xx says that nothing was signed; a 5xx may come after the HSM has done its work. */
+/**
+ * Only a refusal in the vault's own words says that nothing was signed. A 5xx may come after the HSM has done
+ * its work, and whatever else may come from somebody on the way, who does not know.
+ */
 function answeredError(status: number, code: string | undefined, facts: Facts): SignerError {
-  if (status === 429) return new SignerError('SIGNER_THROTTLED', 'no', facts)
-  if (status === 404) return new SignerError('SIGNER_KEY_MISSING', 'no', facts)
-  if (status === 403) return new SignerError(forbiddenCode(code), 'no', facts)
-  if (status >= 400 && status < 500) return new SignerError('SIGNER_REJECTED', 'no', facts)
-  if (status >= 500) return new SignerError('SIGNER_UNAVAILABLE', 'unknown', facts)
+  const refusal = code === undefined ? undefined : refusalCode(status, code)
+  if (refusal !== undefined) return new SignerError(refusal, 'no', facts)
+  // Whoever says it wants to be left alone.
+  if (status === 429) return new SignerError('SIGNER_THROTTLED', 'unknown', facts)
+  if (status >= 400) return new SignerError('SIGNER_UNAVAILABLE', 'unknown', facts)
   return new SignerError('SIGNER_UNRECOGNISED', 'unknown', facts)
 }
 
-function forbiddenCode(code: string | undefined) {
+/** What Key Vault documents as refused before it signs; undefined for whatever it does not. */
+function refusalCode(status: number, code: string): SignerErrorCode | undefined {
+  switch (status) {
+    case 400:
+    case 401:
+      return 'SIGNER_REJECTED'
+    case 403:
+      return forbiddenCode(code)
+    case 404:
+      return 'SIGNER_KEY_MISSING'
+    case 429:
+      return 'SIGNER_THROTTLED'
+    default:
+      return undefined
+  }
+}
+
+function forbiddenCode(code: string) {
   if (code === 'KeyDisabled') return 'SIGNER_KEY_DISABLED'
   const outside = code === 'KeyExpired' || code === 'KeyNotYetValid'
   return outside ? 'SIGNER_KEY_OUTSIDE_VALIDITY' : 'SIGNER_FORBIDDEN'

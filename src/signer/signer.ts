@@ -52,9 +52,9 @@ export type SignerErrorCode =
   | 'SIGNER_KEY_OUTSIDE_VALIDITY' // the key's nbf or exp
   | 'SIGNER_KEY_MISSING' // 404
   | 'SIGNER_CREDENTIAL' // no token for the vault: managed identity and its kin
-  | 'SIGNER_REJECTED' // another 4xx: our request was wrong
-  | 'SIGNER_UNAVAILABLE' // 5xx, no connection, connection lost
-  | 'SIGNER_TIMEOUT'
+  | 'SIGNER_REJECTED' // 400 or 401: our request was wrong
+  | 'SIGNER_UNAVAILABLE' // 5xx, a refusal that is not in the vault's words, no connection, connection lost
+  | 'SIGNER_TIMEOUT' // nobody has answered in time, here or on the way (408, 499)
   | 'SIGNER_TOO_LATE' // this process stood still between its leave to ask and asking
   | 'SIGNER_WRONG_SIGNATURE' // 200, and the signature does not verify
   | 'SIGNER_UNACCOUNTABLE' // 200 without the request id that the audit record would be found by
@@ -67,16 +67,24 @@ export class SignerError extends Error {
   readonly applied: 'no' | 'unknown'
   /** Absent when no answer came. */
   readonly vaultRequestId: string | undefined
+  /** False: it failed in this process, before a vault was asked for it, and says nothing of the vault. */
+  readonly asked: boolean
 
   constructor(
     code: SignerErrorCode,
     applied: 'no' | 'unknown',
-    options: { readonly vaultRequestId?: string | undefined; readonly cause?: unknown } = {},
+    options: {
+      readonly vaultRequestId?: string | undefined
+      /** Absent: it was. */
+      readonly asked?: false
+      readonly cause?: unknown
+    } = {},
   ) {
     super(code, { cause: options.cause })
     this.code = code
     this.applied = applied
     this.vaultRequestId = options.vaultRequestId
+    this.asked = options.asked ?? true
   }
 
   /** Whether asking again later is all that anybody need do. */

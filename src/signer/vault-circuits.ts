@@ -29,12 +29,13 @@ const refused: Trouble = { with: 'key', opensAfter: 1, pauses: longPauses }
 /** Each of them may have cost a signature that has no good account. */
 const strange: Trouble = { with: 'key', opensAfter: 3, pauses: longPauses }
 
-const troubles: Readonly<Record<SignerErrorCode, Trouble>> = {
+/** Undefined: nobody's but this process's own. */
+const troubles: Readonly<Record<SignerErrorCode, Trouble | undefined>> = {
   SIGNER_THROTTLED: throttled,
   SIGNER_UNAVAILABLE: away,
   SIGNER_TIMEOUT: away,
-  // Never told here: nothing was asked.
-  SIGNER_TOO_LATE: away,
+  SIGNER_TOO_LATE: undefined,
+  // The vault may be well, and cannot be asked.
   SIGNER_CREDENTIAL: away,
   SIGNER_FORBIDDEN: refused,
   SIGNER_KEY_DISABLED: refused,
@@ -102,7 +103,8 @@ export class VaultCircuits {
   }
 
   /**
-   * A vault that refuses a key is there, and one that is away says nothing of the key.
+   * A vault that refuses a key is there, and one that is away says nothing of the key. What was refused
+   * without asking the vault says nothing of the vault.
    *
    * @returns What has changed by it.
    */
@@ -115,9 +117,9 @@ export class VaultCircuits {
     this.#keys.set(keyId, key)
     if (outcome instanceof SignerError) {
       // One that comes too late to count is not the reason for anything.
-      const isOfVault = troubles[outcome.code].with === 'vault'
-      if (isOfVault && vault !== vaultBefore) this.#vaultReason = outcome.code
-      if (!isOfVault && key !== keyBefore) this.#keyReasons.set(keyId, outcome.code)
+      const of = troubles[outcome.code]?.with
+      if (of === 'vault' && vault !== vaultBefore) this.#vaultReason = outcome.code
+      if (of === 'key' && key !== keyBefore) this.#keyReasons.set(keyId, outcome.code)
     }
     return [
       ...changeOf('vault', keyId, vaultBefore, vault, outcome, nowMs),
@@ -135,11 +137,12 @@ export class VaultCircuits {
     if (outcome === 'signed') return succeeded(circuit, round)
     if (!(outcome instanceof SignerError)) return withdrawn(circuit, round)
     const trouble = troubles[outcome.code]
-    if (trouble.with === of) {
+    if (trouble?.with === of) {
       const pauseMs = (nth: number) => pauseOf(trouble.pauses, nth, this.#random())
       return failed(circuit, round, { opensAfter: trouble.opensAfter, pauseMs }, nowMs)
     }
-    return of === 'vault' ? succeeded(circuit, round) : withdrawn(circuit, round)
+    const hasAnswered = of === 'vault' && outcome.asked
+    return hasAnswered ? succeeded(circuit, round) : withdrawn(circuit, round)
   }
 
   #key(keyId: string): Circuit {

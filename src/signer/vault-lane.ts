@@ -1,7 +1,7 @@
 import { FairQueue, type Waiting } from './fair-queue.ts'
 import type { CircuitChange, GovernorErrorCode, PermitOutcome, PermitRequest } from './governor.ts'
 import type { SignBudget, UnitsAnswer } from './sign-budget.ts'
-import type { SignerErrorCode } from './signer.ts'
+import { SignerError, type SignerErrorCode } from './signer.ts'
 import type { CircuitTicket, VaultCircuits } from './vault-circuits.ts'
 
 /** Somebody who wants a signature of one kind of key in one vault. */
@@ -143,7 +143,7 @@ export class VaultLane<W extends LaneWaiter> {
     this.#underWay.delete(waiter)
     const budgets = isHandOut(waiter) ? [this.#budget, this.#handOuts] : [this.#budget]
     for (const budget of budgets) {
-      if (outcome === 'not-asked') budget.giveBack(waiter.units)
+      if (isUnused(outcome)) budget.giveBack(waiter.units)
       else budget.asked(waiter.units, nowMs)
     }
     return this.#circuits.settle(ticket, outcome, nowMs)
@@ -294,6 +294,9 @@ const probeTakesMs = 1_000
 
 /** Others come and go, so that who is nearly in time may be in time. */
 const outlookErrsByMs = 1_000
+
+const isUnused = (outcome: PermitOutcome) =>
+  outcome === 'not-asked' || (outcome instanceof SignerError && !outcome.asked)
 
 const isHandOut = ({ purpose }: LaneWaiter) => purpose === 'hand-out'
 

@@ -9,6 +9,13 @@ const refusalLinesPerMinute = 10
 /** Lines per minute and code: one failure that thousands wait for cannot fill it either. */
 const failureLinesPerMinute = 100
 
+/** Entra did not answer, or somebody else did. */
+const saysNothing: ReadonlySet<Parameters<IssuanceEvents['exchangeFailed']>[0]> = new Set([
+  'ENTRA_UNAVAILABLE',
+  'ENTRA_TIMEOUT',
+  'ENTRA_MALFORMED',
+])
+
 /** Log lines, counters and dependency states of issuing, one function per event. */
 export function createIssuanceTelemetry(deps: {
   readonly logger: Logger
@@ -77,9 +84,10 @@ export function createIssuanceTelemetry(deps: {
       metrics.signSeconds.observe(durationMs / 1000)
       vault.saw('ok')
     },
-    signatureFailed: (code) => {
+    signatureFailed: ({ code, asked }) => {
       metrics.signatureFailures.labels(code).inc()
-      vault.saw('failing')
+      // Of an identity that gets no token nobody knows whether the vault is well, and it cannot be asked.
+      if (asked || code === 'SIGNER_CREDENTIAL') vault.saw('failing')
     },
     exchangeMade: (durationMs) => {
       metrics.exchanges.labels('succeeded').inc()
@@ -88,7 +96,7 @@ export function createIssuanceTelemetry(deps: {
     },
     exchangeFailed: (code) => {
       metrics.exchanges.labels('failed').inc()
-      entra.saw(code === 'ENTRA_UNAVAILABLE' || code === 'ENTRA_TIMEOUT' ? 'failing' : 'ok')
+      entra.saw(saysNothing.has(code) ? 'failing' : 'ok')
     },
     flightFailed: (attempt, code, cause) => {
       if (mayLogFlight(code)) logger.warn({ attempt, code, err: cause }, 'no token was obtained')

@@ -71,8 +71,20 @@ export interface Gauges {
   readonly certificates: () => readonly CertificateGauge[]
 }
 
-export function createMetrics(gauges: Gauges): Metrics {
+export type CommitSeconds = Histogram
+
+/** In no registry yet: a ledger is opened before there is anything else to count. */
+export const createCommitSeconds = (): CommitSeconds =>
+  new Histogram({
+    name: 'countersign_ledger_commit_seconds',
+    help: 'Time of a commit of the ledger, until its entries were durable or it had failed, in seconds.',
+    buckets: [0.0005, 0.001, 0.0025, ...secondsBuckets],
+    registers: [],
+  })
+
+export function createMetrics(gauges: Gauges, commitSeconds: CommitSeconds): Metrics {
   const registry = new Registry()
+  registry.registerMetric(commitSeconds)
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>

@@ -14,6 +14,8 @@ export interface FleetDrops {
   drop(matches: IsMeant): number
   /** Whether something that is looked for from now on was dropped here meanwhile, or is not dropped there yet. */
   guard(): IsMeant
+  /** What is on its way to the store: dropped as if it were there, until what is returned is called. */
+  storing(held: HeldToken): () => void
   /** Lets the others know what was dropped here, and drops what they have. */
   look(): Promise<void>
 }
@@ -22,6 +24,12 @@ interface Pending {
   readonly matches: IsMeant
   /** Of tokens and flights that matched here. */
   readonly keys: ReadonlySet<TokenKeyText>
+}
+
+/** Each knows the one that was made after it, so that whoever knows one knows all since. */
+interface Made {
+  readonly matches: IsMeant
+  next?: Made
 }
 
 /** Of one statement. */
@@ -34,6 +42,8 @@ export function createFleetDrops(
   onFailure: (error: unknown) => void,
 ): FleetDrops {
   const pending = new Set<Pending>()
+  const onTheirWay = new Set<HeldToken>()
+  let latest: Made = { matches: () => false }
   /** Undefined until the first look: what came before it may have been dropped since. */
   let seenEpoch: number | undefined
   let looking: Promise<void> = Promise.resolve()
@@ -76,21 +86,40 @@ export function createFleetDrops(
   return {
     drop: (matches) => {
       const keys = new Set<TokenKeyText>()
-      const dropped = memory.drop((held) => {
-        const isMeant = matches(held)
-        if (isMeant) keys.add(tokenKeyText(held.key))
-        return isMeant
-      })
+      const isMeant = (held: HeldToken) => {
+        const isIt = matches(held)
+        if (isIt) keys.add(tokenKeyText(held.key))
+        return isIt
+      }
+      const dropped = memory.drop(isMeant)
+      // The memory may have none of them any more.
+      for (const held of onTheirWay) isMeant(held)
       pending.add({ matches, keys })
+      const made: Made = { matches }
+      latest.next = made
+      latest = made
       lookSoon()
       return dropped
     },
     guard: () => {
-      const before = [...pending]
-      return (held) => [...before, ...pending].some(({ matches }) => matches(held))
+      const [before, from] = [[...pending], latest]
+      return (held) => before.some(({ matches }) => matches(held)) || isDroppedSince(from, held)
+    },
+    storing: (held) => {
+      onTheirWay.add(held)
+      return () => {
+        onTheirWay.delete(held)
+      }
     },
     look,
   }
+}
+
+function isDroppedSince(from: Made, held: HeldToken): boolean {
+  for (let made = from.next; made !== undefined; made = made.next) {
+    if (made.matches(held)) return true
+  }
+  return false
 }
 
 async function* everyListed(store: SharedTokens): AsyncGenerator<ListedToken> {

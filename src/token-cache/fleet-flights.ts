@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import type { GrantName } from '../base/ids.ts'
+import type { ApplicationName, GrantName } from '../base/ids.ts'
 import type { FleetDrops } from './fleet-drops.ts'
 import { type CachedToken, TokenCacheError } from './token-cache.ts'
 import type { SealedTokens } from './sealed-tokens.ts'
@@ -45,7 +45,12 @@ export interface FleetEvents {
 
 export interface FleetFlightsOptions {
   readonly store: SharedTokens
-  readonly drops: Pick<FleetDrops, 'guard'>
+  readonly drops: Pick<FleetDrops, 'guard' | 'storing'>
+  /**
+   * Whether the application has this key version here: what replicas with another configuration obtain is
+   * not given by this one.
+   */
+  readonly hasKey: (application: ApplicationName, keyId: string) => boolean
   readonly tokens: SealedTokens
   readonly failures: ToldFailures
   readonly events: FleetEvents
@@ -77,7 +82,8 @@ type Turn =
   | { readonly kind: 'failed'; readonly error: Error }
 
 export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
-  const { store, drops, tokens, failures, events, clock, renewEveryMs, lookEveryMs } = options
+  const { store, drops, hasKey, tokens, failures, events, clock } = options
+  const { renewEveryMs, lookEveryMs } = options
   const telling = new Set<Promise<void>>()
 
   /** Nobody waits for it, and what comes of it matters to no caller. */
@@ -93,10 +99,9 @@ export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
   const found = async (wanted: Wanted, text: TokenKeyText): Promise<CachedToken | undefined> => {
     const isDropped = drops.guard()
     const row = await store.find(text)
-    const shared = row && (await tokens.open(wanted.key, row))
-    if (row === undefined || shared === undefined || isDropped({ ...row, key: wanted.key })) {
-      return undefined
-    }
+    if (row === undefined || !hasKey(wanted.key.application, row.keyId)) return undefined
+    const shared = await tokens.open(wanted.key, row)
+    if (shared === undefined || isDropped({ ...row, key: wanted.key })) return undefined
     return wanted.accepts(shared, row.ageMs) ? shared.token : undefined
   }
 
@@ -148,15 +153,19 @@ export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
   }
 
   const share = async (wanted: Wanted, lease: Lease, token: CachedToken) => {
+    const { key, grant } = wanted
+    const { expiresAtSeconds, keyId } = token
+    const isStored = drops.storing({ key, grant, keyId })
     try {
-      const sealed = await tokens.seal(wanted.key, token, wanted)
-      const { expiresAtSeconds, keyId } = token
-      const row = { sealed, expiresAtSeconds, keyId, grant: wanted.grant }
+      const sealed = await tokens.seal(key, token, wanted)
+      const row = { sealed, expiresAtSeconds, keyId, grant }
       if (!(await store.land(lease, row))) events.lost()
     } catch (error) {
       // Nobody can be given it: each is to obtain its own.
       await store.giveUp(lease)
       throw error
+    } finally {
+      isStored()
     }
   }
 

@@ -48,6 +48,7 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
     takeDue: () => memory.takeDue(),
     refresh: (token, keyId, fetch) =>
       memory.refresh(token, keyId, () => flights.obtain(due(token), fetch)),
+    minRemainingSeconds: memory.minRemainingSeconds,
     get bytes() {
       return memory.bytes
     },

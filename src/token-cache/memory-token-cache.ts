@@ -68,6 +68,7 @@ interface Kept extends Place, Omit<CachedToken, 'value' | 'expiry' | 'refreshInS
 }
 
 interface Flight {
+  readonly text: TokenKeyText
   readonly held: HeldToken
   readonly why: 'miss' | 'challenge' | 'refresh'
   readonly startedAtMs: number
@@ -82,7 +83,10 @@ class MemoryTokenCache implements TokenCache {
   readonly #clock: Clock
   readonly #entries: LRUCache<TokenKeyText, Kept>
   readonly #bytes = createTokenBytes()
+  /** Those that whoever comes may join. */
   readonly #flights = new Map<TokenKeyText, Flight>()
+  /** And those beside them that another one has taken the place of, which bring something too. */
+  readonly #underWay = new Set<Flight>()
   readonly #wakeUps: WakeUps<TokenKeyText>
   readonly #spreadOf = createSpread()
 
@@ -99,6 +103,10 @@ class MemoryTokenCache implements TokenCache {
         if (reason === 'evict') options.onEvicted()
       },
     })
+  }
+
+  get minRemainingSeconds(): number {
+    return this.#options.minRemainingSeconds
   }
 
   get bytes(): number {
@@ -142,10 +150,10 @@ class MemoryTokenCache implements TokenCache {
   }
 
   drop(matches: (held: HeldToken) => boolean): number {
-    for (const [text, flight] of this.#flights) {
+    for (const flight of this.#underWay) {
       if (!matches(flight.held)) continue
       flight.isWanted = false
-      this.#flights.delete(text)
+      this.#leave(flight)
     }
     const dropped: TokenKeyText[] = []
     for (const [text, { grant, keyId }] of this.#entries.entries()) {
@@ -209,10 +217,12 @@ class MemoryTokenCache implements TokenCache {
         this.#keep(text, flight, token)
         return token
       } finally {
-        if (this.#flights.get(text) === flight) this.#flights.delete(text)
+        this.#underWay.delete(flight)
+        this.#leave(flight)
       }
     }
     const flight: Flight = {
+      text,
       held,
       why,
       startedAtMs: this.#nowMs(),
@@ -223,7 +233,13 @@ class MemoryTokenCache implements TokenCache {
     // Those who wait are told; when all have left, there is nobody to tell.
     flight.landing.catch(() => undefined)
     this.#flights.set(text, flight)
+    this.#underWay.add(flight)
     return flight
+  }
+
+  /** Nobody joins it any more. */
+  #leave(flight: Flight): void {
+    if (this.#flights.get(flight.text) === flight) this.#flights.delete(flight.text)
   }
 
   #keep(text: TokenKeyText, flight: Flight, token: CachedToken): void {

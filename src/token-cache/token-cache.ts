@@ -95,6 +95,8 @@ export interface TokenCache {
     keyId: string | undefined,
     fetch: () => Promise<CachedToken>,
   ): Promise<CachedToken>
+  /** The configured minimum: whoever lets time pass between look-up and answer compares again. */
+  readonly minRemainingSeconds: number
   /** Bytes that count against the bound. */
   readonly bytes: number
   readonly entries: number

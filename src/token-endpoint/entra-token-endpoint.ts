@@ -1,8 +1,11 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { z } from 'zod'
 import { connectionFailed } from '../base/connection-failure.ts'
 import { withDeadline } from '../base/deadline.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { Secret } from '../base/secret.ts'
+import { AnswerTooLong, parseRetryAfter, wholeAnswer } from '../base/whole-answer.ts'
 import {
   type AccessToken,
   type ExchangeRequest,
@@ -55,7 +58,7 @@ async function post(
 ): Promise<Answer> {
   try {
     return await withDeadline(request.timeoutMs, async (signal) => {
-      const response = await dispatcher.request({
+      const order = {
         origin,
         path,
         method: 'POST',
@@ -66,14 +69,16 @@ async function post(
           'return-client-request-id': 'true',
         },
         body: formOf(request),
+      } as const
+      const { status, headers, body } = await wholeAnswer(dispatcher, order, {
         signal,
+        bytesMax: answerBytesMax,
       })
-      const text = await boundedText(response.body)
       return {
-        status: response.statusCode,
-        traceId: headerOf(response.headers, 'x-ms-request-id')?.slice(0, 128),
-        retryAfterSeconds: secondsFrom(headerOf(response.headers, 'retry-after')),
-        body: parseJson(text),
+        status,
+        traceId: headerOf(headers, 'x-ms-request-id')?.slice(0, 128),
+        retryAfterSeconds: parseRetryAfter(headers['retry-after']),
+        body: parseJson(body.toString('utf8')),
       }
     })
   } catch (error) {
@@ -92,38 +97,13 @@ function formOf(request: ExchangeRequest): string {
   }).toString()
 }
 
-async function boundedText(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > answerBytesMax) throw new TokenEndpointError('ENTRA_MALFORMED', 'unknown')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-function headerOf(headers: Dispatcher.ResponseData['headers'], name: string): string | undefined {
+function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
   const value = headers[name]
   return typeof value === 'string' ? value : value?.[0]
 }
 
-/** Entra sends seconds; a date (RFC 9110 §10.2.3) is not taken, so that no clock need agree. */
-function secondsFrom(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,5}$/.test(text) ? Number(text) : undefined
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    // The schemas below refuse what is not JSON, with a code of their own.
-    return undefined
-  }
-}
-
 function transportError(error: unknown): TokenEndpointError {
-  if (error instanceof TokenEndpointError) return error
+  if (error instanceof AnswerTooLong) return new TokenEndpointError('ENTRA_MALFORMED', 'unknown')
   if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')) {
     return new TokenEndpointError('ENTRA_TIMEOUT', 'unknown', { cause: error })
   }
@@ -159,6 +139,8 @@ function accessTokenFrom(answer: Answer): AccessToken {
   }
 }
 
+const tokenClaimsSchema = z.object({ uti: wellFormed })
+
 /**
  * `uti` for the ledger, which joins on it with Entra's sign-in log. The token is not ours to judge:
  * whatever has no readable claim is simply without one.
@@ -167,7 +149,7 @@ function utiOf(accessToken: string): string | undefined {
   const payload = accessToken.split('.')[1]
   if (payload === undefined) return undefined
   const claims = parseJson(Buffer.from(payload, 'base64url').toString('utf8'))
-  const parsed = z.object({ uti: wellFormed }).safeParse(claims)
+  const parsed = tokenClaimsSchema.safeParse(claims)
   return parsed.success ? parsed.data.uti : undefined
 }
 
@@ -185,11 +167,20 @@ function refuse(answer: Answer): never {
     traceId: answer.traceId ?? parsed.data?.trace_id,
     retryAfterSeconds: answer.retryAfterSeconds,
   }
-  if (answer.status === 429) throw new TokenEndpointError('ENTRA_THROTTLED', 'no', facts)
-  if (answer.status >= 500) throw new TokenEndpointError('ENTRA_UNAVAILABLE', 'unknown', facts)
-  if (!parsed.success) throw new TokenEndpointError('ENTRA_MALFORMED', 'no', facts)
+  const { status } = answer
+  // Documented by its status alone: it has a body or none.
+  if (status === 429) throw new TokenEndpointError('ENTRA_THROTTLED', 'no', facts)
+  if (status >= 500) throw new TokenEndpointError('ENTRA_UNAVAILABLE', 'unknown', facts)
+  if (gaveUp.has(status)) throw new TokenEndpointError('ENTRA_TIMEOUT', 'unknown', facts)
+  // In another form than Entra's it is somebody else's answer, who may not know what Entra has issued.
+  if (!parsed.success || status < 400) {
+    throw new TokenEndpointError('ENTRA_MALFORMED', 'unknown', facts)
+  }
   throw new TokenEndpointError(codeFrom(errorCodes[0]), 'no', facts)
 }
+
+/** Of whoever has waited for somebody else, as some proxies say 499, and cannot tell what was done meanwhile. */
+const gaveUp: ReadonlySet<number> = new Set([408, 499])
 
 const codeFrom = (number: number | undefined): TokenEndpointErrorCode =>
   (number === undefined ? undefined : entraCodes.get(number)) ?? 'ENTRA_REFUSED'

@@ -7,6 +7,7 @@ import {
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { connectionFailed } from '../base/connection-failure.ts'
+import { wholeAnswer } from '../base/whole-answer.ts'
 
 /**
  * A request that got no whole answer. `sent: 'no'` says that not one byte of it left: there was no
@@ -42,70 +43,25 @@ async function send(dispatcher: Dispatcher, request: PipelineRequest): Promise<P
     body: wholeBody(request),
   }
   try {
-    const { status, headers, bodyAsText } = await wholeAnswer(
-      dispatcher,
-      order,
-      stopSignal(request),
-    )
-    return { request, status, headers: createHttpHeaders(headers), bodyAsText }
+    const signal = stopSignal(request)
+    const answer = await wholeAnswer(dispatcher, order, signal === undefined ? {} : { signal })
+    return {
+      request,
+      status: answer.status,
+      headers: createHttpHeaders(joined(answer.headers)),
+      bodyAsText: bodyText(answer),
+    }
   } catch (error) {
     throw new TransportError(connectionFailed(error) ? 'no' : 'unknown', error)
   }
 }
 
-interface WholeAnswer {
-  readonly status: number
-  readonly headers: Record<string, string>
-  readonly bodyAsText: string
-}
-
-/** Without the stream that `dispatcher.request` makes of an answer: what is read here is read whole. */
-function wholeAnswer(
-  dispatcher: Dispatcher,
-  order: Dispatcher.DispatchOptions,
-  signal: AbortSignal | undefined,
-): Promise<WholeAnswer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let status = 0
-    let headers: Record<string, string> = {}
-    let stop: (() => void) | undefined
-    const settled = () => {
-      if (stop !== undefined) signal?.removeEventListener('abort', stop)
-    }
-    dispatcher.dispatch(order, {
-      onRequestStart: (controller) => {
-        stop = () => {
-          controller.abort(abortReason(signal))
-        }
-        if (signal?.aborted === true) stop()
-        else signal?.addEventListener('abort', stop)
-      },
-      // Once for each informational answer (RFC 9110 §15.2) too; the last one counts.
-      onResponseStart: (_controller, statusCode, received) => {
-        status = statusCode
-        headers = joinedHeaders(received)
-      },
-      onResponseData: (_controller, chunk) => {
-        chunks.push(chunk)
-      },
-      onResponseEnd: () => {
-        settled()
-        resolve({ status, headers, bodyAsText: Buffer.concat(chunks).toString('utf8') })
-      },
-      onResponseError: (_controller, error) => {
-        settled()
-        reject(error)
-      },
-    })
-  })
-}
-
-const abortReason = (signal: AbortSignal | undefined): Error =>
-  signal?.reason instanceof Error ? signal.reason : new DOMException('aborted', 'AbortError')
+/** Of an error the SDKs read the body without looking if there is one, and fail in a way that hides its status. */
+const bodyText = ({ status, body }: { readonly status: number; readonly body: Buffer }) =>
+  status >= 400 && body.length === 0 ? '{}' : body.toString('utf8')
 
 /** Several lines of one name are one list (RFC 9110 §5.3). */
-function joinedHeaders(received: IncomingHttpHeaders): Record<string, string> {
+function joined(received: IncomingHttpHeaders): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(received)) {
     if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value

@@ -75,7 +75,7 @@ describe('a token file', () => {
       AZURE_CLIENT_ID: cast.deployClientId,
     })
     service.emulator.clock.shift(112)
-    await expect.poll(() => readFileSync(file, 'utf8'), { timeout: 10_000 }).not.toBe(first)
+    await expect.poll(() => readFileSync(file, 'utf8')).not.toBe(first)
     expect(decodeJwt(readFileSync(file, 'utf8')).iat).toBeGreaterThanOrEqual(iat + 110)
     expect(readdirSync(folder).toSorted()).toEqual(['agent.yaml', 'identity-token', 'own-token'])
   })
@@ -88,11 +88,11 @@ describe('a token file', () => {
     const first = readFileSync(file, 'utf8')
     strike(service.emulator, { ...signing, kind: 'server-error', times: 50 })
     service.emulator.clock.shift(112)
-    await expect.poll(() => failures.length, { timeout: 10_000 }).toBeGreaterThan(0)
+    await expect.poll(() => failures.length).toBeGreaterThan(0)
     expect(readFileSync(file, 'utf8')).toBe(first)
     service.emulator.faults.clear()
     service.emulator.clock.shift(300)
-    await expect.poll(() => readFileSync(file, 'utf8'), { timeout: 10_000 }).not.toBe(first)
+    await expect.poll(() => readFileSync(file, 'utf8')).not.toBe(first)
   })
 
   test('with the token of the workload follows it, and its endpoint is the service', async () => {
@@ -111,7 +111,7 @@ describe('a token file', () => {
     service.emulator.clock.shift(61)
     writeFileSync(ownTokenFile, next)
     service.emulator.clock.shift(61)
-    await expect.poll(() => readFileSync(file, 'utf8'), { timeout: 10_000 }).toBe(next)
+    await expect.poll(() => readFileSync(file, 'utf8')).toBe(next)
   })
 
   test('is removed at the end', async () => {

@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   chownSync,
   mkdirSync,
   mkdtempSync,
@@ -13,7 +15,8 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { required } from '../support/required.ts'
+import { ownGroup } from '../support/own-group.ts'
+import { sendRaw } from '../support/raw-http.ts'
 import {
   type AgentAnswer,
   type AgentFile,
@@ -174,6 +177,27 @@ describe('the virtual machine extension that was retired', () => {
   })
 })
 
+test.for([
+  ['Cloud Shell', 'POST /oauth2/token'],
+  // Without a version, so that no key is made.
+  ['Azure Arc', 'GET /arc/metadata/identity/oauth2/token'],
+] as const)(
+  '%s is not answered under a name that is not of loopback, nor to a browser',
+  async ([shape, request]) => {
+    const asked = shape === 'Azure Arc' ? arcAgent : agent
+    const before = readdirSync(arcPlace.keyFolder)
+    const head = `${request} HTTP/1.1\r\nMetadata: true\r\nConnection: close\r\n`
+    const answerTo = (lines: string) => sendRaw(asked.agent.origin, `${head}${lines}\r\n\r\n`)
+    const rebound = await answerTo('Host: attacker.example')
+    expect(rebound).toMatch(/^HTTP\/1\.1 403 [^]*The Host header must name loopback\./)
+    const page = await answerTo('Host: 127.0.0.1\r\nOrigin: null')
+    expect(page).toMatch(/^HTTP\/1\.1 403 [^]*Browsers are not answered\./)
+    expect(readdirSync(arcPlace.keyFolder)).toEqual(before)
+    // There is something that would have been answered.
+    expect(await answerTo('Host: 127.0.0.1')).toMatch(/^HTTP\/1\.1 400 /)
+  },
+)
+
 describe('Azure Arc', () => {
   const asked = `GET /arc/metadata/identity/oauth2/token?api-version=2020-06-01&resource=${orders}`
 
@@ -200,10 +224,9 @@ describe('Azure Arc', () => {
   })
 
   test('lets the group of the folder read, where the file says so, and nobody else', async () => {
-    const [userId, groups] = [process.geteuid?.() ?? 0, process.getgroups?.() ?? []]
-    // Root may give the folder to any group, everybody else to one of theirs.
-    const groupId = userId === 0 ? 54321 : required(groups.at(-1))
-    chownSync(arcPlace.keyFolder, userId, groupId)
+    const { uid, gid: before } = statSync(arcPlace.keyFolder)
+    const groupId = ownGroup()
+    chownSync(arcPlace.keyFolder, uid, groupId)
     const another = await started({ arc: { readableBy: 'group' } })
     expect(readdirSync(arcPlace.keyFolder)).toEqual([])
     const { headers } = await another.ask(asked, marked)
@@ -215,6 +238,45 @@ describe('Azure Arc', () => {
     const authorization = `Basic ${readFileSync(file, 'utf8')}`
     expectGiven(await another.ask(asked, { ...marked, authorization }))
     await another.stop()
+    chownSync(arcPlace.keyFolder, uid, before)
+  })
+
+  test.each(['2019-11-01', '2020-06-01'])('answers clients of api-version %s', async (version) => {
+    const request = asked.replace('2020-06-01', version)
+    const { headers } = await arcAgent.ask(request, marked)
+    const key = readFileSync(
+      String(headers['www-authenticate']).replace('Basic realm=', ''),
+      'utf8',
+    )
+    expectGiven(await arcAgent.ask(request, { ...marked, authorization: `Basic ${key}` }))
+  })
+
+  test('answers no other api-version, and leaves no key for one', async () => {
+    const { status } = await arcAgent.ask(asked.replace('2020-06-01', '2021-01-01'), marked)
+    expect(status).toBe(400)
+    expect(readdirSync(arcPlace.keyFolder)).toEqual([])
+  })
+
+  test('repeats the identity that a client has named, without which it takes no answer', async () => {
+    const northwind = 'https://northwind.orders.example'
+    const named = `${asked.replace(orders, northwind)}&client_id=${cast.eventsClientId}`
+    const { headers } = await arcAgent.ask(named, marked)
+    const key = readFileSync(
+      String(headers['www-authenticate']).replace('Basic realm=', ''),
+      'utf8',
+    )
+    const { body } = await arcAgent.ask(named, { ...marked, authorization: `Basic ${key}` })
+    expect(body).toMatchObject({ client_id: cast.eventsClientId, resource: northwind })
+  })
+
+  test.runIf(process.geteuid?.() === 0)('gives no key to another user, as root', async () => {
+    for (const folder of [arcPlace.keyFolder, dirname(arcPlace.keyFolder)]) chmodSync(folder, 0o755)
+    const file = await challenged()
+    const read = (uid: number) =>
+      spawnSync('cat', [file], { uid, gid: uid, cwd: '/', encoding: 'utf8' })
+    expect(read(65_534)).toMatchObject({ status: 1, stdout: '' })
+    const { stdout } = read(0)
+    expectGiven(await show(stdout))
   })
 
   test('names another file each time, and gives nothing for a guess or an old key', async () => {
@@ -225,7 +287,7 @@ describe('Azure Arc', () => {
     const old = readFileSync(one, 'utf8')
     service.emulator.clock.shift(61)
     expect((await show(old)).status).toBe(403)
-    await expect.poll(() => readdirSync(arcPlace.keyFolder), { timeout: 5000 }).toEqual([])
+    await expect.poll(() => readdirSync(arcPlace.keyFolder)).toEqual([])
   })
 
   test('gives nothing without its header', async () => {

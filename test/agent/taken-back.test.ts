@@ -118,9 +118,9 @@ describe('a tenant that is revoked', () => {
     expect(existsSync(file)).toBe(true)
     const id = await revoke({ tenant: cast.fabrikam })
     emulator.clock.shift(111)
-    await expect.poll(() => existsSync(file), { timeout: 10_000 }).toBe(false)
+    await expect.poll(() => existsSync(file)).toBe(false)
     await lift(id)
-    await expect.poll(() => existsSync(file), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => existsSync(file)).toBe(true)
   })
 })
 

@@ -127,6 +127,7 @@ describe('the agent', () => {
 })
 
 test("what a job shows its platform is refused by the agent's request URLs, and told to nobody", async () => {
+  const before = agent.failures.length
   const platforms =
     'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhcHAudnN0b2tlbi52aXN1YWxzdHVkaW8uY29tIn0.c2lnbmVk'
   for (const request of ['GET /ci/github?api-version=2.0', 'POST /ci/azure-pipelines']) {
@@ -135,5 +136,10 @@ test("what a job shows its platform is refused by the agent's request URLs, and 
       expect([status, body]).toEqual([401, { message: 'The request token is missing or wrong.' }])
     }
   }
-  expect(JSON.stringify(agent.failures)).not.toContain(platforms)
+  // Not even that somebody has asked.
+  expect(agent.failures.slice(before)).toEqual([])
+  await agent.ask('GET /ci/github?api-version=2.0', {
+    authorization: `Bearer ${agent.agent.variables['ACTIONS_ID_TOKEN_REQUEST_TOKEN'] ?? ''}`,
+  })
+  expect(agent.failures.slice(before)).toEqual(['SERVICE_UNREACHABLE'])
 })

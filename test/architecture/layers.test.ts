@@ -26,6 +26,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   client: ['base'],
   ledger: ['base', 'database-access'],
   revocation: ['base', 'caller', 'ledger', 'policy'],
+  audit: ['base', 'caller', 'ledger', 'policy', 'revocation'],
   issuance: [
     'base',
     'caller',
@@ -40,15 +41,19 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   reload: ['base', 'config', 'database-access', 'ledger', 'policy'],
   custody: ['base', 'database-access', 'ledger', 'signer', 'vault-access'],
-  reconcile: ['base', 'ledger'],
+  reconcile: ['base', 'ledger', 'vault-access'],
+  // People, who are no callers.
+  'sign-in': ['base'],
   telemetry: ['base', 'custody', 'issuance', 'reload', 'token-cache'],
   http: [
+    'audit',
     'base',
     'issuance',
     'assertion',
     'caller',
     'ledger',
     'revocation',
+    'sign-in',
     'signer',
     'token-cache',
     'token-endpoint',
@@ -75,6 +80,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'certificate',
     'config',
     'issuance',
+    'people.ts',
     'policy',
     'revocation',
   ],
@@ -84,6 +90,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'configured.ts',
     'http',
     'ledger',
+    'people.ts',
     'policy',
     'reload',
     'sharing.ts',
@@ -110,7 +117,24 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'telemetry',
     'vault-access',
   ],
+  // What the report says of the chain: two rooms that are strangers to one another.
+  'chain-view.ts': ['custody', 'reconcile'],
+  // The thread that makes the report page, and who starts it.
+  'report-worker.ts': ['base', 'chain-view.ts', 'custody', 'ledger', 'reconcile', 'reconciling.ts'],
+  'reporting.ts': ['audit', 'base', 'config', 'ledger', 'reconciling.ts', 'report-worker.ts'],
+  // And one: what auditors read.
+  'auditing.ts': ['audit', 'base', 'config', 'database-access', 'http', 'ledger', 'reporting.ts'],
+  // And one: where people sign in.
+  'people.ts': ['base', 'config', 'http', 'sign-in'],
+  // And one, for a witness: a ledger that is followed where it is kept.
+  'following.ts': ['base', 'database-access', 'ledger'],
+  // And one for whoever reconciles, where no service runs.
+  'reconciling.ts': ['base', 'config', 'custody', 'reconcile', 'vault-access'],
+  // And one, for a witness whose key is in a vault.
+  'witnessing.ts': ['base', 'config', 'custody', 'signer', 'vault-access'],
   'wiring.ts': [
+    'audit',
+    'auditing.ts',
     'base',
     'caller',
     'certificate',
@@ -122,6 +146,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'caller-proof.ts',
     'issuance',
     'ledger',
+    'people.ts',
     'policy',
     'reloading.ts',
     'revocation',
@@ -142,11 +167,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'custody',
     'emulator',
     'caller-proof.ts',
+    'chain-view.ts',
+    'following.ts',
     'ledger',
     'main.ts',
     'policy',
     'reconcile',
+    'reconciling.ts',
     'telemetry',
+    'witnessing.ts',
   ],
   emulator: [],
 }
@@ -211,11 +240,12 @@ describe('things that live in one place', () => {
       'src/certificate/key-vault-certificate.ts',
       'src/custody/key-vault-head-key.ts',
       'src/custody/log-analytics.ts',
+      'src/reconcile/workspace/table-client.ts',
       'src/sealing/key-vault-wrapping-key.ts',
       'src/signer/key-vault-signer.ts',
+      'src/vault-access/azure-failure.ts',
       'src/vault-access/undici-http-client.ts',
       'src/vault-access/vault-access.ts',
-      'src/vault-access/vault-failure.ts',
     ])
   })
 
@@ -235,6 +265,7 @@ describe('things that live in one place', () => {
       'src/ledger/postgres-revocations.ts',
       'src/ledger/postgres-token-uses.ts',
       'src/ledger/postgres-writer.ts',
+      'src/ledger/prune-postgres.ts',
       'src/ledger/server-settings.ts',
     ])
   })
@@ -297,35 +328,48 @@ describe('things that live in one place', () => {
     ])
   })
 
-  test('signals of the process are handled in one file', () => {
-    const handlers = users(/process\.(on|once)\(\s*(signal|'SIG)/)
-    expect(handlers.filter((path) => !path.startsWith('src/cli/'))).toEqual(['src/main.ts'])
+  test('signals of the process are handled where a run is stopped, passed on or reloaded', () => {
+    expect(users(/process\.(on|once)\(\s*(signal|'SIG)/)).toEqual([
+      'src/base/stop-signal.ts',
+      'src/cli/agent-program.ts',
+      'src/main.ts',
+    ])
   })
 
   test('adapters are constructed by the wiring alone', () => {
     const adapters =
-      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createPostgresUnitLender|createPostgresPolicyGenerations|createPostgresExportCursor|createLogAnalytics|createVaultAccess)\(/
+      /\b(createKeyVaultSigner|createKeyVaultCertificateSource|createKeyVaultWrappingKey|createEntraTokenEndpoint|createJwtCallerIdentifier|createSqliteLedger|createPostgresLedger|createDatabaseSession|createPostgresDataKeyStore|createPostgresSharedTokens|createPostgresExchanges|createPostgresUnitLender|createPostgresPolicyGenerations|createPostgresExportCursor|createLogAnalytics|createTableClient|createVaultAccess)\(/
     const callers = files.filter(({ text }) =>
       text
         .split('\n')
         .some((line) => adapters.test(line) && !/^export (async )?function/.test(line)),
     )
     const wirings = [
+      'src/auditing.ts',
       'src/caller-proof.ts',
       'src/exporting.ts',
+      'src/following.ts',
       'src/heads.ts',
+      'src/reconciling.ts',
       'src/sharing.ts',
       'src/wiring.ts',
+      'src/witnessing.ts',
     ]
     expect(callers.map(({ path }) => path)).toEqual(wirings)
   })
 
-  test('nothing outside the emulator can hold a private key, but a caller its own', () => {
+  test('nothing outside the emulator can hold a private key, but a caller and a witness their own', () => {
     const holders = users(/\b(createPrivateKey|generateKeyPair|privateEncrypt|createSign)\b/)
     const ofCallers = 'src/cli/dpop-key.ts'
-    expect(holders.filter((path) => !path.startsWith('src/emulator/'))).toEqual([ofCallers])
-    const loading = files.filter(({ imports }) => imports.includes(ofCallers))
-    expect(loading.map(({ path }) => path)).toEqual(['src/cli/caller-credential.ts'])
+    const ofWitness = 'src/cli/witness-key-file.ts'
+    expect(holders.filter((path) => !path.startsWith('src/emulator/'))).toEqual([
+      ofCallers,
+      ofWitness,
+    ])
+    const loading = (key: string) =>
+      files.filter(({ imports }) => imports.includes(key)).map(({ path }) => path)
+    expect(loading(ofCallers)).toEqual(['src/cli/caller-credential.ts'])
+    expect(loading(ofWitness)).toEqual(['src/cli/witness-wiring.ts'])
     const using = files.filter(({ imports }) => imports.includes('src/cli/caller-credential.ts'))
     expect(using.map(({ path }) => path).filter((path) => !path.startsWith('src/cli/'))).toEqual([])
     expect(holders.length).toBeGreaterThan(0)

@@ -55,7 +55,9 @@ const frugal = [
   { args: ['revoke', '--help'], packages: ['commander', 'zod'] },
   { args: ['probe', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['reconcile', '--help'], packages: ['commander', 'yaml', 'zod'] },
+  { args: ['attempt', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['ledger', 'verify', '--help'], packages: ['commander', 'yaml', 'zod'] },
+  { args: ['witness', '--help'], packages: ['commander', 'yaml', 'zod'] },
   { args: ['emulate', '--help'], packages: ['commander'] },
   { args: ['demo', '--help'], packages: ['commander', 'zod'] },
 ] as const
@@ -81,7 +83,10 @@ test('what is loaded is seen: the service loads its SDKs, and a client loads non
   expect([...service.packages]).not.toContain('@azure/identity')
   expect([...service.packages]).not.toContain('pg')
   expect([...service.packages]).not.toContain('@azure/monitor-ingestion')
+  expect([...service.packages]).not.toContain('@azure/monitor-query-logs')
   expect([...loadedBy('token', '--help').rooms].sort()).toEqual([
+    // How a job asks its platform, and no more of it.
+    'agent',
     'base',
     'cli',
     'config',

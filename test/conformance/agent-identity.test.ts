@@ -107,6 +107,23 @@ test('the request of SDKs that know the older variables alone, as it stands, get
   expect(answer.body['expires_on']).toMatch(/ \+00:00$/)
 })
 
+test.each([
+  // msal, managed_identity.py: the second header is for Azure Automation.
+  ['the Azure CLI, by MSAL for Python', { metadata: 'true' }],
+  // Microsoft.Identity.Client, AppServiceManagedIdentitySource.cs.
+  ['Azure PowerShell, by MSAL for .NET', {}],
+])('the request of %s, as it stands, gets a token that it can use', async (_, more) => {
+  const { IDENTITY_ENDPOINT: endpoint = '', IDENTITY_HEADER: secret = '' } = agent.agent.variables
+  // Both have the slash of the resource's own URI behind it.
+  const url = `${endpoint}?api-version=2019-08-01&resource=https%3A%2F%2Forders.example%2F`
+  const path = `GET ${url.slice(agent.agent.origin.length)}`
+  const { status, body } = await agent.ask(path, { 'x-identity-header': secret, ...more })
+  expect(status).toBe(200)
+  expect(decodeJwt(String(body['access_token']))).toMatchObject(expected)
+  expect(body['expires_on']).toMatch(/^\d{10}$/)
+  expect((await agent.ask(path, more)).status).toBe(401)
+})
+
 test.each(['imds', 'cloudShell'] as const)(
   'ManagedIdentityCredential gets the token of the mapping from %s',
   async (shape) => {

@@ -3,10 +3,19 @@ import { basename } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { azureMonitorFiles } from '../../scripts/write-azure-monitor.ts'
 import { entryColumns } from '../../src/custody/entry-row.ts'
+import { findingColumns } from '../../src/custody/finding-row.ts'
+import {
+  arrivalsQuery,
+  newestQuery,
+  oldestQuery,
+  rowsQuery,
+  type WorkspaceTable,
+} from '../../src/reconcile/workspace/workspace-query.ts'
 import { type JudgeQuery, loadKusto } from '../support/kusto.ts'
+import { required } from '../support/required.ts'
 
 /**
- * What deploy/azure-monitor holds, judged by Kusto's own language service with the tables that it is for. It is
+ * What deploy/azure-monitor holds, and what reconcile asks, judged by Kusto's own language service with the tables that it is for. It is
  * parsed and its names and types are looked up; nothing here runs it.
  */
 
@@ -26,10 +35,17 @@ const vaultLog = {
   Algorithm: 'string',
   _ResourceId: 'string',
 }
+/** The others that reconcile reads, as far as its queries name columns. */
+const otherLogs = {
+  AzureDiagnostics: { TimeGenerated: 'datetime', ResourceProvider: 'string', Category: 'string' },
+  AADServicePrincipalSignInLogs: { TimeGenerated: 'datetime' },
+  AuditLogs: { TimeGenerated: 'datetime' },
+}
 const kustoNames: Readonly<Record<string, string>> = { boolean: 'bool' }
-const ledger = Object.fromEntries(
-  Object.entries(entryColumns).map(([name, type]) => [name, kustoNames[type] ?? type]),
-)
+const tableOf = (columns: Readonly<Record<string, string>>) =>
+  Object.fromEntries(
+    Object.entries(columns).map(([name, type]) => [name, kustoNames[type] ?? type]),
+  )
 
 const queries = globSync('deploy/azure-monitor/queries/*.kql').map((file) => ({
   name: basename(file, '.kql'),
@@ -40,8 +56,33 @@ const queries = globSync('deploy/azure-monitor/queries/*.kql').map((file) => ({
 const patienceMs = 240_000
 let judge: JudgeQuery
 beforeAll(() => {
-  judge = loadKusto({ AZKVAuditLogs: vaultLog, CountersignLedger_CL: ledger })
+  judge = loadKusto({
+    AZKVAuditLogs: vaultLog,
+    ...otherLogs,
+    CountersignLedger_CL: tableOf(entryColumns),
+    CountersignFindings_CL: tableOf(findingColumns),
+  })
 }, patienceMs)
+
+describe('what is asked of a workspace', () => {
+  const window = { fromMs: 1_795_327_200_000, toMs: 1_795_327_200_001 }
+  const tables = [
+    'AZKVAuditLogs',
+    ...Object.keys(otherLogs),
+    'CountersignLedger_CL',
+  ] as readonly WorkspaceTable[]
+
+  test.each(tables)(
+    'of %s parses, and names nothing that is not there',
+    { timeout: patienceMs },
+    (table) => {
+      expect(judge(rowsQuery(table, window, 10))).toEqual([])
+      expect(judge(oldestQuery(table))).toEqual([])
+      expect(judge(newestQuery(table))).toEqual([])
+      expect(judge(arrivalsQuery(table, window.fromMs))).toEqual([])
+    },
+  )
+})
 
 describe('queries', () => {
   test.each(queries)(
@@ -77,7 +118,13 @@ test.each(await azureMonitorFiles())(
 interface Template {
   readonly parameters: Readonly<Record<string, { readonly defaultValue?: unknown }>>
   readonly variables: { readonly body: string; readonly workbook: Workbook }
-  readonly resources: readonly { readonly properties: { readonly query: string } }[]
+  readonly resources: readonly {
+    readonly properties: {
+      readonly query: string
+      readonly queryFrequency: string
+      readonly queryPeriod: string
+    }
+  }[]
 }
 
 interface Workbook {
@@ -110,6 +157,26 @@ describe('templates', () => {
     },
   )
 
+  test('the analytic rule sees each row that comes within a day, also one that shows an hour after it came', () => {
+    const { variables, resources } = templateIn('sentinel-rule.json')
+    const { queryFrequency, queryPeriod } = required(resources[0]).properties
+    expect({ queryFrequency, queryPeriod }).toEqual({ queryFrequency: 'PT15M', queryPeriod: 'P1D' })
+    expect(variables.body.match(/ingestion_time\(\) > ago\((\w+)\)/)?.[1]).toBe('75m')
+    // It is seen several times then: what is the same becomes one incident.
+    expect(required(resources[0]).properties).toMatchObject({
+      suppressionEnabled: false,
+      incidentConfiguration: {
+        groupingConfiguration: {
+          enabled: true,
+          lookbackDuration: 'PT5H',
+          matchingMethod: 'AllEntities',
+        },
+      },
+    })
+    // Nothing in it cuts by the time of the record again.
+    expect(variables.body).not.toMatch(/where TimeGenerated/)
+  })
+
   test('the workbook has every query but the one of the rule', () => {
     const shown = templateIn('workbook.json').variables.workbook.items.flatMap(
       ({ content }) => content.query ?? [],
@@ -137,4 +204,20 @@ test('the rule takes our signer for ours, and nobody who only claims to be', () 
   ]) {
     expect(regex.test(other)).toBe(false)
   }
+})
+
+test.each([
+  'https://contoso-hsm.vault.azure.net/keys/Partner-Signing/0a1b',
+  'https://contoso-hsm.vault.azure.net/keys/partner-signing/0a1b/sign?api-version=2025-07-01',
+  'https://contoso-hsm.vault.azure.net:8443/keys/partner-signing/sign?api-version=2025-07-01',
+])('the rule knows the key of a request by its Id, or by its URL: %s', (text) => {
+  const { query = '' } = queries.find(({ name }) => name === 'sign-unexplained') ?? {}
+  const [line = ''] = /^\| extend Key = .*$/m.exec(query) ?? []
+  // coalesce of Kusto passes over texts that are empty, as over those that are not there.
+  expect(line).toContain('coalesce(Id, RequestUri)')
+  const [key = '', port = ''] = [...line.matchAll(/@"([^"]+)"/g)].map(([, one = '']) => one)
+  const [, found = ''] = new RegExp(key).exec(text) ?? []
+  expect(found.replaceAll(new RegExp(port, 'g'), '/').toLowerCase()).toBe(
+    'https://contoso-hsm.vault.azure.net/keys/partner-signing',
+  )
 })

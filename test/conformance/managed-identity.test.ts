@@ -25,7 +25,9 @@ beforeAll(async () => {
 })
 afterAll(() => emulator.stop())
 
-const client = new URL('../support/managed-identity-client.ts', import.meta.url).pathname
+const support = (file: string) => new URL(`../support/${file}`, import.meta.url).pathname
+const client = support('managed-identity-client.ts')
+const msalClient = support('msal-managed-identity-client.ts')
 const vaultScope = 'https://vault.azure.net/.default'
 const own = '51000000-0000-4000-8000-0000000000c1'
 const another = '51000000-0000-4000-8000-0000000000c2'
@@ -48,16 +50,21 @@ interface Asking {
 }
 
 /** What `ManagedIdentityCredential` makes of the environment of a principal. */
-async function ask({
-  source = 'app-service',
-  principal = 'countersign',
-  scope = vaultScope,
-  clientId,
-  more = {},
-}: Asking = {}): Promise<ClientOutcome> {
+const ask = (asking: Asking = {}) => askAs(client, asking)
+
+async function askAs(
+  program: string,
+  {
+    source = 'app-service',
+    principal = 'countersign',
+    scope = vaultScope,
+    clientId,
+    more = {},
+  }: Asking,
+): Promise<ClientOutcome> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [client, scope, ...(clientId === undefined ? [] : [clientId])],
+    [program, scope, ...(clientId === undefined ? [] : [clientId])],
     { env: { ...emulator.endpoints.environments[principal]?.[source], ...more } },
   )
   return JSON.parse(stdout) as ClientOutcome
@@ -68,8 +75,8 @@ const readCertificate = (token = '') =>
     token,
   })
 
-const throttleOnce = () => {
-  emulator.faults.add(faultSchema.parse({ at: 'managed-identity', kind: 'throttle' }))
+const strike = (fault: { kind: 'throttle' | 'not-found' | 'gone'; times?: number }) => {
+  emulator.faults.add(faultSchema.parse({ at: 'managed-identity', ...fault }))
 }
 
 /** As root alone, because Azure's clients take keys of Arc from one folder of the system. */
@@ -108,7 +115,7 @@ function describeSource(source: Source): void {
   })
 
   test('one throttled answer is retried by the client', async () => {
-    throttleOnce()
+    strike({ kind: 'throttle' })
     expect(await ask({ source })).toHaveProperty('token')
     expect(emulator.faults.list()).toEqual([])
   })
@@ -154,12 +161,58 @@ describe('App Service', () => {
   })
 })
 
-test('IMDS that goes on to throttle is said to be unavailable', async () => {
-  const fault = { at: 'managed-identity', kind: 'throttle', times: 20 } as const
-  emulator.faults.add(faultSchema.parse(fault))
-  const { error } = await ask({ source: 'imds' })
+/** What the client waits for before it asks again, of the time that its whole process takes. */
+const secondsOf = async (act: () => Promise<unknown>): Promise<number> => {
+  const startedMs = performance.now()
+  await act()
+  return (performance.now() - startedMs) / 1000
+}
+
+describe('IMDS that is being updated', () => {
+  test('is asked again by @azure/identity, until it is there', async () => {
+    strike({ kind: 'not-found', times: 2 })
+    expect(await ask({ source: 'imds' })).toHaveProperty('token')
+    expect(emulator.faults.list()).toEqual([])
+  }, 30_000)
+
+  test('is left for longer by @azure/identity, where it is said to be away for longer', async () => {
+    strike({ kind: 'gone' })
+    let outcome: ClientOutcome = {}
+    const seconds = await secondsOf(async () => {
+      outcome = await ask({ source: 'imds' })
+    })
+    expect(outcome).toHaveProperty('token')
+    // Three seconds, of which it takes off half at most.
+    expect(seconds).toBeGreaterThanOrEqual(1.5)
+    expect(emulator.faults.list()).toEqual([])
+  }, 30_000)
+
+  test('is asked again by msal-node too', async () => {
+    strike({ kind: 'not-found' })
+    const { token } = await askAs(msalClient, { source: 'imds', scope: 'https://vault.azure.net' })
+    expect(token).toMatch(/^eyJ/)
+    expect(emulator.faults.list()).toEqual([])
+  }, 30_000)
+
+  test('and never comes back is said to be so, after it was asked six times', async () => {
+    strike({ kind: 'not-found', times: 20 })
+    const { token, error } = await ask({ source: 'imds' })
+    const [left] = emulator.faults.list()
+    emulator.faults.clear()
+    expect(token).toBeUndefined()
+    expect(error).toContain('Failed to retrieve token')
+    expect(left?.times).toBe(14)
+  }, 90_000)
+})
+
+test('IMDS that goes on to throttle is said to throttle, after it was asked four times', async () => {
+  strike({ kind: 'throttle', times: 20 })
+  const { token, error } = await ask({ source: 'imds' })
+  const [left] = emulator.faults.list()
   emulator.faults.clear()
-  expect(error).toMatch(/^ManagedIdentityCredential: /)
+  expect(token).toBeUndefined()
+  expect(error).toContain('Too many requests')
+  expect(left?.times).toBe(16)
 }, 60_000)
 
 test('Cloud Shell knows one identity, so the client asks it for no other', async () => {

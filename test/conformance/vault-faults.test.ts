@@ -60,6 +60,50 @@ async function failureOf(act: Promise<unknown>): Promise<RestError> {
 const statuses = (records: Awaited<ReturnType<TestEmulator['recordsOf']>>) =>
   records.map(({ operationName, properties }) => `${operationName} ${properties.httpStatusCode}`)
 
+describe('a vault that is not to be reached from everywhere', () => {
+  const admit = (from: unknown) => emulator.control('POST /vaults/first/network', { from })
+  afterEach(() => admit('everybody'))
+
+  test.each([[['127.0.0.1']], [['203.0.113.9', '127.0.0.0/8']], ['everybody']])(
+    'lets in who comes from %j',
+    async (from) => {
+      const client = await warmClient()
+      await admit(from)
+      expect((await client.sign('RS256', digest)).result).toHaveLength(256)
+    },
+  )
+
+  test.each([
+    [
+      ['203.0.113.0/24', '2001:db8::/32'],
+      'ForbiddenByFirewall',
+      /^Client address is not authorized and caller is not a trusted service\.\r\nClient address: 127\.0\.0\.1\r\nCaller: appid=[-0-9a-f]{36};oid=[-0-9a-f]{36};iss=https:\S+\r\nVault: first;location=\S+$/,
+    ],
+    [
+      'private-link',
+      'ForbiddenByConnection',
+      /^Public network access is disabled and request is not from a trusted service nor via an approved private link\.\r\nCaller: appid=\S+\r\nVault: first;location=\S+$/,
+    ],
+  ])('keeps out who does not come from %j, and records it', async (from, innerCode, message) => {
+    const client = await warmClient()
+    await admit(from)
+    const records = await emulator.recordsOf(async () => {
+      const error = await failureOf(client.sign('RS256', digest))
+      expect([error.statusCode, error.code]).toEqual([403, 'Forbidden'])
+      expect(error.message).toMatch(message)
+      expect(error.details).toMatchObject({ error: { innerError: { code: innerCode } } })
+    })
+    expect(statuses(records)).toEqual(['KeySign 403'])
+  })
+
+  test.each([['anybody'], [['example.com']], [['203.0.113.0/99']]])(
+    'is not told to let in %j',
+    async (from) => {
+      await expect(admit(from)).rejects.toThrow()
+    },
+  )
+})
+
 describe('throttling', () => {
   const signUntilRefused = async (client: CryptographyClient) => {
     for (let made = 0; made < 100; made += 1) {

@@ -53,6 +53,13 @@ const refusal = (status: number, code: string, inner?: string): VaultAnswer => (
   },
 })
 
+/** As proxies and gateways answer. */
+const html = (status: number): VaultAnswer => ({
+  status,
+  headers: { 'content-type': 'text/html' },
+  body: '<html><body>secret-of-ours</body></html>',
+})
+
 test.each<[string, VaultAnswer, string, 'no' | 'unknown']>([
   ['expired', refusal(403, 'Forbidden', 'KeyExpired'), 'SIGNER_KEY_OUTSIDE_VALIDITY', 'no'],
   ['too early', refusal(403, 'Forbidden', 'KeyNotYetValid'), 'SIGNER_KEY_OUTSIDE_VALIDITY', 'no'],
@@ -61,13 +68,37 @@ test.each<[string, VaultAnswer, string, 'no' | 'unknown']>([
   ['gone', refusal(404, 'KeyNotFound'), 'SIGNER_KEY_MISSING', 'no'],
   ['bad request', refusal(400, 'BadParameter'), 'SIGNER_REJECTED', 'no'],
   ['throttled', refusal(429, 'Throttled'), 'SIGNER_THROTTLED', 'no'],
+  ['throttled, in no words', { status: 429, body: '' }, 'SIGNER_THROTTLED', 'unknown'],
+  ['throttled, in HTML', html(429), 'SIGNER_THROTTLED', 'unknown'],
+  ['unauthorised', refusal(401, 'Unauthorized'), 'SIGNER_REJECTED', 'no'],
+  ['it waited too long', refusal(408, 'RequestTimeout'), 'SIGNER_TIMEOUT', 'unknown'],
+  ['it waited too long, in no words', { status: 408, body: '' }, 'SIGNER_TIMEOUT', 'unknown'],
+  ['it waited too long, in HTML', html(408), 'SIGNER_TIMEOUT', 'unknown'],
+  ['nobody waited for it', html(499), 'SIGNER_TIMEOUT', 'unknown'],
+  ['what it never says', refusal(409, 'Conflict'), 'SIGNER_UNAVAILABLE', 'unknown'],
+  ['what a proxy says', html(407), 'SIGNER_UNAVAILABLE', 'unknown'],
+  ['what a filter puts in its place', html(403), 'SIGNER_UNAVAILABLE', 'unknown'],
+  [
+    'forbidden, and half of why',
+    { status: 403, body: '{"error":{"co' },
+    'SIGNER_UNAVAILABLE',
+    'unknown',
+  ],
+  ['forbidden, and nothing of why', { status: 403, body: '' }, 'SIGNER_UNAVAILABLE', 'unknown'],
+  [
+    'gone, in a form of its own',
+    { status: 404, body: { code: 'NotFound' } },
+    'SIGNER_UNAVAILABLE',
+    'unknown',
+  ],
+  ['that a gateway is in the way', html(502), 'SIGNER_UNAVAILABLE', 'unknown'],
   ['broken', refusal(500, 'InternalServerError'), 'SIGNER_UNAVAILABLE', 'unknown'],
   ['something else', { status: 302, body: {} }, 'SIGNER_UNRECOGNISED', 'unknown'],
   ['nothing', { body: {} }, 'SIGNER_UNRECOGNISED', 'unknown'],
   ['an empty signature', { body: { value: '' } }, 'SIGNER_UNRECOGNISED', 'unknown'],
 ])('a vault that says %s', async (_case, answer, code, applied) => {
   const failure = await failureFor(answer)
-  expect(failure).toMatchObject({ code, applied, vaultRequestId: 'made-up' })
+  expect(failure).toMatchObject({ code, applied, vaultRequestId: 'made-up', asked: true })
   expect(failure.message).toBe(code)
 })
 

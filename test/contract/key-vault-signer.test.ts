@@ -160,6 +160,7 @@ test.each([
     await expect(signing).rejects.toMatchObject({
       code: 'SIGNER_KEY_OUTSIDE_VALIDITY',
       applied: 'no',
+      asked: false,
     })
   })
   expect(records).toEqual([])

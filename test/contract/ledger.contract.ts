@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { Ledger, OnRevocations } from '../../src/ledger/ledger.ts'
 import { startedEntry } from '../support/entries.ts'
@@ -132,10 +132,4 @@ export function describeLedger(name: string, createStore: () => Awaitable<Ledger
 }
 
 /** A ledger tries for the first time within a second or so. */
-export const healthyAgain = (ledger: Ledger) =>
-  vi.waitFor(
-    () => {
-      expect(ledger.healthy()).toBe(true)
-    },
-    { timeout: 10_000 },
-  )
+export const healthyAgain = (ledger: Ledger) => expect.poll(() => ledger.healthy()).toBe(true)

@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ledgerInDatabase } from '../../src/ledger/ledger-source.ts'
-import { moveLedger } from '../../src/ledger/move-ledger.ts'
 import type { StandingRevocations } from '../../src/ledger/standing-revocations.ts'
 import { findOutstanding } from '../../src/revocation/outstanding.ts'
 import { liftedEntry, revokedEntry, startedEntry, tokenIssuedEntry } from '../support/entries.ts'
 import { fixedClock } from '../support/fixed-clock.ts'
 import { createSqliteStore } from '../support/ledger-store.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
-import { createPostgresStore, ledgerAt } from '../support/postgres-store.ts'
+import { createPostgresStore, ledgerAt, moveTo } from '../support/postgres-store.ts'
 import { describeRevocations } from './revocations.contract.ts'
 
 let server: TestPostgres
@@ -69,7 +68,7 @@ describe('revocations of several ledgers', () => {
     await before.append([revokedEntry('2', 2)], { decidedUnder: 1 })
     await before.append([liftedEntry('1', 3)], { decidedUnder: 2 })
     await before.close()
-    expect(await moveLedger(file.file, ledgerAt(store.url))).toMatchObject({ moved: true })
+    expect(await moveTo(store.url, file.file)).toMatchObject({ moved: true })
     const told: StandingRevocations[] = []
     const after = await store.open(undefined, tellingTo(told))
     expect(told).toEqual([{ epoch: 3, made: [revokedEntry('2', 2)] }])

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
-import { moveLedger } from '../../src/ledger/move-ledger.ts'
 import { createSqliteStore } from '../support/ledger-store.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
-import { createPostgresStore, ledgerAt, openLedgerAt } from '../support/postgres-store.ts'
+import { createPostgresStore, moveTo, openLedgerAt } from '../support/postgres-store.ts'
 import {
   describeTokenUses,
   spent,
@@ -54,7 +53,7 @@ describe('uses of several ledgers', () => {
     const once = useOf(place, 'once', { usesMax: 1 })
     for (const use of [once, useOf(place, 'a')]) await takeFrom(before, use)
     await before.close()
-    expect(await moveLedger(file.file, ledgerAt(place.url))).toMatchObject({ moved: true })
+    expect(await moveTo(place.url, file.file)).toMatchObject({ moved: true })
     const after = await place.open()
     onTestFinished(async () => {
       await after.close()

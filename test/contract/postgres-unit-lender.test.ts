@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => server.stop())
 
 /** Long beside what a busy machine may take between two statements. */
-const terms = { usableMs: 400, askedWithinMs: 900, windowMs: 600, placeMs: 400 }
+const terms = { usableMs: 1000, askedWithinMs: 2400, windowMs: 1600, placeMs: 1000 }
 const unitsMax = 40
 
 describeUnitLender('a lender in PostgreSQL', async () => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  chmodSync,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -225,7 +226,7 @@ describe('countersign agent with a program', () => {
       setInterval(() => undefined, 1000)
       console.log('up')`
       const { child, output, ended } = run(node(script))
-      await expect.poll(() => output.stdout, { timeout: 15_000 }).toContain('up')
+      await expect.poll(() => output.stdout).toContain('up')
       child.kill(signal)
       expect(await ended).toBe(5)
       expect(output.stdout).toBe('up\ndone\n')
@@ -236,7 +237,7 @@ describe('countersign agent with a program', () => {
     // A shell, because Node would take it for itself there too.
     const script = `trap 'echo done; exit 5' USR1; echo up; while :; do sleep 0.1; done`
     const { child, output, ended } = run(['--', 'sh', '-c', script])
-    await expect.poll(() => output.stdout, { timeout: 15_000 }).toContain('up')
+    await expect.poll(() => output.stdout).toContain('up')
     child.kill('SIGUSR1')
     expect(await ended, output.stderr).toBe(5)
     expect(output.stderr).not.toMatch(/debugger/i)
@@ -266,7 +267,7 @@ describe('countersign agent with a program', () => {
     }))
     const script = `process.stdout.write(require('fs').readFileSync(process.env.AZURE_FEDERATED_TOKEN_FILE))`
     const { output, ended } = run(node(script))
-    await expect.poll(() => output.stderr, { timeout: 15_000 }).toContain('the agent waits')
+    await expect.poll(() => output.stderr).toContain('the agent waits')
     expect(output.stdout).toBe('')
     restore()
     expect(await ended, output.stderr).toBe(0)
@@ -280,7 +281,7 @@ describe('countersign agent with a program', () => {
     const { child, output, ended } = run(
       node(`require('fs').writeFileSync(${JSON.stringify(marker)}, '')`),
     )
-    await expect.poll(() => output.stderr, { timeout: 15_000 }).toContain('the agent waits')
+    await expect.poll(() => output.stderr).toContain('the agent waits')
     child.kill('SIGTERM')
     expect(await ended).toBe(128 + 15)
     expect(readdirSync(folder).toSorted()).toEqual(['agent.yaml', 'own-token'])
@@ -290,9 +291,56 @@ describe('countersign agent with a program', () => {
     const { child, output, ended } = run(
       node(`setInterval(() => undefined, 1000); console.log('up')`),
     )
-    await expect.poll(() => output.stdout, { timeout: 15_000 }).toContain('up')
+    await expect.poll(() => output.stdout).toContain('up')
     child.kill('SIGTERM')
     expect(await ended).toBe(128 + 15)
+  })
+})
+
+describe('countersign agent on a socket', () => {
+  const askBySocket = `
+    curl -s -o /dev/null -w '%{http_code}' --unix-socket "$COUNTERSIGN_AGENT_SOCKET" -H 'Metadata: true' \\
+      'http://localhost/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://orders.example'`
+  const onSocket = (file: AgentFile): AgentFile => ({
+    ...file,
+    listen: { socket: './agent.sock' },
+    shapes: { imds: {} },
+  })
+
+  test('gives a program its token there, past a proxy, and removes the socket at the end', async () => {
+    await write(onSocket)
+    const nowhere = 'http://127.0.0.1:9'
+    const program = run(['--', 'sh', '-c', askBySocket], { http_proxy: nowhere })
+    expect(await program.ended, program.output.stderr).toBe(0)
+    expect(program.output.stdout).toBe('200')
+    expect(program.output.stderr).toContain(`"origin":"unix:${join(folder, 'agent.sock')}"`)
+    expect(readdirSync(folder).toSorted()).toEqual(['agent.yaml', 'own-token'])
+  })
+
+  test('takes the place of one that was killed, and not of one that runs', async () => {
+    await write((file) => ({ ...onSocket(file), environmentFile: './agent.env' }))
+    const first = run([])
+    await expect.poll(() => first.output.stderr).toContain('listens')
+    const second = run([])
+    expect(await second.ended).toBe(1)
+    expect(second.output.stderr).toMatch(
+      /^agent: `listen\.socket` cannot be \S+: another process listens there/m,
+    )
+    first.child.kill('SIGKILL')
+    await first.ended
+    expect(existsSync(join(folder, 'agent.sock'))).toBe(true)
+    const third = run(['--', 'sh', '-c', askBySocket])
+    expect(await third.ended, third.output.stderr).toBe(0)
+    expect(third.output.stdout).toBe('200')
+  })
+
+  test('is not where others could put one of theirs', async () => {
+    await write(onSocket)
+    chmodSync(folder, 0o777)
+    const { output, ended } = run(['--', 'sh', '-c', askBySocket])
+    expect(await ended).toBe(1)
+    expect(output.stderr).toMatch(/^agent: `listen\.socket` cannot be \S+: its folder, /m)
+    expect(output.stdout).toBe('')
   })
 })
 
@@ -302,7 +350,7 @@ describe('countersign agent by itself', () => {
     async (signal) => {
       await write((file) => ({ ...file, environmentFile: './agent.env' }))
       const { child, output, ended } = run([])
-      await expect.poll(() => output.stderr, { timeout: 15_000 }).toContain('the agent listens')
+      await expect.poll(() => output.stderr).toContain('the agent listens')
       const file = join(folder, 'agent.env')
       expect(statSync(file).mode & 0o777).toBe(0o600)
       const variables = Object.fromEntries(

@@ -6,12 +6,12 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { defaultWorldFile, readWorld } from '../../src/emulator/world.ts'
 import { programsIn, runCommand } from '../support/command-line.ts'
 import type { TestEmulator } from '../support/emulator.ts'
+import { missingKubectl, missingTerraform, quietTerraform } from '../support/foreign-programs.ts'
 import { runModule } from '../support/module-run.ts'
 import { required } from '../support/required.ts'
 import { type AgentFile, startTestAgent } from '../support/test-agent.ts'
@@ -54,7 +54,7 @@ beforeAll(async () => {
     vaults: world.vaults.filter(({ name }) => name !== 'contoso-spare'),
   })
   const workload = { tid: cast.fabrikam, oid: cast.workloadObjectId }
-  const scopes = [cast.orders, cast.eventHubs, management, vaults, monitor]
+  const scopes = [cast.orders, cast.eventHubs, management, vaults, monitor, storage]
   service = await startTestService({
     emulator,
     grants: [
@@ -139,6 +139,35 @@ describe('examples/azure-cli', () => {
       TENANT: cast.fabrikam,
       ...more,
     })
+
+  const below = async (change: (text: string) => string = (text) => text) => {
+    const placed = read('azure-cli/agent.yaml')
+      .replace('https://countersign.contoso.example', service.origin)
+      .replace('/var/run/secrets/tokens/countersign', callerFile)
+    const AGENT_FILE = file('azure-cli-agent.yaml', change(placed))
+    return runCommand(read('azure-cli/identity.sh'), { ...shared, AGENT_FILE })
+  }
+
+  test('signs in below the agent, as a managed identity, with tokens alone', async () => {
+    const exchanged = await exchangedBy(async () => {
+      const { code, stdout, stderr } = await below()
+      expect(code, stderr).toBe(0)
+      expect(JSON.parse(stdout)).toMatchObject([{ id: subscription, tenantId: cast.fabrikam }])
+    })
+    expect(exchanged).toEqual([
+      'https://management.azure.com/.default issued',
+      'https://vault.azure.net/.default issued',
+    ])
+  })
+
+  test('does not sign in below an agent that has no token of Azure Resource Manager', async () => {
+    const { code, stdout, stderr } = await below((text) =>
+      text.replace('https://management.core.windows.net:', 'https://another.example:'),
+    )
+    expect(code).not.toBe(0)
+    expect(stdout).toBe('')
+    expect(stderr).toContain("none of those in the agent's file")
+  })
 
   test('signs in with a fresh assertion, which is presented twice', async () => {
     const COUNTERSIGN_TOKEN = await pipelineToken()
@@ -294,9 +323,10 @@ describe('examples/msal/client-assertion.ts', () => {
     const before = signed()
     const { code, stdout, stderr } = await run(await pipelineToken())
     expect(code, stderr).toBe(0)
-    const [token = '', again] = stdout.trim().split('\n')
-    expect(decodeJwt(token)).toMatchObject({ tid: cast.fabrikam, appid: cast.deployClientId })
-    expect(again).toBe(token)
+    const [claims = '', again] = stdout.trim().split('\n')
+    expect(JSON.parse(claims)).toMatchObject({ tid: cast.fabrikam, appid: cast.deployClientId })
+    expect(again).toBe(claims)
+    expect(stdout).not.toContain('eyJ')
     expect(signed() - before).toBe(1)
   })
 
@@ -348,18 +378,19 @@ describe('examples/logstash', () => {
   })
 })
 
-const here = (program: string, ...args: readonly string[]) =>
-  spawnSync(program, args, { stdio: 'ignore' }).status === 0
-
 /** Terraform itself, with the backend that is in it: its providers are elsewhere. */
-describe.runIf(here('terraform', 'version'))('examples/terraform, by Terraform itself', () => {
+describe.runIf(missingTerraform === undefined)('examples/terraform, by Terraform itself', () => {
   /** As far as the door of its storage account, which is not emulated: a proxy in its environment. */
-  async function init(token: string) {
+  async function init(identity: Texts, before: readonly string[] = []) {
     const proxy = createServer().listen(0, '127.0.0.1')
     await once(proxy, 'listening')
     const project = mkdtempSync(join(folder, 'terraform-'))
     writeFileSync(join(project, 'main.tf'), read('terraform/main.tf'))
-    const terraform = spawn('terraform', ['init', '-input=false', '-no-color'], {
+    const [program = '', ...args] = [
+      ...before,
+      ...['terraform', 'init', '-input=false', '-no-color'],
+    ]
+    const terraform = spawn(program, args, {
       cwd: project,
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {
@@ -367,22 +398,19 @@ describe.runIf(here('terraform', 'version'))('examples/terraform, by Terraform i
         SSL_CERT_FILE: emulator.endpoints.caFile,
         HTTPS_PROXY: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
         NO_PROXY: '127.0.0.1',
-        CHECKPOINT_DISABLE: '1',
+        ...quietTerraform,
         // A cloud that it does not know: the public one needs neither this nor the emulator's CA.
         ARM_METADATA_HOSTNAME: new URL(emulator.endpoints.resourceManager).host,
         ARM_SUBSCRIPTION_ID: subscription,
-        ARM_USE_OIDC: 'true',
         ARM_TENANT_ID: cast.fabrikam,
-        ARM_CLIENT_ID: cast.deployClientId,
-        ARM_OIDC_REQUEST_URL: `${service.origin}/v1/assertion/deploy/${cast.fabrikam}`,
-        ARM_OIDC_REQUEST_TOKEN: token,
+        ...identity,
       },
     })
     let asked: string | undefined
     proxy.on('connect', ({ url }, socket) => {
       asked = url
       // It would come again and again.
-      terraform.kill('SIGKILL')
+      terraform.kill('SIGTERM')
       socket.destroy()
     })
     const [stderr] = await Promise.all([text(terraform.stderr), once(terraform, 'close')])
@@ -390,9 +418,42 @@ describe.runIf(here('terraform', 'version'))('examples/terraform, by Terraform i
     return { asked, stderr }
   }
 
+  const withAssertion = (token: string) =>
+    init({
+      ARM_USE_OIDC: 'true',
+      ARM_CLIENT_ID: cast.deployClientId,
+      ARM_OIDC_REQUEST_URL: `${service.origin}/v1/assertion/deploy/${cast.fabrikam}`,
+      ARM_OIDC_REQUEST_TOKEN: token,
+    })
+
+  /** `countersign agent --config agent.yaml -- terraform init`, with the example's file. */
+  async function belowAgent(change: (text: string) => string = (text) => text) {
+    const placed = read('terraform/agent.yaml')
+      .replace('https://countersign.contoso.example', service.origin)
+      .replace('/var/run/secrets/tokens/countersign', callerFile)
+    const config = file('terraform-agent.yaml', change(placed))
+    return init({}, ['countersign', 'agent', '--config', config, '--'])
+  }
+
+  test('gets its token from the agent, by no variable of its own, and takes it to its storage account', async () => {
+    const exchanged = await exchangedBy(async () => {
+      const { asked, stderr } = await belowAgent()
+      expect(asked, stderr).toBe('fabrikamstate.blob.core.windows.net:443')
+    })
+    expect(exchanged).toEqual([`${storage} issued`])
+  }, 60_000)
+
+  test('says that its storage is none of the resources, where the agent has none of it', async () => {
+    const { asked, stderr } = await belowAgent((text) =>
+      text.replace('https://storage.azure.com', 'https://another.example'),
+    )
+    expect(asked).toBeUndefined()
+    expect(stderr).toContain("none of those in the agent's file")
+  }, 60_000)
+
   test('gets its token with an assertion of the service, and takes it to its storage account', async () => {
     const exchanged = await exchangedBy(async () => {
-      const { asked, stderr } = await init(await pipelineToken())
+      const { asked, stderr } = await withAssertion(await pipelineToken())
       expect(asked, stderr).toBe('fabrikamstate.blob.core.windows.net:443')
     })
     expect(exchanged).toEqual([`${storage} issued`])
@@ -401,7 +462,7 @@ describe.runIf(here('terraform', 'version'))('examples/terraform, by Terraform i
   test('is refused with a token of a job that no grant names', async () => {
     const stranger = await service.callerToken('github', { claims: { repository_id: '123457' } })
     const exchanged = await exchangedBy(async () => {
-      const { asked, stderr } = await init(stranger)
+      const { asked, stderr } = await withAssertion(stranger)
       expect(asked).toBeUndefined()
       expect(stderr).toContain('not_granted')
     })
@@ -468,7 +529,7 @@ describe('examples/kubernetes/sidecar.yaml', () => {
     return { ...others, spec }
   }
 
-  test.runIf(here('kubectl', 'version', '--client'))(
+  test.runIf(missingKubectl === undefined)(
     'and its sibling are pods to kubectl, to the last field',
     () => {
       const sibling: unknown = parse(read('kubernetes/pod.yaml'))

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { programsIn, runCommand } from '../support/command-line.ts'
+import { startedEntry } from '../support/entries.ts'
 import { createSqliteStore, type SqliteStore } from '../support/ledger-store.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import type { TestEmulator } from '../support/emulator.ts'
@@ -10,6 +11,7 @@ import { required } from '../support/required.ts'
 import {
   cast,
   defaultGrants,
+  ordersAsk,
   startTestService,
   type ConfigurationFile,
   type GrantFile,
@@ -44,7 +46,11 @@ beforeAll(async () => {
   }
   // As most programs write files.
   const tokenFile = (name: string, token: string) => file(name, `${token}\n`)
-  const exampleAgent = readFileSync('examples/agent/agent.yaml', 'utf8')
+  const exampleAgent = (name: string) =>
+    readFileSync(`examples/agent/${name}`, 'utf8')
+      .replace('https://countersign.contoso.example', service.origin)
+      .replace('/var/run/secrets/tokens/countersign', './caller-token')
+      .replace('/run/countersign/', './')
   environment = {
     // Azure's own command line, which says what it was told.
     PATH: programsIn(service.folder, { az: 'echo "az $*"' }),
@@ -55,12 +61,9 @@ beforeAll(async () => {
     CALLER_TOKEN_FILE: tokenFile('caller-token', await service.callerToken('fabrikam-orders')),
     PIPELINE_TOKEN_FILE: tokenFile('pipeline-token', await service.callerToken('github')),
     ADMIN_TOKEN_FILE: tokenFile('admin-token', await service.callerToken('gitlab')),
-    AGENT_FILE: file(
-      'agent.yaml',
-      exampleAgent
-        .replace('https://countersign.contoso.example', service.origin)
-        .replace('/var/run/secrets/tokens/countersign', './caller-token'),
-    ),
+    AGENT_FILE: file('agent.yaml', exampleAgent('agent.yaml')),
+    AGENT_SOCKET_FILE: file('agent-socket.yaml', exampleAgent('socket.yaml')),
+    ATTEMPT: await attemptOfToken(),
     LEDGER: service.ledgerFile,
     BASE: service.folder,
     VAULT_LOG: service.emulator.endpoints.vaultLogFolder,
@@ -72,6 +75,13 @@ beforeAll(async () => {
 afterAll(async () => {
   await service.stop()
 })
+
+/** Of a workload's token. */
+async function attemptOfToken(): Promise<string> {
+  const token = await service.callerToken('fabrikam-orders')
+  const { headers } = await service.ask('POST /v1/token', { token, json: ordersAsk })
+  return String(headers['countersign-attempt'])
+}
 
 /** Guides whose first command stands before the first heading. */
 const beginsWithCommands = ['docs/audit.md', 'docs/configuration.md']
@@ -148,8 +158,10 @@ describe('docs/audit.md', () => {
   const expected: Readonly<Record<string, RegExp>> = {
     // The two logs of all that agree.
     '# Audit': /^ACCOUNTED FOR/,
+    'Keeping watch': /^countersign_reconcile_round_succeeded 1$/m,
     'The page': /^ACCOUNTED FOR/,
     'The ledger': /^SOUND[^]*Self-consistent, not proven unrewritten/,
+    'One attempt': /^Attempt [^]*token\.issued/,
   }
 
   test('has the commands that are known here', () => {
@@ -214,7 +226,9 @@ describe('docs/operations.md', () => {
     writeFileSync(probes, /^```yaml\n(probes:[^]*?)```/m.exec(page)?.[1] ?? '')
     server = await startPostgres()
     store = createSqliteStore()
-    await (await store.open()).close()
+    const ledger = await store.open()
+    await ledger.append([startedEntry('1')])
+    await ledger.close()
   })
   afterAll(async () => {
     store.remove()

@@ -188,9 +188,13 @@ describe('countersign explain, with a certificate, and the service', () => {
   })
 
   test.each([
-    [['--admin', 'everything'], '--admin must be revoke, alone'],
-    [['--admin', 'revoke', '--tenant', cast.fabrikam], '--admin must be revoke, alone'],
-    [['--admin', 'revoke', '--assertion'], '--admin must be revoke, alone'],
+    [['--admin', 'everything'], '--admin must be revoke, and --audit read, alone'],
+    [
+      ['--admin', 'revoke', '--tenant', cast.fabrikam],
+      '--admin must be revoke, and --audit read, alone',
+    ],
+    [['--admin', 'revoke', '--assertion'], '--admin must be revoke, and --audit read, alone'],
+    [['--audit', 'everything'], '--admin must be revoke, and --audit read, alone'],
     [['--scope', cast.orders], '--application must be a name'],
     [['--application', 'events', '--scope', cast.orders], '--tenant must be a GUID'],
     [['--admin', 'revoke', '--token', '-'], 'give either --token FILE, --certificate FILE, or'],

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { decodeJwt } from 'jose'
 import { request } from 'undici'
@@ -21,8 +22,11 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { stringify } from 'yaml'
 import { runCommand } from '../support/command-line.ts'
 import type { TestEmulator } from '../support/emulator.ts'
+import { startedEntry } from '../support/entries.ts'
 import { runModule } from '../support/module-run.ts'
+import { createReconcileFiles } from '../support/reconcile-files.ts'
 import { type Served, serveFrom } from '../support/served.ts'
+import { loaded, recordLine } from '../support/signed-traffic.ts'
 import type { AgentFile } from '../support/test-agent.ts'
 import {
   cast,
@@ -108,6 +112,21 @@ describe('the packed package', () => {
       expect(stdout, words.join(' ')).toMatch(/Example/)
       expect(stdout, words.join(' ')).toContain('$ ')
     }
+  })
+
+  test('finds what was changed in a ledger that is long enough for a second thread', async () => {
+    const entries = Array.from({ length: 12_000 }, (_, index) => startedEntry(String(index)))
+    const files = await createReconcileFiles([loaded, ...entries])
+    const db = new DatabaseSync(files.ledgerFile)
+    db.exec(`UPDATE entry SET canonical = '{}' WHERE sequence = 11500`)
+    db.close()
+    const log = files.write('log.json', recordLine(0))
+    const { status, stdout } = countersign(
+      ...['reconcile', '--ledger', files.ledgerFile, '--vault-log', log],
+    )
+    files.remove()
+    expect(status).toBe(1)
+    expect(stdout).toContain('entry 11500 is not what was written')
   })
 
   test('says what to do when a verb does not exist', () => {

@@ -202,19 +202,19 @@ describe('countersign probe --every', () => {
     const lines: string[] = []
     createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
     try {
-      await expect.poll(() => asked, { timeout: 20_000 }).toBeGreaterThanOrEqual(3)
+      await expect.poll(() => asked).toBeGreaterThanOrEqual(3)
       expect(lines).toHaveLength(1)
       expect(lines[0]).toMatch(
         /^\S+Z satisfied orders-are-served: must be granted, and was granted$/,
       )
       answer = refused
-      await expect.poll(() => lines.length, { timeout: 20_000 }).toBe(2)
+      await expect.poll(() => lines.length).toBe(2)
       expect(lines[1]).toMatch(/Z violated {2}orders-are-served: .* answered with 403 not_granted$/)
       await expect
-        .poll(() => readFileSync(metrics, 'utf8'), { timeout: 20_000 })
+        .poll(() => readFileSync(metrics, 'utf8'))
         .toContain('expect="granted",result="violated"} 1\n')
       answer = granted
-      await expect.poll(() => lines.length, { timeout: 20_000 }).toBe(3)
+      await expect.poll(() => lines.length).toBe(3)
       child.kill('SIGTERM')
       expect(await ended).toEqual([0, null])
     } finally {

@@ -5,12 +5,18 @@ import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { worldSchema } from '../../src/emulator/world.ts'
+import { putMoveMark } from '../../src/ledger/move-mark.ts'
+import { readRows } from '../../src/ledger/read.ts'
 import type { TestEmulator } from '../support/emulator.ts'
+import { startedEntry } from '../support/entries.ts'
 import { exchanging, signing, strike } from '../support/faults.ts'
 import { fillDisk } from '../support/full-disk.ts'
+import { createSqliteStore } from '../support/ledger-store.ts'
+import { required } from '../support/required.ts'
 import { serveFrom, type Served, type ServedOptions } from '../support/served.ts'
 import {
   cast,
@@ -311,6 +317,32 @@ describe('a start that cannot be', () => {
     expect(await second.ended).toBe(1)
     expect(second.log.at(-1)).toMatchObject({ err: { code: 'LEDGER_IN_USE' } })
   })
+
+  test('because the ledger goes on in a database ends, says where, and adds nothing', async () => {
+    const store = createSqliteStore()
+    const ledger = await store.open()
+    await ledger.append([startedEntry('1')])
+    await ledger.close()
+    const [tip] = [...readRows(store.file)]
+    const db = new DatabaseSync(store.file)
+    const to = { database: 'postgres://db.contoso.example:5432/ledger', schema: 'countersign' }
+    putMoveMark(db, { state: 'done', to, tip: required(tip), atMs: 1_790_000_000_000 })
+    db.close()
+
+    const service = serve((file) => ({ ...file, ledger: { sqlite: store.file } }))
+
+    expect(await service.ended).toBe(1)
+    expect(service.log.at(-1)).toMatchObject({
+      err: {
+        code: 'LEDGER_MOVED',
+        message: expect.stringContaining(
+          'was moved to postgres://db.contoso.example:5432/ledger (schema countersign) on 2026-09-21T14:13:20.000Z',
+        ) as unknown,
+      },
+    })
+    expect(store.entries()).toHaveLength(1)
+    store.remove()
+  })
 })
 
 describe('--print-config', () => {
@@ -389,6 +421,8 @@ describe('a stop', () => {
 
       service.signal(signal)
       await service.said('stopping')
+      // As `timeout` and npm do, which tell the process and its group.
+      service.signal(signal)
       // On the connection that there is; a new one is refused.
       socket.write('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n')
       await expect(fetch(`${origin}/healthz`)).rejects.toThrow()

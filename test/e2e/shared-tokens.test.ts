@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
 import { ledgerInDatabase } from '../../src/ledger/ledger-source.ts'
 import type { Finding } from '../../src/reconcile/finding.ts'
-import { reconcile } from '../../src/reconcile/reconcile.ts'
+import { reconcile } from '../support/reconcile-paths.ts'
 import { readWorld, defaultWorldFile, type World } from '../../src/emulator/world.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { exchanging, signing, strike } from '../support/faults.ts'
@@ -34,6 +34,8 @@ const world: World = (() => {
     tenants: [...base.tenants, ...manyTenants],
     applications: base.applications.map((application) => ({
       ...application,
+      // Each has both, so that a replica may be told to use the other one.
+      certificates: base.applications.flatMap(({ certificates }) => certificates),
       presentIn:
         application.name === 'events'
           ? [
@@ -208,9 +210,7 @@ describe('three replicas on one database', () => {
     let answers: readonly Answer[] = []
     const cost = await costOf(async () => {
       const lost = askAll([required(leader)], 20).catch(() => undefined)
-      await expect
-        .poll(() => query(url, 'SELECT FROM countersign.shared_flight'), { timeout: 10_000 })
-        .toHaveLength(1)
+      await expect.poll(() => query(url, 'SELECT FROM countersign.shared_flight')).toHaveLength(1)
       const waiting = askAll(others, 20)
       await expect.poll(() => countOf('signature.begun')).toBe(1)
       required(leader).signal('SIGKILL')
@@ -225,6 +225,33 @@ describe('three replicas on one database', () => {
     const findings = await findingsSince(startedAtMs)
     expect(findings.filter(({ kind }) => kind !== 'sign.assumed')).toEqual([])
   })
+})
+
+test('a replica whose application has another certificate serves no token that others obtain with the one before', async () => {
+  url = await server.createDatabase()
+  const other = (file: ConfigurationFile): ConfigurationFile => {
+    const { applications, ...more } = sharing(file)
+    const events = { ...required(applications['events']), certificate: 'deploy' }
+    return { ...more, applications: { ...applications, events } }
+  }
+  replicas = [sharing, other, other].map((configuration) => serveFrom(emulator, { configuration }))
+  const [before, behind, last] = replicas.map((one) => [one])
+  await Promise.all(replicas.map((one) => one.said('ready')))
+  const answers: Answer[] = []
+  const shared = () => query(url, 'SELECT key_id FROM countersign.shared_token')
+  for (const [replica, key] of [
+    [before, 'partner-signing'],
+    [behind, 'deploy-signing'],
+    [last, 'deploy-signing'],
+  ] as const) {
+    answers.push(...(await askAll(required(replica), 1)))
+    await expect
+      .poll(shared)
+      .toMatchObject([{ key_id: expect.stringContaining(`/${key}/`) as unknown }])
+  }
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+  expect(distinctTokens(answers.slice(0, 2))).toBe(2)
+  expect(distinctTokens(answers.slice(1))).toBe(1)
 })
 
 describe('the wrapping key at the start', () => {
@@ -280,7 +307,7 @@ describe('what somebody writes into the shared tables', () => {
     const tenants = manyTenants.slice(0, Object.keys(planted).length).map(({ id }) => id)
     const before = await askAll([first], tenants.length + 1, [...tenants, cast.fabrikam])
     await expect
-      .poll(() => query(url, 'SELECT FROM countersign.shared_token'), { timeout: 10_000 })
+      .poll(() => query(url, 'SELECT FROM countersign.shared_token'))
       .toHaveLength(tenants.length + 1)
 
     for (const [i, [name, change]] of Object.entries(planted).entries()) {
@@ -331,7 +358,8 @@ async function findingsSince(sinceMs: number): Promise<readonly Finding[]> {
     ledger: ledgerInDatabase(ledgerAt(url)),
     vaultLogPaths: [emulator.endpoints.vaultLogFolder],
     keys: [],
-    nowMs: emulator.clock.nowMs() + 2 * graceMs,
+    // Before any proof is due.
+    nowMs: emulator.clock.nowMs() + graceMs + 60_000,
     graceMs,
   })
   // Other tests of this file have used the same vault, and ledgers of their own.

@@ -113,7 +113,7 @@ describe('while the database is away', () => {
     // The vault answers now, and that a certificate is proven cannot be written down.
     emulator.faults.clear()
     const codes = () => service.log.map(({ err }) => (err as { code?: string } | undefined)?.code)
-    await expect.poll(codes, { timeout: 20_000 }).toContain('LEDGER_UNAVAILABLE')
+    await expect.poll(codes).toContain('LEDGER_UNAVAILABLE')
     await server.start()
     await service.said('ready')
     expect((await ask(service)).status).toBe(200)
@@ -187,7 +187,7 @@ describe('while the vault of its certificates and Entra are away', () => {
     const first = serve(sharing())
     await first.said('ready')
     const obtained = await ask(first)
-    await expect.poll(shared, { timeout: 10_000 }).toHaveLength(1)
+    await expect.poll(shared).toHaveLength(1)
     strike(emulator, { at: 'vault', match, kind: 'server-error', times: 100_000 })
     strike(emulator, { ...exchanging, kind: 'drop-before', times: 100_000 })
     return obtained
@@ -236,7 +236,7 @@ describe('while the vault of its certificates and Entra are away', () => {
        DELETE FROM countersign.shared_token;
        COMMIT`,
     )
-    await expect.poll(async () => (await ask(late)).status, { timeout: 10_000 }).toBe(503)
+    await expect.poll(async () => (await ask(late)).status).toBe(503)
   })
 
   test('a replica can open nothing when the vault of the wrapping key is away too', async () => {

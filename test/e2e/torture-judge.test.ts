@@ -288,6 +288,18 @@ describe('of a report of reconcile', () => {
     expect(violations({ findings: [assumed, found] }, [...sound.records, rogue])).toBe('')
   })
 
+  test('takes the signature whose answer could not be used, although its id is known', () => {
+    const unusable: Entry = {
+      kind: 'signature.failed',
+      atMs: beganAtMs + 20,
+      signature: 'signature-3',
+      code: 'SIGNER_WRONG_SIGNATURE',
+      applied: 'unknown',
+      vaultRequestId: 'record-signature-3',
+    }
+    expect(reportViolations(report, [...sound.entries, unusable], sound.records)).toEqual([])
+  })
+
   test.each<readonly [string, Partial<typeof report>, RegExp]>([
     [
       'a silence',

@@ -4,9 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { createDpopClient } from '../support/dpop.ts'
+import type { World } from '../../src/emulator/world.ts'
+import type { Entry } from '../../src/ledger/entry.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { exchanging, signing, strike } from '../support/faults.ts'
 import { required } from '../support/required.ts'
+import { thumbprintOf } from '../support/standby.ts'
 import {
   type Answer,
   cast,
@@ -14,6 +17,7 @@ import {
   deployAsk,
   type GrantFile,
   ordersAsk,
+  serviceWorld,
   startServiceEmulator,
   startTestService,
   type TestService,
@@ -21,9 +25,18 @@ import {
 
 /** Requests while another configuration comes into force: before, during and after. */
 
+/** Entra knows the certificate of the other application as one of `events` too. */
+const world: World = {
+  ...serviceWorld,
+  applications: serviceWorld.applications.map((one) => ({
+    ...one,
+    certificates: serviceWorld.applications.flatMap(({ certificates }) => certificates),
+  })),
+}
+
 let emulator: TestEmulator
 beforeAll(async () => {
-  emulator = await startServiceEmulator()
+  emulator = await startServiceEmulator(world)
 })
 afterAll(() => emulator.stop())
 
@@ -77,6 +90,25 @@ const withoutApplication =
     applications: Object.fromEntries(Object.entries(applications).filter(([one]) => one !== name)),
   })
 
+/** Another one than `partners` has, which is proven already. */
+const otherCertificate: Change = application('events', { certificate: 'deploy' })
+
+/** `partners`, with some of it changed. */
+const partners =
+  (some: (deploy: ConfigurationFile['certificates'][string]) => object): Change =>
+  ({ certificates }) => ({
+    certificates: {
+      ...certificates,
+      partners: {
+        ...required(certificates['partners']),
+        ...some(required(certificates['deploy'])),
+      },
+    },
+  })
+
+/** Another one under the same name. */
+const otherUnderItsName = partners(({ name }) => ({ name }))
+
 /** Something that decides nothing about anybody who asks here. */
 const unrelated = issuer('gitlab', { maxTokenSeconds: 1234 })
 
@@ -84,7 +116,17 @@ const askToken = (bearer = token, ask: object = ordersAsk) =>
   service.ask('POST /v1/token', { token: bearer, json: ask })
 const askAssertion = () => service.ask('POST /v1/assertion', { token: jobToken, json: deployAsk })
 
+const tokenSha256Of = (entry: Entry) => 'tokenSha256' in entry && entry.tokenSha256
+
 const entriesOf = (kind: string) => service.entries().filter((entry) => entry.kind === kind)
+
+/** What vaults call the keys that signatures were begun with since the last call. */
+const newlySignedWith = () =>
+  service
+    .newEntries()
+    .flatMap((entry) =>
+      entry.kind === 'signature.begun' ? [new URL(entry.keyId).pathname.split('/')[2]] : [],
+    )
 
 /** Asks, and has the configuration changed while the vault or Entra keeps it waiting. */
 async function during(
@@ -216,6 +258,102 @@ describe('what a configuration takes away', () => {
     expect(service.exchanges()).toHaveLength(before + 1)
     expect((await askToken(token, elsewhere)).status).toBe(200)
     expect(service.exchanges()).toHaveLength(before + 1)
+  })
+})
+
+describe('a certificate that an application has no longer', () => {
+  const replaced: readonly (readonly [string, Change])[] = [
+    ['because it has another one', otherCertificate],
+    ['because its name has come to mean another one', otherUnderItsName],
+  ]
+  test.each(replaced)('%s: nobody has its tokens from then on', async (_, change) => {
+    expect((await askToken()).status).toBe(200)
+    expect(newlySignedWith()).toEqual(['partner-signing'])
+    expect(await configure(change)).toBe('ok')
+    expect((await askToken()).status).toBe(200)
+    expect(newlySignedWith()).toEqual(['deploy-signing'])
+    // Neither come its tokens back with it.
+    const back = (file: ConfigurationFile) => ({
+      ...application('events', { certificate: 'partners' })(file),
+      ...partners(() => ({ name: 'partner-signing' }))(file),
+    })
+    expect(await configure(back)).toBe('ok')
+    expect((await askToken()).status).toBe(200)
+    expect(newlySignedWith()).toEqual(['partner-signing'])
+    expect(service.exchanges()).toHaveLength(3)
+  })
+
+  test.each(replaced)('%s: its token is not given to who waits for it', async (_, change) => {
+    expect((await during(askToken, exchanging, change)).status).toBe(200)
+    expect(newlySignedWith()).toEqual(['partner-signing', 'deploy-signing'])
+    const obtained = entriesOf('exchange.succeeded').map(tokenSha256Of)
+    expect(new Set(obtained).size).toBe(2)
+    expect(entriesOf('token.issued').map(tokenSha256Of)).toEqual(obtained.slice(1))
+  })
+
+  test.each(replaced)('%s: what it signed last is not shown to Entra', async (_, change) => {
+    expect((await during(askToken, signing, change)).status).toBe(200)
+    expect(newlySignedWith()).toEqual(['partner-signing', 'deploy-signing'])
+    expect(service.exchanges()).toHaveLength(1)
+  })
+})
+
+test.each<readonly [string, Change]>([
+  ['something else changes', unrelated],
+  [
+    'it is given one to stand by for it',
+    partners(({ vault, name }) => ({ standby: { vault, name } })),
+  ],
+  [
+    'it becomes the one that stands by',
+    partners(({ vault, name }) => ({ name, standby: { vault, name: 'partner-signing' } })),
+  ],
+  [
+    'it is called otherwise',
+    (file) => ({
+      ...application('events', { certificate: 'renamed' })(file),
+      certificates: { ...file.certificates, renamed: required(file.certificates['partners']) },
+    }),
+  ],
+])('what was obtained with a certificate is served when %s', async (_, change) => {
+  expect((await askToken()).status).toBe(200)
+  expect(await configure(change)).toBe('ok')
+  expect((await askToken()).status).toBe(200)
+  expect(service.exchanges()).toHaveLength(1)
+})
+
+describe('a pair that is swapped, to see if Entra knows the one that stood by', () => {
+  const pair = partners(({ vault, name }) => ({ standby: { vault, name } }))
+  const swapped = partners(({ vault, name }) => ({
+    name,
+    standby: { vault, name: 'partner-signing' },
+  }))
+  const askAnother = () => askToken(token, { ...ordersAsk, scope: cast.eventHubs })
+
+  test('signs with that one', async () => {
+    expect(await configure(pair)).toBe('ok')
+    expect((await askToken()).status).toBe(200)
+    expect(await configure(swapped)).toBe('ok')
+    expect((await askAnother()).status).toBe(200)
+    expect(newlySignedWith()).toEqual(['partner-signing', 'deploy-signing'])
+    expect(entriesOf('certificate.switched')).toEqual([])
+  })
+
+  test('serves everybody all the same where Entra does not, and the ledger says so', async () => {
+    const { certificates } = emulator.entra
+    expect(await configure(pair)).toBe('ok')
+    certificates.unregister('events', thumbprintOf(emulator, 'deploy-signing'))
+    expect(await configure(swapped)).toBe('ok')
+    expect((await askAnother()).status).toBe(200)
+    const [vault] = emulator.vaults
+    certificates.register(
+      'events',
+      required(vault?.store.find('deploy-signing')?.versions.at(-1)).der,
+    )
+    expect(newlySignedWith()).toEqual(['deploy-signing', 'partner-signing'])
+    expect(entriesOf('certificate.switched')).toMatchObject([
+      { application: 'events', reason: 'ENTRA_CERTIFICATE_UNKNOWN' },
+    ])
   })
 })
 
@@ -364,6 +502,8 @@ describe('what may change', () => {
     ).toEqual(['deploy', 'partners', 'second'])
     // Proven before, and so not read again.
     expect(entriesOf('certificate.loaded')).toHaveLength(3)
+    expect((await askToken()).status).toBe(200)
+    expect(newlySignedWith()).toEqual(['deploy-signing'])
   })
 
   test('an application with another client id is asked for anew, whatever Entra has refused the one before', async () => {

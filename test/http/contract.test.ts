@@ -5,6 +5,7 @@ import type { ProblemCode } from '../../src/http/problem.ts'
 import { entraTokenRequestSchema } from '../../src/http/entra-token.ts'
 import { clientCredentialsSchema, tokenExchangeSchema } from '../../src/http/oauth-token.ts'
 import { assertionRequestSchema } from '../../src/http/v1-assertion.ts'
+import { entriesQuerySchema } from '../../src/http/v1-entries.ts'
 import { revocationRequestSchema } from '../../src/http/v1-revocations.ts'
 import { tokenRequestSchema } from '../../src/http/v1-token.ts'
 import { contract } from '../support/contract.ts'
@@ -38,6 +39,17 @@ describe('openapi.yaml describes', () => {
     expect(bare(contract.components.schemas[name])).toEqual(bare(onThePath))
   })
 
+  test('the parameters of a page of entries as the route checks them', () => {
+    const parameters = required(contract.paths['/v1/entries']?.['get']).parameters ?? []
+    const onThePath = z.toJSONSchema(entriesQuerySchema, { io: 'output' })
+
+    expect(
+      Object.fromEntries(
+        parameters.flatMap((one) => ('name' in one ? [[one.name, one.schema]] : [])),
+      ),
+    ).toEqual(onThePath.properties)
+  })
+
   test('every code of a problem, and no other', () => {
     // The type makes this list whole: a code too many or too few does not compile.
     const codes: Record<ProblemCode, true> = {
@@ -50,6 +62,8 @@ describe('openapi.yaml describes', () => {
       revokes_its_maker: true,
       revocation_unknown: true,
       revocations_too_many: true,
+      entries_missing: true,
+      attempt_unknown: true,
       not_found: true,
       method_not_allowed: true,
       cross_site: true,
@@ -67,6 +81,8 @@ describe('openapi.yaml describes', () => {
       entra_unavailable: true,
       issuer_unavailable: true,
       ledger_unavailable: true,
+      ledger_unreadable: true,
+      audit_busy: true,
       too_many_tokens: true,
       not_ready: true,
       signing_throttled: true,

@@ -23,6 +23,7 @@ beforeAll(async () => {
           { application: 'events', tenant: cast.fabrikam, scopes: [cast.orders] },
           { application: 'deploy', tenant: cast.fabrikam, assertion: {} },
           { admin: 'revoke' },
+          { audit: 'read' },
         ],
         limits: { perMinute: 1000 },
       },
@@ -40,6 +41,7 @@ const routes: readonly (readonly [route: string, json: object | undefined])[] = 
   ['POST /v1/assertion', deployAsk],
   [`GET /v1/assertion/deploy/${cast.fabrikam}`, undefined],
   ['GET /v1/revocations', undefined],
+  ['GET /v1/entries', undefined],
   ['POST /v1/revocations', { tenant: cast.northwind }],
   ['DELETE /v1/revocations/0a0a0a0a-0000-4000-8000-00000000000f', undefined],
 ]

@@ -1,5 +1,5 @@
 import { Agent } from 'undici'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   cast,
   deployAsk,
@@ -56,20 +56,13 @@ test.each([
     body,
     signal: gone.signal,
   })
-  await vi.waitFor(async () => {
-    expect(await waiting()).toBe(1)
-  })
+  await expect.poll(waiting).toBe(1)
   gone.abort()
   await expect(asking).rejects.toThrow()
-  await vi.waitFor(async () => {
-    expect(await waiting()).toBe(0)
-  })
+  await expect.poll(waiting).toBe(0)
 
-  await vi.waitFor(() => {
-    expect(service.entries().at(-1)).toMatchObject({
-      kind: 'request.failed',
-      code: 'GOVERNOR_ABANDONED',
-    })
-  })
+  await expect
+    .poll(() => service.entries().at(-1))
+    .toMatchObject({ kind: 'request.failed', code: 'GOVERNOR_ABANDONED' })
   expect(service.newEntries().map(({ kind }) => kind)).toEqual(['request.failed'])
 })

@@ -94,6 +94,26 @@ describe('with sign, read keys and read certificates', () => {
     }))
 })
 
+describe('kept out by the network rules of its vault', () => {
+  test('the service says that the operator has to act, and serves again by itself', () =>
+    withService(startTestService({ emulator }), async (service) => {
+      const token = await service.callerToken('fabrikam-orders')
+      const ask = () => service.ask('POST /v1/token', { token, json: ordersAsk })
+      await emulator.control('POST /vaults/contoso-hsm/network', { from: ['203.0.113.0/24'] })
+      const answer = await ask()
+      expect(answer).toMatchObject({ status: 503, body: { code: 'signing_broken' } })
+      expectNothingPrivate(answer, service, { token })
+      expect(service.entries().slice(-2)).toMatchObject([
+        { kind: 'signature.failed', code: 'SIGNER_FORBIDDEN', applied: 'no' },
+        { kind: 'request.failed', code: 'SIGNER_FORBIDDEN' },
+      ])
+
+      await emulator.control('POST /vaults/contoso-hsm/network', { from: 'everybody' })
+      emulator.clock.shift(60)
+      expect((await ask()).status).toBe(200)
+    }))
+})
+
 describe('without', () => {
   test('keys/sign/action: the service is ready, and signing fails until the role is mended', () =>
     withService(serviceWithout('keys/sign/action'), async (service) => {

@@ -8,7 +8,7 @@ import { readSecrets } from '../../src/config/environment.ts'
 import type { EntryKind } from '../../src/ledger/entry.ts'
 import { ledgerInFile } from '../../src/ledger/ledger-source.ts'
 import { createSqliteLedger } from '../../src/ledger/sqlite-ledger.ts'
-import { reconcile } from '../../src/reconcile/reconcile.ts'
+import { reconcile } from '../support/reconcile-paths.ts'
 import { createProtectedLog } from '../../src/telemetry/protected-log.ts'
 import { createService } from '../../src/wiring.ts'
 import { exchanging, signing, strike } from '../support/faults.ts'
@@ -262,7 +262,8 @@ describe('a ledger that breaks', () => {
         ledger: ledgerInFile(service.ledgerFile),
         vaultLogPaths: [emulator.endpoints.vaultLogFolder],
         keys: [],
-        nowMs: service.clock.nowMs() + 2 * graceMs,
+        // Before any proof is due.
+        nowMs: service.clock.nowMs() + graceMs + 60_000,
         graceMs,
       })
       expect(findings).toContainEqual(
@@ -335,9 +336,7 @@ describe('a ledger that can be written again', () => {
       expectProblem(failed, ledgerUnavailable)
       emptyDisk(service.ledgerFile)
 
-      await expect
-        .poll(async () => (await service.ask('GET /readyz')).status, { timeout: 20_000 })
-        .toBe(200)
+      await expect.poll(async () => (await service.ask('GET /readyz')).status).toBe(200)
       expect((await ask(service, 'token')).answer.status).toBe(200)
       expect(service.entries().map(({ kind }) => kind)).toEqual([
         'certificate.loaded',

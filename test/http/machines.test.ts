@@ -111,9 +111,15 @@ describe('GET /metrics', () => {
     expect(answer.text).toMatch(
       /^countersign_vault_units_used\{certificate="partners",place="primary"\} [2-6]$/m,
     )
+    const before = commitsIn(answer.text)
+    await service.ask('POST /v1/token', { token: workload, json: ordersAsk })
+    expect(commitsIn((await service.ask('GET /metrics')).text)).toBe(before + 1)
     expectNothingPrivate(answer, service, { token: workload })
     expectNothingPrivate(answer, service, { token: job })
   })
+
+  const commitsIn = (text: string) =>
+    Number(/^countersign_ledger_commit_seconds_count (\d+)$/m.exec(text)?.[1])
 })
 
 const elsewhere: readonly [string, (file: ConfigurationFile) => ConfigurationFile][] = [

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { ledgerInFile } from '../../src/ledger/ledger-source.ts'
 import { isoTimeFrom } from '../../src/base/clock.ts'
 import type { Entry, EntryKind } from '../../src/ledger/entry.ts'
-import { reconcile } from '../../src/reconcile/reconcile.ts'
+import { reconcile } from '../support/reconcile-paths.ts'
 import { exchanging, signing, strike } from '../support/faults.ts'
 import {
   cast,
@@ -165,12 +165,15 @@ describe('a token in use', () => {
       await untilDue(() => ask())
       await refreshDue()
     }
+    // As the background does it.
+    await service.service.proofs.publish()
     const graceMs = 30 * 60_000
     const report = await reconcile({
       ledger: ledgerInFile(service.ledgerFile),
       vaultLogPaths: [emulator.endpoints.vaultLogFolder],
       keys: [],
-      nowMs: service.clock.nowMs() + 2 * graceMs,
+      // Before any proof is due.
+      nowMs: service.clock.nowMs() + graceMs + 60_000,
       graceMs,
     })
 

@@ -208,16 +208,23 @@ describe('a vault that is away', () => {
     })
   })
 
-  test('that may have signed is not stood in for by the attempt: nothing is signed twice in silence', async () => {
-    await start()
-    strike(emulator, { ...signing, match: '/keys/partner-signing/', kind: 'drop-after' })
-    const answer = await ask(0)
+  test.each([
+    { kind: 'drop-after' },
+    { kind: 'server-error-after', status: 408 },
+    { kind: 'server-error-after', status: 499 },
+  ] as const)(
+    'that may have signed ($kind $status) is not stood in for by the attempt: nothing is signed twice in silence',
+    async (fault) => {
+      await start()
+      strike(emulator, { ...signing, match: '/keys/partner-signing/', ...fault })
+      const answer = await ask(0)
 
-    expect(answer).toMatchObject({ status: 503, body: { code: 'signing_unavailable' } })
-    expect(service.vaultRecords().map(({ operationName }) => operationName)).toEqual(['KeySign'])
-    expect((await ask(0)).status).toBe(200)
-    expect(switches()).toEqual([])
-  })
+      expect(answer).toMatchObject({ status: 503, body: { code: 'signing_unavailable' } })
+      expect(service.vaultRecords().map(({ operationName }) => operationName)).toEqual(['KeySign'])
+      expect((await ask(0)).status).toBe(200)
+      expect(switches()).toEqual([])
+    },
+  )
 
   test('that fails without a word is stood in for after the third time', async () => {
     await start()

@@ -55,36 +55,76 @@ test('whatever grants say, nothing is allowed that the configuration does not ha
   expect(taken).toBeGreaterThan(5)
 })
 
-const drawnApplications = fc
-  .array(
-    fc.record({
-      name: fc.constantFrom(events, deploy),
-      clientId: fc.constantFrom('one', 'two'),
-      tenants: fc.subarray([northwind, fabrikam]),
-    }),
-  )
-  .map((all) => [...new Map(all.map((one) => [one.name, one])).values()])
-  // Nothing else of a configuration is looked at.
-  .map((applications) => ({ applications }) as unknown as Config)
+/** Of one certificate each, though the file may write its name in another way. */
+const places = ['https://a.example/one', 'https://a.example/ONE', 'https://a.example/one-more']
 
-test('what was held of a tenant or client that is gone has ended, and nothing else has', () => {
-  const ends = new Map<boolean, number>()
+const drawnPlace = fc.constantFrom(...places, 'https://b.example/one').map((text) => {
+  const { origin: vault, pathname } = new URL(text)
+  return { vault, nameInVault: pathname.slice(1) }
+})
+
+const drawnConfig = fc
+  .record({
+    applications: fc
+      .array(
+        fc.record({
+          name: fc.constantFrom(events, deploy),
+          clientId: fc.constantFrom('one', 'two'),
+          certificate: fc.constantFrom('first', 'second'),
+          tenants: fc.subarray([northwind, fabrikam]),
+        }),
+      )
+      .map((all) => [...new Map(all.map((one) => [one.name, one])).values()]),
+    certificates: fc.tuple(
+      ...['first', 'second'].map((name) =>
+        fc
+          .tuple(drawnPlace, fc.option(drawnPlace, { nil: undefined }))
+          .map(([primary, standby]) => ({ name, ...primary, standby })),
+      ),
+    ),
+  })
+  // Nothing else of a configuration is looked at.
+  .map((drawn) => drawn as unknown as Config)
+
+/** A version of a key at some place, none of which the configuration names. */
+const drawnKeyId = drawnPlace.map(
+  ({ vault, nameInVault }) => `${vault}/keys/${nameInVault}/${'7'.repeat(32)}`,
+)
+
+const placesOf = ({ certificates }: Config, certificate: string) =>
+  certificates
+    .filter(({ name }) => name === certificate)
+    .flatMap(({ standby, ...primary }) => [primary, ...(standby === undefined ? [] : [standby])])
+    .map(({ vault, nameInVault }) => `${vault} ${nameInVault.toLowerCase()}`)
+
+const placeOf = (keyId: string) => {
+  const { origin, pathname } = new URL(keyId)
+  return `${origin} ${pathname.split('/')[2]?.toLowerCase() ?? ''}`
+}
+
+test('what was held of a tenant, client or certificate that is gone has ended, and nothing else has', () => {
+  const seen = new Set<string>()
   fc.assert(
-    fc.property(drawnApplications, drawnApplications, (before, after) => {
+    fc.property(drawnConfig, drawnConfig, drawnKeyId, (before, after, keyId) => {
       const isEnded = endedBetween(before, after)
       for (const application of [events, deploy]) {
         for (const tenant of [northwind, fabrikam]) {
-          const holder = ({ applications }: Config) =>
-            applications.find(
+          const holder = (config: Config) => {
+            const found = config.applications.find(
               ({ name, tenants }) => name === application && tenants.includes(tenant),
             )
+            const has = found && placesOf(config, found.certificate).includes(placeOf(keyId))
+            return { ...found, has }
+          }
           const [was, is] = [holder(before), holder(after)]
-          const ended = was !== undefined && was.clientId !== is?.clientId
-          expect(isEnded({ application, tenant })).toBe(ended)
-          ends.set(ended, (ends.get(ended) ?? 0) + 1)
+          const ended = was.name !== undefined && was.clientId !== is.clientId
+          const endedWithKey = ended || (was.has === true && is.has === false)
+          expect(isEnded({ application, tenant, keyId: undefined })).toBe(ended)
+          expect(isEnded({ application, tenant, keyId })).toBe(endedWithKey)
+          seen.add(ended ? 'ended' : endedWithKey ? 'ended with its key' : 'goes on')
         }
       }
     }),
   )
-  expect([...ends.keys()].toSorted()).toEqual([false, true])
+  expect([...seen].toSorted()).toEqual(['ended', 'ended with its key', 'goes on'])
 })

@@ -14,6 +14,7 @@ import {
   recordLine,
   requestIdOf,
   startMs,
+  withProofs,
 } from '../support/signed-traffic.ts'
 
 interface Matches {
@@ -35,6 +36,10 @@ const acts = {
     lines: (n) => [recordLine(n, { httpStatusCode: 429 })],
   },
   'reply lost': { entries: (n) => [begun(n), failed(n)], lines: (n) => [recordLine(n)] },
+  'reply not usable': {
+    entries: (n) => [begun(n), failed(n, { vaultRequestId: requestIdOf(n) })],
+    lines: (n) => [recordLine(n)],
+  },
   'request lost': { entries: (n) => [begun(n), failed(n)], lines: () => [] },
   'died waiting': { entries: (n) => [begun(n)], lines: (n) => [recordLine(n)] },
   'made, never logged': { entries: (n) => [begun(n), made(n)], lines: () => [] },
@@ -63,7 +68,7 @@ const story = fc.array(fc.constantFrom(...actNames), { maxLength: 25 })
 const actOf = (name: ActName): Act => acts[name]
 const entriesOf = (names: readonly ActName[]): readonly Entry[] => [
   loaded,
-  ...names.flatMap((name, index) => actOf(name).entries(index)),
+  ...withProofs(names.flatMap((name, index) => actOf(name).entries(index))),
 ]
 /** The log stands for all of the story. */
 const linesOf = (names: readonly ActName[]): readonly string[] => [
@@ -136,7 +141,13 @@ describe('reconciling any story', () => {
           explained: count(names, 'made', 'signed again with our id'),
           unexplained: count(names, 'signed by somebody else', 'signed again with our nonce'),
           repeated: count(names, 'signed again with our id'),
-          assumed: count(names, 'reply lost', 'died waiting', 'signed again with our nonce'),
+          assumed: count(
+            names,
+            'reply lost',
+            'reply not usable',
+            'died waiting',
+            'signed again with our nonce',
+          ),
           differs: count(names, 'another algorithm'),
           unrecorded: count(names, 'made, never logged'),
         })

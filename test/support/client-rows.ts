@@ -12,6 +12,8 @@ export interface ProvenClient {
   readonly variables: readonly string[]
   /** What its program must say in code for this; absent: nothing. */
   readonly option?: string
+  /** What does not work as well as one would think; absent: nothing. */
+  readonly limit?: string
   readonly proof: ClientProof
   readonly test: ClientTest
 }
@@ -148,7 +150,7 @@ const withAssertion: readonly ProvenClient[] = [
     },
   },
   {
-    client: 'Terraform, its azurerm backend',
+    client: 'Terraform, its azurerm backend, with an assertion',
     variables: [
       ...['ARM_USE_OIDC', 'ARM_TENANT_ID', 'ARM_CLIENT_ID'],
       ...['ARM_OIDC_REQUEST_URL', 'ARM_OIDC_REQUEST_TOKEN'],
@@ -162,7 +164,7 @@ const withAssertion: readonly ProvenClient[] = [
   },
   {
     client: '`az login --federated-token "$(countersign assertion …)"`, MSAL for Node in its place',
-    variables: [],
+    variables: ['COUNTERSIGN_URL'],
     proof: "the client's request replayed",
     test: {
       file: clientExamples,
@@ -171,8 +173,11 @@ const withAssertion: readonly ProvenClient[] = [
     },
   },
   {
-    client: 'Terraform, the azurerm and azuread providers',
-    variables: ['ARM_USE_OIDC', 'ARM_OIDC_REQUEST_URL', 'ARM_OIDC_REQUEST_TOKEN'],
+    client: 'Terraform, the azurerm and azuread providers, with an assertion',
+    variables: [
+      ...['ARM_USE_OIDC', 'ARM_TENANT_ID', 'ARM_CLIENT_ID'],
+      ...['ARM_OIDC_REQUEST_URL', 'ARM_OIDC_REQUEST_TOKEN'],
+    ],
     proof: "the client's request replayed",
     test: {
       file: 'test/http/assertion.test.ts',
@@ -198,6 +203,39 @@ const anyOauth: readonly ProvenClient[] = ['oauth4webapi', 'openid-client'].map(
 
 const throughAgent: readonly ProvenClient[] = [
   {
+    client: 'Terraform, its azurerm backend, below the agent with `imds`',
+    variables: ['ARM_USE_MSI', 'ARM_MSI_ENDPOINT'],
+    proof: 'real client by environment alone',
+    test: {
+      file: clientExamples,
+      describe: 'examples/terraform, by Terraform itself',
+      title:
+        'gets its token from the agent, by no variable of its own, and takes it to its storage account',
+    },
+  },
+  {
+    client: '`az login --identity`, below the agent with `appService`, MSAL for Node in its place',
+    variables: ['IDENTITY_ENDPOINT', 'IDENTITY_HEADER'],
+    proof: "the client's request replayed",
+    test: {
+      file: clientExamples,
+      describe: 'examples/azure-cli',
+      title: 'signs in below the agent, as a managed identity, with tokens alone',
+    },
+  },
+  ...['the Azure CLI, by MSAL for Python', 'Azure PowerShell, by MSAL for .NET'].map(
+    (each): ProvenClient => ({
+      client: `${each}, below the agent with \`appService\``,
+      variables: ['IDENTITY_ENDPOINT', 'IDENTITY_HEADER'],
+      proof: "the client's request replayed",
+      test: {
+        file: agentTests,
+        title: 'the request of %s, as it stands, gets a token that it can use',
+        each,
+      },
+    }),
+  ),
+  {
     client: '`ManagedIdentityCredential`, agent with `appService`',
     package: identity,
     variables: ['IDENTITY_ENDPOINT', 'IDENTITY_HEADER'],
@@ -221,6 +259,7 @@ const throughAgent: readonly ProvenClient[] = [
     client: '`ManagedIdentityCredential` with the older variables alone, agent with `appService`',
     package: identity,
     variables: ['MSI_ENDPOINT', 'MSI_SECRET'],
+    limit: 'takes each token for ended at once, and asks again for every use',
     proof: 'real client by environment alone',
     test: {
       file: agentTests,
@@ -304,6 +343,17 @@ const throughAgent: readonly ProvenClient[] = [
     },
   },
   {
+    client: 'curl with `--unix-socket`, agent with a `socket`',
+    variables: ['COUNTERSIGN_AGENT_SOCKET'],
+    option: '`--unix-socket`',
+    proof: 'real client with one option',
+    test: {
+      file: 'test/e2e/agent.test.ts',
+      describe: 'countersign agent on a socket',
+      title: 'gives a program its token there, past a proxy, and removes the socket at the end',
+    },
+  },
+  {
     client: 'tools that ask GitHub Actions for a token, agent with `requestUrl`',
     variables: ['ACTIONS_ID_TOKEN_REQUEST_URL', 'ACTIONS_ID_TOKEN_REQUEST_TOKEN'],
     proof: "the client's request replayed",
@@ -339,19 +389,27 @@ const inJob = (client: string, kind: string, variables: readonly string[]): Prov
 
 const byCommandLine: readonly ProvenClient[] = [
   inJob('`countersign assertion`, in a job of GitHub Actions', 'github', [
+    'COUNTERSIGN_URL',
     'ACTIONS_ID_TOKEN_REQUEST_URL',
     'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
   ]),
-  inJob('`countersign token`, in a job of GitLab', 'gitlab', ['COUNTERSIGN_TOKEN']),
+  inJob('`countersign token`, in a job of GitLab', 'gitlab', [
+    'COUNTERSIGN_URL',
+    'COUNTERSIGN_TOKEN',
+  ]),
   inJob('`countersign token`, in a step of Azure Pipelines', 'azure-devops', [
+    'COUNTERSIGN_URL',
     'SYSTEM_OIDCREQUESTURI',
     'SYSTEM_ACCESSTOKEN',
     'AZURESUBSCRIPTION_SERVICE_CONNECTION_ID',
   ]),
-  inJob('`countersign token`, in a pod', 'kubernetes', ['COUNTERSIGN_TOKEN_FILE']),
+  inJob('`countersign token`, in a pod', 'kubernetes', [
+    'COUNTERSIGN_URL',
+    'COUNTERSIGN_TOKEN_FILE',
+  ]),
   {
     client: '`countersign token` and curl, to the Event Hubs of two tenants',
-    variables: ['COUNTERSIGN_TOKEN_FILE'],
+    variables: ['COUNTERSIGN_URL', 'COUNTERSIGN_TOKEN_FILE'],
     proof: 'real client by environment alone',
     test: {
       file: clientExamples,
@@ -388,10 +446,10 @@ export const unprovenClients: readonly UnprovenClient[] = [
     reason: '`client_secret` is refused unread: whoever asks shows who it is',
   },
   {
-    client: '`az` itself',
+    client: '`az` and Azure PowerShell themselves',
     result: 'not tried',
     reason:
-      'it is not where the tests run: what it would send is replayed, and shown as that above',
+      'they are not where the tests run: what they would send is replayed, and shown as that above',
   },
   {
     client: '`az login --federated-token-callback`',
@@ -403,6 +461,11 @@ export const unprovenClients: readonly UnprovenClient[] = [
     client: 'the azurerm and azuread providers of Terraform themselves',
     result: 'not tried',
     reason: 'they are not where the tests run; the backend, which is in Terraform, is run itself',
+  },
+  {
+    client: 'Azure SDKs and others that variables lead, to an agent on a socket',
+    result: 'cannot work',
+    reason: 'the variables that they know are URLs, and no URL names a socket',
   },
   {
     client: 'Logstash itself',

@@ -48,7 +48,7 @@ function provenCells(row: ProvenClient, passed: boolean): readonly string[] {
     row.variables.map((name) => `\`${name}\``).join(', ') || 'none',
     row.option ?? 'nothing',
     row.proof,
-    passed ? 'works' : '**fails**',
+    passed ? ['works', row.limit ?? []].flat().join(', and ') : '**fails**',
   ]
 }
 

@@ -22,6 +22,10 @@ export const configurationFixtures = (kind: 'valid' | 'invalid') =>
 export const agentFixtures = (kind: 'valid' | 'invalid') =>
   fixturesIn(join(fixtures, 'agent', kind))
 
+/** Of `countersign witness --check`; the keys that several of them name are beside the two folders. */
+export const witnessFixtures = (kind: 'valid' | 'invalid') =>
+  fixturesIn(join(fixtures, 'witness', kind))
+
 function fixturesIn(root: string): readonly ConfigurationFixture[] {
   return readdirSync(root)
     .toSorted()

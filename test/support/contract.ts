@@ -30,6 +30,7 @@ interface Parameter {
   readonly name: string
   readonly in: 'path' | 'query'
   readonly required?: boolean
+  readonly schema: Schema
 }
 
 type ParameterOrReference = Parameter | { readonly $ref: string }
@@ -228,7 +229,7 @@ function requestFaults(
     if (value === undefined || value === null) {
       return parameter.required === true ? [`${parameter.name} is missing`] : []
     }
-    return schemaFaults(value, ...pointer, 'schema')
+    return schemaFaults(valueOf(value, parameter), ...pointer, 'schema')
   })
   if (operation.requestBody === undefined) return ofParameters
   const mediaType = required(Object.keys(operation.requestBody.content)[0])
@@ -236,6 +237,10 @@ function requestFaults(
   const sent = mediaType === formType ? withValues(requestBody) : requestBody
   return [...ofParameters, ...schemaFaults(sent, ...pointer)]
 }
+
+/** On the wire all are texts. */
+const valueOf = (text: string, { schema }: Parameter) =>
+  schema['type'] === 'integer' && /^\d+$/.test(text) ? Number(text) : text
 
 /** Parameters without a value are as if they were not sent (RFC 6749 §3.2). */
 const withValues = (form: unknown) =>

@@ -32,6 +32,8 @@ export interface LedgerPlan {
   readonly entries: number
   readonly headEvery: number
   readonly proofEvery: number
+  /** Of the first entry; absent: a time of long ago, or not. */
+  readonly beginsMs?: number
 }
 
 /** Continues the chain with an entry. */
@@ -54,7 +56,8 @@ export function writeLedger(plan: LedgerPlan): WrittenLedger {
   const entries: Entry[] = []
   const rows: Row[] = []
   const heads: string[] = []
-  const nowMs = () => firstMs + rows.length * 1000
+  const beginsMs = plan.beginsMs ?? firstMs
+  const nowMs = () => beginsMs + rows.length * 1000
   const add = (entry: Entry) => {
     entries.push(entry)
     rows.push(rowBehind(rows.at(-1) ?? genesis, entry))
@@ -71,7 +74,8 @@ export function writeLedger(plan: LedgerPlan): WrittenLedger {
     } else if (at % plan.proofEvery === 0) {
       signatureOf(nowMs(), at).forEach(add)
     } else {
-      add({ ...tokenIssuedEntry('orders', `token-${at}`), atMs: nowMs() })
+      const expiresAtSeconds = Math.floor(nowMs() / 1000) + 3600
+      add({ ...tokenIssuedEntry('orders', `token-${at}`), atMs: nowMs(), expiresAtSeconds })
     }
   }
   const sealedUpTo = required(parseHead(required(heads.at(-1)))).statement.sequence
@@ -148,7 +152,7 @@ const certificateEntry = (atMs: number): Entry => ({
   certificate: 'partners',
   keyId: signingKeyId,
   thumbprintSha256: sha256Base64url(signingCertificate.raw),
-  notAfterSeconds: Math.floor((firstMs + hourMs) / 1000),
+  notAfterSeconds: Math.floor((atMs + hourMs) / 1000),
   der: signingCertificate.raw.toString('base64'),
 })
 

@@ -40,6 +40,14 @@ export interface ReplicaOptions {
   readonly store?: SharedTokens
   /** Absent: the fleet's. */
   readonly clock?: FixedClock
+  /** Whether its applications have a key version; absent: all of them. */
+  readonly hasKey?: (keyId: string) => boolean
+  /** Of its memory; absent: more than any test fills. */
+  readonly bytesMax?: number
+  /** How often it renews a lease, and looks while it waits; absent: so often that no test waits for it. */
+  readonly everyMs?: number
+  /** What it waits for when it looks into the ledger; absent: nothing. */
+  readonly onLedger?: () => Promise<void>
 }
 
 export interface Replica {
@@ -102,21 +110,23 @@ export function createFleet(): Fleet {
       return token
     },
     replica: (options = {}) => {
+      const { bytesMax = 64 * 1024 * 1024, everyMs = 10, onLedger } = options
       const own = options.clock ?? clock
       const refused: RowRefusal[] = []
       const seen: string[] = []
       const see = (name: string) => () => void seen.push(name)
       const memory = createMemoryTokenCache({
         clock: own,
-        bytesMax: 64 * 1024 * 1024,
+        bytesMax,
         ...refreshRules,
         onEvicted: see('evicted'),
       })
       const tokens = createSealedTokens({
         sealer,
-        exchangesOf: (attempt) => {
+        exchangesOf: async (attempt) => {
+          await onLedger?.()
           const exchange = recorded.get(attempt)
-          return Promise.resolve(exchange === undefined ? [] : [exchange])
+          return exchange === undefined ? [] : [exchange]
         },
         clock: own,
         minRemainingSeconds: refreshRules.minRemainingSeconds,
@@ -125,6 +135,7 @@ export function createFleet(): Fleet {
       const drops = createFleetDrops(memory, options.store ?? store, see('not-shared'))
       const flights = createFleetFlights({
         drops,
+        hasKey: (_application, keyId) => options.hasKey?.(keyId) ?? true,
         store: options.store ?? store,
         tokens,
         failures,
@@ -137,8 +148,8 @@ export function createFleet(): Fleet {
           notShared: see('not-shared'),
         },
         clock: own,
-        renewEveryMs: 10,
-        lookEveryMs: 10,
+        renewEveryMs: everyMs,
+        lookEveryMs: everyMs,
       })
       return { flights, tokens, drops, memory, refused, seen }
     },

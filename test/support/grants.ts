@@ -63,6 +63,7 @@ export function grant(
     readonly longLived?: true
     readonly isolate?: true
     readonly mayRevoke?: true
+    readonly mayAudit?: true
     readonly mode?: 'dry-run'
   } = {},
 ): Grant {

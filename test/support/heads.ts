@@ -1,12 +1,20 @@
 import { constants, generateKeyPairSync, sign } from 'node:crypto'
-import { compactHead, headSigningInput, type HeadStatement } from '../../src/custody/head.ts'
+import { headSigningInput, type HeadStatement } from '../../src/custody/head.ts'
+import { compactFrom } from '../../src/custody/own-jws.ts'
 
-/** A key that signs heads in tests: in software, which nothing in the product can. */
-export function createTestHeadKey(keyId = 'https://contoso-hsm.vault.azure.net/keys/heads/v1') {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+/**
+ * A key that signs heads in tests: in software, which nothing in the product can.
+ *
+ * @param modulusLength In bits: where thousands are signed, fewer than any vault has.
+ */
+export function createTestHeadKey(
+  keyId = 'https://contoso-hsm.vault.azure.net/keys/heads/v1',
+  modulusLength = 2048,
+) {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength })
   const pss = { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
   const signed = (input: string) =>
-    compactHead(input, sign('sha256', Buffer.from(input, 'ascii'), pss))
+    compactFrom(input, sign('sha256', Buffer.from(input, 'ascii'), pss))
   return {
     keyId,
     publicKey,

@@ -1,8 +1,11 @@
+import { systemClock } from '../../src/base/clock.ts'
 import { defaultSchema, parsePostgresUrl } from '../../src/base/postgres-url.ts'
 import type { Row } from '../../src/ledger/chain.ts'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { LedgerDatabase } from '../../src/ledger/ledger-database.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
+import { moveLedger } from '../../src/ledger/move-ledger.ts'
+import type { ExportedUpTo, Move } from '../../src/ledger/move-ledger.ts'
 import { createPostgresLedger } from '../../src/ledger/postgres-ledger.ts'
 import type { PostgresLedgerOptions } from '../../src/ledger/postgres-ledger.ts'
 import { readPages } from '../../src/ledger/postgres-reader.ts'
@@ -27,6 +30,13 @@ export async function openLedger(options: PostgresLedgerOptions): Promise<Ledger
   await ledger.open()
   return ledger
 }
+
+/** Of a service that exported nothing. */
+export const moveTo = (
+  url: string,
+  file: string,
+  readExportedUpTo: () => Promise<ExportedUpTo | undefined> = () => Promise.resolve(undefined),
+): Promise<Move> => moveLedger(file, ledgerAt(url), { readExportedUpTo, clock: systemClock })
 
 /** Every entry of a ledger whose chain verifies, and whose tip is its last entry. */
 export async function verifiedEntriesAt(url: string): Promise<readonly Entry[]> {

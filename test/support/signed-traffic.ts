@@ -1,10 +1,13 @@
-import { createHash } from 'node:crypto'
+import { constants, createHash, generateKeyPairSync, sign } from 'node:crypto'
 import type {
+  CertificateLoaded,
   Entry,
   SignatureBegun,
   SignatureFailed,
   SignatureMade,
+  SignatureProved,
 } from '../../src/ledger/entry.ts'
+import { authority } from './certificate-chains.ts'
 
 /** A key, what the service wrote about signatures with it, and what the vault wrote. */
 
@@ -25,18 +28,44 @@ export const nonceOf = (index: number) => `nonce-${digits(index, 16)}`
 export const requestIdOf = (index: number) => `6f0c1d8e-0000-4000-8000-${digits(index, 12)}`
 export const signatureIdOf = (index: number) => `0198c0de-0000-7000-8000-${digits(index, 12)}`
 
-export const loaded: Entry = {
+/** Small, because it signs often: who compares what is tested, and not RSA. */
+const keys = generateKeyPairSync('rsa', { modulusLength: 1024 })
+const { certificate } = authority('CN=partners', undefined, {}, keys)
+const pss = {
+  key: keys.privateKey,
+  padding: constants.RSA_PKCS1_PSS_PADDING,
+  saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+}
+
+export const loaded: CertificateLoaded = {
   kind: 'certificate.loaded',
   atMs: startMs,
   certificate: 'partners',
   keyId,
-  thumbprintSha256: 'thumbprint',
+  thumbprintSha256: createHash('sha256').update(certificate.raw).digest('base64url'),
   notAfterSeconds: 1_800_000_000,
-  der: 'AA==',
+  der: certificate.raw.toString('base64'),
 }
 
 /** One signature a minute. */
 export const beganAtMs = (index: number) => startMs + index * minuteMs
+
+const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('base64url')
+const expiresAtSeconds = (index: number) => beganAtMs(index) / 1000 + 300
+
+/** What is signed: an assertion, or a head, as far as anybody looks at them. */
+const signingInputOf = (index: number) =>
+  `${base64url({ alg: 'PS256', typ: 'JWT' })}.${base64url({ jti: signatureIdOf(index), exp: expiresAtSeconds(index), atMs: beganAtMs(index) })}`
+
+const signatures = new Map<number, Buffer>()
+
+/** One for each, however often it is asked for: no two of PS256 are alike. */
+export function signatureOf(index: number): Buffer {
+  const known = signatures.get(index) ?? sign('sha256', Buffer.from(signingInputOf(index)), pss)
+  signatures.set(index, known)
+  return known
+}
 
 export const begun = (index: number, changes: Partial<SignatureBegun> = {}): SignatureBegun => ({
   kind: 'signature.begun',
@@ -48,9 +77,9 @@ export const begun = (index: number, changes: Partial<SignatureBegun> = {}): Sig
   tenant: 'fab00000-0000-4000-8000-000000000002',
   keyId,
   algorithm: 'PS256',
-  digest: 'digest',
+  digest: sha256(signingInputOf(index)),
   nonceSha256: createHash('sha256').update(nonceOf(index)).digest('base64url'),
-  expiresAtSeconds: beganAtMs(index) / 1000 + 300,
+  expiresAtSeconds: expiresAtSeconds(index),
   ...changes,
 })
 
@@ -59,9 +88,33 @@ export const made = (index: number, changes: Partial<SignatureMade> = {}): Signa
   atMs: beganAtMs(index) + 80,
   signature: signatureIdOf(index),
   vaultRequestId: requestIdOf(index),
-  signatureSha256: 'sha256',
+  signatureSha256: sha256(signatureOf(index)),
   ...changes,
 })
+
+export const proved = (index: number, changes: Partial<SignatureProved> = {}): SignatureProved => ({
+  kind: 'signature.proved',
+  atMs: (expiresAtSeconds(index) + 610) * 1000,
+  signature: signatureIdOf(index),
+  signingInput: signingInputOf(index),
+  signatureValue: signatureOf(index).toString('base64url'),
+  ...changes,
+})
+
+/** As the service goes on: whatever was made is proved in the end, and each key has its certificate on record. */
+export function withProofs(entries: readonly Entry[]): readonly Entry[] {
+  const keyIds = new Set(
+    entries.flatMap((one) => (one.kind === 'signature.begun' ? one.keyId : [])),
+  )
+  const made = new Set(
+    entries.flatMap((one) => (one.kind === 'signature.made' ? one.signature : [])),
+  )
+  return [
+    ...[...keyIds].filter((id) => id !== keyId).map((id) => ({ ...loaded, keyId: id })),
+    ...entries,
+    ...[...made].map((signature) => proved(Number(signature.slice(-12)), { signature })),
+  ]
+}
 
 export const failed = (index: number, changes: Partial<SignatureFailed> = {}): SignatureFailed => ({
   kind: 'signature.failed',

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { request as send } from 'undici'
+import { Agent as Connections, getGlobalDispatcher, request as send } from 'undici'
 import { stringify } from 'yaml'
 import type { z } from 'zod'
 import type { Agent } from '../../src/agent/agent.ts'
@@ -105,9 +105,16 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
     await agent.stop(1000)
     throw error
   }
+  const { listen } = loaded.config
+  const dispatcher =
+    'socket' in listen
+      ? new Connections({ connect: { socketPath: listen.socket } })
+      : getGlobalDispatcher()
+  const origin = 'socket' in listen ? 'http://localhost' : agent.origin
   const ask: TestAgent['ask'] = async (request, headers = {}, body) => {
     const [method = '', path = ''] = request.split(' ')
-    const response = await send(agent.origin + path, {
+    const response = await send(origin + path, {
+      dispatcher,
       method,
       headers: { connection: 'close', ...headers },
       body: body ?? null,

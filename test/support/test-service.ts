@@ -173,7 +173,7 @@ export const longLivedWorld: World = {
  */
 export async function startServiceEmulator(
   world: World = serviceWorld,
-  options: Pick<TestEmulatorOptions, 'throttleScale'> = {},
+  options: Pick<TestEmulatorOptions, 'throttleScale' | 'vaultLog'> = {},
 ): Promise<TestEmulator> {
   const emulator = await startTestEmulator({ world, ...options })
   const { endpoint, header } = required(emulator.endpoints.managedIdentities['countersign'])

@@ -21,4 +21,4 @@ export async function tokenStatus(
 
 /** The hint of a changed file comes within a second; the look by the clock within fifteen. */
 export const becomes = <Value>(ask: () => Promise<Value>, expected: Value): Promise<void> =>
-  expect.poll(ask, { timeout: 20_000, interval: 50 }).toBe(expected)
+  expect.poll(ask, { interval: 50 }).toBe(expected)

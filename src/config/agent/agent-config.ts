@@ -31,12 +31,18 @@ export type AgentIdentityConfig =
   | { readonly kind: 'certificate'; readonly certFile: string; readonly keyFile: string }
   | { readonly kind: 'managed-identity'; readonly clientId?: ClientId }
 
-export interface AgentListenConfig {
-  /** An address of loopback, never a name: a name is what somebody's file of hosts says. */
-  readonly host: string
-  /** 0 takes any free port. */
-  readonly port: number
-}
+export type AgentListenConfig =
+  | {
+      /** An address of loopback, never a name: a name is what somebody's file of hosts says. */
+      readonly host: string
+      /** 0 takes any free port. */
+      readonly port: number
+    }
+  | {
+      readonly socket: string
+      /** The user of the agent alone; or the group of the folder too. */
+      readonly openTo: 'owner' | 'group'
+    }
 
 /** What a program gets when it asks for a token of a resource. */
 export interface AgentResourceConfig {

@@ -14,7 +14,7 @@ import {
 import { parseApplicationName, parseClientId, parseScope, type Scope } from '../../base/ids.ts'
 import { isLoopback } from '../../base/loopback.ts'
 
-const serviceForm = z
+export const serviceForm = z
   .strictObject({
     url: parsed(
       'the origin of the service, such as https://countersign.contoso.example, with nothing behind it (http on loopback alone)',
@@ -30,7 +30,7 @@ const serviceForm = z
   })
   .describe('Whom the agent asks.')
 
-const identityForm = z
+export const identityForm = z
   .discriminatedUnion(
     'kind',
     [
@@ -77,6 +77,14 @@ const listenForm = z
       .default('127.0.0.1')
       .describe('Address of loopback to bind.'),
     port: wholeNumber(0, 65_535).default(0).describe('0 takes any free port.'),
+    socket: text('the path of a Unix socket')
+      .exactOptional()
+      .describe(
+        'A Unix socket instead, for programs that name one by themselves, such as curl. Its folder must be closed to others.',
+      ),
+    openTo: oneOf(['owner', 'group'])
+      .default('owner')
+      .describe("Who may open the socket: the agent's own user, or the group of its folder too."),
   })
   .prefault({})
   .describe('Where programs reach the agent.')

@@ -3,11 +3,18 @@ import { byPlace, type ConfigurationProblem } from '../../base/configuration-pro
 import { frozen } from '../../base/frozen.ts'
 import type { Scope } from '../../base/ids.ts'
 import { readTextFile } from '../../base/text-file.ts'
+import { isTooLongForSocket, socketPathLimits } from '../../base/unix-socket-path.ts'
 import { isMap } from '../../yaml/yaml-document.ts'
 import { readYaml, type YamlPart } from '../../yaml/yaml-part.ts'
 import type { NamedFiles } from '../named-files.ts'
 import { checkAuthorityFile, checkKeyPair } from '../pem-files.ts'
-import type { AgentConfig, AgentIdentityConfig, AgentShapesConfig } from './agent-config.ts'
+import { azureDevOpsAudience } from '../shared-audience.ts'
+import type {
+  AgentConfig,
+  AgentIdentityConfig,
+  AgentListenConfig,
+  AgentShapesConfig,
+} from './agent-config.ts'
 import { type AgentForm, agentForm, parseResource, resourceForm, shapesForm } from './agent-form.ts'
 
 export type LoadedAgent =
@@ -41,6 +48,8 @@ export async function loadAgent(file: string, namedFiles: NamedFiles): Promise<L
   const form = root?.read(agentForm)
   if (root !== undefined) {
     checkResources(root)
+    checkAudience(root)
+    checkListen(root, resolve(dirname(file)))
     checkShapes(root)
     await checkFiles(root, dirname(file), namedFiles)
   }
@@ -70,11 +79,50 @@ function checkResources(root: YamlPart): void {
   }
 }
 
+function checkAudience(root: YamlPart): void {
+  const audience = root.at('service').at('audience')
+  const isChosen = audience.value !== undefined && audience.value !== azureDevOpsAudience
+  if (!isChosen || root.at('identity').at('kind').value !== 'azure-pipelines') return
+  audience.report(
+    'audience-of-all',
+    `\`service.audience\` cannot be had with \`identity.kind\` azure-pipelines, which give tokens for ${azureDevOpsAudience} and nothing else: remove it, and let the issuer say acceptSharedAudience: true.`,
+    'warning',
+  )
+}
+
+function checkListen(root: YamlPart, folder: string): void {
+  const listen = root.at('listen')
+  const socket = listen.at('socket')
+  for (const part of [listen.at('host'), listen.at('port')]) {
+    if (socket.value === undefined || part.value === undefined) continue
+    part.report(
+      'listen-exclude',
+      `\`${part.name}\` and \`listen.socket\` exclude one another: keep the one that programs know.`,
+    )
+  }
+  const openTo = listen.at('openTo')
+  if (socket.value === undefined && openTo.value !== undefined) {
+    openTo.report(
+      'open-to-nothing',
+      '`listen.openTo` says who may open `listen.socket`, and there is none: name one, or remove it.',
+    )
+  }
+  const { value: path } = socket
+  if (typeof path !== 'string' || !isTooLongForSocket(resolve(folder, path))) return
+  socket.report(
+    'socket-path-long',
+    `\`listen.socket\` is too long: the system takes ${socketPathLimits}.`,
+  )
+}
+
 /** They give tokens of `resources`. */
 const ofResources = ['appService', 'imds', 'arc', 'cloudShell', 'vmExtension'] as const
 
 /** Whoever reaches them is answered. */
 const withoutSecret = ['imds', 'cloudShell', 'vmExtension'] as const
+
+/** Programs find them by a URL, and no URL names a socket. */
+const byUrlAlone = ['arc', 'cloudShell', 'vmExtension', 'requestUrl'] as const
 
 /** Clients of the extension know no other. */
 const vmExtensionPort = 50_342
@@ -98,8 +146,19 @@ function checkShapes(root: YamlPart): void {
       `\`shapes.${first}\` gives tokens of \`resources\`, and there are none: name what programs ask for.`,
     )
   }
+  const isOnSocket = root.at('listen').at('socket').value !== undefined
+  for (const shape of byUrlAlone.filter(isOn)) {
+    if (!isOnSocket) continue
+    shapes
+      .at(shape)
+      .report(
+        'shape-needs-url',
+        `\`shapes.${shape}\` is found by a URL, which cannot name \`listen.socket\`: use appService or imds, or listen on loopback.`,
+      )
+  }
   for (const shape of withoutSecret.filter(isOn)) {
-    if (root.at('anyLocalProcess').value === 'accept') continue
+    // Of a socket it is the mode that says who is answered.
+    if (isOnSocket || root.at('anyLocalProcess').value === 'accept') continue
     shapes
       .at(shape)
       .report(
@@ -116,7 +175,8 @@ function checkShapes(root: YamlPart): void {
         `\`shapes.${one}\` and \`shapes.${other}\` are both ${variable} to programs: keep one of them.`,
       )
   }
-  if (isOn('vmExtension') && root.at('listen').at('port').value !== vmExtensionPort) {
+  const { value: port } = root.at('listen').at('port')
+  if (isOn('vmExtension') && !isOnSocket && port !== vmExtensionPort) {
     shapes
       .at('vmExtension')
       .report(
@@ -162,7 +222,7 @@ function configFrom(form: AgentForm, resources: WrittenResources, folder: string
       ...(caFile === undefined ? {} : { caFile: resolve(folder, caFile) }),
     },
     identity: identityFrom(form.identity, folder),
-    listen: form.listen,
+    listen: listenFrom(form.listen, folder),
     resources: resources.map(([resource, { scope, ...mapping }]) => ({
       resource,
       scope: scope ?? resource,
@@ -175,7 +235,14 @@ function configFrom(form: AgentForm, resources: WrittenResources, folder: string
   }
 }
 
-function identityFrom(form: AgentForm['identity'], folder: string): AgentIdentityConfig {
+function listenFrom(
+  { socket, openTo, ...loopback }: AgentForm['listen'],
+  folder: string,
+): AgentListenConfig {
+  return socket === undefined ? loopback : { socket: resolve(folder, socket), openTo }
+}
+
+export function identityFrom(form: AgentForm['identity'], folder: string): AgentIdentityConfig {
   switch (form.kind) {
     case 'token-file':
       return { ...form, file: resolve(folder, form.file) }

@@ -18,7 +18,7 @@ export function coveragePart(view: ReportView): Html {
   return section(
     'coverage',
     'What was delivered',
-    view.coverage.length === 0
+    view.coverage.every(({ spans }) => spans.length === 0)
       ? notKnown('No log was delivered: nothing can be said of what the key did.')
       : coverageFigure(view),
     undecidedList(view),
@@ -109,7 +109,7 @@ function wholeSpan({ coverage, timeline }: ReportView): SpanView {
 }
 
 function laneOf({ of, spans, precision }: CoverageView, index: number, span: SpanView): Lane {
-  const gaps = precision === 'ends' ? 'ends only' : gapsText(Math.max(0, spans.length - 1))
+  const gaps = precision === 'ends' ? 'ends only' : gapsText(spans.length - 1)
   const first = spans[0]
   const last = spans.at(-1)
   const reach =
@@ -126,7 +126,11 @@ function laneOf({ of, spans, precision }: CoverageView, index: number, span: Spa
   }
 }
 
-const gapsText = (gaps: number): string => (gaps === 0 ? 'no gap' : amount(gaps, 'gap'))
+/** Of a vault without any record: all of it is one. */
+function gapsText(gaps: number): string {
+  if (gaps < 0) return 'nothing'
+  return gaps === 0 ? 'no gap' : amount(gaps, 'gap')
+}
 
 function deliveredRect(one: SpanView, span: SpanView): Html {
   const from = shareOf(one.fromMs, span)

@@ -117,7 +117,8 @@ function findingPart(finding: FindingView, index: number): Html {
     </summary>
     <div class="evidence">
       ${evidence.length === 0 ? notKnown('There is no line of evidence to show.') : undefined}
-      ${evidence.slice(0, sidesMax).map(evidencePart)} ${differencesPart(differences)}
+      ${evidence.slice(0, sidesMax).map(evidencePart)}
+      ${cutNote(evidence.length - sidesMax, 'more line')} ${differencesPart(differences)}
       ${joinedBy === undefined ? undefined : html`<p><strong>Joined by</strong> ${joinedBy}</p>`}
       <p><strong>What to do</strong> ${next}</p>
     </div>
@@ -134,15 +135,25 @@ const evidencePart = ({ of, facts }: EvidenceView): Html =>
             <dd>${value}</dd>`,
       )}
     </dl>
+    ${cutNote(facts.length - factsMax, 'more fact')}
   </div>`
+
+/** Whatever is not shown is said to be. */
+const cutNote = (left: number, noun: string): Html | undefined =>
+  left <= 0
+    ? undefined
+    : html`<p class="cut">
+        ${amount(left, noun)} not on this page: <code>countersign reconcile --json</code> has all.
+      </p>`
 
 const differencesPart = (differences: readonly DifferenceView[] = []): Html | undefined =>
   differences.length === 0
     ? undefined
-    : table({
+    : html`${table({
         caption: 'What differs',
         columns: ['What', 'In the ledger', 'In the vault’s log'],
         rows: differences
           .slice(0, factsMax)
           .map(({ what, ledger, vault }) => [what, ledger, vault]),
-      })
+      })}
+      ${cutNote(differences.length - factsMax, 'more difference')}`

@@ -43,7 +43,7 @@ function othersUse(view: ReportView): Said {
   if (isAltered(view)) {
     return unsure('The ledger does not verify, and so it explains no signature.')
   }
-  if (view.coverage.length === 0) return unsure('There is no log of a vault to tell it.')
+  if (!isAnyDelivered(view)) return unsure('There is no log of a vault to tell it.')
   const maybe = ofConcern(view, 'maybe-others-use')
   if (maybe.length > 0) return unsure(`Nothing says so outright: ${kindsText(maybe)}.`)
   if (view.undecided.length > 0) {
@@ -79,7 +79,7 @@ function missing(view: ReportView): Said {
   const gaps = gapsIn(view)
   const facts = found.length === 0 ? [] : [kindsText(found)]
   const doubts = [
-    ...(view.coverage.length === 0 ? ['no log was delivered'] : []),
+    ...(isAnyDelivered(view) ? [] : ['no log was delivered']),
     ...(gaps === 0 ? [] : [`${amount(gaps, 'gap')} without any record`]),
     ...(view.signatures.unread === 0
       ? []
@@ -102,6 +102,9 @@ function missing(view: ReportView): Said {
         text: `${capital(fits)}. Whether hours are missing was not looked at.`,
       }
 }
+
+const isAnyDelivered = ({ coverage }: ReportView): boolean =>
+  coverage.some(({ spans }) => spans.length > 0)
 
 /** Somebody looked whether hours are missing. */
 const isWhole = ({ coverage }: ReportView): boolean =>

@@ -229,7 +229,7 @@ const assumed: FindingView = {
   kind: 'sign.assumed',
   severity: 'low',
   concern: 'maybe-others-use',
-  summary: 'The vault’s answer was lost; the record is taken to be ours.',
+  summary: 'The vault’s answer was lost or no good; the record is taken to be ours.',
   atMs: viewStartMs + 14 * hourMs,
   evidence: [
     {
@@ -247,8 +247,9 @@ const assumed: FindingView = {
       ],
     },
   ],
-  joinedBy: 'the nonce of the signature, the key version and the time: no request id',
-  next: "See that principal and address are the service's own. These come from lost answers: many of them mean a network to be mended.",
+  joinedBy:
+    'the nonce of the signature, the key version and the time: the request id explains nothing',
+  next: "See that principal and address are the service's own. These come from answers that were lost or no good: many of them mean a network to be mended.",
 }
 
 const differing: FindingView = {
@@ -268,7 +269,7 @@ export const foundView: ReportView = {
   ...calmView,
   verdict: 'findings',
   sentence:
-    'the ledger does not know 2 signatures of the vault’s log; ledger and log disagree on 1 signature; 1 signature can only be assumed to be ours, because the vault’s answer was lost',
+    'the ledger does not know 2 signatures of the vault’s log; ledger and log disagree on 1 signature; 1 signature can only be assumed to be ours, because the vault’s answer was lost or no good',
   signatures: { recorded: made + 2, explained: made - 2, unread: 3 },
   findings: [
     assumed,

@@ -13,6 +13,8 @@ export const rogueObjectId = '51000000-0000-4000-8000-000000000002'
 
 /** What replicas seal tokens with that they share. */
 export const wrappingKeyName = 'token-wrapping'
+/** What signs heads of the ledger. */
+export const headKeyName = 'ledger-heads'
 
 /** A tenant with a workload of its own, and a CI system of its own. */
 export interface Place {
@@ -231,7 +233,10 @@ export function worldFor(
       {
         name: 'contoso-hsm',
         certificates: applicationNames.map((name) => ({ name: `${name}-signing` })),
-        keys: [{ name: wrappingKeyName, keyOps: ['wrapKey', 'unwrapKey'] }],
+        keys: [
+          { name: wrappingKeyName, keyOps: ['wrapKey', 'unwrapKey'] },
+          { name: headKeyName, keyOps: ['sign', 'verify'] },
+        ],
         roleAssignments: [
           {
             principal: 'countersign',

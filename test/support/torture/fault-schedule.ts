@@ -12,9 +12,13 @@ export const faultName = ({ at, kind }: Pick<FaultOrder, 'at' | 'kind'>): FaultN
 /** Lies that only an answer about a key can tell. */
 const vaultOnly: readonly FaultOrder['kind'][] = ['wrong-signature', 'wrong-key-id']
 
+/** Nothing else answers so. */
+const identityOnly: readonly FaultOrder['kind'][] = ['not-found', 'gone']
+
 const faultsAt = (at: FaultOrder['at']): readonly FaultName[] =>
   faultSchema.shape.kind.options
     .filter((kind) => at === 'vault' || !vaultOnly.includes(kind))
+    .filter((kind) => at === 'managed-identity' || !identityOnly.includes(kind))
     .map((kind) => faultName({ at, kind }))
 
 /** Where a request meets them on its way: each of them strikes within moments of being ordered. */

@@ -29,7 +29,7 @@ export function expectedFindings(
   const { endedByRequestId } = signaturesIn(entries)
   return new Map(
     signed(records)
-      .filter(({ correlationId }) => !endedByRequestId.has(correlationId))
+      .filter(({ correlationId }) => !isSettled(endedByRequestId.get(correlationId)))
       .map((record) => [
         record.correlationId,
         isByService(record) ? 'sign.assumed' : 'sign.unexplained',
@@ -37,17 +37,28 @@ export function expectedFindings(
   )
 }
 
+/** Whether the ledger says that it was made, or was not: an answer that could not be used says neither. */
+const isSettled = (end: Ended | undefined): boolean =>
+  end !== undefined && !(end.kind === 'signature.failed' && end.applied === 'unknown')
+
 /** What a service that stopped in order leaves undone: it has to end what it began, and say that it stops. */
 export function owedAfterStop(entries: readonly Entry[]): readonly string[] {
   const start = entries.findLastIndex(({ kind }) => kind === 'service.started')
   const { begun, ended } = signaturesIn(entries.slice(start))
-  const last = entries.at(-1)?.kind ?? 'nothing'
+  const last = entries.findLast((entry) => !isOfHead(entry, begun))?.kind ?? 'nothing'
   return [
     ...begun
       .filter(({ signature }) => !ended.has(signature))
       .map(({ signature }) => `the service stopped, and signature ${signature} has no end`),
     ...(last === 'service.stopped' ? [] : [`the service stopped, and ${last} is its last entry`]),
   ]
+}
+
+/** A head stands for the last entry of a run, so it is behind that. */
+function isOfHead(entry: Entry, begun: readonly Begun[]): boolean {
+  if (entry.kind === 'head.signed' || entry.kind === 'head.key-loaded') return true
+  if (!('signature' in entry)) return false
+  return begun.some(({ purpose, signature }) => purpose === 'head' && signature === entry.signature)
 }
 
 interface Signatures {

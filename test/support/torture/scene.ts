@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExchangeRecord } from '../../../src/emulator/entra/exchange-log.ts'
 import type { VaultRecord } from '../../../src/emulator/vault-log/record.ts'
@@ -51,6 +52,8 @@ export interface Tally {
   readonly signatures: number
   /** Tokens in use that were refreshed before they ended. */
   readonly refreshes: number
+  /** Of the ledger. */
+  readonly heads: number
   /** Whose answers never reached the ledger. */
   readonly assumed: number
   readonly issued: number
@@ -80,7 +83,8 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   const world = worldFor(places, options)
   const cloud = opening.use(await startCloud(workshop, { world, randomSeed: options.seed }))
   const ledger = options.ledger ?? homeInFolder(workshop.folder)
-  const configurationFile = configure(workshop, cloud, places, ledger)
+  const anchor = join(workshop.folder, 'heads.jsonl')
+  const configurationFile = configure(workshop, cloud, places, ledger, anchor)
   const clients = await clientsFor(places.flatMap(callersAt), (caller) => cloud.callerToken(caller))
   const heard: Heard[] = []
   let before: LedgerEvidence = { entries: [], hashes: [], faults: [] }
@@ -94,7 +98,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     ledger,
     startService: (variables) => startService(workshop, cloud, configurationFile, variables),
     judge: async (end) => {
-      const premises = { workshop, cloud, ledger }
+      const premises = { workshop, cloud, ledger, anchor }
       const said = await (end === 'serving' ? atRest(premises) : testimony(premises))
       const { now, records, exchanges, audited } = said
       const { entries } = now
@@ -121,6 +125,8 @@ interface Premises {
   readonly workshop: Workshop
   readonly cloud: Cloud
   readonly ledger: LedgerHome
+  /** File of heads. */
+  readonly anchor: string
 }
 
 /** What everybody says, one after the other. */
@@ -161,13 +167,16 @@ async function atRest(premises: Premises): Promise<Testimony> {
 
 /** The product's own two opinions. A service that never got so far as a key has nothing to reconcile. */
 async function audit(
-  { workshop, cloud, ledger }: Premises,
+  { workshop, cloud, ledger, anchor }: Premises,
   { entries }: LedgerEvidence,
   records: readonly VaultRecord[],
 ): Promise<readonly string[]> {
   if (entriesOf(entries, 'certificate.loaded').length === 0) return []
   const report = await reconcile(workshop, cloud, ledger)
-  return [...(await verifyViolations(ledger)), ...reportViolations(report, entries, records)]
+  return [
+    ...(await verifyViolations(ledger, anchor, entries)),
+    ...reportViolations(report, entries, records),
+  ]
 }
 
 function tallyOf(
@@ -182,6 +191,7 @@ function tallyOf(
     entries: entries.length,
     signatures: entriesOf(entries, 'signature.begun').length,
     refreshes: refreshesIn(entries),
+    heads: entriesOf(entries, 'head.signed').length,
     assumed: findings.filter((kind) => kind === 'sign.assumed').length,
     issued: count('issued'),
     declined: count('declined'),
@@ -193,10 +203,12 @@ export const describeTally = ({
   entries,
   signatures,
   refreshes,
+  heads,
   assumed,
   issued,
   declined,
   lost,
 }: Tally): string =>
   `${issued} issued, ${declined} declined, ${lost} lost; ` +
-  `${entries} entries, ${signatures} signatures, ${refreshes} refreshes, ${assumed} assumed`
+  `${entries} entries, ${signatures} signatures, ${refreshes} refreshes, ` +
+  `${heads} heads, ${assumed} assumed`

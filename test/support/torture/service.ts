@@ -8,6 +8,7 @@ import {
   applicationNames,
   clientIds,
   grantFilesFor,
+  headKeyName,
   minRemainingSeconds,
   type Place,
   publicUrl,
@@ -17,17 +18,22 @@ import type { Cloud } from './cloud.ts'
 import type { LedgerHome } from './ledger-home.ts'
 import type { Program, Variables, Workshop } from './workshop.ts'
 
-/** Writes `countersign.yaml` and its grants, for all the processes that serve from them, and returns its path. */
+/**
+ * Writes `countersign.yaml` and its grants, for all the processes that serve from them, and returns its path.
+ *
+ * @param anchor File that keeps heads for all of them.
+ */
 export function configure(
   workshop: Workshop,
   cloud: Cloud,
   places: readonly Place[],
   ledger: LedgerHome,
+  anchor: string,
 ): string {
   const file = join(workshop.folder, 'countersign.yaml')
   const grants = join(workshop.folder, 'grants')
   mkdirSync(grants)
-  writeFileSync(file, stringify(configurationFor(cloud, places, ledger)))
+  writeFileSync(file, stringify(configurationFor(cloud, places, ledger, anchor)))
   for (const grant of grantFilesFor(places)) {
     writeFileSync(join(grants, `${grant.grant}.yaml`), stringify(grant))
   }
@@ -40,6 +46,7 @@ function configurationFor(
   cloud: Cloud,
   places: readonly Place[],
   ledger: LedgerHome,
+  anchor: string,
 ): ConfigurationFile {
   const { endpoints } = cloud
   const vault = required(endpoints.vaults['contoso-hsm'])
@@ -70,6 +77,12 @@ function configurationFor(
       minRemainingSeconds,
       assertionReuseSeconds: 1,
       ...('postgres' in ledger.section ? { wrappingKey: { vault, name: wrappingKeyName } } : {}),
+    },
+    heads: {
+      key: { vault, name: headKeyName },
+      everySeconds: 10,
+      everyEntries: 100,
+      anchors: [{ file: anchor }],
     },
     // Clients are there to meet faults, and not to wait for a budget.
     governor: { headroom: 1000 },

@@ -5,6 +5,7 @@ import {
   atMostMsSince,
   instantNow,
   laterBy,
+  parseIsoTime,
   systemClock,
 } from '../../../src/base/clock.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
@@ -42,4 +43,13 @@ describe('an instant', () => {
     expect(atMostMsSince(instant, clock)).toBe(ms.most)
     expect(atLeastMsUntil(instant, clock)).toBe(-ms.most)
   })
+})
+
+test('a time is read to the millisecond however many digits its fraction has', () => {
+  for (const rest of ['', '4', '432', '4321', '43210000000']) {
+    expect(parseIsoTime(`2026-11-22T04:00:00.023${rest}Z`)).toBe(
+      Date.UTC(2026, 10, 22, 4, 0, 0, 23),
+    )
+  }
+  expect(parseIsoTime('2026-11-22T04:00:00.0232404321Z')).toBe(Date.UTC(2026, 10, 22, 4, 0, 0, 23))
 })

@@ -99,6 +99,17 @@ describe('a vault whose key and certificate', () => {
     expect(code).toBe('CERTIFICATE_KEY_EXPORTABLE')
   })
 
+  test.each([
+    [408, '<html>', 'CERTIFICATE_UNREACHABLE'],
+    [499, '', 'CERTIFICATE_UNREACHABLE'],
+    [503, '', 'CERTIFICATE_UNREACHABLE'],
+    [404, '', 'CERTIFICATE_MISSING'],
+    [413, '', 'CERTIFICATE_UNRECOGNISED'],
+  ])('cannot be read through what is before it: %d %j', async (status, body, code) => {
+    const headers = { 'content-type': 'text/html' }
+    expect(await codeFor(sound, () => ({ status, body, headers }))).toBe(code)
+  })
+
   test('cannot be read for lack of a token of ours: asked again later', async () => {
     const vault = await startAnsweringVault(() => ({ body: {} }))
     const failing = new Error('no identity here')

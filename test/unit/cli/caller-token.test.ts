@@ -5,9 +5,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Secret } from '../../../src/base/secret.ts'
 import { findCallerToken } from '../../../src/cli/caller-token.ts'
 import type { CallerEnvironment } from '../../../src/config/environment.ts'
+import { startMadeUpServer } from '../../support/made-up-server.ts'
 
-const tokenIn = (file: string | undefined, environment: CallerEnvironment = {}) =>
-  findCallerToken(file, 'https://countersign.contoso.example', environment)
+const tokenIn = (
+  file: string | undefined,
+  environment: CallerEnvironment = {},
+  audience?: string,
+) => {
+  const publicUrl = 'https://countersign.contoso.example'
+  const asked = audience === undefined ? { publicUrl } : { publicUrl, audience }
+  return findCallerToken(file, asked, environment)
+}
 
 let folder: string
 beforeEach(() => {
@@ -47,6 +55,34 @@ describe('a job of Azure Pipelines', () => {
     await expect(tokenIn(undefined, { azurePipelines })).rejects.toThrow(
       'set AZURESUBSCRIPTION_SERVICE_CONNECTION_ID',
     )
+  })
+
+  test('is told that it cannot choose its audience, before anything is sent', async () => {
+    const asked: string[] = []
+    const platform = await startMadeUpServer((request, response) => {
+      asked.push(request.url ?? '')
+      response.end(JSON.stringify({ oidcToken: 'eyJ.of.all' }))
+    })
+    const environment = {
+      azurePipelines: { ...azurePipelines, requestUrl: `${platform.origin}/oidctoken` },
+      serviceConnection: '77777777-0000-4000-8000-000000000001',
+    }
+    const told = tokenIn(undefined, environment, 'https://countersign.contoso.example')
+    await expect(told).rejects.toThrow(
+      '--audience cannot be had in Azure Pipelines, which give tokens for api://AzureADTokenExchange',
+    )
+    expect(asked).toEqual([])
+    const given = [
+      await tokenIn(undefined, environment),
+      await tokenIn(undefined, environment, 'api://AzureADTokenExchange'),
+    ]
+    expect(given.map((token) => token.reveal())).toEqual(['eyJ.of.all', 'eyJ.of.all'])
+    expect(asked).toEqual(
+      Array(2).fill(
+        '/oidctoken?api-version=7.1&serviceConnectionId=77777777-0000-4000-8000-000000000001',
+      ),
+    )
+    await platform.close()
   })
 
   test('sends what it shows its platform nowhere in plain text', async () => {

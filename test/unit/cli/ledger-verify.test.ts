@@ -14,6 +14,9 @@ import {
   writeLedger,
   type WrittenLedger,
 } from '../../support/evidence.ts'
+import { createTestWitnessKey, witnessText } from '../../support/witness.ts'
+
+const witnessKey = createTestWitnessKey()
 
 let folder: string
 let ledger: WrittenLedger
@@ -29,6 +32,9 @@ beforeAll(() => {
   ledger = writeLedger({ entries: 120, headEvery: 50, proofEvery: 20 })
   write('ledger.jsonl', exported(ledger.rows))
   write('heads.jsonl', anchorText(ledger.heads))
+  write('witnessed.jsonl', witnessText(ledger.heads, witnessKey))
+  write('witness.pem', witnessKey.publicKey.export({ type: 'spki', format: 'pem' }))
+  write('private.pem', witnessKey.privateKey.export({ type: 'pkcs8', format: 'pem' }))
   write('key.pem', headKey.publicKey.export({ type: 'spki', format: 'pem' }))
   write('other.pem', otherHeadKey.publicKey.export({ type: 'spki', format: 'pem' }))
   write('certificate.pem', pemFrom('CERTIFICATE', signingCertificate.raw))
@@ -69,6 +75,15 @@ describe('countersign ledger verify on an export', () => {
     expect(stdout).toContain("verified with the ledger's own record of the key")
     expect(stdout).toContain('Self-consistent, not proven unrewritten')
     expect(stdout).toContain('prove only what their writer says')
+  })
+
+  test('says what a witness proves, by whose key', () => {
+    const witness = ['--witness', at('witnessed.jsonl'), '--witness-key', at('witness.pem')]
+    const { status, stdout } = verify('--ledger', at('ledger.jsonl'), ...witness)
+    expect(status).toBe(0)
+    expect(stdout).toContain(`  witness  ${at('witnessed.jsonl')}: 2 of its heads fit`)
+    expect(stdout).toContain('Proven unrewritten up to entry 100: a witness has seen it')
+    expect(stdout).not.toContain('could not write the anchor')
   })
 
   test('tells programs the same', () => {
@@ -122,6 +137,16 @@ describe('countersign ledger verify on an export', () => {
 
   test.each([
     ['an anchor that is not there', () => ['--anchor', at('none')], 'no such file'],
+    [
+      'a witness without its key',
+      () => ['--witness', at('witnessed.jsonl')],
+      'needs --witness-key',
+    ],
+    [
+      'a private key for a witness',
+      () => ['--witness-key', at('private.pem')],
+      'must hold the public key of a witness',
+    ],
     ['a key that is none', () => ['--head-key', at('heads.jsonl')], 'must hold an RSA public key'],
     [
       'a certificate that is none',

@@ -1,23 +1,38 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Link, Row } from '../../../src/ledger/chain.ts'
+import { moveMarkOf, putMoveMark } from '../../../src/ledger/move-mark.ts'
+import type { MoveMark } from '../../../src/ledger/move-mark.ts'
+import { prepareLedger } from '../../../src/ledger/prepare-ledger.ts'
 import { readRows } from '../../../src/ledger/read.ts'
 import { readPages } from '../../../src/ledger/postgres-reader.ts'
+import { startCuttableProxy } from '../../support/cuttable-proxy.ts'
 import { startedEntry } from '../../support/entries.ts'
 import { changeFile, createSqliteStore, type SqliteStore } from '../../support/ledger-store.ts'
 import { query, startPostgres, urlWith, type TestPostgres } from '../../support/postgres.ts'
 import {
   ledgerAt,
+  moveTo,
   openLedger,
   openLedgerAt,
   verifiedEntriesAt,
 } from '../../support/postgres-store.ts'
 import { required } from '../../support/required.ts'
-import { begun, lastRecordLine, loaded, made, recordLine } from '../../support/signed-traffic.ts'
+import {
+  begun,
+  lastRecordLine,
+  loaded,
+  made,
+  proved,
+  recordLine,
+} from '../../support/signed-traffic.ts'
 
 const program = fileURLToPath(new URL('../../../bin/countersign.js', import.meta.url))
 
@@ -80,6 +95,9 @@ function configFile(schema: string): string {
 
 const migrate = (to = url) => countersign('ledger', 'migrate', '--from', source.file, '--to', to)
 
+/** As messages name it. */
+const nameAt = (at: string) => `postgres://127.0.0.1:${server.port}${new URL(at).pathname}`
+
 /** What the URL would give away. */
 const passwordIn = (at: string) => new URL(at).password
 
@@ -92,7 +110,9 @@ describe('countersign ledger migrate', () => {
     const tip = Buffer.from(rows.at(-1)?.hash ?? []).toString('hex')
     expect(out).toBe(
       `source  ${source.file}: 1500 entries, tip ${tip}\n` +
-        `target  postgres://127.0.0.1:${server.port}/${new URL(url).pathname.slice(1)}: 1500 entries, tip ${tip}\n`,
+        `target  ${nameAt(url)}: 1500 entries, tip ${tip}\n` +
+        `Exported: nothing, as no ${source.file}-exported says otherwise: whoever exports entries begins with the first.\n` +
+        `${source.file} takes no more entries, and can be read. Keep it: it is evidence.\n`,
     )
     const moved = []
     for await (const page of readPages(ledgerAt(url))) moved.push(...page)
@@ -119,10 +139,27 @@ describe('countersign ledger migrate', () => {
     const { out, error, code } = await migrate()
     expect({ out, code }).toEqual({ out: '', code: 1 })
     expect(error).toMatch(
-      /^ledger migrate: nothing was moved: .* has 1 entries, and must be empty\n$/,
+      /^ledger migrate: nothing was moved: .* does not hold the last entry of .*, goes up to entry 1, and must be empty\n$/,
     )
     expect(error).not.toContain(passwordIn(url))
     expect(await verifiedEntriesAt(url)).toEqual([startedEntry('already there')])
+  })
+
+  it('says what to do when a service was started there before the move was finished', async () => {
+    await fill()
+    const tip = required([...readRows(source.file)].at(-1))
+    const db = new DatabaseSync(source.file)
+    const to = { database: nameAt(url), schema: 'countersign' }
+    putMoveMark(db, { state: 'begun', to, tip, atMs: 1_790_000_000_000 })
+    db.close()
+    const ledger = await openLedgerAt(url)
+    await ledger.append([startedEntry('of its own')])
+    await ledger.close()
+    expect(await migrate()).toEqual({
+      out: '',
+      error: `ledger migrate: nothing was moved: ${nameAt(url)} has a history of its own, up to entry 1, without the last entry of ${source.file}: a service was started there before the move that began on 2026-09-21T14:13:20.000Z was finished. Stop the services, keep a copy of it as evidence, drop its schema countersign, and run this again\n`,
+      code: 1,
+    })
   })
 
   it.each([
@@ -149,6 +186,89 @@ describe('countersign ledger migrate', () => {
     expect(error).toContain(said)
     const [schema] = await query(url, "SELECT FROM pg_namespace WHERE nspname = 'countersign'")
     expect(schema === undefined ? [] : await verifiedEntriesAt(url)).toEqual([])
+  })
+
+  it('finds a ledger that was moved before, copies nothing, and says so', async () => {
+    await fill()
+    await moveTo(url, source.file)
+    const { out, error, code } = await migrate()
+    expect({ error, code }).toEqual({ error: '', code: 0 })
+    expect(out).toMatch(
+      /^source .*\ntarget .*\nNothing was copied: the target holds the source\.\n.* takes no more entries, and can be read\. .*\n$/,
+    )
+    expect(await verifiedEntriesAt(url)).toHaveLength(1500)
+  })
+
+  it('refuses to move it to another place as well, and says where it is', async () => {
+    await fill()
+    await moveTo(url, source.file)
+    const another = await server.createDatabase()
+    const { out, error, code } = await migrate(another)
+    expect({ out, code }).toEqual({ out: '', code: 1 })
+    expect(error).toMatch(
+      /^ledger migrate: nothing was moved: .* is empty, and the ledger .* was moved to .* and goes on there behind entry 1500: name that one .*\n$/,
+    )
+    expect(error).toContain(`was moved to ${nameAt(url)} (schema countersign)`)
+    expect(error).not.toContain(passwordIn(url))
+  })
+
+  it('says that nobody knows whether it was moved, and what to do', async () => {
+    await fill()
+    await prepareLedger(ledgerAt(url))
+    const proxy = await startCuttableProxy(server.port)
+    // A transaction begins with a level that has the same word in its name.
+    proxy.at('COMMIT\0', 'cut-after')
+    const { out, error, code } = await migrate(urlWith(url, { port: String(proxy.port) }))
+    await proxy.close()
+    expect({ out, code }).toEqual({ out: '', code: 1 })
+    expect(error).toMatch(
+      /^ledger migrate: whether postgres:.* holds the ledger now is not known \(.*\): run this again, which finishes it\. Until then .* takes no entries\n$/,
+    )
+    expect(error).not.toContain(passwordIn(url))
+    expect(moveMarkOf(source.file)).toMatchObject({ state: 'begun' })
+  })
+
+  it.each([
+    ['the file', () => source.file],
+    [
+      'a link to it',
+      () => {
+        const link = join(folder, `linked-${randomUUID()}.db`)
+        symlinkSync(source.file, link)
+        return link
+      },
+    ],
+  ])(
+    'takes along how far entries were exported, and says so, when %s is named',
+    async (_, from) => {
+      await fill()
+      const hash = 'ab'.repeat(32)
+      const kept = { destination: 'https://here', sequence: 1200, hash }
+      writeFileSync(`${source.file}-exported`, JSON.stringify(kept))
+      const args = ['ledger', 'migrate', '--from', from(), '--to', url]
+      const { out, error, code } = await countersign(...args)
+      expect({ error, code }).toEqual({ error: '', code: 0 })
+      expect(out).toContain(
+        '\nExported: up to entry 1200, and whoever exports entries goes on behind it.\n',
+      )
+      expect(
+        await query(
+          url,
+          "SELECT destination, sequence::integer, encode(hash, 'hex') AS hash FROM countersign.export_cursor",
+        ),
+      ).toEqual([kept])
+    },
+  )
+
+  it('moves nothing when that cannot be read', async () => {
+    await fill()
+    mkdirSync(`${source.file}-exported`)
+    const { error, code } = await migrate()
+    expect({ error, code }).toEqual({
+      error: `ledger migrate: nothing was moved: ${source.file}-exported, which says how far entries were exported, cannot be read\n`,
+      code: 1,
+    })
+    await (await source.open()).close()
   })
 
   it('refuses a source that a service writes', async () => {
@@ -222,8 +342,102 @@ describe('countersign ledger verify', () => {
         `  ledger   ${source.file}\n  entries  1500\n  tip      ${tipOf(source.file)}\n` +
         "  heads    none that verifies\n  proofs   0 signatures rebuilt and verified with the ledger's own record of the certificates; 0 made and not proved\n" +
         '  unsealed: 1500\n' +
-        'Self-consistent, not proven unrewritten: hold it to heads that were kept where the service cannot reach (--anchor).\n',
+        'Self-consistent, not proven unrewritten: hold it to heads that were kept where the service cannot reach (--witness, --anchor).\n',
     )
+  })
+
+  it('says of a file that was moved where its chain goes on, for people and for programs', async () => {
+    await fill()
+    await moveTo(url, source.file)
+    const { out, error, code } = await verify('--ledger', source.file)
+    expect({ error, code }).toEqual({ error: '', code: 0 })
+    const [, at] =
+      /\n {2}moved {4}to (.*) on .*Z: the chain goes on there behind entry 1500\n/.exec(out) ?? []
+    expect(at).toBe(`${nameAt(url)} (schema countersign)`)
+    const json = await verify('--ledger', source.file, '--json')
+    expect(JSON.parse(json.out)).toMatchObject({
+      verdict: 'sound',
+      moved: {
+        state: 'done',
+        to: { database: nameAt(url), schema: 'countersign' },
+        tip: { sequence: 1500 },
+      },
+    })
+  })
+
+  const mark = (tip: Link, state: MoveMark['state'] = 'done') => {
+    const db = new DatabaseSync(source.file)
+    const to = { database: 'postgres://db.contoso.example:5432/ledger', schema: 'countersign' }
+    putMoveMark(db, { state, to, tip, atMs: 1_790_000_000_000 })
+    db.close()
+  }
+
+  it.each([
+    ['is gone', 'DROP TABLE moved'],
+    ['has a date that is none', 'UPDATE moved SET at_ms = 9000000000000000'],
+    ['has a number that no program holds', 'UPDATE moved SET sequence = 9007199254740993'],
+  ])('keeps its verdict where what says that it was moved %s', async (_, sql) => {
+    await fill()
+    mark(required([...readRows(source.file)].at(-1)))
+    changeFile(source.file, sql)
+    const whole = await verify('--ledger', source.file)
+    expect(whole).toMatchObject({ error: '', code: 2 })
+    expect(whole.out).toMatch(/^NOT DECIDED: /)
+    expect(whole.out).toContain('\n  moved    what says so is damaged\n')
+    expect(whole.out).toContain(
+      '\n  not decided: whether it was moved away: what says so in its file is damaged\n',
+    )
+    changeFile(source.file, "UPDATE entry SET canonical = '{}' WHERE sequence = 1200")
+    const { out, error, code } = await verify('--ledger', source.file)
+    expect({ error, code }).toEqual({ error: '', code: 1 })
+    expect(out).toMatch(/^DAMAGED: entry 1200 was changed, or was removed\.\n/)
+    expect(out).toContain('\n  moved    what says so is damaged\n')
+    const json = await verify('--ledger', source.file, '--json')
+    expect(JSON.parse(json.out)).toMatchObject({ verdict: 'damaged', moved: 'damaged' })
+  })
+
+  it.each<[claim: string, end: (rows: readonly Row[]) => Link | undefined, said: string]>([
+    [
+      'entries that were written when it had been moved away',
+      (rows) => rows[1497],
+      'entry 1499 was written when the ledger had been moved away, and begins another history (2 of them).',
+    ],
+    [
+      'another end than it had when it was moved',
+      () => ({ sequence: 1500, hash: Buffer.alloc(32) }),
+      'entry 1500 is where the ledger is said to end, because it was moved away, and that does not fit: it has another hash.',
+    ],
+    [
+      'an end before the one that it had when it was moved',
+      () => ({ sequence: 1501, hash: Buffer.alloc(32) }),
+      'entry 1501 is where the ledger is said to end, because it was moved away, and that does not fit: it ends with entry 1500.',
+    ],
+  ])('finds %s, also when the move was not finished', async (_, end, said) => {
+    await fill()
+    for (const state of ['done', 'begun'] as const) {
+      mark(required(end([...readRows(source.file)])), state)
+      const { out, error, code } = await verify('--ledger', source.file)
+      expect({ error, code }).toEqual({ error: '', code: 1 })
+      expect(out.split('\n')[0]).toBe(`DAMAGED: ${said}`)
+    }
+  })
+
+  it('says of one that was perhaps moved what has to be done', async () => {
+    await fill()
+    mark(required([...readRows(source.file)].at(-1)), 'begun')
+    const { out, error, code } = await verify('--ledger', source.file)
+    expect({ error, code }).toEqual({ error: '', code: 0 })
+    expect(out).toContain(
+      '\n  moved    perhaps, to postgres://db.contoso.example:5432/ledger (schema countersign): a move began on 2026-09-21T14:13:20.000Z, and "countersign ledger migrate" has to finish it\n',
+    )
+  })
+
+  it('does not say so where it is now', async () => {
+    await fill()
+    await moveTo(url, source.file)
+    const { out, code } = await verify('--ledger', url)
+    expect(code).toBe(0)
+    expect(out).not.toContain('moved')
   })
 
   it.each([
@@ -318,7 +532,7 @@ describe('countersign reconcile on a ledger in PostgreSQL', () => {
     const ledger = await openLedger({
       locate: () => Promise.resolve(ledgerAt(url, schema)),
     })
-    await ledger.append([loaded, begun(0), made(0)])
+    await ledger.append([loaded, begun(0), made(0), proved(0)])
     await ledger.close()
   }
 

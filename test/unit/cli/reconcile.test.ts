@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { text } from 'node:stream/consumers'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { Entry } from '../../../src/ledger/entry.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { noRounds } from '../../../src/reconcile/rounds/round-state.ts'
+import { startedEntry } from '../../support/entries.ts'
 import { createReconcileFiles } from '../../support/reconcile-files.ts'
 import type { ReconcileFiles } from '../../support/reconcile-files.ts'
 import {
@@ -13,6 +16,7 @@ import {
   lastRecordLine,
   loaded,
   made,
+  proved,
   recordLine,
 } from '../../support/signed-traffic.ts'
 
@@ -35,19 +39,9 @@ async function countersignIn(env: NodeJS.ProcessEnv, ...options: readonly string
   return { out, error, code }
 }
 
-/** One that there is, because the page looks at it. */
-const certificate = JSON.parse(
-  readFileSync('test/fixtures/certificates/recorded-by-key-vault.json', 'utf8'),
-) as { readonly cer: string; readonly 'x5t#S256': string }
-
 let files: ReconcileFiles
 beforeAll(async () => {
-  const { cer, 'x5t#S256': thumbprintSha256 } = certificate
-  files = await createReconcileFiles([
-    { ...loaded, der: cer, thumbprintSha256 } as Entry,
-    begun(0),
-    made(0),
-  ])
+  files = await createReconcileFiles([loaded, begun(0), made(0), proved(0)])
   files.write('agreed.json', [recordLine(0), lastRecordLine()].join('\n'))
   files.write('blank.db', '')
   files.write('foreign.json', [recordLine(0), recordLine(5)].join('\n'))
@@ -77,6 +71,56 @@ describe('countersign reconcile', () => {
     })
   })
 
+  it('says which log could not be read, and what the others have all the same', async () => {
+    files.write('empty/readme.txt', '')
+    const empty = ['--signin-log', 'empty', ...now]
+    const found = await countersign(...ledger, '--vault-log', 'foreign.json', ...empty)
+    expect(found).toMatchObject({ code: 1, error: '' })
+    expect(found.out).toMatch(/^NOT ACCOUNTED FOR: the ledger does not know 1 signature/)
+    expect(found.out).toContain('there is no PT1H.json below empty')
+    const fits = await countersign(...ledger, '--vault-log', 'agreed.json', ...empty)
+    expect(fits).toMatchObject({ code: 2, error: '' })
+    expect(fits.out).toMatch(/^NOT DECIDED: .*1 log that could not be read/)
+  })
+
+  it('does not keep watch over what was never there, and does when it was there before', async () => {
+    const watch = [...ledger, '--vault-log', 'agreed.json', '--signin-log', 'no.json', '--watch']
+    const state = join(files.folder, 'watched')
+    const never = await countersign(...watch, '--state', state)
+    expect(never).toEqual({ out: '', error: 'reconcile: there is no no.json\n', code: 2 })
+    const lastRound = {
+      ...{ atMs: 0, tookMs: 0, verdict: 'accounted-for', undecided: [], entries: 0 },
+      ...{ records: 0, signatures: 0, unread: 0 },
+    }
+    files.write('watched', JSON.stringify({ ...noRounds, lastRound }))
+    const metrics = join(files.folder, 'watched.prom')
+    const child = spawn(
+      process.execPath,
+      [program, 'reconcile', ...watch, '--state', state, '--metrics-file', metrics],
+      { cwd: files.folder, stdio: ['ignore', 'ignore', 'pipe'] },
+    )
+    const said = text(child.stderr)
+    while (!existsSync(metrics)) await pause(100)
+    child.kill('SIGTERM')
+    expect(await said).toContain('there is no no.json')
+    expect(readFileSync(metrics, 'utf8')).toContain(
+      'countersign_reconcile_undecided{reason="log-unreadable"} 1',
+    )
+  })
+
+  it('does not keep watch as of another time, nor with what another ledger left behind', async () => {
+    const watch = [...ledger, '--vault-log', 'agreed.json', '--watch']
+    expect(await countersign(...watch, ...now)).toMatchObject({
+      code: 2,
+      error: expect.stringContaining('--now means nothing with --watch') as string,
+    })
+    files.write('other-state', JSON.stringify({ ...noRounds, ledger: 'another' }))
+    expect(await countersign(...watch, '--state', 'other-state')).toMatchObject({
+      code: 2,
+      error: expect.stringContaining('other-state is of another ledger than this one') as string,
+    })
+  })
+
   it('exits with 2 when it is too early to decide; without grace it decides', async () => {
     const early = ['--now', '2026-11-22T04:10:00Z', '--vault-log', 'foreign.json']
     const { out, code } = await countersign(...ledger, ...early)
@@ -88,7 +132,7 @@ describe('countersign reconcile', () => {
   })
 
   it.each([
-    ['no log is named', [...ledger], "required option '--vault-log"],
+    ['no log is named', [...ledger], "reconcile: name the vault's log with --vault-log"],
     [
       'the log is not there',
       [...ledger, '--vault-log', 'no.json'],
@@ -152,7 +196,7 @@ describe('countersign reconcile', () => {
     )
     expect(code).toBe(0)
     expect(JSON.parse(out)).toMatchObject({
-      ledger: { entries: 3 },
+      ledger: { entries: 4 },
       watchedKeys: ['https://contoso-hsm.vault.azure.net/keys/next-signing', keyUrl],
     })
   })
@@ -236,5 +280,46 @@ describe('countersign reconcile', () => {
     )
     expect(code).toBe(2)
     expect(error).toContain(why)
+  })
+})
+
+describe('countersign reconcile of a ledger that is long enough for a second thread', () => {
+  let long: ReconcileFiles
+  const entries = 12_000
+  beforeAll(async () => {
+    const others = Array.from({ length: entries - 4 }, (_, index) => startedEntry(String(index)))
+    long = await createReconcileFiles([loaded, begun(0), made(0), proved(0), ...others])
+  })
+  afterAll(() => {
+    long.remove()
+  })
+
+  const reconciled = () =>
+    countersign('--ledger', long.ledgerFile, '--vault-log', 'agreed.json', ...now)
+
+  it('ends when it has told the verdict', async () => {
+    const { out, error, code } = await reconciled()
+    expect({ error, code }).toEqual({ error: '', code: 0 })
+    expect(out).toContain(`${entries} lines`)
+  })
+
+  it('finds an entry that was changed at its end', async () => {
+    const db = new DatabaseSync(long.ledgerFile)
+    db.exec(`UPDATE entry SET canonical = '{"kind":"x"}' WHERE sequence = ${entries - 10}`)
+    db.close()
+    const { out, error, code } = await reconciled()
+    expect({ error, code }).toEqual({ error: '', code: 1 })
+    expect(out).toContain(`entry ${entries - 10} is not what was written`)
+  })
+
+  it('finds that its file is damaged, and reads it up to there', async () => {
+    const pageBytes = 4096
+    const middle = Math.floor(statSync(long.ledgerFile).size / 2 / pageBytes) * pageBytes
+    const handle = openSync(long.ledgerFile, 'r+')
+    writeSync(handle, Buffer.alloc(pageBytes * 2, 0xff), 0, pageBytes * 2, middle)
+    closeSync(handle)
+    const { out, error, code } = await reconciled()
+    expect({ error, code }).toEqual({ error: '', code: 1 })
+    expect(out).toMatch(/entry \d+, or what follows it, cannot be read: database disk image/)
   })
 })

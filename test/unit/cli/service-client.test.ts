@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { Secret } from '../../../src/base/secret.ts'
-import { parseBearerUrl } from '../../../src/cli/bearer-token.ts'
+import { parseBearerUrl } from '../../../src/base/bearer-url.ts'
 import { findCallerToken } from '../../../src/cli/caller-token.ts'
 import { namedService } from '../../../src/cli/request-options.ts'
 import { askService } from '../../../src/cli/service-client.ts'
@@ -138,19 +138,21 @@ describe('what a caller is told of the service', () => {
 })
 
 describe('the token of a job of GitHub Actions', () => {
-  const find = (requestUrl: string) =>
-    findCallerToken(undefined, 'https://countersign.example', {
-      githubActions: { requestUrl, requestToken: new Secret('eyJ-of-the-runner') },
-    })
+  const find = (requestUrl: string, audience: { readonly audience?: string } = {}) =>
+    findCallerToken(
+      undefined,
+      { publicUrl: 'https://countersign.example', ...audience },
+      { githubActions: { requestUrl, requestToken: new Secret('eyJ-of-the-runner') } },
+    )
 
-  test('is asked for with the audience of the service', async () => {
+  test('is asked for with the audience of the service, or with the one that is said', async () => {
     const url = await started((request, response) => {
       const { searchParams } = new URL(request.url ?? '', 'http://localhost')
       response.end(JSON.stringify({ value: searchParams.get('audience') }))
     })
-    expect((await find(`${url}/token?api-version=2.0`)).reveal()).toBe(
-      'https://countersign.example',
-    )
+    const platform = `${url}/token?api-version=2.0`
+    expect((await find(platform)).reveal()).toBe('https://countersign.example')
+    expect((await find(platform, { audience: 'api://other' })).reveal()).toBe('api://other')
   })
 
   test('is not asked for in clear', async () => {

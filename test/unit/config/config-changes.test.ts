@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { Config } from '../../../src/config/config.ts'
-import { configChanges, knownConfig } from '../../../src/config/config-changes.ts'
+import { configChanges, knownConfig, saysTheSame } from '../../../src/config/config-changes.ts'
 import { loadConfig } from '../../../src/config/load-config.ts'
 import { september2026 } from '../../support/configuration-fixtures.ts'
 import { restartSettings } from '../../../src/config/restart-settings.ts'
@@ -78,6 +78,23 @@ describe('a configuration that is known', () => {
   })
 })
 
+describe('the client secret of the page for auditors', () => {
+  const clientSecretFile = join(folder, 'client-secret')
+  const oidc = { issuer: 'https://issuer.example', clientId: 'page', clientSecretFile, rules: [] }
+  const withSecret = (text: string) => {
+    writeFileSync(clientSecretFile, text)
+    return known({ audit: { oidc } })
+  }
+
+  test('makes another configuration of it, and none that could be told by its hash', async () => {
+    const [before, after] = [await withSecret('one secret'), await withSecret('another secret')]
+    expect(saysTheSame(before, await withSecret('one secret'))).toBe(true)
+    expect(saysTheSame(before, after)).toBe(false)
+    expect(configChanges(before, after)).toEqual({ ...nothing, changed: ['audit'] })
+    expect(after.sha256).toBe(before.sha256)
+  })
+})
+
 describe('a restart', () => {
   const tls = { kind: 'tls', certFile, keyFile } as const
   const listening = (some: object): Partial<Config> => ({ listen: { ...config.listen, ...some } })
@@ -101,11 +118,19 @@ describe('a restart', () => {
     expect(name).toMatch(/^listen\.tls, because clients are asked/)
   })
 
-  test('is needed for nothing that callers, applications and certificates are', () => {
+  test('is needed for nothing that callers, applications and certificates are, nor people, nor what is for reconcile', () => {
     const before = { ...config, ...listening({ transport: tls }) }
     const transport = { ...tls, certFile: 'other.crt', keyFile: 'other.key' }
     const after = listening({ transport, requestsPerCallerMax: 1 })
     const all = { applications: [], issuers: [], certificates: [] }
+    const ignored = {
+      expect: { ...config.expect, addresses: ['203.0.113.9'] },
+      reconcile: { ...config.reconcile, graceMs: 0 },
+      audit: {
+        oidc: { issuer: '', clientId: '', clientSecretFile: undefined, rules: [] },
+      },
+    }
+    expect(restartSettings(before, { ...before, ...ignored })).toEqual([])
     expect(restartSettings(before, { ...config, ...after, ...all })).toEqual([])
   })
 })

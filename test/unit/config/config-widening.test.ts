@@ -100,6 +100,34 @@ describe('an issuer', () => {
   })
 })
 
+describe('who may sign in', () => {
+  const audit = (anyOf: readonly string[], clientId = 'page') => ({
+    audit: {
+      oidc: {
+        issuer: 'https://issuer.example',
+        clientId,
+        clientSecretFile: undefined,
+        rules: [{ claim: 'oid', anyOf }],
+      },
+    },
+  })
+
+  test('is more people with one more, and not with one less', () => {
+    expect(widenings(audit(['a', 'b']), audit(['a']))).toEqual([
+      { part: 'audit', steps: [{ step: 'claim-widened', claim: 'oid', also: ['b'] }] },
+    ])
+    expect(widenings(audit(['a']), audit(['a', 'b']))).toEqual([])
+  })
+
+  test('is new where nobody signed in, others where they sign in elsewhere, and nobody without it', () => {
+    expect(widenings(audit(['a']))).toEqual([{ part: 'audit', steps: [{ step: 'new' }] }])
+    expect(widenings(audit(['a'], 'other'), audit(['a']))).toEqual([
+      { part: 'audit', steps: [{ step: 'changed', members: ['clientId'] }] },
+    ])
+    expect(widenings({ audit: undefined }, audit(['a']))).toEqual([])
+  })
+})
+
 describe('the file', () => {
   test('goes further by what stands for all callers, and not by where things are kept', () => {
     const trusting = { trust: { caFiles: ['/roots.pem'] } }

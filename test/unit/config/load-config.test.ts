@@ -87,6 +87,13 @@ describe('a configuration that says little', () => {
       },
       governor: { headroom: 0.8 },
       export: undefined,
+      expect: { principals: [], addresses: [], also: [] },
+      reconcile: {
+        sources: [],
+        graceMs: 30 * 60_000,
+        webhook: undefined,
+        logAnalytics: undefined,
+      },
     })
   })
 })
@@ -164,6 +171,14 @@ describe('a configuration that says everything', () => {
       everySeconds: 30,
       everyEntries: 500,
       anchors: [{ file: '/mnt/evidence/heads.jsonl' }, { file: resolve(folder, 'evidence/heads') }],
+      workspaces: [
+        {
+          workspace: 'e0000000-0000-4000-8000-0000000000aa',
+          table: 'SigningLedger_CL',
+          endpoint: 'https://api.loganalytics.io',
+          audience: 'https://api.loganalytics.io',
+        },
+      ],
     })
     expect(config.governor).toEqual({ headroom: 0.5 })
     expect(config.export).toEqual({
@@ -174,6 +189,59 @@ describe('a configuration that says everything', () => {
         audience: 'https://monitor.azure.com',
       },
     })
+    expect(config.expect).toEqual({
+      principals: ['51000000-0000-4000-8000-00000000000a'],
+      addresses: ['2001:db8::/32', '203.0.113.0/24'],
+      also: [
+        {
+          principal: '52000000-0000-4000-8000-00000000000b',
+          key: 'https://contoso-dev.vault.azure.net/keys/dev',
+        },
+      ],
+    })
+    const queried = {
+      workspace: 'e0000000-0000-4000-8000-0000000000aa',
+      endpoint: 'https://api.loganalytics.io',
+      audience: 'https://api.loganalytics.io',
+    }
+    expect(config.reconcile).toEqual({
+      sources: [
+        { kind: 'vault-log', path: resolve(folder, 'logs/insights-logs-auditevent') },
+        { kind: 'sign-in-log', path: '/mnt/sign-ins' },
+        { kind: 'audit-log', path: '/mnt/audits' },
+        { kind: 'vault-log', table: { ...queried, table: 'AzureDiagnostics' } },
+        {
+          kind: 'vault-log',
+          table: {
+            ...queried,
+            workspace: 'e0000000-0000-4000-8000-0000000000ab',
+            table: 'AZKVAuditLogs',
+          },
+        },
+        { kind: 'sign-in-log', table: { ...queried, table: 'AADServicePrincipalSignInLogs' } },
+        { kind: 'audit-log', table: { ...queried, table: 'AuditLogs' } },
+      ],
+      graceMs: 45 * 60_000,
+      webhook: {
+        url: 'https://hooks.contoso.example/countersign?team=security',
+        secretFile: resolve(folder, 'secrets/webhook'),
+      },
+      logAnalytics: {
+        endpoint: 'https://countersign-findings-a1b2.westeurope-1.ingest.monitor.azure.com',
+        rule: 'dcr-0123456789abcdef0123456789abcdef',
+        stream: 'Custom-CountersignFindings',
+        audience: 'https://monitor.azure.com',
+      },
+    })
+  })
+
+  test.each([
+    ['behind-a-proxy-in-usgov', 'https://api.loganalytics.us'],
+    ['the-ledger-is-exported-in-china', 'https://api.loganalytics.azure.cn'],
+  ])('of %s queries workspaces where its cloud does', async (name, api) => {
+    expect((await configOf(name)).reconcile.sources).toMatchObject([
+      { table: { endpoint: api, audience: api } },
+    ])
   })
 
   test('has its tenants from a file, comments and line ends left out', async () => {

@@ -1,7 +1,7 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createFileAnchor } from '../../../src/custody/file-anchor.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import { makeStuckFile } from '../../support/stuck-file.ts'
@@ -64,7 +64,7 @@ test('gives up a file that hangs, and asks no more of it until it has answered',
     stuck.remove()
   }
   // A pipe cannot be synced, which is another thing than hanging.
-  await vi.waitFor(() =>
-    expect(anchor.keep('three')).rejects.toMatchObject({ code: 'ANCHOR_FAILED' }),
-  )
+  await expect
+    .poll(() => anchor.keep('three').catch((error: unknown) => error))
+    .toMatchObject({ code: 'ANCHOR_FAILED' })
 })

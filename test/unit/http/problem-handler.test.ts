@@ -8,7 +8,7 @@ import { createDependencyWatch } from '../../../src/base/dependency-watch.ts'
 import { problemHandler } from '../../../src/http/problem-handler.ts'
 import { RequestProblem } from '../../../src/http/request-problem.ts'
 import { createIssuanceTelemetry } from '../../../src/telemetry/issuance-telemetry.ts'
-import { createMetrics } from '../../../src/telemetry/metrics.ts'
+import { createCommitSeconds, createMetrics } from '../../../src/telemetry/metrics.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import { gaugesAtRest } from '../../support/gauges.ts'
 
@@ -21,7 +21,7 @@ beforeEach(async () => {
   log = []
   const events = createIssuanceTelemetry({
     logger: pino({}, { write: (line) => void log.push(line) }),
-    metrics: createMetrics(gaugesAtRest),
+    metrics: createMetrics(gaugesAtRest, createCommitSeconds()),
     clock,
     vault: createDependencyWatch(clock),
     entra: createDependencyWatch(clock),

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { AuditError, type AuditErrorCode } from '../../../src/audit/audit-error.ts'
+import type { AuditRefusal } from '../../../src/audit/audit-refusal.ts'
 import { parseGrantName } from '../../../src/base/ids.ts'
 import { CallerError, type CallerErrorCode } from '../../../src/caller/caller.ts'
 import {
@@ -41,7 +43,10 @@ const grant = required(parseGrantName('deploy'))
 const detail = 'kid eve-was-here'
 
 /** With the facts that each of them carries. */
-const refusals: Record<(Refusal | RevocationRefusal)['reason'], readonly [facts: object, Wire]> = {
+const refusals: Record<
+  (Refusal | RevocationRefusal | AuditRefusal)['reason'],
+  readonly [facts: object, Wire]
+> = {
   caller_token_missing: [{}, unproven],
   caller_token_malformed: [{ detail: 'not JSON' }, unproven],
   caller_issuer_unknown: [{}, unproven],
@@ -79,6 +84,8 @@ const refusals: Record<(Refusal | RevocationRefusal)['reason'], readonly [facts:
   revokes_its_maker: [{}, [409, 'revokes_its_maker']],
   revocation_unknown: [{}, [404, 'revocation_unknown']],
   revocations_too_many: [{}, [409, 'revocations_too_many']],
+  entries_missing: [{}, [409, 'entries_missing']],
+  attempt_unknown: [{}, [404, 'attempt_unknown']],
 }
 
 const requests: Record<RequestProblemCode, Wire> = {
@@ -153,6 +160,11 @@ const ledgerFailures: Record<LedgerErrorCode, Wire> = {
   LEDGER_CLOSED: [503, 'ledger_unavailable', 5],
 }
 
+const auditFailures: Record<AuditErrorCode, Wire> = {
+  LEDGER_UNREADABLE: [503, 'ledger_unreadable', 5],
+  AUDIT_BUSY: [503, 'audit_busy', 1],
+}
+
 const callerFailures: Record<CallerErrorCode, Wire> = {
   ISSUER_UNREACHABLE: [503, 'issuer_unavailable', 5],
   ISSUER_MALFORMED: [503, 'issuer_unavailable', 5],
@@ -196,6 +208,9 @@ const failures: readonly (readonly [string, unknown, Wire])[] = [
   ),
   ...entriesOf(ledgerFailures).map(
     ([code, wire]) => [code, new LedgerError(code, { cause }), wire] as const,
+  ),
+  ...entriesOf(auditFailures).map(
+    ([code, wire]) => [code, new AuditError(code, { cause }), wire] as const,
   ),
   ...entriesOf(callerFailures).map(
     ([code, wire]) => [code, new CallerError(code, issuer, { cause }), wire] as const,

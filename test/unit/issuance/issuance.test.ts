@@ -12,7 +12,7 @@ import { noRevocations } from '../../../src/ledger/standing-revocations.ts'
 import { revocationsFrom, stopping } from '../../../src/revocation/revocation.ts'
 import { keyId, obtainedToken, tokenKey } from '../../support/cached-tokens.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
-import type { Patience } from '../../../src/token-cache/token-cache.ts'
+import type { CachedToken, HeldToken, Patience } from '../../../src/token-cache/token-cache.ts'
 import { grantName } from '../../support/grants.ts'
 import { required } from '../../support/required.ts'
 
@@ -40,13 +40,21 @@ interface Start {
   readonly configuredBefore?: Partial<IssuanceDeps>
   /** What is otherwise by the configuration that comes into force while the token is written down; absent: none does. */
   readonly configuredBehind?: Partial<IssuanceDeps>
+  /** How long the ledger takes to write something; absent: no time. */
+  readonly commitSeconds?: number
   /** How the ledger rejects what has a condition; absent: it does not. */
   readonly rejectsWith?: LedgerError
 }
 
 /** What is written down, and what comes of it. */
 async function issueAtStart({ provenBehindLooking, ...start }: Start) {
-  const { revokedBehind, configuredBefore, configuredBehind, rejectsWith } = start
+  const {
+    revokedBehind,
+    configuredBefore,
+    configuredBehind,
+    rejectsWith,
+    commitSeconds = 0,
+  } = start
   let hasLooked = false
   const token = obtainedToken(clock)
   const written: Entry[] = []
@@ -63,7 +71,7 @@ async function issueAtStart({ provenBehindLooking, ...start }: Start) {
     foresee: () => decision,
     foreseeUnrevoked: () => decision,
     revocations: { current: () => stands },
-    applications: new Map([[application, { name: application, clientId }]]),
+    applications: new Map([[application, { name: application, clientId, keyIdsBegin: [keyId] }]]),
     sharedAudienceIssuers: new Set(),
     onceIssuers: new Set([caller.issuer]),
     knownUses: createKnownUses(),
@@ -85,6 +93,7 @@ async function issueAtStart({ provenBehindLooking, ...start }: Start) {
           return Promise.reject(rejectsWith)
         }
         written.push(...entries)
+        clock.advance(commitSeconds)
         if (condition?.tokenUse !== undefined) usesTaken += 1
         if (configuredBehind !== undefined && inForce === deps) {
           inForce = { ...deps, isInForce: () => true, ...configuredBehind }
@@ -175,6 +184,91 @@ test('whoever is looked for, and finds its token gone with the key version that 
   expect(outcome).toEqual({ ok: false, refusal: { reason: 'revoked' } })
   expect(kinds).toEqual(['request.granted', 'request.refused'])
 })
+
+test('a token that came by a certificate which the application has no longer is given to nobody, and obtained anew', async () => {
+  const keyIdOf = (name: string) => `https://contoso-hsm.vault.azure.net/keys/${name}/1`
+  const held = [
+    { key: tokenKey(), grant: grantName('orders'), keyId: keyIdOf('gone') },
+    {
+      key: tokenKey({ application: 'deploy' }),
+      grant: grantName('orders'),
+      keyId: keyIdOf('gone'),
+    },
+    { key: tokenKey(), grant: grantName('orders'), keyId: keyIdOf('here') },
+  ]
+  const dropped: (readonly boolean[])[] = []
+  const { outcome, written } = await issueAtStart({
+    provenBehindLooking: [credential],
+    configuredBefore: {
+      credentials: { current: () => [credential] },
+      applications: new Map([
+        [
+          application,
+          { name: application, clientId, keyIdsBegin: [keyIdOf('HERE').toLowerCase()] },
+        ],
+      ]),
+      cache: {
+        get: () =>
+          obtainedToken(clock, {
+            text: dropped.length === 0 ? 'of the one before' : 'of this one',
+            keyId: keyIdOf(dropped.length === 0 ? 'gone' : 'Here'),
+          }),
+        drop: (matches: (one: HeldToken) => boolean) => dropped.push(held.map(matches)),
+      },
+    } as unknown as Partial<IssuanceDeps>,
+  })
+  expect(dropped).toEqual([[true, false, false]])
+  expect(outcome).toMatchObject({ ok: true })
+  expect(written).toMatchObject([{ kind: 'token.issued', tokenSha256: 'sha256 of of this one' }])
+})
+
+test('a token of the next configuration is not dropped by the one before', async () => {
+  let drops = 0
+  const { outcome } = await issueAtStart({
+    provenBehindLooking: [credential],
+    configuredBefore: {
+      isInForce: () => false,
+      credentials: { current: () => [credential] },
+      applications: new Map([[application, { name: application, clientId, keyIdsBegin: [] }]]),
+      cache: { get: () => obtainedToken(clock), drop: () => (drops += 1) },
+    } as unknown as Partial<IssuanceDeps>,
+  })
+  expect(outcome).toMatchObject({ code: 'LEDGER_OVERTAKEN' })
+  expect(drops).toBe(0)
+})
+
+test.each([
+  [0, ['old'], 3300],
+  [1, ['old', 'young'], 3599],
+])(
+  'a token with the least that it may live, whose commit takes %d s, has that when it is given',
+  async (commitSeconds, issued, expiresInSeconds) => {
+    const old = obtainedToken(clock, { text: 'old' })
+    clock.advance(300)
+    const minRemainingSeconds = 3300
+    const ends = (token: CachedToken) => token.expiresAtSeconds - clock.nowSeconds()
+    let young: CachedToken | undefined
+    const { outcome, written } = await issueAtStart({
+      provenBehindLooking: [credential],
+      commitSeconds,
+      configuredBefore: {
+        credentials: { current: () => [credential] },
+        cache: {
+          minRemainingSeconds,
+          get: () => {
+            if (ends(old) >= minRemainingSeconds) return old
+            young ??= obtainedToken(clock, { text: 'young' })
+            return young
+          },
+        },
+      } as unknown as Partial<IssuanceDeps>,
+    })
+    expect(outcome).toMatchObject({ ok: true, expiresInSeconds })
+    expect(written).toMatchObject(
+      issued.map((text) => ({ kind: 'token.issued', tokenSha256: `sha256 of ${text}` })),
+    )
+  },
+)
 
 test('another configuration that comes into force meanwhile decides anew, of the same use of the token', async () => {
   const { outcome, kinds, usesTaken } = await issueAtStart({

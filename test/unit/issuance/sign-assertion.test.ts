@@ -101,6 +101,7 @@ async function signAfter(standstillMs: number) {
       certificate: credential.certificate,
       profile: 'entra',
       x5c: 'omit',
+      keyIdsBegin: [],
     },
     tenant,
     credentials: [credential],

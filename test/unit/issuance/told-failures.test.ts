@@ -23,14 +23,35 @@ test('a failure of the vault or of Entra is told by its code, and nothing of wha
   }
 })
 
+test.each(['SIGNER_CREDENTIAL', 'SIGNER_KEY_OUTSIDE_VALIDITY', 'SIGNER_TOO_LATE'] as const)(
+  'what a replica failed in before it asked the vault is told to nobody: %s',
+  (code) => {
+    const failure = new SignerError(code, 'no', { asked: false })
+    expect(toldFailures.codeOf(failure)).toBeUndefined()
+  },
+)
+
+test('that an assertion has expired, by the clock of the replica that made it, is told to nobody', () => {
+  expect(toldFailures.codeOf(new TokenEndpointError('ENTRA_ASSERTION_EXPIRED', 'no'))).toBe(
+    undefined,
+  )
+})
+
+test('that the vault refuses a key outside of its validity is told', () => {
+  const failure = new SignerError('SIGNER_KEY_OUTSIDE_VALIDITY', 'no')
+  expect(toldFailures.codeOf(failure)).toBe(failure.code)
+  expect(toldFailures.errorFrom(failure.code)).toMatchObject({ code: failure.code })
+})
+
 test('a failing ledger, or a mistake, is told to nobody', () => {
   for (const error of [new LedgerError('LEDGER_UNAVAILABLE'), new TypeError('ours'), 'text']) {
     expect(toldFailures.codeOf(error)).toBeUndefined()
   }
 })
 
-test('what is no code of ours is no failure', () => {
-  for (const code of ['', 'toString', '__proto__', 'SIGNER_', 'LEDGER_UNAVAILABLE']) {
+test('what is no code of ours, or only of the replica that tells it, is no failure', () => {
+  const own = ['SIGNER_CREDENTIAL', 'SIGNER_TOO_LATE', 'ENTRA_ASSERTION_EXPIRED']
+  for (const code of ['', 'toString', '__proto__', 'SIGNER_', 'LEDGER_UNAVAILABLE', ...own]) {
     expect(toldFailures.errorFrom(code)).toBeUndefined()
   }
 })

@@ -12,6 +12,9 @@ const sourceOf = (rows: readonly Row[]): LedgerSource => ({
   async *pages() {
     yield rows
   },
+  pagesAfter: () => {
+    throw new TypeError('not read like that')
+  },
   pagesBackwards: () => {
     throw new TypeError('uses are counted from the first entry on')
   },

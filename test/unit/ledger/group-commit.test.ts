@@ -48,6 +48,36 @@ it('opens a store again that has failed by the time it is opened', async () => {
   await ledger.close()
 })
 
+it('tells of every commit how long it took, also of one that failed, and of none that stored nothing', async () => {
+  const told: number[] = []
+  let commits = 0
+  const ledger = new GroupCommitLedger({
+    openStore: (events) =>
+      Promise.resolve({
+        ...found,
+        commit: (appends) => {
+          commits += 1
+          if (commits === 1)
+            setTimeout(() => {
+              events.committed(wholly)
+            }, 20)
+          else if (commits === 2) events.committed({ ...wholly, overtaken: new Set(appends) })
+          else events.failed(new Error('gone'))
+        },
+        end: () => Promise.resolve(),
+      }),
+    ...options,
+    onCommit: (seconds) => told.push(seconds),
+  })
+  await ledger.open()
+  await ledger.append([startedEntry('1')])
+  await expect(ledger.append([startedEntry('2')])).rejects.toThrow('LEDGER_OVERTAKEN')
+  expect(told).toEqual([expect.toSatisfy((seconds: number) => seconds > 0.015 && seconds < 10)])
+  await expect(ledger.append([startedEntry('3')])).rejects.toThrow('LEDGER_UNAVAILABLE')
+  expect(told).toHaveLength(2)
+  await ledger.close()
+})
+
 const first = () => Promise.resolve([startedEntry('1')])
 
 describe('a ledger that is not open', () => {

@@ -165,7 +165,7 @@ describe('a connection that is cut', () => {
     })
     opened.push(ledger)
     proxy.cut()
-    await expect.poll(() => openings, { timeout: 5000 }).toBe(2)
+    await expect.poll(() => openings).toBe(2)
     await healthyAgain(ledger)
     await ledger.append([startedEntry('1')])
     expect(await versionsAt(url)).toEqual(['1'])
@@ -205,7 +205,7 @@ describe('a server that does not answer', () => {
     const append = ledger.append([startedEntry('1')])
     const startedAt = performance.now()
     await Promise.all([ledger.close(), expect(append).rejects.toThrow('LEDGER_UNAVAILABLE')])
-    expect(performance.now() - startedAt).toBeLessThan(3000)
+    expect(performance.now() - startedAt).toBeLessThan(10_000)
   })
 })
 
@@ -566,7 +566,7 @@ describe('the password', () => {
     current = 'another'
     await query(url, `ALTER ROLE owner_role PASSWORD '${current}'`)
     proxy.cut()
-    await expect.poll(() => openings, { timeout: 5000 }).toBe(2)
+    await expect.poll(() => openings).toBe(2)
     await healthyAgain(ledger)
     await ledger.append([startedEntry('1')])
     expect(required(await versionsAt(url))).toEqual(['1'])

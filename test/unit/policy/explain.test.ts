@@ -108,6 +108,19 @@ describe('a grant, for whoever wants to revoke', () => {
   })
 })
 
+describe('a grant, for whoever wants to read the ledger', () => {
+  const standing = (one: ReturnType<typeof grant>) =>
+    explain(createPolicy([one]), api, { want: 'audit' }, now)[0]?.finding
+
+  test('gives that where it says so, is in force and is not only tried', () => {
+    const auditors = { mayAudit: true } as const
+    expect(standing(grant('auditors', auditors))).toEqual({ kind: 'gives' })
+    expect(standing(grant('tried', { ...auditors, mode: 'dry-run' }))).toEqual({ kind: 'dry-run' })
+    expect(standing(grant('over', { ...auditors, untilSeconds: now }))).toEqual({ kind: 'ended' })
+    expect(standing(grant('admins', { mayRevoke: true }))).toEqual({ kind: 'audit' })
+  })
+})
+
 describe('of several grants', () => {
   test('those of other issuers are left out', () => {
     expect(findings([grant('orders', { issuer: 'platform' })])).toEqual([])

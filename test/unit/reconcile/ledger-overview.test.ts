@@ -155,6 +155,20 @@ describe('what is alive', () => {
     expect(tokens.shown[0]?.lastGivenTo).toBe('api (cluster)')
   })
 
+  it('has those that end last, wherever they stand in the ledger, and says how many there are', () => {
+    const collector = new OverviewCollector(nowMs)
+    const many = Array.from({ length: 9000 }, (_, index) =>
+      issued(`token-${index}`, nowMs + 1000 * (1 + ((index * 7) % 9000))),
+    )
+    for (const row of chainedRows([...many, ...many.slice(0, 100)])) collector.take(row)
+    const { tokens } = collector.overview()
+    expect(tokens.count).toBe(9000)
+    expect(tokens).not.toHaveProperty('atLeast')
+    expect(tokens.shown.map(({ expiresMs }) => expiresMs - nowMs)).toEqual(
+      Array.from({ length: 2000 }, (_, index) => 1000 * (9000 - index)),
+    )
+  })
+
   it('names nobody for a token that was obtained and given to nobody yet', () => {
     const { tokens } = overviewOf({
       kind: 'exchange.succeeded',
@@ -205,7 +219,7 @@ describe('certificates', () => {
       {
         name: 'partners',
         keyId,
-        thumbprintSha256: 'thumbprint',
+        thumbprintSha256: loaded.thumbprintSha256,
         place: 'primary',
         notAfterMs: 1_800_000_000_000,
         sinceMs: startMs,
@@ -217,7 +231,7 @@ describe('certificates', () => {
 
   it('have none of what was signed with others', () => {
     const { certificates } = overviewOf(
-      { ...loaded, standby: true } as Entry,
+      { ...loaded, standby: true },
       begun(0, { keyId: 'https://other.vault.azure.net/keys/k/0' }),
       made(0),
     )
@@ -257,6 +271,9 @@ describe('a damaged ledger', () => {
     async *pages() {
       yield rows
       throw error
+    },
+    pagesAfter: () => {
+      throw new TypeError('nobody reads it so')
     },
     pagesBackwards: () => {
       throw new Error('nobody reads it backwards')

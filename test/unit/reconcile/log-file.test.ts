@@ -26,9 +26,10 @@ function write(name: string, content: string | Buffer): string {
 /** What was read, in short, with the line of what was not understood. */
 async function read(...paths: readonly string[]): Promise<readonly unknown[]> {
   const pieces = await allOf(readLogFiles(paths))
-  return pieces.map((piece) =>
-    piece.kind === 'value' ? piece.value : `${piece.line}: ${piece.why}`,
-  )
+  return pieces.map((piece) => {
+    if (piece.kind === 'unread') return `${piece.line}: ${piece.why}`
+    return piece.kind === 'value' ? piece.value : piece.record
+  })
 }
 
 const record = (n: number) => `${JSON.stringify({ n })}\n`

@@ -18,6 +18,7 @@ import {
   requestIdOf,
   signatureIdOf,
   startMs,
+  withProofs,
 } from '../../support/signed-traffic.ts'
 
 const graceMs = 30 * minuteMs
@@ -41,7 +42,7 @@ async function matched(
   expect?: Partial<Expect>,
 ) {
   const { findings, undecided, vaultLog } = await accounted(
-    chainedRows([loaded, ...entries]),
+    chainedRows([loaded, ...withProofs(entries)]),
     { vault: lines },
     {
       nowMs,
@@ -64,14 +65,6 @@ describe('a signature that ledger and log agree on', () => {
         [0, 1].map((n) => recordLine(n)),
       ),
     ).toEqual({ ...nothing, explained: 2 })
-  })
-
-  it('is explained by a failure after the vault had signed, because the ledger has its id', async () => {
-    const failure = failed(0, { code: 'SIGNER_WRONG_SIGNATURE', vaultRequestId: requestIdOf(0) })
-    expect(await matched([begun(0), failure], [recordLine(0)])).toEqual({
-      ...nothing,
-      explained: 1,
-    })
   })
 
   it('is explained once, however often its record was delivered', async () => {
@@ -109,7 +102,20 @@ describe('sign.unexplained', () => {
 
   it('is not a signature that was refused', async () => {
     const refused = recordLine(7, { httpStatusCode: 403, clientInfo: 'curl/8.5.0' })
-    expect(await matched([], [refused])).toEqual({ ...nothing, explained: 0 })
+    expect(await matched([begun(0), made(0)], [recordLine(0), refused])).toEqual({
+      ...nothing,
+      explained: 1,
+    })
+  })
+
+  it('is undecided of a request that was refused, while nothing tells who the service is', async () => {
+    const refused = recordLine(7, { httpStatusCode: 403, clientInfo: 'curl/8.5.0' })
+    const atMs = beganAtMs(7) + 40
+    expect(await matched([], [refused])).toEqual({
+      findings: [],
+      undecided: [{ reason: 'service-not-known', count: 1, fromMs: atMs, toMs: atMs }],
+      explained: 0,
+    })
   })
 
   it('is a signature by any version of a key that we use, and not one by another key', async () => {
@@ -197,7 +203,7 @@ describe('several records under one id', () => {
     for (const lines of bothOrders([recordLine(0), recordLine(0, { httpStatusCode: 429 })])) {
       const options = { nowMs: laterMs, graceMs }
       const { verdict, vaultLog } = await accounted(
-        chainedRows([loaded, ...entries]),
+        chainedRows([loaded, ...withProofs(entries)]),
         { vault: lines },
         options,
       )
@@ -223,9 +229,11 @@ describe('several records under one id', () => {
 
 describe('sign.assumed', () => {
   const lost = failed(0)
+  const unusable = failed(0, { code: 'SIGNER_WRONG_SIGNATURE', vaultRequestId: requestIdOf(0) })
 
   it.each<[string, Entry[]]>([
     ['the reply was lost', [begun(0), lost]],
+    ['the reply could not be used', [begun(0), unusable]],
     ['the service died before it could write', [begun(0)]],
   ])('is a signature with our nonce, where %s', async (_, entries) => {
     expect((await matched(entries, [recordLine(0)])).findings).toEqual([
@@ -240,6 +248,16 @@ describe('sign.assumed', () => {
 
   it.each<[string, Entry[], string]>([
     ['has no nonce', [begun(0), lost], recordLine(0, { clientInfo: 'countersign/0.1.0' })],
+    [
+      'has the id of a reply that could not be used, and no nonce',
+      [begun(0), unusable],
+      recordLine(0, { clientInfo: 'countersign/0.1.0' }),
+    ],
+    [
+      'has the nonce and not the id of a reply that could not be used',
+      [begun(0), unusable],
+      recordLine(0, { correlationId: requestIdOf(1) }),
+    ],
     ['has the nonce of nobody', [begun(0), lost], recordLine(9, { atMs: beganAtMs(0) })],
     [
       'is by another version',
@@ -263,6 +281,11 @@ describe('sign.assumed', () => {
   ])('is no signature that %s: that one is unexplained', async (_, entries, line) => {
     expect(kindsOf(await matched(entries, [line, lastRecordLine()]))).toContain('sign.unexplained')
     expect(kindsOf(await matched(entries, [line, lastRecordLine()]))).not.toContain('sign.assumed')
+  })
+
+  it('is nothing that the vault did not make: a failure on which both agree', async () => {
+    const line = recordLine(0, { httpStatusCode: 500, algorithm: '' })
+    expect(await matched([begun(0), unusable], [line])).toEqual({ ...nothing, explained: 0 })
   })
 
   it('serves once: a second signature with the nonce is unexplained, and says whose nonce it is', async () => {
@@ -488,7 +511,7 @@ describe('what is expected', () => {
     })
     expect(agreed).toEqual({ ...nothing, explained: 1 })
     const { vaultLog } = await accounted(
-      chainedRows([loaded, ...entries]),
+      chainedRows([loaded, ...withProofs(entries)]),
       { vault: [recordLine(0), foreign, foreign] },
       { nowMs: laterMs, graceMs, expect: { ...nothingExpected, also: [{ principal: ours }] } },
     )

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ledgerInFile } from '../../../src/ledger/ledger-source.ts'
 import { parseKeyUrl } from '../../../src/reconcile/key-name.ts'
 import type { KeyName } from '../../../src/reconcile/key-name.ts'
-import { reconcile } from '../../../src/reconcile/reconcile.ts'
-import type { ReconcileRequest } from '../../../src/reconcile/reconcile.ts'
+import { reconcile } from '../../support/reconcile-paths.ts'
+import type { PathsRequest } from '../../support/reconcile-paths.ts'
 import { changeFile } from '../../support/ledger-store.ts'
 import { createReconcileFiles } from '../../support/reconcile-files.ts'
 import type { ReconcileFiles } from '../../support/reconcile-files.ts'
@@ -17,9 +17,10 @@ import {
   made,
   minuteMs,
   recordLine,
+  withProofs,
 } from '../../support/signed-traffic.ts'
 
-const entries = [loaded, ...[0, 1, 2].flatMap((index) => [begun(index), made(index)])]
+const entries = [loaded, ...withProofs([0, 1, 2].flatMap((index) => [begun(index), made(index)]))]
 const lines = [0, 1, 2].map((index) => recordLine(index))
 
 let files: ReconcileFiles
@@ -36,7 +37,7 @@ function parsedKey(text: string): KeyName {
   return key
 }
 
-const reconciled = (changes: Partial<ReconcileRequest> = {}) =>
+const reconciled = (changes: Partial<PathsRequest> = {}) =>
   reconcile({
     ledger: ledgerInFile(files.ledgerFile),
     vaultLogPaths: [files.logFolder],
@@ -55,7 +56,7 @@ describe('reconciling files', () => {
       verdict: 'accounted-for',
       findings: [],
       undecided: [],
-      ledger: { entries: 7, signaturesBegun: 3, signaturesMade: 3, signaturesOpen: 0 },
+      ledger: { entries: 10, signaturesBegun: 3, signaturesMade: 3, signaturesOpen: 0 },
       vaultLog: { records: 5, signatures: 3, explained: 3, duplicates: 1, unread: 0 },
       watchedKeys: [keyUrl],
     })
@@ -168,19 +169,19 @@ describe('reconcile does not decide', () => {
 
   it.each([
     ['a log that is not there', 'LOG_MISSING', { vaultLogPaths: ['/nowhere/log.json'] }],
-    [
-      'a ledger that is not there',
-      'LEDGER_MISSING',
-      { ledger: ledgerInFile('/nowhere/countersign.db') },
-    ],
-  ])('on %s', async (_, code, changes) => {
-    files.writeBlob(4, lines.join('\n'))
-    await expect(reconciled(changes)).rejects.toMatchObject({ code })
+    ['a folder in which no vault has written', 'LOG_WITHOUT_BLOBS', {}],
+  ])('on %s, and says which', async (_, code, changes) => {
+    files.write('log/other.json', lines.join('\n'))
+    const { verdict, undecided, vaultLog } = await reconciled(changes)
+    expect(verdict).toBe('undecided')
+    expect(undecided.map(({ reason }) => reason)).toEqual(['log-does-not-reach', 'log-unreadable'])
+    expect(vaultLog.unreadable).toMatchObject([{ log: vaultLog.paths[0], code }])
   })
 
-  it('on a folder in which no vault has written', async () => {
-    files.write('log/other.json', lines.join('\n'))
-    await expect(reconciled()).rejects.toMatchObject({ code: 'LOG_WITHOUT_BLOBS' })
+  it('on a ledger that is not there', async () => {
+    files.writeBlob(4, lines.join('\n'))
+    const ledger = ledgerInFile('/nowhere/countersign.db')
+    await expect(reconciled({ ledger })).rejects.toMatchObject({ code: 'LEDGER_MISSING' })
   })
 
   it('on a ledger that is something else', async () => {
@@ -189,5 +190,42 @@ describe('reconcile does not decide', () => {
     await expect(reconciled({ ledger: ledgerInFile(file) })).rejects.toMatchObject({
       code: 'LEDGER_NOT_A_LEDGER',
     })
+  })
+})
+
+describe('a log that is away', () => {
+  const away = '/nowhere/log.json'
+  const rogue = recordLine(5)
+
+  it.each([
+    ['of sign-ins', { signInLogPaths: [away] }, 'signInLog'],
+    ['of audits', { auditLogPaths: [away] }, 'auditLog'],
+  ] as const)('%s hides nothing of what the others have', async (_, paths, log) => {
+    files.writeBlob(4, [...lines, rogue].join('\n'))
+    files.writeBlob(16, lastRecordLine())
+    const { verdict, findings, undecided, ...report } = await reconciled(paths)
+    expect(verdict).toBe('findings')
+    expect(findings.map(({ kind }) => kind)).toEqual(['sign.unexplained'])
+    expect(undecided).toContainEqual({ reason: 'log-unreadable', count: 1 })
+    expect(report[log]?.unreadable).toMatchObject([{ log: away, code: 'LOG_MISSING' }])
+  })
+
+  it('leaves it undecided, and no more, where the others fit', async () => {
+    files.writeBlob(4, lines.join('\n'))
+    files.writeBlob(16, lastRecordLine())
+    const signInLogPaths = [away]
+    const { verdict, undecided } = await reconciled({ signInLogPaths, applicationIds: ['events'] })
+    expect(verdict).toBe('undecided')
+    expect(undecided).toEqual([{ reason: 'log-unreadable', count: 1 }])
+    expect(await reconciled()).toMatchObject({ verdict: 'accounted-for' })
+  })
+
+  it('of a vault may have what another one has not; what that has, counts', async () => {
+    files.writeBlob(4, [lines[0], lines[1], rogue].join('\n'))
+    files.writeBlob(16, lastRecordLine())
+    const kinds = async (...vaultLogPaths: string[]) =>
+      (await reconciled({ vaultLogPaths })).findings.map(({ kind }) => kind)
+    expect(await kinds(files.logFolder)).toEqual(['sign.unexplained', 'sign.unrecorded'])
+    expect(await kinds(files.logFolder, away)).toEqual(['sign.unexplained'])
   })
 })

@@ -21,7 +21,7 @@ const record = (text: string, line: number): Piece => ({
 const shown = (pieces: readonly Piece[]) =>
   pieces.map(
     (piece) =>
-      `${piece.line}: ${piece.kind === 'record' ? JSON.stringify(piece.value) : piece.problem}`,
+      `${piece.line}: ${piece.kind === 'problem' ? piece.problem : JSON.stringify(piece.kind === 'record' ? piece.value : piece.record)}`,
   )
 
 const one = '{"a":"}]{[\\"","b":{"c":[1,{}]}}'

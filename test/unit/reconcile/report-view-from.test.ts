@@ -39,6 +39,7 @@ function reportOf(changes: Partial<Report> = {}): Report {
       signaturesMade: 1,
       signaturesRefused: 0,
       signaturesOpen: 0,
+      proofsNotDue: 0,
     },
     vaultLog: {
       paths: ['vault-log'],
@@ -51,9 +52,11 @@ function reportOf(changes: Partial<Report> = {}): Report {
       coverage,
       unread: 0,
       unreadPlaces: [],
+      unreadable: [],
     },
     watchedKeys: [keyUrl],
     watchedApplications: [],
+    principals: [],
     nowMs: laterMs,
     graceMs: 30 * minuteMs,
     ...changes,
@@ -102,6 +105,32 @@ describe('the view of a report', () => {
       keyUrl,
     ])
     expect(view.timeline?.pieceMs).toBe(minuteMs)
+  })
+
+  it('has a lane for a watched vault of which nothing was delivered', () => {
+    const silent = 'https://silent.vault.azure.net/keys/k'
+    expect(viewOf(reportOf({ watchedKeys: [keyUrl, silent] })).coverage).toMatchObject([
+      { of: 'contoso-hsm.vault.azure.net' },
+      { of: 'silent.vault.azure.net', spans: [], precision: 'hours' },
+    ])
+  })
+
+  it('says of proofs that are not due how many, and of a false one that it is high', () => {
+    const report = reportOf()
+    const ledger = { ...report.ledger, proofsNotDue: 2 }
+    const unproved = {
+      kind: 'sign.unproved',
+      signature: 's',
+      vaultRequestId: 'r',
+      madeAtMs: startMs,
+      because: 'does-not-verify',
+    } as const
+    const view = viewOf(reportOf({ ledger, verdict: 'findings', findings: [unproved] }))
+    expect(view.sources[0]?.detail).toBe('3 lines; 2 signatures to be proved later')
+    expect(view.findings).toMatchObject([
+      { kind: 'sign.unproved', severity: 'high', concern: 'maybe-others-use', atMs: startMs },
+    ])
+    expect(view.findings[0]?.evidence[0]?.of).toBe('In the ledger')
   })
 
   it('has the heads that the ledger was held to, and nothing of them where nobody looked', () => {

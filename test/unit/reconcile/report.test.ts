@@ -20,6 +20,7 @@ const calm: Report = {
     signaturesMade: 2,
     signaturesRefused: 1,
     signaturesOpen: 0,
+    proofsNotDue: 0,
   },
   vaultLog: {
     paths: ['vault-log'],
@@ -32,9 +33,11 @@ const calm: Report = {
     coverage: new Map([['contoso-hsm.vault.azure.net', { fromMs: startMs, toMs: laterMs, hours }]]),
     unread: 0,
     unreadPlaces: [],
+    unreadable: [],
   },
   watchedKeys: [keyUrl],
   watchedApplications: [],
+  principals: [],
   nowMs: laterMs,
   graceMs: 30 * minuteMs,
 }

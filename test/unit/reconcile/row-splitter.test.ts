@@ -16,7 +16,7 @@ function split(text: string, chunkBytes = Infinity): readonly Piece[] {
 const shown = (pieces: readonly Piece[]) =>
   pieces.map(
     (piece) =>
-      `${piece.line}: ${piece.kind === 'record' ? JSON.stringify(piece.value) : piece.problem}`,
+      `${piece.line}: ${piece.kind === 'problem' ? piece.problem : JSON.stringify(piece.kind === 'record' ? piece.value : piece.record)}`,
   )
 
 describe('cutting comma-separated values into rows', () => {

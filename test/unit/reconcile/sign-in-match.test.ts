@@ -9,12 +9,20 @@ import { accounted } from '../../support/audit/accounted.ts'
 import { auditRecord, signInRecord } from '../../support/audit/entra-log-shapes.ts'
 import type { EntraAudit, EntraSignIn } from '../../support/audit/entra-log-shapes.ts'
 import { chainedRows } from '../../support/entries.ts'
-import { begun, beganAtMs, laterMs, loaded, made, minuteMs } from '../../support/signed-traffic.ts'
+import {
+  begun,
+  beganAtMs,
+  laterMs,
+  loaded,
+  made,
+  minuteMs,
+  proved,
+} from '../../support/signed-traffic.ts'
 
 const client = '11111111-0000-4000-8000-000000000001'
 const servicePrincipal = '11111111-0000-4000-8000-0000000000b1'
 const tenant = 'fab00000-0000-4000-8000-000000000002'
-const thumbprint = hash('sha1', Buffer.from('AA==', 'base64'), 'hex').toUpperCase()
+const thumbprint = hash('sha1', Buffer.from(loaded.der, 'base64'), 'hex').toUpperCase()
 const traceOf = (n: number) => `e0000000-0000-4000-8000-${String(n).padStart(12, '0')}`
 
 const exchange = {
@@ -112,7 +120,7 @@ async function found(
   applicationIds: readonly string[] = [],
   nowMs = laterMs,
 ) {
-  const rows = chainedRows([loaded, begun(0), made(0), ...entries])
+  const rows = chainedRows([loaded, begun(0), made(0), ...entries, proved(0)])
   const options = { nowMs, graceMs: 30 * minuteMs, applicationIds }
   const { findings, undecided, signInLog } = await accounted(rows, { vault: [], ...logs }, options)
   return {
@@ -286,6 +294,16 @@ describe('application.changed', () => {
   ])('is a change of %s', async (_, line) => {
     const logs = { signIns: [signIn(1)], audits: [line, line] }
     expect((await found([exchanged(1)], logs)).kinds).toEqual(['application.changed'])
+  })
+
+  it('is undecided when the record tells no client id, and no object that is watched', async () => {
+    const line = change({ appId: '' })
+    const logs = { signIns: [signIn(1)], audits: [line, line] }
+    expect(await found([exchanged(1)], logs)).toMatchObject({
+      kinds: [],
+      reasons: ['change-of-unknown-application'],
+    })
+    expect((await found([exchanged(1)], logs, ['object-1'])).kinds).toEqual(['application.changed'])
   })
 
   it.each([

@@ -167,6 +167,27 @@ describe('a permit', () => {
     expect(governor.standing(key).unitsUsed).toBe(2)
   })
 
+  test.each(['SIGNER_TOO_LATE', 'SIGNER_KEY_OUTSIDE_VALIDITY', 'SIGNER_CREDENTIAL'] as const)(
+    'that ended in %s before the vault was asked gives its units back',
+    async (code) => {
+      const governor = governorOf(2)
+      const [here, there] = [await governor.permit(asking()), await governor.permit(asking())]
+      here.settle(new SignerError(code, 'no', { asked: false }))
+      expect(governor.standing(key).unitsUsed).toBe(1)
+      there.settle(new SignerError(code, 'no'))
+      expect(governor.standing(key).unitsUsed).toBe(1)
+    },
+  )
+
+  test('that ended in this process being late says nothing of vault or key', async () => {
+    const governor = governorOf(100)
+    for (let times = 0; times < 5; times += 1) {
+      const permit = await governor.permit(asking())
+      permit.settle(new SignerError('SIGNER_TOO_LATE', 'no', { asked: false }))
+    }
+    expect(governor.standing(key).circuit).toBe('closed')
+  })
+
   test('is settled once', async () => {
     const permit = await governorOf(1).permit(asking())
     permit.settle('signed')
@@ -313,6 +334,40 @@ describe('circuits', () => {
     expect(governor.standing(key).circuit).toBe('closed')
   })
 })
+
+test.each([
+  ['here', { asked: false }, []],
+  ['by the vault', {}, [{ of: 'vault', to: 'closed' }]],
+] as const)(
+  'a key that is refused %s pauses, and a vault that was left alone is well again only if it was asked',
+  async (_, facts, ofVault) => {
+    const clock = fixedClock(1000)
+    const changes: CircuitChange[] = []
+    const governor = governorOf(100, {
+      nowMs: () => clock.nowMs(),
+      onCircuit: (change) => changes.push(change),
+    })
+    const settle = async (outcome: PermitOutcome, asked: SigningKey = key) => {
+      const permit = await governor.permit(asking({ key: asked }))
+      permit.settle(outcome)
+      return permit.probes
+    }
+    await settle(new SignerError('SIGNER_THROTTLED', 'no'))
+    changes.length = 0
+    clock.advance(1)
+    await settle(new SignerError('SIGNER_KEY_OUTSIDE_VALIDITY', 'no', facts))
+    expect(changes).toMatchObject([
+      ...ofVault,
+      { of: 'key', to: 'open', code: 'SIGNER_KEY_OUTSIDE_VALIDITY' },
+    ])
+    expect(await failureOf(settle('signed'))).toMatchObject({
+      code: 'GOVERNOR_KEY_PAUSED',
+      remembered: 'SIGNER_KEY_OUTSIDE_VALIDITY',
+    })
+    // Another key of the vault is to find out, unless that is known.
+    expect(await settle('signed', { ...key, keyId: `${key.keyId}2` })).toBe(ofVault.length === 0)
+  },
+)
 
 describe('budgets', () => {
   test('are one for each vault, and for HSM keys and software keys in it', async () => {

@@ -6,7 +6,7 @@ import {
   createExportTelemetry,
   type ExportTelemetry,
 } from '../../../src/telemetry/export-telemetry.ts'
-import { createMetrics } from '../../../src/telemetry/metrics.ts'
+import { createCommitSeconds, createMetrics } from '../../../src/telemetry/metrics.ts'
 import { type FixedClock, fixedClock } from '../../support/fixed-clock.ts'
 import { gaugesAtRest } from '../../support/gauges.ts'
 
@@ -18,7 +18,7 @@ beforeEach(() => {
   clock = fixedClock(1_790_000_000)
   telemetry = createExportTelemetry({
     logger: pino({ level: 'silent' }),
-    metrics: createMetrics(gaugesAtRest),
+    metrics: createMetrics(gaugesAtRest, createCommitSeconds()),
     clock,
   })
 })

@@ -2,14 +2,14 @@ import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import { createDependencyWatch } from '../../../src/base/dependency-watch.ts'
 import { createIssuanceTelemetry } from '../../../src/telemetry/issuance-telemetry.ts'
-import { createMetrics } from '../../../src/telemetry/metrics.ts'
+import { createCommitSeconds, createMetrics, type Gauges } from '../../../src/telemetry/metrics.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import { gaugesAtRest } from '../../support/gauges.ts'
 
 function newTelemetry() {
   const lines: string[] = []
   const clock = fixedClock(1_000_000)
-  const metrics = createMetrics({
+  const gauges: Gauges = {
     ...gaugesAtRest,
     certificates: () => [
       {
@@ -22,11 +22,12 @@ function newTelemetry() {
         circuit: 'open',
       },
     ],
-  })
+  }
+  const metrics = createMetrics(gauges, createCommitSeconds())
   const logger = pino({}, { write: (line: string) => lines.push(line) })
   const [vault, entra] = [createDependencyWatch(clock), createDependencyWatch(clock)]
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
-  return { clock, events, lines, metrics: () => metrics.registry.metrics() }
+  return { clock, events, lines, vault, entra, metrics: () => metrics.registry.metrics() }
 }
 
 test('a failure that thousands wait for is counted every time and logged a hundred times a minute', async () => {
@@ -89,7 +90,7 @@ test('strangers and named callers who are refused are logged ten times a minute 
 
 test('operators can see when a certificate ends, and which signatures failed', async () => {
   const { events, metrics } = newTelemetry()
-  events.signatureFailed('SIGNER_THROTTLED')
+  events.signatureFailed({ code: 'SIGNER_THROTTLED', asked: true })
   const text = await metrics()
   expect(text).toContain('countersign_signature_failures_total{code="SIGNER_THROTTLED"} 1')
   expect(text).toContain(
@@ -139,4 +140,28 @@ test('operators are told what is left alone and asked again, and which certifica
     { msg: 'another certificate signs', certificate: 'partners', to: 'standby' },
   ])
   expect(await metrics()).toContain('countersign_certificate_switches_total{to="standby"} 1')
+})
+
+test.each([
+  ['SIGNER_UNAVAILABLE', true, 'failing'],
+  // Nobody can ask the vault.
+  ['SIGNER_CREDENTIAL', false, 'failing'],
+  ['SIGNER_TOO_LATE', false, 'untried'],
+  ['SIGNER_KEY_OUTSIDE_VALIDITY', false, 'untried'],
+] as const)('what fails with %s (asked: %s) has the vault %s', (code, asked, state) => {
+  const { events, vault } = newTelemetry()
+  events.signatureFailed({ code, asked })
+  expect(vault.state.state).toBe(state)
+})
+
+test.each([
+  ['ENTRA_REFUSED', 'ok'],
+  ['ENTRA_UNAVAILABLE', 'failing'],
+  ['ENTRA_TIMEOUT', 'failing'],
+  // Somebody else has answered.
+  ['ENTRA_MALFORMED', 'failing'],
+] as const)('an exchange that ends with %s has Entra %s', (code, state) => {
+  const { events, entra } = newTelemetry()
+  events.exchangeFailed(code)
+  expect(entra.state.state).toBe(state)
 })

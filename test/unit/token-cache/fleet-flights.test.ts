@@ -74,6 +74,24 @@ describe('replicas that miss the same token', () => {
     await until(() => endpoint.asked.length === 2)
   })
 
+  test('take nothing of a key version that the application has not by their own configuration', async () => {
+    const fleet = createFleet()
+    const obtained = (keyId: string) => fleet.obtained(key, { keyId })
+    const [before, behind, last] = ['before', 'behind', 'behind'].map((own) =>
+      fleet.replica({ hasKey: (keyId) => keyId === own }),
+    )
+    const first = required(before).flights.obtain(wanted, () => Promise.resolve(obtained('before')))
+    expect((await first).keyId).toBe('before')
+    await required(before).flights.settled()
+    const second = required(behind).flights.obtain(wanted, () =>
+      Promise.resolve(obtained('behind')),
+    )
+    expect((await second).keyId).toBe('behind')
+    await required(behind).flights.settled()
+    expect((await required(last).flights.obtain(wanted, never)).keyId).toBe('behind')
+    expect(required(last).seen).toEqual(['hit'])
+  })
+
   test('obtain a younger one where the one that comes will not do', async () => {
     const fleet = createFleet()
     const endpoint = slowEndpoint(fleet)

@@ -140,6 +140,56 @@ describe('what one replica drops', () => {
     expect(await fleet.store.list()).toEqual([])
   })
 
+  test('is not stored behind that, although only the statement has it that is to store it', async () => {
+    const fleet = createFleet()
+    const onItsWay = Promise.withResolvers<undefined>()
+    const store: SharedTokens = {
+      ...fleet.store,
+      land: async (lease, token) => {
+        await onItsWay.promise
+        return fleet.store.land(lease, token)
+      },
+    }
+    const { cache, drops, obtain, get } = replicaOf(fleet, store)
+    const obtaining = obtain()
+    await expect.poll(get).toBe('token 0')
+    // All that it has in memory, because it does not know what was dropped before.
+    await drops.look()
+    expect(get()).toBeUndefined()
+    expect(cache.drop((held) => held.keyId === keyId)).toBe(0)
+    await drops.look()
+    onItsWay.resolve(undefined)
+    await obtaining
+    expect(await fleet.store.list()).toEqual([])
+  })
+
+  test('is not taken by whoever had read it before', async () => {
+    const fleet = createFleet()
+    const [read, onItsWay] = [
+      Promise.withResolvers<undefined>(),
+      Promise.withResolvers<undefined>(),
+    ]
+    const store: SharedTokens = {
+      ...fleet.store,
+      find: async (one) => {
+        const row = await fleet.store.find(one)
+        read.resolve(undefined)
+        await onItsWay.promise
+        return row
+      },
+    }
+    const [first, second] = [replicaOf(fleet), replicaOf(fleet, store)]
+    await second.drops.look()
+    await first.obtain()
+    const cannot = () => Promise.reject(new Error('nothing to sign with'))
+    const finding = second.cache.obtain({ key, grant }, undefined, cannot, patience)
+    await read.promise
+    second.cache.drop((held) => held.keyId === keyId)
+    await second.drops.look()
+    onItsWay.resolve(undefined)
+    await expect(finding).rejects.toThrow('nothing to sign with')
+  })
+
   test('leaves everything else where it is', async () => {
     const fleet = createFleet()
     const [first, second] = [replicaOf(fleet), replicaOf(fleet)]

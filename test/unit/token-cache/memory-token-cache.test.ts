@@ -240,6 +240,21 @@ describe('dropping', () => {
     expect(get()).toEqual(held(fresh))
   })
 
+  test('a key of which two tokens are under way, because the first will not do for everybody: neither is kept', async () => {
+    const { clock, cache, get, obtain } = newCache()
+    const [first, second] = [
+      Promise.withResolvers<CachedToken>(),
+      Promise.withResolvers<CachedToken>(),
+    ]
+    const waiting = obtain(key, () => first.promise)
+    const wish = { key, grant, obtainedAfterSeconds: clock.nowSeconds() }
+    const challenged = cache.obtain(wish, keyId, () => second.promise, patience)
+    cache.drop((held) => held.keyId === keyId)
+    for (const { resolve } of [first, second]) resolve(obtainedToken(clock))
+    await Promise.all([waiting, challenged])
+    expect(get()).toBeUndefined()
+  })
+
   test('leaves a flight alone that has nothing to do with it', async () => {
     const { clock, cache, get, obtain } = newCache()
     const { promise, resolve } = Promise.withResolvers<CachedToken>()

@@ -110,13 +110,14 @@ const exchange = (ask: Ask = {}, at: TokenEndpoint = endpoint) =>
     timeoutMs: ask.timeoutMs ?? 5000,
   })
 
-/** What answers every exchange with this. */
-async function answeringEntra(answer: object) {
+/** What answers every exchange with this, as JSON or as it is where it is a text. */
+async function answeringEntra(answer: object | string, status = 200) {
   const forms: URLSearchParams[] = []
   const server = createServer((request, response) => {
     void text(request).then((form) => {
       forms.push(new URLSearchParams(form))
-      response.setHeader('content-type', 'application/json').end(JSON.stringify(answer))
+      response.writeHead(status, { 'content-type': 'application/json' })
+      response.end(typeof answer === 'string' ? answer : JSON.stringify(answer))
     })
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
@@ -258,6 +259,27 @@ describe('Entra token endpoint', () => {
     await expect(exchange()).resolves.toHaveProperty('value')
   })
 
+  const refused = { error: 'invalid_client', error_codes: [700027], trace_id: 'ours' }
+
+  test.each([
+    [401, refused, 'ENTRA_CERTIFICATE_UNKNOWN', 'no'],
+    [400, { error: 'invalid_request' }, 'ENTRA_REFUSED', 'no'],
+    [429, { error: 'temporarily_unavailable' }, 'ENTRA_THROTTLED', 'no'],
+    [429, '', 'ENTRA_THROTTLED', 'no'],
+    [408, refused, 'ENTRA_TIMEOUT', 'unknown'],
+    [408, '', 'ENTRA_TIMEOUT', 'unknown'],
+    [499, '<html>', 'ENTRA_TIMEOUT', 'unknown'],
+    [403, '<html>', 'ENTRA_MALFORMED', 'unknown'],
+    [400, '', 'ENTRA_MALFORMED', 'unknown'],
+    [400, { message: 'no' }, 'ENTRA_MALFORMED', 'unknown'],
+    [302, refused, 'ENTRA_MALFORMED', 'unknown'],
+    [504, refused, 'ENTRA_UNAVAILABLE', 'unknown'],
+  ])('when %d with %j answers in its place, says so', async (status, answer, code, applied) => {
+    await using answering = await answeringEntra(answer, status)
+    const failure = exchange({}, createEntraTokenEndpoint(answering.origin, agent))
+    await expect(failure).rejects.toMatchObject({ code, applied })
+  })
+
   test('when it throttles, repeats how long Entra wants to be left alone', async () => {
     fault('throttle')
     expect((await failureOf({})).retryAfterSeconds).toBeGreaterThan(0)
@@ -271,9 +293,8 @@ describe('Entra token endpoint', () => {
     })
   })
 
-  test('when it is not there, nothing was applied', async () => {
-    const away = createEntraTokenEndpoint('https://127.0.0.1:9', agent)
-    const asking = away.exchange({
+  const asked = (authority: string) =>
+    createEntraTokenEndpoint(authority, agent).exchange({
       exchangeId: newExchangeId(),
       tenantId: required(parseTenantId(fabrikam)),
       clientId: required(parseClientId(events)),
@@ -282,6 +303,23 @@ describe('Entra token endpoint', () => {
       assertion: signed({}, certificate),
       timeoutMs: 5000,
     })
-    await expect(asking).rejects.toMatchObject({ code: 'ENTRA_UNAVAILABLE', applied: 'no' })
+
+  test('when it is not there, nothing was applied', async () => {
+    await expect(asked('https://127.0.0.1:9')).rejects.toMatchObject({
+      code: 'ENTRA_UNAVAILABLE',
+      applied: 'no',
+    })
+  })
+
+  test('when it says more than any answer has, reads no further, and a token may exist', async () => {
+    const server = createServer((_, response) => response.end(' '.repeat(300_000)))
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    try {
+      const { port } = server.address() as AddressInfo
+      const failure = { code: 'ENTRA_MALFORMED', applied: 'unknown' }
+      await expect(asked(`http://127.0.0.1:${port}`)).rejects.toMatchObject(failure)
+    } finally {
+      server.close()
+    }
   })
 })

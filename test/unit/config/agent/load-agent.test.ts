@@ -43,8 +43,17 @@ describe('agent.yaml', () => {
     expect(rules.length).toBeGreaterThan(3)
   })
 
-  test('of the example has no problem', async () => {
-    expect(await problemsIn('examples/agent')).toEqual({ ok: true, lines: [] })
+  const examples = globSync('examples/*/*.yaml').filter((file) =>
+    readFileSync(file, 'utf8').includes('agent.schema.json'),
+  )
+
+  test.for(examples)('of the example %s has no problem', async (file) => {
+    const loaded = await loadAgent(file, 'may-be-elsewhere')
+    expect(loaded).toMatchObject({ ok: true, warnings: [] })
+  })
+
+  test('is among the examples of each who needs one', () => {
+    expect(examples.length).toBeGreaterThan(4)
   })
 
   test('that is not there is said to be', async () => {
@@ -118,6 +127,7 @@ describe('the JSON Schema of agent.yaml', () => {
     'an-identity-is-two-things',
     'nothing-is-said-but-the-service',
     'settings-are-misspelt',
+    'a-socket-is-open-to-all',
     'the-agent-listens-to-others',
     'the-file-is-a-list',
   ])('refuses %s', (name) => {

@@ -29,7 +29,7 @@ describe('the page', () => {
   it('begins with the verdict in one sentence', () => {
     const headings = [...reportPage(foundView).matchAll(/<h([1-6])[^>]*>([^]*?)<\/h\1>/g)]
     expect(textOf(headings[0]?.[2] ?? '')).toBe(
-      'Not accounted for: the ledger does not know 2 signatures of the vault’s log; ledger and log disagree on 1 signature; 1 signature can only be assumed to be ours, because the vault’s answer was lost.',
+      'Not accounted for: the ledger does not know 2 signatures of the vault’s log; ledger and log disagree on 1 signature; 1 signature can only be assumed to be ours, because the vault’s answer was lost or no good.',
     )
     expect(headings.filter(([, level]) => level === '1')).toHaveLength(1)
     expect(textOf(reportPage(calmView))).toContain('Accounted for: the ledger knows every')
@@ -175,6 +175,22 @@ describe('findings', () => {
   })
 })
 
+describe('a finding with more evidence than is shown', () => {
+  it('says how much is left out, of lines, facts and differences', () => {
+    const many = <Item>(length: number, item: Item) => Array.from({ length }, () => item)
+    const finding = unexplainedFinding(viewStartMs, {
+      evidence: many(5, { of: 'x', facts: many(23, ['changed', 'y'] as const) }),
+      differences: many(21, { what: 'key', ledger: 'a', vault: 'b' }),
+    })
+    const { text } = sectionOf({ ...foundView, findings: [finding] }, 'findings')
+    expect(text.match(/3 more facts not on this page/g)).toHaveLength(4)
+    expect(text).toContain('1 more line not on this page')
+    expect(text).toContain('1 more difference not on this page')
+    const { text: whole } = sectionOf(foundView, 'findings')
+    expect(whole).not.toContain('not on this page')
+  })
+})
+
 describe('findings with long texts', () => {
   it('are fewer, so that a browser can open the page', () => {
     const facts = [['client', '<'.repeat(10_000)]] as const
@@ -198,6 +214,21 @@ describe('what was delivered', () => {
       'contoso-ci.vault.azure.net: 2026-11-20 07:00 to 2026-11-20 12:00 UTC (5 h)',
     )
     expect(text).toContain('Not decided, and to be looked at by a later run: 12 signatures')
+  })
+
+  it('draws a vault without any record as missing, and claims no gap of it', () => {
+    const view = {
+      ...calmView,
+      coverage: [
+        ...calmView.coverage,
+        { of: 'silent.vault.azure.net', spans: [], precision: 'hours' as const },
+      ],
+    }
+    const { markup, text } = sectionOf(view, 'coverage')
+    expect(text).toContain('silent.vault.azure.net Nothing was delivered.')
+    expect(markup.match(/class="missing"/g)).toHaveLength(view.coverage.length)
+    const none = { ...calmView, coverage: view.coverage.slice(-1) }
+    expect(sectionOf(none, 'coverage').text).toContain('No log was delivered')
   })
 
   it('claims nothing of hours where only ends are known', () => {
