@@ -1,12 +1,8 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { missingBrowser, openBrowser } from '../support/browser.ts'
-import {
-  freePort,
-  pageClient,
-  type PeopleIssuer,
-  startPeopleIssuer,
-} from '../support/people-issuer.ts'
+import { freePort } from '../support/free-port.ts'
+import { pageClient, type PeopleIssuer, startPeopleIssuer } from '../support/people-issuer.ts'
 import {
   deployAsk,
   ordersAsk,
