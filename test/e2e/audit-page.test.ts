@@ -49,7 +49,7 @@ describe.skipIf(missingBrowser !== undefined)(title, () => {
     browser = await openBrowser()
     context = await browser.newContext({ viewport: { width: 390, height: 844 } })
     page = await context.newPage()
-  }, 60_000)
+  })
   afterAll(async () => {
     await browser.close()
     await service.stop()

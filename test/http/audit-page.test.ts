@@ -57,7 +57,7 @@ beforeAll(async () => {
     }),
     grants: [...defaultGrants, auditors],
   })
-}, 60_000)
+})
 afterAll(async () => {
   await service.stop()
   await issuer.close()

@@ -93,7 +93,7 @@ beforeAll(async () => {
     ],
   })
   service = tls.service
-}, 60_000)
+})
 afterAll(() => tls.stop())
 
 // So many lines of a minute are written for each reason, and no more.

