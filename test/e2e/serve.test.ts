@@ -503,10 +503,10 @@ describe('a stop', () => {
     service.signal('SIGTERM')
 
     expect(await service.ended).toBe(0)
-    expect(service.entries().slice(-2)).toMatchObject([
-      { kind: 'service.turned-away', reason: 'caller_token_missing', count: 3 },
-      { kind: 'service.stopped' },
-    ])
+    const counted = service.entries().filter((entry) => entry.kind === 'service.turned-away')
+    expect(new Set(counted.map(({ reason }) => reason))).toEqual(new Set(['caller_token_missing']))
+    expect(counted.reduce((sum, { count }) => sum + count, 0)).toBe(3)
+    expect(service.entries().at(-1)).toMatchObject({ kind: 'service.stopped' })
   })
 
   test('does not wait for connections that ask nothing', async () => {

@@ -431,7 +431,7 @@ describe('a request', () => {
     isOver = true
     await Promise.all(asking)
     expect([...statuses].toSorted()).toEqual([200, 403])
-  })
+  }, 180_000)
 })
 
 describe('whoever asks to stop something', () => {

@@ -225,9 +225,9 @@ describe('a token that is bound to a key', () => {
     const dpop = await client.proof(target())
     expect((await send({ dpop })).status).toBe(200)
     expectTurnedAway(await send({ dpop }), 'caller_dpop_refused', 'used before')
-    service.emulator.clock.shift(50)
+    service.emulator.clock.shift(40)
     expectTurnedAway(await send({ dpop }), 'caller_dpop_refused', 'used before')
-    service.emulator.clock.shift(18)
+    service.emulator.clock.shift(28)
     expectTurnedAway(await send({ dpop }), 'caller_dpop_refused', 'iat')
   })
 

@@ -261,10 +261,10 @@ describe('a refresh that fails', () => {
     const [failed] = only(service.newEntries(), 'request.failed')
     expect(failed).toMatchObject({ code, caller: { issuer: 'countersign' }, grant: 'github' })
     expect((await ask()).access_token).toBe(old.access_token)
-    later(14)
+    later(8)
     await refreshDue()
     expect((await ask()).access_token).toBe(old.access_token)
-    later(2)
+    later(8)
     await refreshDue()
     expect((await ask()).access_token).not.toBe(old.access_token)
     expect((await service.ask('GET /metrics')).text).toMatch(
@@ -281,7 +281,7 @@ describe('a refresh that fails', () => {
       const asked = 20
       const leftSeconds = Math.floor((await ask()).expires_in)
       for (let time = 1; time < asked; time += 1) {
-        later((leftSeconds - 310) / asked)
+        later((leftSeconds - 340) / asked)
         await refreshDue()
         expect((await ask()).access_token).toBe(old.access_token)
       }
