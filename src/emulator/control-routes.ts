@@ -56,7 +56,7 @@ export const faultRoutes = (faults: FaultList): readonly ControlRoute[] => [
   {
     method: 'DELETE',
     path: '/faults',
-    summary: 'takes all faults away',
+    summary: 'takes all faults away, and the delay from what is delayed',
     handle: () => {
       faults.clear()
     },

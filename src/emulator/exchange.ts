@@ -16,16 +16,23 @@ export interface EmulatedRequest {
 }
 
 /** What an emulated service answers: a whole response, or a connection that dies. */
-export type EmulatedReply =
-  | {
-      readonly kind: 'answer'
-      readonly status: number
-      readonly headers: Readonly<Record<string, string | readonly string[]>>
-      readonly body: Buffer
-      /** Held back for so long before it is written. */
-      readonly delayMs?: number
-    }
-  | { readonly kind: 'drop'; readonly delayMs?: number }
+export type EmulatedReply = Delay &
+  (
+    | {
+        readonly kind: 'answer'
+        readonly status: number
+        readonly headers: Readonly<Record<string, string | readonly string[]>>
+        readonly body: Buffer
+      }
+    | { readonly kind: 'drop' }
+  )
+
+interface Delay {
+  /** Held back for so long before it is written. */
+  readonly delayMs?: number
+  /** Aborted when it is held back no longer; absent: it never is. */
+  readonly undelayed?: AbortSignal
+}
 
 /** An emulated service: a function from a request to a reply. The listener owns sockets and TLS. */
 export type EmulatedService = (request: EmulatedRequest) => Promise<EmulatedReply>

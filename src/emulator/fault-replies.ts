@@ -1,5 +1,5 @@
 import type { EmulatedReply } from './exchange.ts'
-import type { Fault } from './faults.ts'
+import type { Struck } from './faults.ts'
 
 /** How a service words the two faults that are answers of its own. */
 export interface FaultWords {
@@ -10,7 +10,7 @@ export interface FaultWords {
 
 /** What a struck request gets instead of being served; undefined where it is served all the same. */
 export function replyInstead(
-  fault: Fault | undefined,
+  fault: Struck | undefined,
   words: FaultWords,
 ): EmulatedReply | undefined {
   if (fault?.kind === 'throttle') return words.throttled()
@@ -21,12 +21,12 @@ export function replyInstead(
 
 /** What becomes of the reply to a request that was served, struck or not. */
 export function replyAfter(
-  fault: Fault | undefined,
+  fault: Struck | undefined,
   words: Pick<FaultWords, 'serverError'>,
   reply: EmulatedReply,
 ): EmulatedReply {
   if (fault?.kind === 'server-error-after') return words.serverError(fault.status)
-  if (fault?.kind === 'delay') return { ...reply, delayMs: fault.delayMs }
+  if (fault?.kind === 'delay') return { ...reply, delayMs: fault.delayMs, undelayed: fault.cleared }
   if (fault?.kind === 'drop-after') return { kind: 'drop' }
   if (fault?.kind === 'malformed' && reply.kind === 'answer') {
     return { ...reply, status: 200, body: firstHalf(reply.body) }

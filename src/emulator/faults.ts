@@ -37,8 +37,15 @@ export const faultSchema = z.strictObject({
 
 export type Fault = z.output<typeof faultSchema>
 
+/** A fault that strikes a request. */
+export interface Struck extends Fault {
+  /** Aborted when the faults are cleared: what is delayed is answered then. */
+  readonly cleared: AbortSignal
+}
+
 export interface FaultList {
   add(fault: Fault): void
+  /** Takes all of them away, and the delay from what one of them delays. */
   clear(): void
   /** The faults not yet spent. */
   list(): readonly Fault[]
@@ -47,11 +54,12 @@ export interface FaultList {
    *
    * @param request `METHOD path`, the path undecoded.
    */
-  strike(at: Fault['at'], request: string): Fault | undefined
+  strike(at: Fault['at'], request: string): Struck | undefined
 }
 
 export function createFaultList(random: SeededRandom): FaultList {
   let faults: { fault: Fault; left: number }[] = []
+  let clearing = new AbortController()
   const strikes = (fault: Fault, at: Fault['at'], request: string) =>
     fault.at === at &&
     request.includes(fault.match ?? '') &&
@@ -62,6 +70,8 @@ export function createFaultList(random: SeededRandom): FaultList {
     },
     clear: () => {
       faults = []
+      clearing.abort()
+      clearing = new AbortController()
     },
     list: () => faults.map(({ fault, left }) => ({ ...fault, times: left })),
     strike: (at, request) => {
@@ -69,7 +79,7 @@ export function createFaultList(random: SeededRandom): FaultList {
       if (struck === undefined) return undefined
       struck.left -= 1
       if (struck.left === 0) faults = faults.filter((one) => one !== struck)
-      return struck.fault
+      return { ...struck.fault, cleared: clearing.signal }
     },
   }
 }

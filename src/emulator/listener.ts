@@ -183,9 +183,7 @@ async function write(
   outgoing: ServerResponse,
   closing: AbortSignal,
 ): Promise<void> {
-  if (reply.delayMs !== undefined && reply.delayMs > 0) {
-    await delay(reply.delayMs, undefined, { signal: closing })
-  }
+  await heldBack(reply, closing)
   if (reply.kind === 'drop') {
     outgoing.destroy()
     return
@@ -193,4 +191,18 @@ async function write(
   outgoing
     .writeHead(reply.status, { ...reply.headers, 'content-length': reply.body.length })
     .end(reply.body)
+}
+
+/** @throws when the listener closes meanwhile. */
+async function heldBack(
+  { delayMs = 0, undelayed }: EmulatedReply,
+  closing: AbortSignal,
+): Promise<void> {
+  if (delayMs === 0) return
+  const ends = undelayed === undefined ? [closing] : [closing, undelayed]
+  try {
+    await delay(delayMs, undefined, { signal: AbortSignal.any(ends) })
+  } catch (error) {
+    if (closing.aborted) throw error
+  }
 }

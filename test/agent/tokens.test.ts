@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { writeFileSync } from 'node:fs'
 import { startCuttableProxy, type CuttableProxy } from '../support/cuttable-proxy.ts'
-import { exchanging, signing, strike } from '../support/faults.ts'
+import { exchanging, holdBack, signing, strike } from '../support/faults.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { type AgentAnswer, startTestAgent, type TestAgent } from '../support/test-agent.ts'
 import {
@@ -196,12 +196,12 @@ test('a reply of Entra that is lost costs an answer, and no program gets half a 
 })
 
 test('an end waits for what was asked', async () => {
-  strike(emulator, { ...exchanging, kind: 'delay', delayMs: 500 })
+  const held = holdBack(emulator, exchanging)
   const asked = agent.askFor(orders)
-  await expect
-    .poll(() => service.entries().some(({ kind }) => kind === 'request.granted'))
-    .toBe(true)
-  await agent.agent.stop(5000)
+  await held.reached()
+  const stopped = agent.agent.stop(20_000)
+  held.letGo()
+  await stopped
   expect(isGiven(await asked)).toBe(true)
   await expect(agent.askFor(orders)).rejects.toThrow('ECONNREFUSED')
 })

@@ -27,7 +27,7 @@ function loadedBy(...args: readonly string[]): Loaded {
   const { status } = spawnSync(
     process.execPath,
     ['--import', './test/support/report-imports.ts', 'src/cli/countersign.ts', ...args],
-    { env: { MODULES_FILE: file }, timeout: 20_000 },
+    { env: { MODULES_FILE: file }, timeout: 60_000 },
   )
   const urls = readFileSync(file, 'utf8').split('\n')
   const named = (pattern: RegExp) =>

@@ -81,7 +81,7 @@ describe('ManagedIdentityCredential', () => {
       expect(await errorTo(started)).toContain('Countersign does not answer.')
     })
     expect(await errorTo(started)).toBe('there was none')
-  }, 90_000)
+  }, 120_000)
 
   test.for([
     ['429', problem(429, 'limit_reached', { 'retry-after': '1' }), 'asks to be asked less often'],
@@ -93,7 +93,7 @@ describe('ManagedIdentityCredential', () => {
     ],
   ] as const)(
     'says what %s means, and asks as often as it does of Azure',
-    { timeout: 90_000 },
+    { timeout: 120_000 },
     async ([, answer, words]) => {
       let asked = 0
       server = await startMadeUpServer((_, response) => {
@@ -111,14 +111,14 @@ describe('ManagedIdentityCredential', () => {
     expect(await errorTo(await start({ ownToken }))).toMatch(
       /workload's own identity for proven \(caller_not_proven\)\. Attempt [0-9a-f-]{36}/,
     )
-  }, 90_000)
+  }, 120_000)
 
   test.for([
     ['gone', undefined],
     ['half-written', 'eyJhbGciOiJSUzI1NiJ9.eyJpc3Mi'],
   ] as const)(
     'says that there is no identity while its file is %s, and nothing of what is in it',
-    { timeout: 90_000 },
+    { timeout: 120_000 },
     async ([, text]) => {
       const started = await start()
       if (text === undefined) rmSync(started.ownTokenFile)
@@ -153,5 +153,5 @@ describe('the probe of DefaultAzureCredential', () => {
     })
     const answers = await Promise.all(waiting)
     expect([200, 503]).toEqual(expect.arrayContaining(answers.map(({ status }) => status)))
-  }, 90_000)
+  }, 120_000)
 })

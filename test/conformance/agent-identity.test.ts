@@ -45,7 +45,7 @@ async function askAs(
 ): Promise<ClientOutcome> {
   const { stdout } = await promisify(execFile)(process.execPath, [support(client), ...args], {
     env: { ...asked.agent.variables, ...more },
-    timeout: 25_000,
+    timeout: 60_000,
   })
   return JSON.parse(stdout) as ClientOutcome
 }

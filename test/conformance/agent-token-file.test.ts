@@ -83,14 +83,14 @@ test('WorkloadIdentityCredential gets a token from the service', async () => {
   })
   expect(stderr).not.toContain(ownToken)
   expect(readdirSync(folder).toSorted()).toEqual(['agent.yaml', 'own-token'])
-}, 60_000)
+}, 120_000)
 
 test("WorkloadIdentityCredential is told that the workload's own token has expired", async () => {
   const { code, stdout } = await runBesideAgent(await tls.callerToken({ wrong: 'expired' }))
   expect([code, stdout]).toEqual([4, expect.stringContaining('AADSTS700024')])
-}, 60_000)
+}, 120_000)
 
 test('WorkloadIdentityCredential gets nothing as another application than its grant says', async () => {
   const { code, stdout } = await runBesideAgent(await tls.callerToken(), cast.deployClientId)
   expect([code, stdout]).toEqual([4, expect.stringMatching(/AADSTS700213.*Trace ID/s)])
-}, 60_000)
+}, 120_000)

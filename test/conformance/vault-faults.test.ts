@@ -306,6 +306,15 @@ describe('a fault', () => {
     expect((await client.sign('RS256', digest)).result).toHaveLength(256)
   })
 
+  test('that delays ends for what it delays when all are taken away', async () => {
+    const client = await warmClient()
+    await add('delay', { delayMs: 120_000 })
+    const signing = client.sign('RS256', digest)
+    await expect.poll(() => emulator.control('GET /faults')).toEqual([])
+    await emulator.control('DELETE /faults')
+    expect((await signing).result).toHaveLength(256)
+  })
+
   test('is not spent on the probe that a cold client sends without a token', async () => {
     await add('server-error', { match: 'GET /keys/assert/' })
     const client = new CryptographyClient(

@@ -199,7 +199,7 @@ describe('@azure/identity', () => {
 
     expect(stdout).toMatch(/AADSTS90033|temporarily_unavailable/)
     expect(code).toBe(1)
-  }, 90_000)
+  }, 120_000)
 })
 
 describe('@azure/msal-node', () => {

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll } from 'vitest'
 import { createPostgresSharedTokens } from '../../src/token-cache/postgres-shared-tokens.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { stopPostgresClock } from '../support/postgres-clock.ts'
 import { createTestSessions, testChannel } from '../support/postgres-session.ts'
 import { describeSharedTokens } from './shared-tokens.contract.ts'
 
@@ -11,17 +11,17 @@ beforeAll(async () => {
 })
 afterAll(() => server.stop())
 
-/** Long beside what a busy machine may take between two statements. */
-const leaseMs = 1500
+const leaseMs = 8000
 
 describeSharedTokens('shared tokens in PostgreSQL', async () => {
   const sessions = await createTestSessions(server)
+  const clock = await stopPostgresClock(sessions.url)
   return {
     open: () =>
       Promise.resolve(
         createPostgresSharedTokens({ session: sessions.open(), channel: testChannel, leaseMs }),
       ),
-    pass: (ms) => delay(ms),
+    pass: (ms) => clock.pass(ms),
     leaseMs,
     remove: () => sessions.close(),
   }

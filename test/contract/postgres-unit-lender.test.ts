@@ -1,7 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll } from 'vitest'
 import { createPostgresUnitLender } from '../../src/signer/postgres-unit-lender.ts'
+import { lendingTerms } from '../../src/signer/unit-lender.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { stopPostgresClock } from '../support/postgres-clock.ts'
 import { createTestSessions } from '../support/postgres-session.ts'
 import { describeUnitLender } from './unit-lender.contract.ts'
 
@@ -11,17 +12,16 @@ beforeAll(async () => {
 })
 afterAll(() => server.stop())
 
-/** Long beside what a busy machine may take between two statements. */
-const terms = { usableMs: 1000, askedWithinMs: 2400, windowMs: 1600, placeMs: 1000 }
 const unitsMax = 40
 
 describeUnitLender('a lender in PostgreSQL', async () => {
   const sessions = await createTestSessions(server)
+  const clock = await stopPostgresClock(sessions.url)
   return {
     unitsMax,
-    terms,
-    open: () => createPostgresUnitLender(sessions.open(), 'hsm vault', unitsMax, terms),
-    pass: (ms) => delay(ms),
+    terms: lendingTerms,
+    open: () => createPostgresUnitLender(sessions.open(), 'hsm vault', unitsMax, lendingTerms),
+    pass: (ms) => clock.pass(ms),
     remove: () => sessions.close(),
   }
 })

@@ -131,7 +131,7 @@ describe('countersign agent with a program', () => {
     expect(signed).toBeGreaterThanOrEqual(tokens.length)
     // The service refreshes what is in use: one or another may have been followed before it was asked for.
     expect(signed).toBeLessThanOrEqual(tokens.length + 2)
-  }, 60_000)
+  }, 120_000)
 
   test('gives it its variables, and none that lead to another identity', async () => {
     const names = [

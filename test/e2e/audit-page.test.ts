@@ -1,12 +1,8 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { missingBrowser, openBrowser } from '../support/browser.ts'
-import {
-  freePort,
-  pageClient,
-  type PeopleIssuer,
-  startPeopleIssuer,
-} from '../support/people-issuer.ts'
+import { freePort } from '../support/free-port.ts'
+import { pageClient, type PeopleIssuer, startPeopleIssuer } from '../support/people-issuer.ts'
 import {
   deployAsk,
   ordersAsk,
@@ -53,7 +49,7 @@ describe.skipIf(missingBrowser !== undefined)(title, () => {
     browser = await openBrowser()
     context = await browser.newContext({ viewport: { width: 390, height: 844 } })
     page = await context.newPage()
-  }, 60_000)
+  })
   afterAll(async () => {
     await browser.close()
     await service.stop()

@@ -82,7 +82,7 @@ beforeAll(async () => {
     boundToCertificate: `${x5t} ${other.options}`,
     boundToKey: `${jkt} ${otherKey.option} ${publicUrl}`,
   }
-}, 60_000)
+})
 afterAll(async () => {
   await files.remove()
   await service.stop()

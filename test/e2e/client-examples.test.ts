@@ -441,7 +441,7 @@ describe.runIf(missingTerraform === undefined)('examples/terraform, by Terraform
       expect(asked, stderr).toBe('fabrikamstate.blob.core.windows.net:443')
     })
     expect(exchanged).toEqual([`${storage} issued`])
-  }, 60_000)
+  }, 120_000)
 
   test('says that its storage is none of the resources, where the agent has none of it', async () => {
     const { asked, stderr } = await belowAgent((text) =>
@@ -449,7 +449,7 @@ describe.runIf(missingTerraform === undefined)('examples/terraform, by Terraform
     )
     expect(asked).toBeUndefined()
     expect(stderr).toContain("none of those in the agent's file")
-  }, 60_000)
+  }, 120_000)
 
   test('gets its token with an assertion of the service, and takes it to its storage account', async () => {
     const exchanged = await exchangedBy(async () => {
@@ -457,7 +457,7 @@ describe.runIf(missingTerraform === undefined)('examples/terraform, by Terraform
       expect(asked, stderr).toBe('fabrikamstate.blob.core.windows.net:443')
     })
     expect(exchanged).toEqual([`${storage} issued`])
-  }, 60_000)
+  }, 120_000)
 
   test('is refused with a token of a job that no grant names', async () => {
     const stranger = await service.callerToken('github', { claims: { repository_id: '123457' } })
@@ -467,7 +467,7 @@ describe.runIf(missingTerraform === undefined)('examples/terraform, by Terraform
       expect(stderr).toContain('not_granted')
     })
     expect(exchanged).toEqual([])
-  }, 60_000)
+  }, 120_000)
 })
 
 interface Container {

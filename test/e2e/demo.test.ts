@@ -32,7 +32,7 @@ test('what a demo that is kept running says to paste works for each user', async
   expectOf(workload, 0, /^\{"access_token":"eyJ/)
   expectOf(job, 0, /"aud":"https:\/\/eventhubs/)
   expectOf(security, 1, /^NOT ACCOUNTED FOR/)
-}, 60_000)
+}, 120_000)
 
 /** All of it, once its last line is there. */
 async function pasteLinesOf(stdout: NodeJS.ReadableStream): Promise<string> {

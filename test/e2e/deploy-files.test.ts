@@ -102,7 +102,7 @@ beforeAll(async () => {
   const configMap = manifestsIn('kubernetes/witness.yaml').find(({ kind }) => kind === 'ConfigMap')
   writeFileSync(at('witness/witness.yaml'), placed(required(configMap?.data?.['witness.yaml'])))
   environment = { PATH: programsIn(folder) }
-}, 60_000)
+})
 afterAll(async () => {
   await service.stop()
   rmSync(folder, { recursive: true })
@@ -143,7 +143,7 @@ describe.each([
       'countersign_reconcile_round_succeeded 1',
     )
     rmSync(at('state/reconciled'))
-  }, 60_000)
+  }, 120_000)
 })
 
 describe.each([
@@ -155,7 +155,7 @@ describe.each([
     expect(code, stderr).toBe(0)
     expect(stdout).toMatch(/^WITNESSED: up to entry \d+ of the ledger /)
     expect(existsSync(at('own/witnessed.json'))).toBe(true)
-  }, 60_000)
+  }, 120_000)
 })
 
 describe.each([

@@ -34,7 +34,7 @@ describe('the commands of the guide', () => {
     const script = ['set -euo pipefail', stopAll, ...blocks].join('\n')
     const { stdout } = await promisify(execFile)('bash', ['-c', script], {
       cwd: folder,
-      timeout: 25_000,
+      timeout: 60_000,
       env: {
         ...process.env,
         PATH: `${join(folder, 'bin')}${delimiter}${process.env['PATH'] ?? ''}`,

@@ -38,7 +38,7 @@ beforeAll(async () => {
     ],
   })
   service = tls.service
-}, 60_000)
+})
 afterAll(() => tls.stop())
 
 async function explain(...args: readonly string[]) {

@@ -138,7 +138,7 @@ test('a run ends in time, and in order, when its last head cannot be signed', as
 
 test(
   'an anchor that hangs keeps no head from being signed, and no run from its end',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     const stuck = makeStuckFile(anchor())
     try {

@@ -108,7 +108,7 @@ describe('an operator without a grant', () => {
       expect(entry).toMatchObject({ caller: { issuer: 'countersign', subject: 'local-socket' } })
       expect(entry).not.toHaveProperty('grant')
     }
-  }, 60_000)
+  }, 120_000)
 
   test('lets those in again who have locked themselves out', async () => {
     setUp()
@@ -120,7 +120,7 @@ describe('an operator without a grant', () => {
     const id = required((await revoke('--list')).stdout.split(' ')[0])
     expect((await revoke(`--lift ${id}`)).code).toBe(0)
     expect(await stop({ grant: 'other' })).toBe(200)
-  }, 60_000)
+  }, 120_000)
 
   test('gets nothing else there, and nothing without the socket', async () => {
     setUp()
@@ -148,7 +148,7 @@ describe('an operator without a grant', () => {
     expect(await served.ended).toBe(0)
     const gone = await revoke('--list')
     expect([gone.code, gone.stderr]).toEqual([1, `revoke: no answer from ${socket} (ENOENT)\n`])
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('the socket', () => {
@@ -165,5 +165,5 @@ describe('the socket', () => {
     expect(await third.ended).toBe(1)
     expect(JSON.stringify(third.log)).toContain('another process listens there')
     expect((await revoke('--list')).stdout).toBe('Nothing is stopped.\n')
-  }, 60_000)
+  }, 120_000)
 })

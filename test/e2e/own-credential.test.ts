@@ -87,7 +87,7 @@ async function expectWaiting(service: Served): Promise<void> {
 
 test.for(everySource)(
   'the service on $platform starts and signs with credential: managed-identity',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async ({ source, isHere }, { skip }) => {
     skip(!isHere)
     await expectSigning(serve(source, 'managed-identity'))
@@ -96,7 +96,7 @@ test.for(everySource)(
 
 test('the service in a pod starts and signs with credential: workload-identity', async () => {
   await expectSigning(serve('workload-identity', 'workload-identity'))
-}, 60_000)
+}, 120_000)
 
 describe('an identity that the platform does not have', () => {
   const another = { AZURE_CLIENT_ID: '51000000-0000-4000-8000-0000000000c2' }
@@ -151,7 +151,7 @@ describe('the agent', () => {
     const child = spawn(
       process.execPath,
       [...agent, writeAgentFile(folder, file, ''), '--', ...program],
-      { env: environment, stdio: ['ignore', 'pipe', 'pipe'], timeout: 50_000 },
+      { env: environment, stdio: ['ignore', 'pipe', 'pipe'], timeout: 100_000 },
     )
     const [[code], stdout, stderr] = await Promise.all([
       once(child, 'close') as Promise<[number | null]>,
@@ -163,7 +163,7 @@ describe('the agent', () => {
 
   test.for(everySource)(
     'on $platform shows the service its managed identity',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async ({ source, isHere }, { skip }) => {
       skip(!isHere)
       const { code, stdout, stderr } = await askBesideAgent(
@@ -178,5 +178,5 @@ describe('the agent', () => {
     const { code, stderr } = await askBesideAgent(environmentOf('countersign', 'imds'))
     expect(code).toBe(3)
     expect(stderr).toContain('caller_not_proven')
-  }, 60_000)
+  }, 120_000)
 })

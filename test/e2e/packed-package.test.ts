@@ -151,13 +151,13 @@ describe('the packed package', () => {
     expect(said).toContain('ready')
     expect(said.join('\n')).toContain('vault contoso-hsm')
     await ended
-  }, 30_000)
+  }, 120_000)
 
   test('plays the whole demo', () => {
     const { status, stdout, stderr } = countersign('demo')
     expect(status, stdout + stderr).toBe(0)
     expect(stdout).toContain('sign.unexplained')
-  }, 60_000)
+  }, 120_000)
 })
 
 /** What is left out of the bundle is left out of these: TLS, requests of each kind, routes and the SDKs. */
@@ -192,7 +192,7 @@ describe('the service of the packed package', () => {
     })
     await served.said('ready')
     origin = await served.origin()
-  }, 60_000)
+  })
   afterAll(async () => {
     await served.remove()
     await files.remove()
@@ -434,10 +434,10 @@ describe('the launcher', () => {
         const kept = readdirSync(join(fresh, '.compile-cache'), { recursive: true })
         expect(kept.length).toBeGreaterThan(10)
       },
-      { timeout: 20_000, interval: 100 },
+      { timeout: 60_000, interval: 100 },
     )
     expect(emulator.exitCode).toBeNull()
     emulator.kill('SIGKILL')
     await ended
-  }, 30_000)
+  }, 120_000)
 })

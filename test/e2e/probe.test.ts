@@ -222,7 +222,7 @@ describe('countersign probe --every', () => {
       server.close()
     }
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
-  }, 90_000)
+  }, 120_000)
 
   test.each(['5', '0s', '25h'])('is refused with the period %s', async (period) => {
     const one = { one: { expect: 'granted', ...orders } }

@@ -13,7 +13,7 @@ import { putMoveMark } from '../../src/ledger/move-mark.ts'
 import { readRows } from '../../src/ledger/read.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { startedEntry } from '../support/entries.ts'
-import { exchanging, signing, strike } from '../support/faults.ts'
+import { exchanging, holdBack, signing, strike } from '../support/faults.ts'
 import { fillDisk } from '../support/full-disk.ts'
 import { createSqliteStore } from '../support/ledger-store.ts'
 import { required } from '../support/required.ts'
@@ -298,7 +298,7 @@ describe('a start that cannot be', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'serve'], {
       cwd,
       encoding: 'utf8',
-      timeout: 10_000,
+      timeout: 60_000,
     })
 
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
@@ -358,7 +358,7 @@ describe('--print-config', () => {
     const ended = spawnSync(process.execPath, [program, 'serve', '--print-config'], {
       cwd: folder,
       encoding: 'utf8',
-      timeout: 10_000,
+      timeout: 60_000,
     })
     rmSync(folder, { recursive: true })
     return ended
@@ -400,24 +400,18 @@ describe('a stop', () => {
       await service.said('ready')
       const origin = await service.origin()
       const { hostname, port } = new URL(origin)
-      strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+      const held = holdBack(emulator, signing)
       const token = await workloadToken()
       const body = JSON.stringify(ordersAsk)
       const socket = connect(Number(port), hostname)
       const received = listenTo(socket)
       await once(socket, 'connect')
+      const closed = once(socket, 'close')
       socket.write(
         `POST /v1/token HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n` +
           `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
       )
-      await expect
-        .poll(() =>
-          service
-            .entries()
-            .map(({ kind }) => kind)
-            .at(-1),
-        )
-        .toBe('signature.begun')
+      await held.reached()
 
       service.signal(signal)
       await service.said('stopping')
@@ -426,8 +420,9 @@ describe('a stop', () => {
       // On the connection that there is; a new one is refused.
       socket.write('GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n')
       await expect(fetch(`${origin}/healthz`)).rejects.toThrow()
+      held.letGo()
 
-      await once(socket, 'close')
+      await closed
       expect(received()).toMatch(/^HTTP\/1.1 200 .*"access_token":/s)
       expect(received()).toMatch(/HTTP\/1.1 503 .*"ready":false.*"stopping":true/s)
       expect(await service.ended).toBe(0)
@@ -444,7 +439,7 @@ describe('a stop', () => {
     const service = serve()
     await service.said('ready')
     const origin = await service.origin()
-    strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+    const held = holdBack(emulator, signing)
     const hangUp = new AbortController()
     const answer = fetch(`${origin}/v1/token`, {
       method: 'POST',
@@ -456,10 +451,12 @@ describe('a stop', () => {
       signal: hangUp.signal,
     })
     const kinds = () => service.entries().map(({ kind }) => kind)
-    await expect.poll(() => kinds().at(-1)).toBe('signature.begun')
+    await held.reached()
     hangUp.abort()
     await expect(answer).rejects.toThrow()
     service.signal('SIGTERM')
+    await service.said('stopping')
+    held.letGo()
 
     expect(await service.ended).toBe(0)
     expect(kinds()).toContain('signature.made')
@@ -471,7 +468,7 @@ describe('a stop', () => {
     await service.said('ready')
     const machines = String((await service.said('listening for machines'))['origin'])
     expect(await readiness(machines)).toMatchObject({ status: 200, body: { stopping: false } })
-    strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
+    const held = holdBack(emulator, signing)
     const asked = fetch(`${await service.origin()}/v1/token`, {
       method: 'POST',
       headers: {
@@ -480,11 +477,12 @@ describe('a stop', () => {
       },
       body: JSON.stringify(ordersAsk),
     })
-    await expect.poll(() => service.entries().at(-1)?.kind).toBe('signature.begun')
+    await held.reached()
 
     service.signal('SIGTERM')
     await service.said('stopping')
     expect(await readiness(machines)).toMatchObject({ status: 503, body: { stopping: true } })
+    held.letGo()
     expect((await asked).status).toBe(200)
     expect(await service.ended).toBe(0)
     await expect(fetch(`${machines}/healthz`)).rejects.toThrow()
@@ -505,10 +503,10 @@ describe('a stop', () => {
     service.signal('SIGTERM')
 
     expect(await service.ended).toBe(0)
-    expect(service.entries().slice(-2)).toMatchObject([
-      { kind: 'service.turned-away', reason: 'caller_token_missing', count: 3 },
-      { kind: 'service.stopped' },
-    ])
+    const counted = service.entries().filter((entry) => entry.kind === 'service.turned-away')
+    expect(new Set(counted.map(({ reason }) => reason))).toEqual(new Set(['caller_token_missing']))
+    expect(counted.reduce((sum, { count }) => sum + count, 0)).toBe(3)
+    expect(service.entries().at(-1)).toMatchObject({ kind: 'service.stopped' })
   })
 
   test('does not wait for connections that ask nothing', async () => {
@@ -521,7 +519,8 @@ describe('a stop', () => {
     service.signal('SIGTERM')
 
     expect(await service.ended).toBe(0)
-    expect(Date.now() - stoppedAtMs).toBeLessThan(5000)
+    // What it waits for may take 25 s.
+    expect(Date.now() - stoppedAtMs).toBeLessThan(20_000)
     silent.destroy()
   })
 })

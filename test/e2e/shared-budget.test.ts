@@ -205,5 +205,5 @@ describe('three replicas on one vault, whose log shows no ten seconds past their
       .toBe(2)
     expect(served(await askAll(left, 100)).length).toBeGreaterThan(unitsMax / 2)
     await verifiedEntriesAt(url)
-  })
+  }, 180_000)
 })

@@ -48,7 +48,7 @@ beforeAll(async () => {
   )
   await ledger.close()
   writeFileSync(at('heads.pem'), headKey.publicKey.export({ type: 'spki', format: 'pem' }))
-}, 60_000)
+})
 afterAll(async () => {
   await emulator.stop()
   rmSync(folder, { recursive: true })

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,6 +13,7 @@ import type { Entry } from '../../src/ledger/entry.ts'
 import { readRows } from '../../src/ledger/read.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { entryOf, rowBehind } from '../support/evidence.ts'
+import { freePort } from '../support/free-port.ts'
 import { changeFile, verifiedEntries } from '../support/ledger-store.ts'
 import { required } from '../support/required.ts'
 import { type LogLine, serveFrom, type Served } from '../support/served.ts'
@@ -41,6 +41,7 @@ const auditors: GrantFile = {
 
 let emulator: TestEmulator
 let folder: string
+/** The same for each run: a witness knows a service by its origin. */
 let port: number
 let served: Served[]
 let running: ChildProcess[]
@@ -62,16 +63,6 @@ afterAll(async () => {
   await emulator.stop()
   rmSync(folder, { recursive: true })
 })
-
-/** The same for each run: a witness knows a service by its origin. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port: free } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return free
-}
 
 async function serve(): Promise<Served> {
   const service = serveFrom(emulator, {

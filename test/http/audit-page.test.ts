@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
 import { parse, stringify } from 'yaml'
+import { freePort } from '../support/free-port.ts'
 import { changeFile } from '../support/ledger-store.ts'
 import {
-  freePort,
   oidOfEve,
   pageClient,
   type PeopleIssuer,
@@ -57,7 +57,7 @@ beforeAll(async () => {
     }),
     grants: [...defaultGrants, auditors],
   })
-}, 60_000)
+})
 afterAll(async () => {
   await service.stop()
   await issuer.close()

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { basename } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { healthyAgain } from '../contract/ledger.contract.ts'
-import { signing, strike } from '../support/faults.ts'
+import { holdBack, signing } from '../support/faults.ts'
 import { emptyDisk, fillDisk } from '../support/full-disk.ts'
 import { commitsIn } from '../support/ledger-commits.ts'
 import { expectNothingPrivate, expectProblem, type ProblemWords } from '../support/problems.ts'
@@ -261,17 +261,15 @@ describe('a token that is good once, while something is revoked', () => {
   test('serves the request that has used it, decided again, and no other', async () => {
     const admin = () => service.callerToken('gitlab', { claims: { project_id: '22' } })
     const token = await service.callerToken('gitlab')
-    strike(service.emulator, { ...signing, kind: 'delay', delayMs: 1500 })
-    service.newEntries()
+    const held = holdBack(service.emulator, signing)
     const asked = assertion(token)
-    await expect
-      .poll(() => service.newEntries().map(({ kind }) => kind))
-      .toContain('signature.begun')
+    await held.reached()
     const revoked = await service.ask('POST /v1/revocations', {
       token: await admin(),
       json: { tenant: cast.northwind },
     })
     expect(revoked.status).toBe(200)
+    held.letGo()
     expect((await asked).status).toBe(200)
     expectProblem(await assertion(token), spent)
   })

@@ -93,7 +93,7 @@ beforeAll(async () => {
     ],
   })
   service = tls.service
-}, 60_000)
+})
 afterAll(() => tls.stop())
 
 // So many lines of a minute are written for each reason, and no more.
@@ -176,9 +176,9 @@ describe('a client certificate', () => {
     )
     const ask = () => service.ask('POST /v1/token', { json: ordersAsk, dispatcher })
     expect((await ask()).status).toBe(200)
-    service.emulator.clock.shift(100)
+    service.emulator.clock.shift(80)
     expect((await ask()).status).toBe(200)
-    service.emulator.clock.shift(30)
+    service.emulator.clock.shift(50)
     const answer = await ask()
     expect(answer.status).toBe(401)
     expect(whyOf(service, answer)).toEqual([refused, 'edge', 'expired'])

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { Agent } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -55,14 +56,19 @@ describe('10,000 concurrent cold callers of one tenant', () => {
         service.callerToken('github', { claims: { sub: `job-${number}` } }),
       ),
     )
-    // Vault and Entra take their time, so that all of them are there before there is a token.
-    strike(service.emulator, { ...signing, kind: 'delay', delayMs: 3000 })
-    strike(service.emulator, { ...exchanging, kind: 'delay', delayMs: 3000 })
-    answers = await Promise.all(
+    // Vault and Entra take as long as they may, or until all of them are there.
+    strike(service.emulator, { ...signing, kind: 'delay', delayMs: 8000 })
+    strike(service.emulator, { ...exchanging, kind: 'delay', delayMs: 8000 })
+    const asked = Promise.all(
       Array.from({ length: callers }, (_, number) =>
         ask(required(tokens[number % distinctTokens])),
       ),
     )
+    const waiting = `countersign_token_cache_lookups_total{outcome="miss"} ${callers}\n`
+    const areThere = async () => (await service.ask('GET /metrics')).text.includes(waiting)
+    while (!(await areThere())) await Promise.race([delay(200), asked])
+    service.emulator.faults.clear()
+    answers = await asked
   })
 
   test('have all waited: none of them was served from the cache', async () => {

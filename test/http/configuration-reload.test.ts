@@ -1,13 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { createDpopClient } from '../support/dpop.ts'
 import type { World } from '../../src/emulator/world.ts'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { TestEmulator } from '../support/emulator.ts'
-import { exchanging, signing, strike } from '../support/faults.ts'
+import { exchanging, holdBack, signing, strike } from '../support/faults.ts'
 import { required } from '../support/required.ts'
 import { thumbprintOf } from '../support/standby.ts'
 import {
@@ -134,11 +133,11 @@ async function during(
   at: typeof signing | typeof exchanging,
   change: Change,
 ): Promise<Answer> {
-  strike(emulator, { ...at, kind: 'delay', delayMs: 1000 })
+  const held = holdBack(emulator, at)
   const asked = ask()
-  const reached = at === signing ? 'signature.begun' : 'signature.made'
-  await expect.poll(() => entriesOf(reached).length).toBeGreaterThan(0)
+  await held.reached()
   expect(await configure(change)).toBe('ok')
+  held.letGo()
   return asked
 }
 
@@ -432,7 +431,7 @@ describe('a request', () => {
     isOver = true
     await Promise.all(asking)
     expect([...statuses].toSorted()).toEqual([200, 403])
-  })
+  }, 180_000)
 })
 
 describe('whoever asks to stop something', () => {
@@ -444,14 +443,15 @@ describe('whoever asks to stop something', () => {
   const revokeWhile = async (change: Change) => {
     writeFileSync(join(service.folder, 'grants', 'responder.yaml'), stringify(responder))
     await service.service.reloading.grants.look()
-    strike(emulator, { at: 'issuer', kind: 'delay', delayMs: 1000, times: 10 })
+    const held = holdBack(emulator, { at: 'issuer' })
     const asked = service.ask('POST /v1/revocations', {
       token: await service.callerToken('gitlab'),
       json: { tenant: cast.northwind },
     })
-    // Its issuer is asked for keys by now.
-    await delay(300)
+    // Its issuer is asked for keys.
+    await held.reached()
     expect(await configure(change)).toBe('ok')
+    held.letGo()
     return asked
   }
 

@@ -32,7 +32,7 @@ beforeAll(async () => {
   service = tls.service
   const holders = await service.emulator.clients.issue(clientOrder({ names: [holder] }))
   dispatcher = tls.files.connections(holders)
-}, 60_000)
+})
 afterAll(() => tls.stop())
 
 const routes: readonly (readonly [route: string, json: object | undefined])[] = [

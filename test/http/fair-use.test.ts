@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { signing, strike } from '../support/faults.ts'
+import { holdBack, signing } from '../support/faults.ts'
 import { expectNothingPrivate, expectProblem } from '../support/problems.ts'
 import {
   cast,
@@ -72,10 +72,10 @@ describe('a caller that asks too often', () => {
 describe('a caller that asks for too much at one time', () => {
   test('is told so at once, while another is served, and is served when it has less under way', async () => {
     const token = await service.callerToken('github', { claims: { sub: 'noisy-job' } })
-    strike(service.emulator, { ...signing, kind: 'delay', delayMs: 1000, times: 2 })
+    const held = holdBack(service.emulator, signing, 2)
     const assertion = () => service.ask('POST /v1/assertion', { token, json: deployAsk })
     const underWay = [assertion(), assertion()]
-    await expect.poll(() => service.service.underWay.count).toBe(2)
+    await held.reached(2)
 
     const beyond = await assertion()
     expectProblem(beyond, {
@@ -89,6 +89,7 @@ describe('a caller that asks for too much at one time', () => {
     expect(lineOf(service, beyond)).toMatchObject({ reason: 'too_many_requests' })
     expect((await orders(await job('another'))).status).toBe(200)
 
+    held.letGo()
     const answers = await Promise.all(underWay)
     expect(answers.map(({ status }) => status)).toEqual([200, 200])
     expect((await assertion()).status).toBe(200)
@@ -112,13 +113,14 @@ describe('requests about revocations', () => {
 
   test('are taken from whoever has all of its other requests under way', async () => {
     const token = await admin()
-    strike(service.emulator, { ...signing, kind: 'delay', delayMs: 1500, times: 2 })
+    const held = holdBack(service.emulator, signing, 2)
     const assertion = () => service.ask('POST /v1/assertion', { token, json: deployAsk })
     const underWay = [assertion(), assertion()]
-    await expect.poll(() => service.service.underWay.count).toBe(2)
+    await held.reached(2)
     expect((await assertion()).status).toBe(429)
     const revoked = await service.ask('POST /v1/revocations', { token, json: { grant: 'other' } })
     expect(revoked.status).toBe(200)
+    held.letGo()
     expect((await Promise.all(underWay)).map(({ status }) => status)).toEqual([200, 200])
   })
 

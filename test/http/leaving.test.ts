@@ -1,7 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { exchanging, signing, strike } from '../support/faults.ts'
+import { exchanging, holdBack, signing, strike } from '../support/faults.ts'
 import { cast, ordersAsk, startTestService, type TestService } from '../support/test-service.ts'
 
 /** Callers that hang up while their token is under way. */
@@ -15,29 +14,46 @@ beforeAll(async () => {
 })
 afterAll(() => service.stop())
 
-const hangUp = async (json: object, afterMs: number) => {
+/** Asks, and waits until it is told to hang up. */
+function askUntil(json: object) {
+  const leaving = new AbortController()
   const asking = request(`${service.origin}/v1/token`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify(json),
-    signal: AbortSignal.timeout(afterMs),
+    signal: leaving.signal,
   })
-  await expect(asking).rejects.toThrow()
+  const refused = expect(asking).rejects.toThrow()
+  return {
+    hangUp: () => {
+      leaving.abort()
+      return refused
+    },
+  }
 }
 
 /** Until the ledger has it: the service learns of a hang-up when it does. */
 async function untilRecorded(kind: string, count: number) {
   const found = () => service.entries().filter((entry) => entry.kind === kind)
-  for (let tries = 0; found().length < count && tries < 200; tries += 1) await delay(20)
+  await expect.poll(() => found().length).toBeGreaterThanOrEqual(count)
   return found()
+}
+
+/** Of the cache; whoever finds nothing there waits for a token from then on. */
+const misses = async () => {
+  const { text } = await service.ask('GET /metrics')
+  return Number(/^countersign_token_cache_lookups_total\{outcome="miss"\} (\d+)$/m.exec(text)?.[1])
 }
 
 describe('a caller that hangs up', () => {
   test('leaves a token for the next, and an entry that says so', async () => {
-    strike(service.emulator, { ...exchanging, kind: 'delay', delayMs: 800 })
-    await hangUp(ordersAsk, 300)
+    const held = holdBack(service.emulator, exchanging)
+    const { hangUp } = askUntil(ordersAsk)
+    await held.reached()
+    await hangUp()
 
     const [failed] = await untilRecorded('request.failed', 1)
+    held.letGo()
     expect(failed).toMatchObject({ code: 'TOKEN_CALLER_GONE', ...ordersAsk })
     const [exchanged] = await untilRecorded('exchange.succeeded', 1)
     const answer = await service.ask('POST /v1/token', { token, json: ordersAsk })
@@ -50,23 +66,34 @@ describe('a caller that hangs up', () => {
 
   test('takes nothing from those who wait for the same token, whoever leads', async () => {
     const json = { ...ordersAsk, tenant: cast.northwind }
-    strike(service.emulator, { ...signing, kind: 'delay', delayMs: 1000 })
-    const leader = hangUp(json, 300)
-    await delay(100)
+    const before = await misses()
+    const held = holdBack(service.emulator, signing)
+    const leader = askUntil(json)
+    await held.reached()
     const waiting = service.ask('POST /v1/token', { token, json })
-    const follower = hangUp(json, 300)
-    await Promise.all([leader, follower])
+    const follower = askUntil(json)
+    await expect.poll(misses).toBe(before + 3)
+    await Promise.all([leader.hangUp(), follower.hangUp()])
 
-    expect((await waiting).status).toBe(200)
     const gone = (await untilRecorded('request.failed', 3)).slice(1)
+    held.letGo()
+    expect((await waiting).status).toBe(200)
     expect(gone).toMatchObject([{ code: 'TOKEN_CALLER_GONE' }, { code: 'TOKEN_CALLER_GONE' }])
     expect(service.vaultRecords()).toHaveLength(2)
   })
 
   test('and whose token fails then: the log says why, and nobody calls it an error of ours', async () => {
-    strike(service.emulator, { ...signing, kind: 'delay', delayMs: 800 })
+    const held = holdBack(service.emulator, signing)
+    const { hangUp } = askUntil({
+      application: 'deploy',
+      tenant: cast.northwind,
+      scope: cast.eventHubs,
+    })
+    await held.reached()
+    await hangUp()
+    await untilRecorded('request.failed', 4)
+    held.letGo()
     strike(service.emulator, { ...exchanging, kind: 'server-error' })
-    await hangUp({ application: 'deploy', tenant: cast.northwind, scope: cast.eventHubs }, 300)
     await untilRecorded('exchange.failed', 1)
 
     const lines = () => service.log().map((line) => JSON.parse(line) as { readonly msg: string })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { TestEmulator } from '../support/emulator.ts'
-import { signing, strike } from '../support/faults.ts'
+import { holdBack, signing } from '../support/faults.ts'
 import { expectNothingPrivate } from '../support/problems.ts'
 import { required } from '../support/required.ts'
 import {
@@ -240,6 +240,8 @@ describe('a revocation', () => {
 
   test('is written for the first refusals of a minute, and then counted', async () => {
     await revoke({ grant: 'fabrikam-orders' })
+    // None begins meanwhile.
+    emulator.clock.shift(60 - (emulator.clock.nowSeconds() % 60))
     const answers = await Promise.all(Array.from({ length: 25 }, () => askToken()))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([403]))
     const refused = of(service.entries(), 'request.refused')
@@ -263,26 +265,31 @@ describe('a revocation', () => {
   })
 })
 
-/** Begins an exchange that takes so long that something can be revoked meanwhile. */
-async function underWay<Asked>(ask: () => Promise<Asked>): Promise<{ asked: Promise<Asked> }> {
+/** What comes of asking, when something is done while the vault keeps the signature back. */
+async function during<Asked>(
+  ask: () => Promise<Asked>,
+  act: () => Promise<unknown>,
+): Promise<Asked> {
   service.newEntries()
+  const held = holdBack(emulator, signing)
   const asked = ask()
-  await expect.poll(() => of(service.entries(), 'signature.begun').length).toBeGreaterThan(0)
-  return { asked }
+  await held.reached()
+  await act()
+  held.letGo()
+  return asked
 }
 
 describe('what is under way', () => {
-  beforeEach(() => {
-    strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
-  })
   afterEach(() => {
     emulator.faults.clear()
   })
 
   test('is signed, and not released: the caller is refused, and the attempt ends in the ledger', async () => {
-    const { asked } = await underWay(() => askToken())
-    await revoke({ grant: 'fabrikam-orders' })
-    expect(await asked).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    const answer = await during(
+      () => askToken(),
+      () => revoke({ grant: 'fabrikam-orders' }),
+    )
+    expect(answer).toMatchObject({ status: 403, body: { code: 'revoked' } })
     const kinds = service.newEntries().map(({ kind }) => kind)
     const made = kinds.indexOf('revocation.made')
     expect(kinds.slice(0, made)).toEqual(['request.granted', 'signature.begun'])
@@ -294,36 +301,41 @@ describe('what is under way', () => {
   })
 
   test('is an assertion that nobody gets', async () => {
-    const { asked } = await underWay(askAssertion)
-    await revoke({ application: 'deploy' })
-    expect(await asked).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    const answer = await during(askAssertion, () => revoke({ application: 'deploy' }))
+    expect(answer).toMatchObject({ status: 403, body: { code: 'revoked' } })
     expect(of(service.entries(), 'signature.made')).toHaveLength(1)
     expect(of(service.entries(), 'assertion.issued')).toEqual([])
   })
 
   test('goes on for whoever waits for the same and is not stopped, with one signature', async () => {
-    const { asked } = await underWay(() =>
-      Promise.all([askToken(workload()), askToken(pipeline())]),
+    const [stopped, other] = await during(
+      () => Promise.all([askToken(workload()), askToken(pipeline())]),
+      () => revoke({ issuer: 'fabrikam' }),
     )
-    await revoke({ issuer: 'fabrikam' })
-    const [stopped, other] = await asked
     expect([stopped.status, other.status]).toEqual([403, 200])
     expect(of(service.entries(), 'signature.begun')).toHaveLength(1)
   })
 
   test('is given another time when the version of the key that signed it is revoked', async () => {
-    const { asked } = await underWay(() => askToken())
-    const id = idIn(await revoke({ keyVersion: keyVersion('events') }))
-    expect(await asked).toMatchObject({ status: 403, body: { code: 'revoked' } })
+    let id = ''
+    const answer = await during(
+      () => askToken(),
+      async () => {
+        id = idIn(await revoke({ keyVersion: keyVersion('events') }))
+      },
+    )
+    expect(answer).toMatchObject({ status: 403, body: { code: 'revoked' } })
     await lift(id)
     expect((await askToken()).status).toBe(200)
     expect(of(service.entries(), 'signature.begun')).toHaveLength(2)
   })
 
   test('is not disturbed by what stops others', async () => {
-    const { asked } = await underWay(() => askToken())
-    await revoke({ application: 'deploy' })
-    expect((await asked).status).toBe(200)
+    const answer = await during(
+      () => askToken(),
+      () => revoke({ application: 'deploy' }),
+    )
+    expect(answer.status).toBe(200)
     const granted = of(service.entries(), 'request.granted')
     expect([granted.length, of(service.entries(), 'signature.begun').length]).toEqual([1, 1])
   })
@@ -344,16 +356,17 @@ describe('a grant with a limit', () => {
       emulator,
       grants: [...defaultGrants, incidentResponse, limited],
     })
-    strike(emulator, { ...signing, kind: 'delay', delayMs: 1500 })
   })
   afterEach(() => {
     emulator.faults.clear()
   })
 
   test('is used once by what is decided again', async () => {
-    const { asked } = await underWay(() => askToken(limitedJob()))
-    await revoke({ application: 'deploy' })
-    expect((await asked).status).toBe(200)
+    const answer = await during(
+      () => askToken(limitedJob()),
+      () => revoke({ application: 'deploy' }),
+    )
+    expect(answer.status).toBe(200)
   })
 
   test('is said to be used up, whatever else is revoked', async () => {
@@ -368,11 +381,15 @@ describe('a grant with a limit', () => {
   })
 
   test('that has gone meanwhile leaves an attempt that ends in the ledger', async () => {
-    const { asked } = await underWay(() => askToken(limitedJob()))
-    rmSync(join(service.config.grants.folder, 'a-few.yaml'))
-    await service.service.reloading.grants.look()
-    await revoke({ application: 'deploy' })
-    expect(await asked).toMatchObject({ status: 403, body: { code: 'not_granted' } })
+    const answer = await during(
+      () => askToken(limitedJob()),
+      async () => {
+        rmSync(join(service.config.grants.folder, 'a-few.yaml'))
+        await service.service.reloading.grants.look()
+        await revoke({ application: 'deploy' })
+      },
+    )
+    expect(answer).toMatchObject({ status: 403, body: { code: 'not_granted' } })
     expect(service.newEntries().at(-1)).toMatchObject({
       kind: 'request.refused',
       reason: 'caller_not_named',

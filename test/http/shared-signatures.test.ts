@@ -146,9 +146,9 @@ describe('a young assertion', () => {
 
   test('serves another scope for a minute, and not longer', async () => {
     expect(await signaturesOf(() => askFor(first))).toBe(1)
-    service.emulator.clock.shift(50)
+    service.emulator.clock.shift(40)
     expect(await signaturesOf(() => askFor(second))).toBe(0)
-    service.emulator.clock.shift(10)
+    service.emulator.clock.shift(20)
     expect(await signaturesOf(() => askFor(third))).toBe(1)
   })
 

@@ -38,7 +38,7 @@ beforeAll(async () => {
     grants: everyGrant,
   })
   visited = await createVisited(tls)
-}, 60_000)
+})
 afterAll(() => tls.stop())
 
 // So many lines of a minute are written for each reason, and no more.

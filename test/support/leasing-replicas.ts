@@ -114,6 +114,11 @@ export function createLeasingReplica(options: {
         return 'SIGNER_TOO_LATE'
       }
       await delay(Math.min(way.toVaultMs, leftMs))
+      // A process that was held up by then has its deadline behind it, and sends nothing.
+      if (permit.leftMs() < 0) {
+        permit.settle('not-asked')
+        return 'SIGNER_TOO_LATE'
+      }
       vaultLog.push({ atMs: clock.monotonicMs(), units, purpose })
       await delay(way.fromVaultMs)
       if (isKilled()) return never

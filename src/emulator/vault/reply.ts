@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { EmulatedReply, EmulatedRequest } from '../exchange.ts'
-import type { Fault } from '../faults.ts'
+import type { Struck } from '../faults.ts'
 import type { Performed } from './performed.ts'
 import { errorBody } from './vault-error.ts'
 
@@ -11,7 +11,7 @@ export interface ReplyContext {
   /** The `WWW-Authenticate` of a 401. */
   readonly challenge: string
   /** May make the answer a lie: `wrong-signature`, `wrong-key-id`. */
-  readonly fault: Fault | undefined
+  readonly fault: Struck | undefined
 }
 
 /** The response on the wire, with the headers that every answer of a vault has. */
@@ -47,7 +47,7 @@ const networkInfo = (address: string) =>
 
 const json = (body: object) => Buffer.from(JSON.stringify(body), 'utf8')
 
-function spoilt(body: Readonly<Record<string, unknown>>, fault: Fault | undefined): Buffer {
+function spoilt(body: Readonly<Record<string, unknown>>, fault: Struck | undefined): Buffer {
   if (fault?.kind === 'wrong-signature') {
     return json({ ...body, value: alteredSignature(body['value']) })
   }

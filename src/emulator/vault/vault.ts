@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { AccessTokens } from '../entra/access-tokens.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
 import { replyAfter } from '../fault-replies.ts'
-import type { Fault, FaultList } from '../faults.ts'
+import type { FaultList, Struck } from '../faults.ts'
 import { recordFrom, type VaultRecord } from '../vault-log/record.ts'
 import type { WorldVault } from '../world.ts'
 import { assignmentFor, denialFor, networkDenialFor, type RoleAssignment } from './authorization.ts'
@@ -129,7 +129,7 @@ function conclude(
   request: EmulatedRequest,
   operation: VaultOperation | undefined,
   authentication: Authentication,
-  fault: Fault | undefined,
+  fault: Struck | undefined,
 ): Conclusion {
   if (!authentication.ok) return { performed: refused(authentication.error) }
   if (fault?.kind === 'server-error') return { performed: refused(serverError(fault.status)) }
@@ -271,7 +271,7 @@ function reply(
   request: EmulatedRequest,
   requestId: string,
   performed: Performed,
-  fault: Fault | undefined,
+  fault: Struck | undefined,
 ): EmulatedReply {
   const context = {
     request,

@@ -26,7 +26,7 @@ const entryCount = 450
 let server: TestPostgres
 beforeAll(async () => {
   server = await startPostgres()
-}, 60_000)
+})
 afterAll(() => server.stop())
 
 interface Place {

@@ -110,20 +110,27 @@ describe('replies', () => {
 
 test('closing ends connections that still wait for a delayed answer', async () => {
   const delayed = await listenHttp()
-  delayed.serve(() =>
-    Promise.resolve({
-      kind: 'answer',
-      status: 200,
-      headers: {},
-      body: Buffer.alloc(0),
-      delayMs: 60_000,
-    }),
-  )
+  const asked = Promise.withResolvers<undefined>()
+  delayed.serve(() => {
+    asked.resolve(undefined)
+    return Promise.resolve({ ...answer(''), delayMs: 60_000 })
+  })
   const pending = fetch(delayed.origin)
   const refused = expect(pending).rejects.toThrow()
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await asked.promise
   await delayed.close()
   await refused
+})
+
+test('a delay that is taken away ends at once, and the answer is what it would have been', async () => {
+  const listener = await listenHttp()
+  const undelaying = new AbortController()
+  listener.serve(() => {
+    undelaying.abort()
+    return Promise.resolve({ ...answer('hello'), delayMs: 60_000, undelayed: undelaying.signal })
+  })
+  expect(await (await fetch(listener.origin)).text()).toBe('hello')
+  await listener.close()
 })
 
 test('refuses to listen where others could reach it', async () => {

@@ -308,7 +308,7 @@ describe('a client that takes its time', () => {
     expect(ofBody).toContain('HTTP/1.1 408')
     expect(ofWhole).toContain('alive')
     // Without any limit of ours the two of them would send for minutes.
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('draining', () => {

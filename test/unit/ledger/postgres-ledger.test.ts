@@ -102,20 +102,19 @@ describe('several replicas on one database', () => {
       ['x', 'y', 'z'].map(async (name) => [name, await open()] as const),
     )
     const appenders = replicas.map(([name, ledger]) => startAppending(ledger, name))
-    await setTimeout(700)
+    for (const { acknowledged } of appenders) {
+      await expect.poll(() => acknowledged.length).toBeGreaterThan(100)
+    }
     await Promise.all(appenders.map((appender) => appender.stop()))
 
     const versions = await versionsAt(url)
     const acknowledged = appenders.flatMap((appender) => appender.acknowledged)
     expect(versions.toSorted()).toEqual(acknowledged.toSorted())
     expectPairsInOrder(versions)
-    for (const name of ['x', 'y', 'z']) {
-      expect(versions.filter((version) => version.startsWith(name)).length).toBeGreaterThan(10)
-    }
   })
 
   it('are not held up by one that vanishes while it holds the tip', async () => {
-    const vanishing = await open(wiredUrl, { commitTimeoutMs: 500 })
+    const vanishing = await open(wiredUrl, { commitTimeoutMs: 2000 })
     const other = await open()
     proxy.at('INSERT INTO entry', 'hang')
     const vanished = vanishing.append([startedEntry('vanished')])
@@ -189,7 +188,7 @@ describe('a connection that is cut', () => {
 
 describe('a server that does not answer', () => {
   it('is given up after the time that a commit may take', async () => {
-    const ledger = await open(wiredUrl, { commitTimeoutMs: 300 })
+    const ledger = await open(wiredUrl, { commitTimeoutMs: 3000 })
     proxy.at(commit, 'hang')
     await expect(ledger.append([startedEntry('1')])).rejects.toMatchObject({
       code: 'LEDGER_UNAVAILABLE',
@@ -200,12 +199,13 @@ describe('a server that does not answer', () => {
   })
 
   it('does not hold up closing for longer than a commit and a goodbye', async () => {
-    const ledger = await open(wiredUrl, { commitTimeoutMs: 300 })
+    const ledger = await open(wiredUrl, { commitTimeoutMs: 1000 })
     proxy.at(commit, 'hang')
     const append = ledger.append([startedEntry('1')])
     const startedAt = performance.now()
     await Promise.all([ledger.close(), expect(append).rejects.toThrow('LEDGER_UNAVAILABLE')])
-    expect(performance.now() - startedAt).toBeLessThan(10_000)
+    // Whoever waited for the server would wait for ever.
+    expect(performance.now() - startedAt).toBeLessThan(30_000)
   })
 })
 
@@ -272,6 +272,7 @@ describe('a tip that somebody changed', () => {
     const ledger = await open()
     await query(url, 'UPDATE countersign.tip SET sequence = 2')
     await expect(ledger.append([startedEntry('4')])).rejects.toMatchObject(broken)
+    // It has tried to go on by then.
     await setTimeout(1300)
     await expect(ledger.append([startedEntry('5')])).rejects.toMatchObject(broken)
     await query(url, 'UPDATE countersign.tip SET sequence = 3')
@@ -308,9 +309,9 @@ describe('a database that has forgotten what it answered', () => {
     const other = await open()
     await other.append(['of another', 'replica'].map(startedEntry))
     proxy.cut()
-    await setTimeout(1500)
+    const refusal = () => ledger.append([startedEntry('3')]).catch((error: unknown) => error)
+    await expect.poll(refusal, { interval: 100 }).toMatchObject(rewound)
     expect(ledger.healthy()).toBe(false)
-    await expect(ledger.append([startedEntry('3')])).rejects.toMatchObject(rewound)
     // Who starts now has nothing to compare with.
     await (await open()).append([startedEntry('5')])
   })
@@ -411,7 +412,7 @@ describe('a database that may not keep the ledger', () => {
 
 describe('a standby that has to have every commit', () => {
   it('and is not there leaves the commit in doubt, and nobody is told that it is durable', async () => {
-    const ledger = await open(url, { commitTimeoutMs: 500 })
+    const ledger = await open(url, { commitTimeoutMs: 3000 })
     await server.configure({ synchronous_standby_names: 'nobody' })
     try {
       await expect(ledger.append([startedEntry('in doubt')])).rejects.toMatchObject({

@@ -276,7 +276,7 @@ describe('another program that has the file locked', () => {
   })
 
   it('is waited for no longer than a commit may take; then nothing was written, and all goes on without a restart', async () => {
-    const ledger = await createSqliteLedger({ file: store.file, commitTimeoutMs: 1000 })
+    const ledger = await createSqliteLedger({ file: store.file, commitTimeoutMs: 3000 })
     const somebodyElse = lock()
     await expect(ledger.append([startedEntry('refused')])).rejects.toMatchObject({
       code: 'LEDGER_UNAVAILABLE',
@@ -293,42 +293,50 @@ describe('another program that has the file locked', () => {
 })
 
 describe('a commit that does not end', () => {
-  /** The commit takes a second or so inside of SQLite, where nothing can interrupt it. */
+  /** The commit takes seconds inside of SQLite, where nothing can interrupt it. */
   const slowDown = () => {
     changeFile(
       store.file,
       `CREATE TRIGGER slow BEFORE INSERT ON entry BEGIN
          SELECT max(n) FROM (WITH RECURSIVE c(n) AS
-           (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 6000000) SELECT n FROM c);
+           (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 12000000) SELECT n FROM c);
        END`,
     )
   }
 
   it('is a failure after its deadline, and the ledger goes on behind whatever it left', async () => {
-    const ledger = await createSqliteLedger({ file: store.file, commitTimeoutMs: 100 })
+    const ledger = await createSqliteLedger({ file: store.file, commitTimeoutMs: 600 })
     slowDown()
     await expect(ledger.append([startedEntry('late')])).rejects.toMatchObject({
       code: 'LEDGER_UNAVAILABLE',
-      cause: new Error('a commit took longer than 100 ms'),
+      cause: new Error('a commit took longer than 600 ms'),
     })
     expect(ledger.healthy()).toBe(false)
     changeFile(store.file, 'DROP TRIGGER slow')
 
-    await healthyAgain(ledger)
-    await ledger.append([startedEntry('after')])
+    // A machine that is busy may take that long for any commit.
+    const isTaken = () =>
+      ledger.append([startedEntry('after')]).then(
+        () => true,
+        () => false,
+      )
+    await expect.poll(isTaken).toBe(true)
     await ledger.close()
     expect(verifiedEntries(store.file).at(-1)).toEqual(startedEntry('after'))
   })
 
-  it('does not hold up closing for longer than a few commits may take', async () => {
+  it('does not hold up closing until it ends', async () => {
     const ledger = await createSqliteLedger({ file: store.file, commitTimeoutMs: 100 })
     slowDown()
     const append = ledger.append([startedEntry('late')])
-    const startedAt = performance.now()
     await Promise.all([ledger.close(), expect(append).rejects.toThrow('LEDGER_UNAVAILABLE')])
-    expect(performance.now() - startedAt).toBeLessThan(600)
+    const claim = new DatabaseSync(`${store.file}-writer`, { timeout: 0 })
+    expect(() => {
+      claim.exec('BEGIN EXCLUSIVE')
+    }).toThrow('database is locked')
+    claim.close()
     // The thread lets go of the file when SQLite lets go of the thread.
-    await (await createSqliteLedger({ file: store.file, lockWaitMs: 10_000 })).close()
+    await (await createSqliteLedger({ file: store.file, lockWaitMs: 30_000 })).close()
     expect(verifiedEntries(store.file).length).toBeLessThanOrEqual(1)
   })
 })
