@@ -7,7 +7,7 @@ export default defineConfig({
     setupFiles: ['test/support/closed-network.ts'],
     // A busy machine makes a test late, and late is not wrong: what is measured is measured by the benchmarks.
     expect: { poll: { timeout: 20_000 } },
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',
     // Vitest keeps a core for itself; most of what takes long here waits, for a clock or for a disk.
