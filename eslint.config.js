@@ -62,6 +62,23 @@ export default defineConfig(
     files: ['src/config/environment.ts', 'src/base/clock.ts', 'src/emulator/emulator-clock.ts'],
     rules: { 'no-restricted-syntax': 'off' },
   },
+  {
+    files: ['test/**/*.ts'],
+    ignores: ['test/support/drawn-cases.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: 'fast-check',
+              message: 'Take it from test/support/drawn-cases.ts, which has the seed.',
+            },
+          ],
+        },
+      ],
+    },
+  },
   // Programs of users, in plain JavaScript.
   { files: ['examples/**/*.mjs'], extends: [tseslint.configs.disableTypeChecked] },
   {

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { worldSchema } from '../../src/emulator/world.ts'

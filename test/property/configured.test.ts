@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { expect, test } from 'vitest'
 import type { Config } from '../../src/config/config.ts'
 import { endedBetween } from '../../src/configured.ts'

@@ -1,6 +1,6 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { explained } from '../../src/cli/explain.ts'
 import type { Ask, CallerFacts } from '../../src/policy/decision.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { expect, test } from 'vitest'
 import type { CachedToken } from '../../src/token-cache/token-cache.ts'
 import { tokenKey } from '../support/cached-tokens.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { expect, test } from 'vitest'
 import { stepOf } from '../../src/reload/folder-position.ts'
 import type { GenerationName } from '../../src/reload/policy-generations.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { describe, expect, test } from 'vitest'
 import type { PermitOutcome } from '../../src/signer/governor.ts'
 import { SignerError } from '../../src/signer/signer.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { describe, expect, it } from 'vitest'
 import { parseIsoTime } from '../../src/base/clock.ts'
 import { IsoTimes } from '../../src/reconcile/iso-times.ts'

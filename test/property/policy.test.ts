@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { describe, expect, test } from 'vitest'
 import type { GrantName } from '../../src/base/ids.ts'
 import type { Ask, CallerFacts } from '../../src/policy/decision.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { describe, expect, it } from 'vitest'
 import type { Entry } from '../../src/ledger/entry.ts'
 import type { Finding, Undecided } from '../../src/reconcile/finding.ts'

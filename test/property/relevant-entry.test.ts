@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { describe, expect, it } from 'vitest'
 import { canonicalEntry } from '../../src/ledger/chain.ts'
 import type { Entry } from '../../src/ledger/entry.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { describe, expect, it } from 'vitest'
 import { shownText } from '../../src/reconcile/page/html.ts'
 import { reportPage } from '../../src/reconcile/report-page.ts'

@@ -1,5 +1,5 @@
 import { createDecipheriv, createSecretKey, randomBytes } from 'node:crypto'
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { describe, expect, test } from 'vitest'
 import type { DataKey } from '../../src/sealing/data-key.ts'
 import { generationOf, open, seal, type SealedFor } from '../../src/sealing/seal.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { describe, expect, test } from 'vitest'
 import { createMemoryTokenCache } from '../../src/token-cache/memory-token-cache.ts'
 import { tokenKeyText } from '../../src/token-cache/token-key.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { alterations, droppable, type Happening, keys } from '../support/token-world/happening.ts'
 import { createTokenWorld } from '../support/token-world/world.ts'

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import fc from 'fast-check'
+import { fc } from '../support/drawn-cases.ts'
 import { afterAll, describe, expect, it } from 'vitest'
 import { readVaultLog } from '../../src/reconcile/read-log.ts'
 import { allOf } from '../support/all-of.ts'

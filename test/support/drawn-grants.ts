@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from './drawn-cases.ts'
 import type { Ask, CallerFacts } from '../../src/policy/decision.ts'
 import type { GrantSurroundings } from '../../src/policy/grant-checks.ts'
 import type { GrantFile } from '../../src/policy/grant-folder.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, test } from 'vitest'
 import { createAuditReads } from '../../../src/audit/audit-reads.ts'
 import type { AuditRead, Entry } from '../../../src/ledger/entry.ts'

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import canonicalize from 'canonicalize'
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, it } from 'vitest'
 import { canonicalJson } from '../../../src/base/canonical-json.ts'
 import type { Json } from '../../../src/base/canonical-json.ts'

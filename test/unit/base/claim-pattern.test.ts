@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, test } from 'vitest'
 import { isLike, parseClaimPattern } from '../../../src/base/claim-pattern.ts'
 import { required } from '../../support/required.ts'

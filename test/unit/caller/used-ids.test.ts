@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, test } from 'vitest'
 import { createMemoryUsedIds } from '../../../src/caller/used-ids.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, it } from 'vitest'
 import { Column, IdIndex } from '../../../src/reconcile/id-index.ts'
 

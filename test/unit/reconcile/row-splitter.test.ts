@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, it } from 'vitest'
 import { RowSplitter } from '../../../src/reconcile/row-splitter.ts'
 import type { Piece } from '../../../src/reconcile/record-splitter.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, it } from 'vitest'
 import { SignatureBook } from '../../../src/reconcile/signature-book.ts'
 import type { BegunFacts, OutcomeFacts } from '../../../src/reconcile/signature-book.ts'

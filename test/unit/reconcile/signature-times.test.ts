@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, it } from 'vitest'
 import { SignatureTimes } from '../../../src/reconcile/signature-times.ts'
 import { minuteMs, startMs } from '../../support/signed-traffic.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, test } from 'vitest'
 import { parseTokenKey, tokenKeyFrom, tokenKeyText } from '../../../src/token-cache/token-key.ts'
 import { tokenKey, type KeyParts } from '../../support/cached-tokens.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { expect, test } from 'vitest'
 import { createWakeUps, type WakeUps } from '../../../src/token-cache/wake-ups.ts'
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, test } from 'vitest'
 import { certificateFactsFrom } from '../../../src/x509/certificate-facts.ts'
 import { derTags, membersOf, readDer, readDerValues } from '../../../src/x509/der.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../support/drawn-cases.ts'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { claimForm, nameOf, tenantIdForm } from '../../../src/yaml/forms.ts'

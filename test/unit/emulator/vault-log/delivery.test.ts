@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { fc } from '../../../support/drawn-cases.ts'
 import { expect, test } from 'vitest'
 import { createEmulatorClock } from '../../../../src/emulator/emulator-clock.ts'
 import { createSeededRandom } from '../../../../src/emulator/random.ts'
