@@ -24,7 +24,7 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
   ): Wanted => ({
     key,
     grant,
-    ...(keyId === undefined ? { onlyFinds: true } : {}),
+    keyId,
     forced: obtainedAfterSeconds !== undefined,
     accepts: ({ token, forced }, ageMs) =>
       obtainedAfterSeconds === undefined ||
@@ -33,9 +33,10 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
   })
 
   /** Not the one that is to be refreshed, which they have too, nor another one that is. */
-  const due = ({ key, grant }: DueToken): Wanted => ({
+  const due = ({ key, grant }: DueToken, keyId: string | undefined): Wanted => ({
     key,
     grant,
+    keyId,
     forced: false,
     accepts: ({ token }) => clock.monotonicMs() < refreshAtMs(token, options, 0),
   })
@@ -47,7 +48,7 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
     drop: (matches) => drops.drop(matches),
     takeDue: () => memory.takeDue(),
     refresh: (token, keyId, fetch) =>
-      memory.refresh(token, keyId, () => flights.obtain(due(token), fetch)),
+      memory.refresh(token, keyId, () => flights.obtain(due(token, keyId), fetch)),
     minRemainingSeconds: memory.minRemainingSeconds,
     get bytes() {
       return memory.bytes
