@@ -7,7 +7,7 @@ import type { DueToken, TokenCache, TokenWish } from './token-cache.ts'
 export interface FleetTokenCacheOptions extends RefreshRules {
   readonly memory: TokenCache
   readonly flights: FleetFlights
-  readonly drops: Pick<FleetDrops, 'drop'>
+  readonly drops: Pick<FleetDrops, 'drop' | 'dropHere'>
   readonly clock: Clock
 }
 
@@ -46,6 +46,7 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
     obtain: (wish, keyId, fetch, patience) =>
       memory.obtain(wish, keyId, () => flights.obtain(missed(wish, keyId), fetch), patience),
     drop: (matches) => drops.drop(matches),
+    dropHere: (matches) => drops.dropHere(matches),
     takeDue: () => memory.takeDue(),
     refresh: (token, keyId, fetch) =>
       memory.refresh(token, keyId, () => flights.obtain(due(token, keyId), fetch)),
