@@ -4,9 +4,9 @@ import { isoTimeFrom, systemClock } from '../base/clock.ts'
 import { defaultSchema, postgresName } from '../base/postgres-url.ts'
 import { readExportedUpTo } from '../custody/file-export-cursor.ts'
 import { ExportError } from '../custody/log-destination.ts'
-import type { ChainFault, Link } from '../ledger/chain.ts'
+import type { ChainFault } from '../ledger/chain.ts'
 import type { LedgerDatabase } from '../ledger/ledger-database.ts'
-import type { ExportedUpTo, Move } from '../ledger/move-ledger.ts'
+import type { ExportedUpTo, HeldChain, Move } from '../ledger/move-ledger.ts'
 import { moveText } from '../ledger/move-mark.ts'
 import { CommandError } from './command-error.ts'
 import { databaseAt, isExpectedOfLedger, passwordNote } from './ledger-options.ts'
@@ -154,8 +154,13 @@ const notEmptyText = (
     ? `does not hold the last entry of ${from}, goes up to entry ${tip.sequence}, and must be empty`
     : `has a history of its own, up to entry ${tip.sequence}, without the last entry of ${from}: a service was started there before the move that began on ${isoTimeFrom(begun.atMs)} was finished. Stop the services, keep a copy of it as evidence, drop its schema ${begun.to.schema}, and run this again`
 
-const sideOf = (side: string, name: string, { sequence, hash }: Link) =>
-  `${side}  ${name}: ${sequence} entries, tip ${Buffer.from(hash).toString('hex')}`
+const sideOf = (side: string, name: string, chain: HeldChain) =>
+  `${side}  ${name}: ${entriesText(chain)}, tip ${Buffer.from(chain.hash).toString('hex')}`
+
+const entriesText = ({ sequence, prunedUpTo }: HeldChain) =>
+  prunedUpTo === 0
+    ? `${sequence} entries`
+    : `${sequence - prunedUpTo} entries, from ${prunedUpTo + 1} to ${sequence}`
 
 const placeOf = (fault: ChainFault) =>
   fault.fault === 'sequence'

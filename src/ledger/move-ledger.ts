@@ -12,6 +12,7 @@ import {
   LedgerFileError,
   lockWaitMs,
   openLedgerToRead,
+  readCut,
   rowsOfLedgerFile,
 } from './ledger-file.ts'
 import { claimLedger, fileIdentityOf } from './ledger-writer.ts'
@@ -35,13 +36,19 @@ import { usedTokensIn } from './token-use-table.ts'
 import { verifyChain } from './verify.ts'
 import type { Verification } from './verify.ts'
 
+/** What there is of a chain: the entries behind what was pruned, up to this one. */
+export interface HeldChain extends Link {
+  /** The last entry that was pruned; 0 where none was. */
+  readonly prunedUpTo: number
+}
+
 export type Move =
   | {
       readonly moved: true
       readonly when: 'now'
-      /** The end of the file, and the end of what the database holds now. */
-      readonly source: Link
-      readonly target: Link
+      /** What is in the file, and what the database holds now. */
+      readonly source: HeldChain
+      readonly target: HeldChain
       /** What went along; undefined: nothing says that anything was exported. */
       readonly exportedUpTo: ExportedUpTo | undefined
     }
@@ -49,8 +56,8 @@ export type Move =
   | {
       readonly moved: true
       readonly when: 'before'
-      readonly source: Link
-      readonly target: Link
+      readonly source: HeldChain
+      readonly target: HeldChain
     }
   /** It does not hold the last entry of the file. */
   | {
@@ -147,7 +154,7 @@ async function move(moving: MovingLedger): Promise<Move> {
   const mark = asLedgerFileError(file, () => readMoveMark(source.db))
   if ((await holds(client, source.tip)) || (await goesBeyond(client, source.tip, file, mark))) {
     if (mark?.state === 'done') {
-      return { moved: true, when: 'before', source: source.tip, target: before }
+      return { moved: true, when: 'before', ...(await bothChains(moving, before)) }
     }
     // What is durable behind it shows that it is too: the commit before may have been in doubt.
     await client.query('UPDATE tip SET sequence = sequence')
@@ -243,11 +250,24 @@ async function finish(moving: MovingLedger, when: 'now' | 'before'): Promise<Mov
     return { moved: 'unknown', cause }
   }
   markSource(moving, 'done')
-  const ends = { source: source.tip, target: stored }
+  const chains = await bothChains(moving, stored)
   return when === 'now'
-    ? { moved: true, when, ...ends, exportedUpTo: moving.exportedUpTo }
-    : { moved: true, when, ...ends }
+    ? { moved: true, when, ...chains, exportedUpTo: moving.exportedUpTo }
+    : { moved: true, when, ...chains }
 }
+
+/** The database may have been pruned since, and further than the file. */
+async function bothChains({ file, source: { db, tip }, client }: MovingLedger, target: Link) {
+  const cut = asLedgerFileError(file, () => readCut(db))
+  return {
+    source: { ...tip, prunedUpTo: prunedUpTo(cut === undefined ? [] : [cut]) },
+    target: { ...target, prunedUpTo: prunedUpTo(await cutsOf(client)) },
+  }
+}
+
+/** What is no cut has no sequence. */
+const prunedUpTo = (cuts: readonly Row[]) =>
+  cuts.find(({ sequence }) => Number.isSafeInteger(sequence))?.sequence ?? 0
 
 /** Services may have gone on there since, and nobody may have gone back. */
 const holdsBehind = (source: Link, target: Link): boolean =>
