@@ -19,6 +19,8 @@ import { claimLedger, fileIdentityOf } from './ledger-writer.ts'
 import type { ClaimedLedger } from './ledger-writer.ts'
 import { isSamePlace, putMoveMark, readMoveMark } from './move-mark.ts'
 import type { MoveMark, MovePlace } from './move-mark.ts'
+import type { ExportedUpTo } from './exported-up-to.ts'
+import { putExportedUpTo } from './postgres-exported-up-to.ts'
 import { putStanding } from './postgres-revocations.ts'
 import { putUsedTokens } from './postgres-token-uses.ts'
 import {
@@ -60,12 +62,13 @@ export type Move =
       readonly target: HeldChain
     }
   /** It does not hold the last entry of the file. */
+  | { readonly moved: false; readonly why: 'target-not-empty'; readonly tip: Link }
+  /** The same, where a history of its own began before a move to there was finished. */
   | {
       readonly moved: false
-      readonly why: 'target-not-empty'
+      readonly why: 'target-began-anew'
       readonly tip: Link
-      /** Of a move to the same place that was not finished before a history of its own began there. */
-      readonly begun?: MoveMark
+      readonly mark: MoveMark
     }
   /** The file says that it goes on, or may go on, in a place that does not hold it or is not this one. */
   | { readonly moved: false; readonly why: 'source-moved'; readonly mark: MoveMark }
@@ -77,11 +80,6 @@ export type Move =
     }
   /** The database was told to commit, and whether it has is not known: the file takes no more entries until it is. */
   | { readonly moved: 'unknown'; readonly cause: LedgerDatabaseError }
-
-/** How far a destination of entries was told of the ledger: see `ExportCursor`. */
-export interface ExportedUpTo extends Link {
-  readonly destination: string
-}
 
 export interface MoveDeps {
   /** Of the service that wrote the file; asked for when nobody writes it any more. Undefined: nothing was sent. */
@@ -162,8 +160,9 @@ async function move(moving: MovingLedger): Promise<Move> {
   }
   const isBegunHere = mark?.state === 'begun' && isSamePlace(mark.to, placeOf(target))
   if (before.sequence > 0) {
-    const begun = isBegunHere ? { begun: mark } : {}
-    return { moved: false, why: 'target-not-empty', tip: before, ...begun }
+    return isBegunHere
+      ? { moved: false, why: 'target-began-anew', tip: before, mark }
+      : { moved: false, why: 'target-not-empty', tip: before }
   }
   if (mark !== undefined && !isBegunHere) return { moved: false, why: 'source-moved', mark }
   const copied = await copy(moving, before)
@@ -316,18 +315,6 @@ async function putBeside(file: string, client: Client): Promise<void> {
   } finally {
     db.close()
   }
-}
-
-/** As whoever sends entries keeps it, when it is nobody's turn. */
-async function putExportedUpTo(
-  { destination, sequence, hash }: ExportedUpTo,
-  client: Client,
-): Promise<void> {
-  await client.query(
-    `INSERT INTO export_cursor (destination, sequence, hash, replica, ends_at)
-     VALUES ($1, $2, $3, gen_random_uuid(), '-infinity')`,
-    [destination, sequence, hash],
-  )
 }
 
 const textOf = ({ canonical }: Row) => Buffer.from(canonical).toString()
