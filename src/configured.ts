@@ -166,16 +166,20 @@ interface HeldFor {
 }
 
 /**
- * Which tokens and assertions the first gives, and the second, in force behind it, gives to nobody. Another
- * version of the same certificate ends nothing.
+ * Which tokens and assertions the first gives, and the second, in force behind it, gives to nobody: `right`
+ * where nobody is to have one of this application and tenant any more, or Entra knows it as another one;
+ * `key` where another key signs from then on. Another version of the same certificate ends nothing.
  */
-export function endedBetween(before: Config, after: Config): (held: HeldFor) => boolean {
+export function endedBetween(
+  before: Config,
+  after: Config,
+): (held: HeldFor) => 'right' | 'key' | undefined {
   const [was, is] = [listedIn(before), listedIn(after)]
   return ({ application, tenant, keyId }) => {
     const [old, now] = [was.get(application), is.get(application)]
-    if (old?.tenants.has(tenant) !== true) return false
-    if (now?.clientId !== old.clientId || !now.tenants.has(tenant)) return true
-    return keyId !== undefined && hasKey(old, keyId) && !hasKey(now, keyId)
+    if (old?.tenants.has(tenant) !== true) return undefined
+    if (now?.clientId !== old.clientId || !now.tenants.has(tenant)) return 'right'
+    return keyId !== undefined && hasKey(old, keyId) && !hasKey(now, keyId) ? 'key' : undefined
   }
 }
 

@@ -171,10 +171,23 @@ function switchTo(
       made.policies.replace(next)
       made.credentials.know(before.credentials.proven)
       inForce.replace(made)
-      const isEnded = endedBetween(before.config, made.config)
-      lasting.issuance.cache.drop(({ key, keyId }) => isEnded({ ...key, keyId }))
-      lasting.issuance.assertions.drop(isEnded)
+      dropEnded(before.config, made.config, lasting.issuance)
       show()
     },
   }
+}
+
+/**
+ * Replicas that are to reload yet have the key that has ended here, and their tokens with it; one that has
+ * reloaded may have obtained another token by the new key already.
+ */
+function dropEnded(
+  before: Config,
+  after: Config,
+  { cache, assertions }: LastingParts['issuance'],
+): void {
+  const endedBy = endedBetween(before, after)
+  cache.drop(({ key, keyId }) => endedBy({ ...key, keyId }) === 'right')
+  cache.dropHere(({ key, keyId }) => endedBy({ ...key, keyId }) === 'key')
+  assertions.drop((held) => endedBy(held) !== undefined)
 }

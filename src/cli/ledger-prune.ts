@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { isoTimeFrom, parseIsoTime, systemClock } from '../base/clock.ts'
 import { newestHeldHead, type HeldHead } from '../custody/choose-cut.ts'
-import { readSentUpTo } from '../custody/file-export-cursor.ts'
+import { readExportedUpTo } from '../custody/file-export-cursor.ts'
 import { createHeadKeys } from '../custody/head-keys.ts'
 import { nameOfStream } from '../custody/log-destination.ts'
 import { CarriedKeys, type Need, type NeedReason, StillNeeded } from '../custody/still-needed.ts'
@@ -15,6 +15,7 @@ import { verifyLedger } from '../custody/verify-ledger.ts'
 import type { Cut } from '../ledger/cut.ts'
 import { exportedLine } from '../ledger/exported-ledger.ts'
 import { sqliteCode } from '../ledger/ledger-file.ts'
+import type { ExportedUpTo } from '../ledger/exported-up-to.ts'
 import type { KeptLedger, LedgerSource } from '../ledger/ledger-source.ts'
 import { moveMarkOf, moveText } from '../ledger/move-mark.ts'
 import { CommandError } from './command-error.ts'
@@ -80,7 +81,7 @@ async function prune(options: PruneOptions): Promise<void> {
   const verdict = await soundOf(source, evidence)
   const found = await lookThrough(source, verdict, evidence, {
     ...options,
-    sentUpTo: await sentUpToOf(named),
+    exportedUpTo: await exportedUpToOf(named),
   })
   const taken = await takeOut(source, found, file)
   const cut = cutFrom(verdict, found, taken)
@@ -119,8 +120,8 @@ async function lookThrough(
   {
     before = Number.MAX_SAFE_INTEGER,
     upTo = Number.MAX_SAFE_INTEGER,
-    sentUpTo,
-  }: Pick<PruneOptions, 'before' | 'upTo'> & { readonly sentUpTo: number | undefined },
+    exportedUpTo,
+  }: Pick<PruneOptions, 'before' | 'upTo'> & { readonly exportedUpTo: number | undefined },
 ): Promise<HeldHead> {
   const needed = new StillNeeded(systemClock.nowMs())
   for await (const page of source.pages()) for (const row of page) needed.take(row)
@@ -129,7 +130,7 @@ async function lookThrough(
     upTo,
     verdict.provenUpTo ?? 0,
     (first?.sequence ?? Number.MAX_SAFE_INTEGER) - 1,
-    sentUpTo ?? Number.MAX_SAFE_INTEGER,
+    exportedUpTo ?? Number.MAX_SAFE_INTEGER,
   )
   const held = newestHeldHead(evidence, {
     ledger: verdict.ledger ?? '',
@@ -139,16 +140,16 @@ async function lookThrough(
   })
   if (held !== undefined) return held
   throw new CommandError(
-    `nothing was removed: no head that somebody else holds is as old as that${whyNot(first, sentUpTo)}`,
+    `nothing was removed: no head that somebody else holds is as old as that${whyNot(first, exportedUpTo)}`,
   )
 }
 
-const whyNot = (first: Need | undefined, sentUpTo: number | undefined) =>
+const whyNot = (first: Need | undefined, exportedUpTo: number | undefined) =>
   [
     ...(first === undefined ? [] : [`; entry ${first.sequence} stays: ${needs[first.because]}`]),
-    ...(sentUpTo === undefined
+    ...(exportedUpTo === undefined
       ? []
-      : [`; entries behind ${sentUpTo} stay until they are sent to where they are exported`]),
+      : [`; entries behind ${exportedUpTo} stay until they are sent to where they are exported`]),
   ].join('')
 
 const needs: Readonly<Record<NeedReason, string>> = {
@@ -242,26 +243,26 @@ function cutFrom(
 }
 
 /** Undefined where entries are sent nowhere, as far as can be known here. */
-async function sentUpToOf({ kept, config }: NamedLedger): Promise<number | undefined> {
+async function exportedUpToOf({ kept, config }: NamedLedger): Promise<number | undefined> {
   const destination = config?.export && nameOfStream(config.export.logAnalytics)
-  const sentUpTo = await readSentUpToOf(kept, destination)
+  const exportedUpTo = (await exportedUpToIn(kept, destination))?.sequence
   // What was never sent there is to be sent yet, whatever another place was told.
-  if (destination !== undefined) return sentUpTo ?? 0
-  if (sentUpTo === undefined && config === undefined) {
+  if (destination !== undefined) return exportedUpTo ?? 0
+  if (exportedUpTo === undefined && config === undefined) {
     console.error(
       'ledger prune: without --config, nothing is kept that is still to be sent where entries are exported for the first time',
     )
   }
-  return sentUpTo
+  return exportedUpTo
 }
 
-async function readSentUpToOf(
+async function exportedUpToIn(
   kept: KeptLedger,
   destination: string | undefined,
-): Promise<number | undefined> {
-  if (kept.in === 'file') return readSentUpTo(`${kept.file}-exported`, destination)
-  const { readSentUpTo: sentUpTo } = await import('../ledger/prune-postgres.ts')
-  return sentUpTo(kept.ledger, destination)
+): Promise<ExportedUpTo | undefined> {
+  if (kept.in === 'file') return readExportedUpTo(`${kept.file}-exported`, destination)
+  const { readExportedUpTo: inDatabase } = await import('../ledger/postgres-exported-up-to.ts')
+  return inDatabase(kept.ledger, destination)
 }
 
 async function pruneThere(kept: KeptLedger, cut: Cut): Promise<void> {

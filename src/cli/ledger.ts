@@ -4,9 +4,10 @@ import { isoTimeFrom, systemClock } from '../base/clock.ts'
 import { defaultSchema, postgresName } from '../base/postgres-url.ts'
 import { readExportedUpTo } from '../custody/file-export-cursor.ts'
 import { ExportError } from '../custody/log-destination.ts'
-import type { ChainFault, Link } from '../ledger/chain.ts'
+import type { ChainFault } from '../ledger/chain.ts'
 import type { LedgerDatabase } from '../ledger/ledger-database.ts'
-import type { ExportedUpTo, Move } from '../ledger/move-ledger.ts'
+import type { ExportedUpTo } from '../ledger/exported-up-to.ts'
+import type { HeldChain, Move } from '../ledger/move-ledger.ts'
 import { moveText } from '../ledger/move-mark.ts'
 import { CommandError } from './command-error.ts'
 import { databaseAt, isExpectedOfLedger, passwordNote } from './ledger-options.ts'
@@ -138,7 +139,9 @@ function whyNot(from: string, to: string, move: Exclude<Move, { readonly moved: 
   }
   switch (move.why) {
     case 'target-not-empty':
-      return `nothing was moved: ${to} ${notEmptyText(from, move)}`
+      return `nothing was moved: ${to} does not hold the last entry of ${from}, goes up to entry ${move.tip.sequence}, and must be empty`
+    case 'target-began-anew':
+      return `nothing was moved: ${to} ${beganAnewText(from, move)}`
     case 'source-moved':
       return `nothing was moved: ${to} is empty, and ${moveText(from, move.mark)}`
     case 'source-broken':
@@ -146,16 +149,19 @@ function whyNot(from: string, to: string, move: Exclude<Move, { readonly moved: 
   }
 }
 
-const notEmptyText = (
+const beganAnewText = (
   from: string,
-  { tip, begun }: Extract<Move, { readonly why: 'target-not-empty' }>,
+  { tip, mark }: Extract<Move, { readonly why: 'target-began-anew' }>,
 ) =>
-  begun === undefined
-    ? `does not hold the last entry of ${from}, goes up to entry ${tip.sequence}, and must be empty`
-    : `has a history of its own, up to entry ${tip.sequence}, without the last entry of ${from}: a service was started there before the move that began on ${isoTimeFrom(begun.atMs)} was finished. Stop the services, keep a copy of it as evidence, drop its schema ${begun.to.schema}, and run this again`
+  `has a history of its own, up to entry ${tip.sequence}, without the last entry of ${from}: a service was started there before the move that began on ${isoTimeFrom(mark.atMs)} was finished. Stop the services, keep a copy of it as evidence, drop its schema ${mark.to.schema}, and run this again`
 
-const sideOf = (side: string, name: string, { sequence, hash }: Link) =>
-  `${side}  ${name}: ${sequence} entries, tip ${Buffer.from(hash).toString('hex')}`
+const sideOf = (side: string, name: string, chain: HeldChain) =>
+  `${side}  ${name}: ${entriesText(chain)}, tip ${Buffer.from(chain.hash).toString('hex')}`
+
+const entriesText = ({ sequence, prunedUpTo }: HeldChain) =>
+  prunedUpTo === 0
+    ? `${sequence} entries`
+    : `${sequence - prunedUpTo} entries, from ${prunedUpTo + 1} to ${sequence}`
 
 const placeOf = (fault: ChainFault) =>
   fault.fault === 'sequence'

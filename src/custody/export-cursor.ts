@@ -1,8 +1,8 @@
 import type { Link } from '../ledger/chain.ts'
 
 /**
- * How far a destination has been told of the ledger: the last entry that has arrived there. Never in the chain,
- * which it would have no end in.
+ * Keeps how far a destination has been told of the ledger (see `ExportedUpTo`), and whose turn it is to tell it
+ * more. Never in the chain, which it would have no end in.
  */
 export interface ExportCursor {
   /**

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { readKeptFile, replaceKeptFile } from '../base/kept-file.ts'
 import { parseJson } from '../base/parse-json.ts'
 import { genesis } from '../ledger/chain.ts'
-import type { ExportedUpTo } from '../ledger/move-ledger.ts'
+import type { ExportedUpTo } from '../ledger/exported-up-to.ts'
 import type { ExportCursor } from './export-cursor.ts'
 import { ExportError } from './log-destination.ts'
 
@@ -20,8 +20,8 @@ const kept = z.strictObject({
 export function createFileExportCursor(file: string, destination: string): ExportCursor {
   return {
     take: async () => {
-      const found = await readExportedUpTo(file)
-      if (found?.destination !== destination) return genesis
+      const found = await readExportedUpTo(file, destination)
+      if (found === undefined) return genesis
       const { sequence, hash } = found
       return { sequence, hash }
     },
@@ -36,34 +36,21 @@ export function createFileExportCursor(file: string, destination: string): Expor
 }
 
 /**
- * How far such a file says that the destination was told, or whichever it is of where none is named; undefined where
- * it says nothing of it.
+ * What such a file says of the destination, or of whichever it is of where none is named; undefined where it says
+ * nothing of it.
  *
  * @throws ExportError
  */
-export async function readSentUpTo(
+export async function readExportedUpTo(
   file: string,
   destination?: string,
-): Promise<number | undefined> {
-  const found = await readKept(file)
-  return destination === undefined || found?.destination === destination
-    ? found?.sequence
-    : undefined
-}
-
-/**
- * All that such a file says; undefined where it says nothing.
- *
- * @throws ExportError
- */
-export async function readExportedUpTo(file: string): Promise<ExportedUpTo | undefined> {
-  const found = await readKept(file)
-  return found && { ...found, hash: Buffer.from(found.hash, 'hex') }
-}
-
-async function readKept(file: string) {
+): Promise<ExportedUpTo | undefined> {
   const text = await readKeptFile(file).catch(failed)
-  return kept.safeParse(text === undefined ? undefined : parseJson(text)).data
+  const found = kept.safeParse(text === undefined ? undefined : parseJson(text)).data
+  if (found === undefined || found.destination !== (destination ?? found.destination)) {
+    return undefined
+  }
+  return { ...found, hash: Buffer.from(found.hash, 'hex') }
 }
 
 function failed(cause: unknown): never {

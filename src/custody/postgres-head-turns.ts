@@ -1,16 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSession } from '../database-access/database-session.ts'
 import type { LedgerEnd } from '../ledger/chain.ts'
-import { parseCut } from '../ledger/cut.ts'
+import { cutRowFrom } from '../ledger/cut.ts'
+import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
+import { ledgerIdFrom } from '../ledger/ledger-id.ts'
 import type { HeadSchedule, HeadTurns } from './head-turns.ts'
 
 /** More than a head takes: leave to ask, the vault, and two commits. */
 const turnSeconds = 60
 
 interface TakenRow {
-  readonly ledger: Buffer
   readonly sequence: string
   readonly hash: Buffer
+  /** Of the first entry that is there. */
+  readonly first: string
+  readonly firstHash: Buffer
   /** Null where nothing was pruned. */
   readonly cut: string | null
 }
@@ -34,11 +38,19 @@ export function createPostgresHeadTurns(
   }
 }
 
-const endFrom = ({ ledger, sequence, hash, cut }: TakenRow): LedgerEnd => ({
-  ledger:
-    (cut === null ? undefined : parseCut(Buffer.from(cut))?.ledger) ?? ledger.toString('base64url'),
-  tip: { sequence: Number(sequence), hash },
-})
+/** @throws LedgerDatabaseError when it does not begin as a ledger does. */
+function endFrom({ sequence, hash, first, firstHash, cut }: TakenRow): LedgerEnd {
+  const ledger = ledgerIdFrom(
+    cut === null ? { sequence: Number(first), hash: firstHash } : cutRowFrom(Buffer.from(cut)),
+  )
+  if (ledger === undefined) {
+    throw new LedgerDatabaseError(
+      'LEDGER_REWOUND',
+      'the ledger begins neither with its first entry nor with what stands for those that were pruned',
+    )
+  }
+  return { ledger, tip: { sequence: Number(sequence), hash } }
+}
 
 /** Whoever takes a turn locks its row first, and sees what another one has made of it meanwhile. */
 const takeSql = `
@@ -51,10 +63,11 @@ const takeSql = `
            OR tip.sequence - head_turn.sequence >= $4::integer)
     RETURNING tip.sequence, tip.hash
   )
-  SELECT taken.sequence, taken.hash,
-         (SELECT hash FROM entry ORDER BY entry.sequence LIMIT 1) AS ledger,
+  SELECT taken.sequence, taken.hash, begin.sequence AS first, begin.hash AS "firstHash",
          (SELECT statement FROM cut) AS cut
-  FROM taken`
+  FROM taken
+  LEFT JOIN (SELECT entry.sequence, entry.hash FROM entry ORDER BY entry.sequence LIMIT 1) AS begin
+    ON true`
 
 const endSql = `
   UPDATE head_turn

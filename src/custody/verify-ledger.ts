@@ -2,6 +2,7 @@ import { sha256Base64url } from '../base/sha256.ts'
 import { chainFault, genesis, isCutAt, type Link, type Row } from '../ledger/chain.ts'
 import { type Cut, parseCut } from '../ledger/cut.ts'
 import { kindOf } from '../ledger/entry-kind.ts'
+import { ledgerIdFrom } from '../ledger/ledger-id.ts'
 import { AnchorCursor, nameOf, newestIn, newestOf } from './anchor-cursor.ts'
 import { isWitnessedBy, type KeptHead } from './anchored-heads.ts'
 import { type Damage, damageAt, rowsBehindMax } from './damage.ts'
@@ -101,7 +102,7 @@ class LedgerCheck {
     this.#tip = { sequence: row.sequence, hash: row.hash }
     this.#lastRow = row
     this.#recent.add(row)
-    this.#ledger ??= Buffer.from(row.hash).toString('base64url')
+    this.#ledger ??= ledgerIdFrom(row)
     if (this.#contradiction !== undefined) {
       this.#takeBehindContradiction(row, this.#contradiction)
       return true

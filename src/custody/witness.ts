@@ -4,6 +4,7 @@ import { sha256Base64url } from '../base/sha256.ts'
 import { chainFault, genesis, type Link, type Row } from '../ledger/chain.ts'
 import { parseCut } from '../ledger/cut.ts'
 import { kindOf } from '../ledger/entry-kind.ts'
+import { ledgerIdFrom } from '../ledger/ledger-id.ts'
 import { type Anchor, AnchorError } from './anchor.ts'
 import { rowsBehindMax } from './damage.ts'
 import { type EntryFeed, FeedError } from './entry-feed.ts'
@@ -201,7 +202,7 @@ class Following {
     if (chainFault(this.#tip, row) !== undefined) return false
     const seen = this.#before?.seen
     if (seen?.sequence === row.sequence && !isSame(seen, row)) return false
-    this.#ledger ??= Buffer.from(row.hash).toString('base64url')
+    this.#ledger ??= ledgerIdFrom(row)
     const { ledger = this.#ledger } = this.#deps
     if (ledger !== this.#ledger) {
       this.#alarm = { alarm: 'feed.contradicts', how: 'other-ledger', sequence: row.sequence }

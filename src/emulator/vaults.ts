@@ -4,7 +4,7 @@ import type { AccessTokens } from './entra/access-tokens.ts'
 import type { FaultList } from './faults.ts'
 import { listenHttps } from './listener.ts'
 import type { VaultLog } from './vault-log/vault-log.ts'
-import { roleAssignmentsFrom } from './vault/authorization.ts'
+import { vaultAccessFrom } from './vault/authorization.ts'
 import { createNetworkAccess, type NetworkAccess } from './vault/network-access.ts'
 import { createThrottle, type Throttle } from './vault/throttle.ts'
 import type { Unconfirmed } from './vault/unconfirmed.ts'
@@ -60,7 +60,7 @@ async function startVault(
 ): Promise<RunningVault> {
   const { world, clock, unconfirmed, log } = deps
   const tenantId = tenantOf(definition, world)
-  const roleAssignments = roleAssignmentsFrom(definition, world)
+  const access = vaultAccessFrom(definition, world)
   const listener = deps.started.adopt(
     await listenHttps({ tls: deps.tls, port: definition.port }),
     (part) => part.close(),
@@ -78,7 +78,7 @@ async function startVault(
       origin: listener.origin,
       authorityOrigin: deps.authorityOrigin,
       store,
-      roleAssignments,
+      access,
       accessTokens: deps.accessTokens,
       throttle,
       network,

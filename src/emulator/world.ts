@@ -36,6 +36,17 @@ const roleAssignmentSchema = z.strictObject({
     .optional(),
 })
 
+/** What Azure Resource Manager calls a permission of an access policy: for all objects of a kind, never for one. */
+const accessPolicySchema = z.strictObject({
+  /** Of the vault's tenant: a principal, or an application that is present there. */
+  principal: z.string(),
+  keys: z
+    .array(z.enum(['get', 'list', 'sign', 'verify', 'wrapKey', 'unwrapKey', 'encrypt', 'decrypt']))
+    .default([]),
+  certificates: z.array(z.enum(['get', 'list'])).default([]),
+  secrets: z.array(z.enum(['get'])).default([]),
+})
+
 const keyType = z.enum(['RSA-HSM', 'RSA']).default('RSA-HSM')
 const keySize = z.union([z.literal(2048), z.literal(3072), z.literal(4096)]).default(2048)
 const keyOperation = z.enum(['sign', 'verify', 'encrypt', 'decrypt', 'wrapKey', 'unwrapKey'])
@@ -81,20 +92,28 @@ const secretSchema = z.strictObject({
   enabled: z.boolean().default(true),
 })
 
-const vaultSchema = z.strictObject({
-  name: z.string().regex(/^[0-9A-Za-z-]{3,24}$/),
-  location: z.string().default('westeurope'),
-  /** Whose tokens it takes; without it the first tenant. */
-  tenant: z.string().optional(),
-  /** 0 lets the system choose; the address is in the ready file. */
-  port: z.int().min(0).max(65535).default(0),
-  certificates: z.array(certificateSchema).default([]),
-  /** None is called like a certificate of the vault, whose key has that name. */
-  keys: z.array(keySchema).default([]),
-  /** None is called like a certificate of the vault, whose secret has that name. */
-  secrets: z.array(secretSchema).default([]),
-  roleAssignments: z.array(roleAssignmentSchema).default([]),
-})
+const vaultSchema = z
+  .strictObject({
+    name: z.string().regex(/^[0-9A-Za-z-]{3,24}$/),
+    location: z.string().default('westeurope'),
+    /** Whose tokens it takes; without it the first tenant. */
+    tenant: z.string().optional(),
+    /** 0 lets the system choose; the address is in the ready file. */
+    port: z.int().min(0).max(65535).default(0),
+    certificates: z.array(certificateSchema).default([]),
+    /** None is called like a certificate of the vault, whose key has that name. */
+    keys: z.array(keySchema).default([]),
+    /** None is called like a certificate of the vault, whose secret has that name. */
+    secrets: z.array(secretSchema).default([]),
+    roleAssignments: z.array(roleAssignmentSchema).default([]),
+    /** With it the vault has access policies, and no roles. */
+    accessPolicies: z.array(accessPolicySchema).optional(),
+  })
+  .refine(
+    ({ roleAssignments, accessPolicies }) =>
+      accessPolicies === undefined || roleAssignments.length === 0,
+    { message: 'a vault has access policies or roles, and not both', path: ['accessPolicies'] },
+  )
 
 const tenantSchema = z.strictObject({ name: z.string(), id: guid })
 

@@ -100,7 +100,8 @@ function isOfItsCertificate(error: unknown, admitted: AdmittedAttempt): error is
 /** The service's own identity is the same for every vault, and its own standstill nobody else's fault. */
 const ownFaults: ReadonlySet<string> = new Set(['SIGNER_CREDENTIAL', 'SIGNER_TOO_LATE'])
 
-const certificateCodes: ReadonlySet<string> = new Set([
+/** Entra's, of the certificate that has signed: another one may be accepted. */
+export const certificateCodes: ReadonlySet<string> = new Set([
   'ENTRA_CERTIFICATE_UNKNOWN',
   'ENTRA_CERTIFICATE_INVALID',
 ])

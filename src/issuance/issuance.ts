@@ -242,7 +242,7 @@ function refuseOfEndedKey(
   } else if (!hasKey(application, keyId)) {
     // By the next configuration it may have the key.
     assertInForce(deps)
-    deps.cache.drop((held) => held.keyId === keyId && held.key.application === application.name)
+    deps.cache.dropHere((held) => held.keyId === keyId && held.key.application === application.name)
   } else return
   throw new LedgerError('LEDGER_OVERTAKEN')
 }

@@ -4,28 +4,40 @@ import {
   type TokenEndpointErrorCode,
   tokenEndpointErrorMeanings,
 } from '../token-endpoint/token-endpoint.ts'
+import { certificateCodes } from './either-certificate.ts'
 
 /**
  * How a flight failed, as replicas tell it one another: by its code, because nothing else is theirs to
- * tell. Whoever is told has signed and sent nothing itself. What is about one replica alone is told to
- * nobody: its ledger, its own queue for the vault, what it remembers of Entra's refusals, its identity and
- * its clock.
+ * tell, and by the key version that the flight set out with, where another one may do better. Whoever is
+ * told has signed and sent nothing itself. What is about one replica alone is told to nobody: its ledger,
+ * its own queue for the vault, what it remembers of Entra's refusals, its identity and its clock.
  */
 export const toldFailures = {
-  codeOf: (error: unknown): string | undefined => {
-    if (error instanceof SignerError) {
-      return error.asked && isSignerCode(error.code) ? error.code : undefined
-    }
-    const isEntras = error instanceof TokenEndpointError && isTokenEndpointCode(error.code)
-    return isEntras ? error.code : undefined
+  textOf: (error: unknown, keyId: string | undefined): string | undefined => {
+    const code = toldCodeOf(error)
+    return code !== undefined && keyId !== undefined && isOfItsKey(code) ? `${code} ${keyId}` : code
   },
 
-  errorFrom: (code: string): Error | undefined => {
+  /** Whoever has no key version could do no better. */
+  errorFrom: (text: string, keyId: string | undefined): Error | undefined => {
+    const [code = '', failedKeyId] = text.split(' ')
+    if (failedKeyId !== undefined && keyId !== undefined && failedKeyId !== keyId) return undefined
     if (isSignerCode(code)) return new SignerError(code, 'no')
     if (isTokenEndpointCode(code)) return new TokenEndpointError(code, 'no')
     return undefined
   },
 }
+
+function toldCodeOf(error: unknown): string | undefined {
+  if (error instanceof SignerError) {
+    return error.asked && isSignerCode(error.code) ? error.code : undefined
+  }
+  const isEntras = error instanceof TokenEndpointError && isTokenEndpointCode(error.code)
+  return isEntras ? error.code : undefined
+}
+
+/** What a vault does not do with a key it may do with another, which may be in another vault. */
+const isOfItsKey = (code: string) => isSignerCode(code) || certificateCodes.has(code)
 
 /** Entra finds an assertion expired by the clock of the replica that made it. */
 const isTokenEndpointCode = (code: string): code is TokenEndpointErrorCode =>

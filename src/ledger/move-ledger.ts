@@ -12,12 +12,15 @@ import {
   LedgerFileError,
   lockWaitMs,
   openLedgerToRead,
+  readCut,
   rowsOfLedgerFile,
 } from './ledger-file.ts'
 import { claimLedger, fileIdentityOf } from './ledger-writer.ts'
 import type { ClaimedLedger } from './ledger-writer.ts'
 import { isSamePlace, putMoveMark, readMoveMark } from './move-mark.ts'
 import type { MoveMark, MovePlace } from './move-mark.ts'
+import type { ExportedUpTo } from './exported-up-to.ts'
+import { putExportedUpTo } from './postgres-exported-up-to.ts'
 import { putStanding } from './postgres-revocations.ts'
 import { putUsedTokens } from './postgres-token-uses.ts'
 import {
@@ -35,13 +38,19 @@ import { usedTokensIn } from './token-use-table.ts'
 import { verifyChain } from './verify.ts'
 import type { Verification } from './verify.ts'
 
+/** What there is of a chain: the entries behind what was pruned, up to this one. */
+export interface HeldChain extends Link {
+  /** The last entry that was pruned; 0 where none was. */
+  readonly prunedUpTo: number
+}
+
 export type Move =
   | {
       readonly moved: true
       readonly when: 'now'
-      /** The end of the file, and the end of what the database holds now. */
-      readonly source: Link
-      readonly target: Link
+      /** What is in the file, and what the database holds now. */
+      readonly source: HeldChain
+      readonly target: HeldChain
       /** What went along; undefined: nothing says that anything was exported. */
       readonly exportedUpTo: ExportedUpTo | undefined
     }
@@ -49,16 +58,17 @@ export type Move =
   | {
       readonly moved: true
       readonly when: 'before'
-      readonly source: Link
-      readonly target: Link
+      readonly source: HeldChain
+      readonly target: HeldChain
     }
   /** It does not hold the last entry of the file. */
+  | { readonly moved: false; readonly why: 'target-not-empty'; readonly tip: Link }
+  /** The same, where a history of its own began before a move to there was finished. */
   | {
       readonly moved: false
-      readonly why: 'target-not-empty'
+      readonly why: 'target-began-anew'
       readonly tip: Link
-      /** Of a move to the same place that was not finished before a history of its own began there. */
-      readonly begun?: MoveMark
+      readonly mark: MoveMark
     }
   /** The file says that it goes on, or may go on, in a place that does not hold it or is not this one. */
   | { readonly moved: false; readonly why: 'source-moved'; readonly mark: MoveMark }
@@ -70,11 +80,6 @@ export type Move =
     }
   /** The database was told to commit, and whether it has is not known: the file takes no more entries until it is. */
   | { readonly moved: 'unknown'; readonly cause: LedgerDatabaseError }
-
-/** How far a destination of entries was told of the ledger: see `ExportCursor`. */
-export interface ExportedUpTo extends Link {
-  readonly destination: string
-}
 
 export interface MoveDeps {
   /** Of the service that wrote the file; asked for when nobody writes it any more. Undefined: nothing was sent. */
@@ -147,7 +152,7 @@ async function move(moving: MovingLedger): Promise<Move> {
   const mark = asLedgerFileError(file, () => readMoveMark(source.db))
   if ((await holds(client, source.tip)) || (await goesBeyond(client, source.tip, file, mark))) {
     if (mark?.state === 'done') {
-      return { moved: true, when: 'before', source: source.tip, target: before }
+      return { moved: true, when: 'before', ...(await bothChains(moving, before)) }
     }
     // What is durable behind it shows that it is too: the commit before may have been in doubt.
     await client.query('UPDATE tip SET sequence = sequence')
@@ -155,8 +160,9 @@ async function move(moving: MovingLedger): Promise<Move> {
   }
   const isBegunHere = mark?.state === 'begun' && isSamePlace(mark.to, placeOf(target))
   if (before.sequence > 0) {
-    const begun = isBegunHere ? { begun: mark } : {}
-    return { moved: false, why: 'target-not-empty', tip: before, ...begun }
+    return isBegunHere
+      ? { moved: false, why: 'target-began-anew', tip: before, mark }
+      : { moved: false, why: 'target-not-empty', tip: before }
   }
   if (mark !== undefined && !isBegunHere) return { moved: false, why: 'source-moved', mark }
   const copied = await copy(moving, before)
@@ -243,11 +249,24 @@ async function finish(moving: MovingLedger, when: 'now' | 'before'): Promise<Mov
     return { moved: 'unknown', cause }
   }
   markSource(moving, 'done')
-  const ends = { source: source.tip, target: stored }
+  const chains = await bothChains(moving, stored)
   return when === 'now'
-    ? { moved: true, when, ...ends, exportedUpTo: moving.exportedUpTo }
-    : { moved: true, when, ...ends }
+    ? { moved: true, when, ...chains, exportedUpTo: moving.exportedUpTo }
+    : { moved: true, when, ...chains }
 }
+
+/** The database may have been pruned since, and further than the file. */
+async function bothChains({ file, source: { db, tip }, client }: MovingLedger, target: Link) {
+  const cut = asLedgerFileError(file, () => readCut(db))
+  return {
+    source: { ...tip, prunedUpTo: prunedUpTo(cut === undefined ? [] : [cut]) },
+    target: { ...target, prunedUpTo: prunedUpTo(await cutsOf(client)) },
+  }
+}
+
+/** What is no cut has no sequence. */
+const prunedUpTo = (cuts: readonly Row[]) =>
+  cuts.find(({ sequence }) => Number.isSafeInteger(sequence))?.sequence ?? 0
 
 /** Services may have gone on there since, and nobody may have gone back. */
 const holdsBehind = (source: Link, target: Link): boolean =>
@@ -296,18 +315,6 @@ async function putBeside(file: string, client: Client): Promise<void> {
   } finally {
     db.close()
   }
-}
-
-/** As whoever sends entries keeps it, when it is nobody's turn. */
-async function putExportedUpTo(
-  { destination, sequence, hash }: ExportedUpTo,
-  client: Client,
-): Promise<void> {
-  await client.query(
-    `INSERT INTO export_cursor (destination, sequence, hash, replica, ends_at)
-     VALUES ($1, $2, $3, gen_random_uuid(), '-infinity')`,
-    [destination, sequence, hash],
-  )
 }
 
 const textOf = ({ canonical }: Row) => Buffer.from(canonical).toString()

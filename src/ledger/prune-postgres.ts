@@ -62,28 +62,3 @@ export async function putCut(canonical: string, client: Client): Promise<void> {
     [cutSince],
   )
 }
-
-/**
- * Up to where the destination has the entries, or all that there are where none is named; undefined where nothing
- * was sent there.
- *
- * @throws LedgerDatabaseError
- */
-export async function readSentUpTo(
-  ledger: LedgerDatabase,
-  destination?: string,
-): Promise<number | undefined> {
-  const client = await connectToWrite(ledger, waits)
-  try {
-    return await askingLedger(ledger, async () => {
-      const { rows } = await client.query<{ readonly sequence: number | null }>(
-        `SELECT min(sequence)::float8 AS sequence FROM export_cursor
-         WHERE $1::text IS NULL OR destination = $1`,
-        [destination ?? null],
-      )
-      return rows[0]?.sequence ?? undefined
-    })
-  } finally {
-    await disconnect(client)
-  }
-}

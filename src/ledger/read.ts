@@ -1,6 +1,6 @@
 import type { LedgerEnd, Row } from './chain.ts'
-import { parseCut } from './cut.ts'
 import { LedgerFileError, openLedgerToRead, readCut, rowColumns, rowFrom } from './ledger-file.ts'
+import { ledgerIdFrom } from './ledger-id.ts'
 
 /** Rows that are in memory at a time. */
 const pageRows = 1000
@@ -63,7 +63,7 @@ export function* readPagesBackwards(file: string): Generator<readonly Row[], voi
 /**
  * Which ledger it is, and its last entry, unverified; undefined where there is none.
  *
- * @throws LedgerFileError when the file cannot be opened.
+ * @throws LedgerFileError when the file cannot be opened, or does not begin as a ledger does.
  */
 export function readEnd(file: string): LedgerEnd | undefined {
   const db = openLedgerToRead(file)
@@ -75,10 +75,17 @@ export function readEnd(file: string): LedgerEnd | undefined {
       return row && rowFrom(row)
     })
     if (first === undefined || tip === undefined) return undefined
-    const cut = readCut(db)
-    const ledger = cut === undefined ? undefined : parseCut(cut.canonical)?.ledger
-    return { ledger: ledger ?? Buffer.from(first.hash).toString('base64url'), tip }
+    // Behind the first entry, which may be pruned meanwhile: then this stands for it.
+    const ledger = ledgerIdFrom(readCut(db) ?? first)
+    if (ledger === undefined) throw beginningGone(file)
+    return { ledger, tip }
   } finally {
     db.close()
   }
 }
+
+const beginningGone = (file: string) =>
+  new LedgerFileError(
+    'LEDGER_UNREADABLE',
+    `${file} begins neither with its first entry nor with what stands for those that were pruned`,
+  )

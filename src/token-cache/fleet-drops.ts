@@ -12,6 +12,11 @@ type IsMeant = (held: HeldToken) => boolean
 export interface FleetDrops {
   /** As {@link TokenCache.drop}. Until all know of it, nothing that matches is taken from the store. */
   drop(matches: IsMeant): number
+  /**
+   * As {@link TokenCache.dropHere}: here and in the store, where nothing goes but what matches itself. Nobody
+   * is told.
+   */
+  dropHere(matches: IsMeant): number
   /** Whether something that is looked for from now on was dropped here meanwhile, or is not dropped there yet. */
   guard(): IsMeant
   /** What is on its way to the store: dropped as if it were there, until what is returned is called. */
@@ -22,14 +27,19 @@ export interface FleetDrops {
 
 interface Pending {
   readonly matches: IsMeant
-  /** Of tokens and flights that matched here. */
-  readonly keys: ReadonlySet<TokenKeyText>
+  /** Does in the store what is done here already. */
+  readonly tell: () => Promise<void>
 }
 
 /** Each knows the one that was made after it, so that whoever knows one knows all since. */
 interface Made {
   readonly matches: IsMeant
   next?: Made
+}
+
+interface StoredHeld {
+  readonly key: TokenKeyText
+  readonly keyId: string
 }
 
 /** Of one statement. */
@@ -48,15 +58,23 @@ export function createFleetDrops(
   let seenEpoch: number | undefined
   let looking: Promise<void> = Promise.resolve()
 
-  const tell = async (one: Pending) => {
-    const keys = new Set(one.keys)
-    for await (const listed of everyListed(store)) {
-      const held = heldFrom(listed)
-      if (held !== undefined && one.matches(held)) keys.add(tokenKeyText(held.key))
+  const stored = async (matches: IsMeant): Promise<readonly StoredHeld[]> => {
+    const meant: StoredHeld[] = []
+    for await (const { keyId, ...listed } of everyListed(store)) {
+      const held = heldFrom({ keyId, ...listed })
+      if (held !== undefined && matches(held)) meant.push({ key: tokenKeyText(held.key), keyId })
     }
-    const all = [...keys]
-    for (let i = 0; i < all.length; i += keysMax) await store.drop(all.slice(i, i + keysMax))
-    pending.delete(one)
+    return meant
+  }
+
+  /** @param keys Of tokens and flights that matched here. */
+  const dropStored = async (matches: IsMeant, keys: ReadonlySet<TokenKeyText>) => {
+    const all = new Set([...keys, ...(await stored(matches)).map(({ key }) => key)])
+    for (const some of portionsOf([...all])) await store.drop(some)
+  }
+
+  const removeStored = async (matches: IsMeant) => {
+    for (const some of portionsOf(await stored(matches))) await store.remove(some)
   }
 
   const hear = async () => {
@@ -70,7 +88,10 @@ export function createFleetDrops(
 
   const look = () => {
     const next = looking.then(async () => {
-      for (const one of pending) await tell(one)
+      for (const one of pending) {
+        await one.tell()
+        pending.delete(one)
+      }
       await hear()
     })
     looking = next.catch(() => undefined)
@@ -79,6 +100,15 @@ export function createFleetDrops(
 
   const lookSoon = () => {
     look().catch(onFailure)
+  }
+
+  /** From now on nothing that matches is taken from the store. */
+  const begin = (one: Pending) => {
+    pending.add(one)
+    const made: Made = { matches: one.matches }
+    latest.next = made
+    latest = made
+    lookSoon()
   }
 
   store.watchDrops(lookSoon)
@@ -94,11 +124,12 @@ export function createFleetDrops(
       const dropped = memory.drop(isMeant)
       // The memory may have none of them any more.
       for (const held of onTheirWay) isMeant(held)
-      pending.add({ matches, keys })
-      const made: Made = { matches }
-      latest.next = made
-      latest = made
-      lookSoon()
+      begin({ matches, tell: () => dropStored(matches, keys) })
+      return dropped
+    },
+    dropHere: (matches) => {
+      const dropped = memory.drop(matches)
+      begin({ matches, tell: () => removeStored(matches) })
       return dropped
     },
     guard: () => {
@@ -120,6 +151,10 @@ function isDroppedSince(from: Made, held: HeldToken): boolean {
     if (made.matches(held)) return true
   }
   return false
+}
+
+function* portionsOf<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let i = 0; i < all.length; i += keysMax) yield all.slice(i, i + keysMax)
 }
 
 async function* everyListed(store: SharedTokens): AsyncGenerator<ListedToken> {

@@ -15,16 +15,22 @@ export interface Wanted {
   readonly forced: boolean
   /** Whether a token that another replica obtained will do, of those that last. */
   readonly accepts: (shared: SharedToken, ageMs: number) => boolean
-  /** Nothing can be signed here, so it takes what others have, or obtain, and leads nothing. Absent: it may. */
-  readonly onlyFinds?: true
+  /**
+   * The key version that it sets out with. Undefined: nothing can be signed here, so it takes what others
+   * have, or obtain, and leads nothing.
+   */
+  readonly keyId: string | undefined
 }
 
-/** How failures are told to replicas that wait: by their codes alone. */
+/** How failures are told to replicas that wait, and how these understand it. */
 export interface ToldFailures {
   /** Undefined of what is nobody else's business: they look for themselves. */
-  codeOf(error: unknown): string | undefined
-  /** Undefined for what is no code of ours. */
-  errorFrom(code: string): Error | undefined
+  textOf(error: unknown, keyId: string | undefined): string | undefined
+  /**
+   * Undefined for what is no failure of ours, or of another key version than the one that this replica
+   * would set out with.
+   */
+  errorFrom(text: string, keyId: string | undefined): Error | undefined
 }
 
 /** What operators are told of sharing. */
@@ -106,7 +112,11 @@ export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
   }
 
   /** Waits while the flight is under way that is now: how it failed, if it did. */
-  const landing = async (text: TokenKeyText, untilMs: number): Promise<Error | undefined> => {
+  const landing = async (
+    { keyId }: Wanted,
+    text: TokenKeyText,
+    untilMs: number,
+  ): Promise<Error | undefined> => {
     const hints = listen(store, text)
     try {
       let watched: string | undefined
@@ -114,7 +124,7 @@ export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
         const flight = await store.flight(text)
         if (flight === undefined || flight.state === 'abandoned') return undefined
         if (watched !== undefined && flight.leaseId !== watched) return undefined
-        if (flight.state === 'failed') return failures.errorFrom(flight.failure ?? '')
+        if (flight.state === 'failed') return failures.errorFrom(flight.failure ?? '', keyId)
         watched = flight.leaseId
         if (clock.monotonicMs() >= untilMs) return new TokenCacheError('TOKEN_LATE')
         await hints.next(jittered(lookEveryMs))
@@ -132,11 +142,11 @@ export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
       const token = await found(wanted, text)
       if (token !== undefined) return { kind: 'found', token }
       if (isFirst) events.sharedMiss()
-      if (wanted.onlyFinds === true && !(await isUnderWay(text))) return { kind: 'alone' }
-      const lease = wanted.onlyFinds === true ? undefined : await store.lead(text)
+      if (wanted.keyId === undefined && !(await isUnderWay(text))) return { kind: 'alone' }
+      const lease = wanted.keyId === undefined ? undefined : await store.lead(text)
       if (lease !== undefined) return await takeOff(wanted, lease)
       if (isFirst) events.joined()
-      const error = await landing(text, untilMs)
+      const error = await landing(wanted, text, untilMs)
       if (error !== undefined) return { kind: 'failed', error }
     }
   }
@@ -182,7 +192,7 @@ export function createFleetFlights(options: FleetFlightsOptions): FleetFlights {
       return token
     } catch (error) {
       endRenewal()
-      tell(() => store.giveUp(lease, failures.codeOf(error)))
+      tell(() => store.giveUp(lease, failures.textOf(error, wanted.keyId)))
       throw error
     }
   }

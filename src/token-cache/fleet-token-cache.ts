@@ -7,7 +7,7 @@ import type { DueToken, TokenCache, TokenWish } from './token-cache.ts'
 export interface FleetTokenCacheOptions extends RefreshRules {
   readonly memory: TokenCache
   readonly flights: FleetFlights
-  readonly drops: Pick<FleetDrops, 'drop'>
+  readonly drops: Pick<FleetDrops, 'drop' | 'dropHere'>
   readonly clock: Clock
 }
 
@@ -24,7 +24,7 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
   ): Wanted => ({
     key,
     grant,
-    ...(keyId === undefined ? { onlyFinds: true } : {}),
+    keyId,
     forced: obtainedAfterSeconds !== undefined,
     accepts: ({ token, forced }, ageMs) =>
       obtainedAfterSeconds === undefined ||
@@ -33,9 +33,10 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
   })
 
   /** Not the one that is to be refreshed, which they have too, nor another one that is. */
-  const due = ({ key, grant }: DueToken): Wanted => ({
+  const due = ({ key, grant }: DueToken, keyId: string | undefined): Wanted => ({
     key,
     grant,
+    keyId,
     forced: false,
     accepts: ({ token }) => clock.monotonicMs() < refreshAtMs(token, options, 0),
   })
@@ -45,9 +46,10 @@ export function createFleetTokenCache(options: FleetTokenCacheOptions): TokenCac
     obtain: (wish, keyId, fetch, patience) =>
       memory.obtain(wish, keyId, () => flights.obtain(missed(wish, keyId), fetch), patience),
     drop: (matches) => drops.drop(matches),
+    dropHere: (matches) => drops.dropHere(matches),
     takeDue: () => memory.takeDue(),
     refresh: (token, keyId, fetch) =>
-      memory.refresh(token, keyId, () => flights.obtain(due(token), fetch)),
+      memory.refresh(token, keyId, () => flights.obtain(due(token, keyId), fetch)),
     minRemainingSeconds: memory.minRemainingSeconds,
     get bytes() {
       return memory.bytes

@@ -163,6 +163,10 @@ class MemoryTokenCache implements TokenCache {
     return dropped.length
   }
 
+  dropHere(matches: (held: HeldToken) => boolean): number {
+    return this.drop(matches)
+  }
+
   takeDue(): DueToken | undefined {
     const nowMs = this.#nowMs()
     for (let looked = 0; looked < lookedMax; looked += 1) {

@@ -93,6 +93,10 @@ export function createPostgresSharedTokens(
     drop: async (keys) => {
       if (keys.length > 0) await session.query(dropSql, [keys, channel, dropHint])
     },
+    remove: async (listed) => {
+      const columns = [listed.map(({ key }) => key), listed.map(({ keyId }) => keyId)]
+      if (listed.length > 0) await session.query(removeSql, columns)
+    },
     dropsSince: async (epoch) => {
       const rows = await session.query<DropRow>(dropsSql, [epoch])
       return dropsFrom(epoch, rows)
@@ -231,6 +235,15 @@ const dropSql = `
     FROM next, unnest($1::text[]) AS wanted (key)
   )
   SELECT pg_notify($2, $3)`
+
+const removeSql = `
+  DELETE FROM shared_token WHERE key IN (
+    SELECT key
+    FROM shared_token AS token
+    JOIN unnest($1::text[], $2::text[]) AS listed (key, key_id) USING (key)
+    WHERE token.key_id = listed.key_id
+    ORDER BY key FOR UPDATE OF token
+  )`
 
 interface DropRow {
   readonly latest: number

@@ -77,6 +77,8 @@ export interface SharedTokens {
   list(after?: string): Promise<readonly ListedToken[]>
   /** Removes tokens and flights of the keys, and lets every replica know, in one step. */
   drop(keys: readonly TokenKeyText[]): Promise<void>
+  /** Removes tokens as they were listed, and none that has taken the place of one; nobody is told. */
+  remove(listed: readonly Pick<ListedToken, 'key' | 'keyId'>[]): Promise<void>
   /** What was dropped after an epoch. */
   dropsSince(epoch: number): Promise<Drops>
   /** Removes what is of no use to anybody any more. */

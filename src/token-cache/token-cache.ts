@@ -81,6 +81,11 @@ export interface TokenCache {
    */
   drop(matches: (held: HeldToken) => boolean): number
   /**
+   * The same of what has ended for this replica, and not for others that share tokens with it: they keep
+   * what they have until it ends for them.
+   */
+  dropHere(matches: (held: HeldToken) => boolean): number
+  /**
    * A token that was asked for lately and nears its end, to be refreshed or left; undefined when
    * there is none now. It is not given again unless {@link TokenCache.refresh} fails or it is used.
    */

@@ -260,6 +260,7 @@ describe('things that live in one place', () => {
       'src/ledger/ledger-database.ts',
       'src/ledger/ledger-schema.ts',
       'src/ledger/move-ledger.ts',
+      'src/ledger/postgres-exported-up-to.ts',
       'src/ledger/postgres-ledger.ts',
       'src/ledger/postgres-reader.ts',
       'src/ledger/postgres-revocations.ts',

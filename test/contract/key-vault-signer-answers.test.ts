@@ -65,6 +65,7 @@ test.each<[string, VaultAnswer, string, 'no' | 'unknown']>([
   ['too early', refusal(403, 'Forbidden', 'KeyNotYetValid'), 'SIGNER_KEY_OUTSIDE_VALIDITY', 'no'],
   ['disabled', refusal(403, 'Forbidden', 'KeyDisabled'), 'SIGNER_KEY_DISABLED', 'no'],
   ['firewall', refusal(403, 'Forbidden', 'ForbiddenByFirewall'), 'SIGNER_FORBIDDEN', 'no'],
+  ['access policy', refusal(403, 'Forbidden', 'ForbiddenByPolicy'), 'SIGNER_FORBIDDEN', 'no'],
   ['gone', refusal(404, 'KeyNotFound'), 'SIGNER_KEY_MISSING', 'no'],
   ['bad request', refusal(400, 'BadParameter'), 'SIGNER_REJECTED', 'no'],
   ['throttled', refusal(429, 'Throttled'), 'SIGNER_THROTTLED', 'no'],

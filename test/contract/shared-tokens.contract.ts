@@ -189,6 +189,25 @@ export function describeSharedTokens(
       expect(await store.land(untouched, sealedToken())).toBe(true)
     })
 
+    test('removes tokens that are as they were listed, and tells nobody', async () => {
+      for (const tenant of [1, 2, 3]) {
+        await store.land(await led(store, keyOf(tenant)), sealedToken())
+      }
+      const lease = await led(store, keyOf(1))
+      const { epoch } = await store.dropsSince(0)
+      await other.remove([
+        { key: keyOf(1), keyId },
+        { key: keyOf(2), keyId: `${keyId}0` },
+        { key: keyOf(4), keyId },
+      ])
+      const there = await Promise.all([1, 2, 3].map((tenant) => store.find(keyOf(tenant))))
+      expect(there.map((row) => row !== undefined)).toEqual([false, true, true])
+      expect(await store.dropsSince(epoch)).toEqual({ epoch, keys: new Set() })
+      expect(await store.land(lease, sealedToken())).toBe(true)
+      await other.remove([])
+      expect(await store.find(keyOf(1))).toBeDefined()
+    })
+
     test('lets each replica know what was dropped since it looked last', async () => {
       const { epoch: start } = await store.dropsSince(0)
       expect(await store.dropsSince(start)).toEqual({ epoch: start, keys: new Set() })

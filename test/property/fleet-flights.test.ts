@@ -9,6 +9,7 @@ import { grantName } from '../support/grants.ts'
 const wanted = {
   key: tokenKey(),
   grant: grantName('orders'),
+  keyId: 'own',
   forced: false,
   accepts: () => true,
 }

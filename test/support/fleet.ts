@@ -60,14 +60,18 @@ export interface Replica {
   readonly seen: readonly string[]
 }
 
-/** A failure that is told, by its message. */
+/** A failure that is told, by its message, to whoever has the same key version. */
 export class ToldFailure extends Error {
   override readonly name = 'ToldFailure'
 }
 
 const failures: ToldFailures = {
-  codeOf: (error) => (error instanceof ToldFailure ? error.message : undefined),
-  errorFrom: (code) => new ToldFailure(code),
+  textOf: (error, keyId = '') =>
+    error instanceof ToldFailure ? `${error.message} ${keyId}` : undefined,
+  errorFrom: (text, keyId) => {
+    const [message, failed] = text.split(' ')
+    return failed === (keyId ?? failed) ? new ToldFailure(message) : undefined
+  },
 }
 
 export const refreshRules = { minRemainingSeconds: 300, refreshAheadSeconds: 1200 }

@@ -107,6 +107,12 @@ export function createMemorySharedTokens({
         drops.push({ keys, atMs: clock.monotonicMs() })
         for (const listener of dropListeners) listener()
       }),
+    remove: (listed) =>
+      later(() => {
+        for (const [key, { keyId }] of tokens) {
+          if (listed.some((one) => one.key === key && one.keyId === keyId)) tokens.delete(key)
+        }
+      }),
     dropsSince: (epoch) =>
       later(() => ({
         epoch: drops.length,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isoFrom } from '../emulator-clock.ts'
 import { vaultResourceId } from '../vault/arm.ts'
+import type { VaultAccess } from '../vault/authorization.ts'
 import type { VaultCaller } from '../vault/bearer.ts'
 import { hsmPlatformOf } from '../vault/bundles.ts'
 import type { VaultOperation } from '../vault/operation.ts'
@@ -49,7 +50,10 @@ export interface AnsweredRequest {
   readonly operation: VaultOperation | undefined
   /** Undefined when the request did not prove who it was from. */
   readonly caller: VaultCaller | undefined
-  /** Undefined when no role allowed it, or nobody came to ask. */
+  readonly accessModel: VaultAccess['model']
+  /** False, too, of what was refused before anybody came to ask. */
+  readonly isAllowed: boolean
+  /** Of the role assignment that allowed it. */
   readonly assignmentId: string | undefined
   /** Undefined when there is none, or the request did not get so far. */
   readonly object: VaultObject | undefined
@@ -122,13 +126,17 @@ function propertiesOf(
     clientInfo: clientInfoFrom(request.userAgent, unconfirmed.clientInfoCharactersMax),
     requestUri: requestUriOf(request, unconfirmed),
     httpStatusCode: request.status,
-    ...(request.caller === undefined ? {} : { isRbacAuthorized: assignmentId !== undefined }),
+    ...(request.caller === undefined ? {} : verdictOf(request)),
     ...(assignmentId === undefined ? {} : { appliedAssignmentId: assignmentId }),
     ...(object === undefined ? {} : objectProperties(object, operation)),
     ...(tlsVersion === undefined ? {} : { tlsVersion: tlsNameFrom(tlsVersion) }),
     subnetId: '',
   }
 }
+
+/** One of the two, by the model of the vault. */
+const verdictOf = ({ accessModel, isAllowed }: AnsweredRequest) =>
+  accessModel === 'roles' ? { isRbacAuthorized: isAllowed } : { isAccessPolicyMatch: isAllowed }
 
 /** `TLS1_3` of Node's `TLSv1.3`. */
 const tlsNameFrom = (version: string) => version.replace('v', '').replace('.', '_')

@@ -144,15 +144,27 @@ export const deniedByRbac = (denied: {
     'ForbiddenByRbac',
   )
 
-/** What a refusal by network says of who asked, and of whom. */
-interface ByNetwork {
+/** Proven: MicrosoftDocs/azure-docs#97977, whose log shows it for `keys sign`. */
+export const deniedByPolicy = ({
+  caller,
+  vault,
+  permission,
+}: WhoAskedWhom & { readonly permission: string }) =>
+  forbidden(
+    `The user, group or application '${caller}' does not have ${permission} permission on key vault '${vault}'. ` +
+      'For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287',
+    'ForbiddenByPolicy',
+  )
+
+/** What a refusal says of who asked, and of whom. */
+interface WhoAskedWhom {
   /** `appid=…;oid=…;iss=…`. */
   readonly caller: string
   /** `name;location=…`. */
   readonly vault: string
 }
 
-export const deniedByFirewall = ({ caller, vault }: ByNetwork, address: string) =>
+export const deniedByFirewall = ({ caller, vault }: WhoAskedWhom, address: string) =>
   forbidden(
     [
       'Client address is not authorized and caller is not a trusted service.',
@@ -163,7 +175,7 @@ export const deniedByFirewall = ({ caller, vault }: ByNetwork, address: string) 
     'ForbiddenByFirewall',
   )
 
-export const deniedByConnection = ({ caller, vault }: ByNetwork) =>
+export const deniedByConnection = ({ caller, vault }: WhoAskedWhom) =>
   forbidden(
     [
       'Public network access is disabled and request is not from a trusted service nor via an approved private link.',

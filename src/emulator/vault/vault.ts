@@ -5,7 +5,13 @@ import { replyAfter } from '../fault-replies.ts'
 import type { FaultList, Struck } from '../faults.ts'
 import { recordFrom, type VaultRecord } from '../vault-log/record.ts'
 import type { WorldVault } from '../world.ts'
-import { assignmentFor, denialFor, networkDenialFor, type RoleAssignment } from './authorization.ts'
+import {
+  type Allowance,
+  allowanceFor,
+  denialFor,
+  networkDenialFor,
+  type VaultAccess,
+} from './authorization.ts'
 import { authenticate, challengeOf, type Authentication, type VaultCaller } from './bearer.ts'
 import { certificateItem, keyItem } from './bundles.ts'
 import { getCertificate, getCertificatePolicy } from './certificate-operations.ts'
@@ -52,7 +58,7 @@ export interface VaultDeps extends VaultContent {
   readonly tenantId: string
   /** Of the emulated Entra that the challenge points at. */
   readonly authorityOrigin: string
-  readonly roleAssignments: readonly RoleAssignment[]
+  readonly access: VaultAccess
   readonly accessTokens: Pick<AccessTokens, 'verify'>
   readonly throttle: Throttle
   readonly network: NetworkAccess
@@ -98,6 +104,7 @@ export function createVault(deps: VaultDeps): EmulatedService {
           tlsVersion: request.tlsVersion,
           operation,
           caller: authentication.ok ? authentication.caller : undefined,
+          accessModel: deps.access.model,
           ...factsOf(conclusion),
         },
         deps.unconfirmed,
@@ -110,13 +117,15 @@ export function createVault(deps: VaultDeps): EmulatedService {
 /** How a request ended, and how far it came. */
 interface Conclusion {
   readonly performed: Performed
-  readonly assignmentId?: string
+  /** Absent where nothing allowed it, or nobody came to ask. */
+  readonly allowance?: Allowance
   readonly object?: VaultObject
 }
 
-function factsOf({ performed, assignmentId, object }: Conclusion) {
+function factsOf({ performed, allowance, object }: Conclusion) {
   return {
-    assignmentId,
+    isAllowed: allowance !== undefined,
+    assignmentId: allowance?.assignmentId,
     object,
     algorithm: performed.ok ? performed.algorithm : undefined,
     status: performed.ok ? 200 : performed.error.status,
@@ -154,19 +163,19 @@ function performIfAuthorized(
   operation: VaultOperation,
   caller: VaultCaller,
 ): Conclusion {
-  const assignment = assignmentFor(deps.roleAssignments, caller, operation)
-  if (assignment === undefined) {
-    return { performed: refused(denialFor(deps.definition, caller, operation)) }
+  const { access, definition } = deps
+  const allowance = allowanceFor(access, caller, operation)
+  if (allowance === undefined) {
+    return { performed: refused(denialFor(access, definition, caller, operation)) }
   }
-  const assignmentId = assignment.id
   const { collection, object: name, version } = operation
-  if (name === undefined) return { performed: list(deps, request, operation), assignmentId }
+  if (name === undefined) return { performed: list(deps, request, operation), allowance }
   if (collection === 'keys') {
     const object = keyIn(deps.store, name, version)
-    if (object === undefined) return { performed: notFound(operation, name), assignmentId }
+    if (object === undefined) return { performed: notFound(operation, name), allowance }
     return {
       performed: performOn(object, keyOperations, deps, request, operation),
-      assignmentId,
+      allowance,
       object,
     }
   }
@@ -174,15 +183,15 @@ function performIfAuthorized(
   if (secret !== undefined) {
     return {
       performed: performOn(secret, secretOperations, deps, request, operation),
-      assignmentId,
+      allowance,
       object: secret,
     }
   }
   const object = certificateIn(deps.store, name, version)
-  if (object === undefined) return { performed: notFound(operation, name), assignmentId }
+  if (object === undefined) return { performed: notFound(operation, name), allowance }
   return {
     performed: performOn(object, certificateOperations, deps, request, operation),
-    assignmentId,
+    allowance,
     object,
   }
 }

@@ -81,6 +81,7 @@ export function wiredStore(
         await store.drop(keys)
         events.onRemoved(keys)
       }),
+    remove: (listed) => asking(() => store.remove(listed)),
     dropsSince: (epoch) => reading(() => store.dropsSince(epoch)),
     tidy: () => asking(() => store.tidy()),
     watch: (key, listener) => store.watch(key, listener),

@@ -8,9 +8,12 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Link, Row } from '../../../src/ledger/chain.ts'
+import type { Cut } from '../../../src/ledger/cut.ts'
 import { moveMarkOf, putMoveMark } from '../../../src/ledger/move-mark.ts'
 import type { MoveMark } from '../../../src/ledger/move-mark.ts'
 import { prepareLedger } from '../../../src/ledger/prepare-ledger.ts'
+import { pruneLedgerFile } from '../../../src/ledger/prune-file.ts'
+import { prunePostgresLedger } from '../../../src/ledger/prune-postgres.ts'
 import { readRows } from '../../../src/ledger/read.ts'
 import { readPages } from '../../../src/ledger/postgres-reader.ts'
 import { startCuttableProxy } from '../../support/cuttable-proxy.ts'
@@ -93,6 +96,9 @@ function configFile(schema: string): string {
   return file
 }
 
+/** As the file has them: what stands for the pruned ones is none. */
+const readEntries = (file: string) => [...readRows(file)].filter(({ isCut }) => !isCut).length
+
 const migrate = (to = url) => countersign('ledger', 'migrate', '--from', source.file, '--to', to)
 
 /** As messages name it. */
@@ -129,6 +135,40 @@ describe('countersign ledger migrate', () => {
     await ledger.close()
     expect(await verifiedEntriesAt(url)).toEqual([...entries, startedEntry('after')])
     expect(source.entries()).toEqual(entries)
+  })
+
+  it('counts what is there, on either side, where entries were pruned', async () => {
+    await fill()
+    const base64url = (row: Row | undefined) =>
+      Buffer.from(required(row).hash).toString('base64url')
+    const before = [...readRows(source.file)]
+    const cutAt = (sequence: number, from: number): Cut => ({
+      kind: 'ledger.cut',
+      atMs: 1_790_000_000_000,
+      ledger: base64url(before[0]),
+      from,
+      sequence,
+      hash: base64url(before[sequence - 1]),
+      head: 'a.b.c',
+      heldBy: 'witness',
+      by: 'operator',
+      headKeys: [],
+      certificates: [],
+    })
+    pruneLedgerFile(source.file, cutAt(1000, 1))
+    const tip = Buffer.from([...readRows(source.file)].at(-1)?.hash ?? []).toString('hex')
+    const inFile = `source  ${source.file}: 501 entries, from 1001 to 1501, tip ${tip}\n`
+    const now = await migrate()
+    expect(now.out).toContain(
+      `${inFile}target  ${nameAt(url)}: 501 entries, from 1001 to 1501, tip ${tip}\n`,
+    )
+    await prunePostgresLedger(ledgerAt(url), cutAt(1200, 1001))
+    const again = await migrate()
+    expect(again.out).toContain(
+      `${inFile}target  ${nameAt(url)}: 302 entries, from 1201 to 1502, tip `,
+    )
+    const [there] = await query(url, 'SELECT count(*)::integer AS entries FROM countersign.entry')
+    expect([readEntries(source.file), there?.['entries']]).toEqual([501, 302])
   })
 
   it('refuses a target that has entries, and leaves them alone', async () => {

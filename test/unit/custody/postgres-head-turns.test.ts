@@ -49,6 +49,12 @@ test('one replica at a time has it, and is told what the ledger holds', async ()
   expect(ends[0]?.tip).toMatchObject({ sequence: 2, hash: Buffer.from(required(rows[1]).hash) })
 })
 
+test('no head is signed for what begins with another entry than it had', async () => {
+  await append('1', '2')
+  await query(url, 'DELETE FROM countersign.entry WHERE sequence = 1')
+  await expect(replica().take('due')).rejects.toMatchObject({ code: 'LEDGER_REWOUND' })
+})
+
 test('it comes again when enough entries have, or their time has, whoever signed the last one', async () => {
   await append('1')
   const [one, other] = [replica(), replica()]

@@ -3,8 +3,9 @@ import type { Cut } from '../../../src/ledger/cut.ts'
 import { ledgerIdOf } from '../../../src/ledger/ledger-id.ts'
 import { ledgerInFile } from '../../../src/ledger/ledger-source.ts'
 import { pruneLedgerFile } from '../../../src/ledger/prune-file.ts'
-import { readRows } from '../../../src/ledger/read.ts'
+import { readEnd, readRows } from '../../../src/ledger/read.ts'
 import type { Entry } from '../../../src/ledger/entry.ts'
+import { changeFile } from '../../support/ledger-store.ts'
 import { createReconcileFiles, type ReconcileFiles } from '../../support/reconcile-files.ts'
 import { required } from '../../support/required.ts'
 import { begun, loaded, made, startMs } from '../../support/signed-traffic.ts'
@@ -40,6 +41,18 @@ test('a ledger is told by the hash of its first entry, and keeps its id when tha
     certificates: [],
   } satisfies Cut)
   expect(await ledgerIdOf(ledger)).toBe(id)
+})
+
+test('what begins with another entry has none, wherever it is asked for', async () => {
+  const ledger = await ledgerOf([loaded, begun(0), made(0)])
+  const [first] = [...readRows(files.ledgerFile)]
+  expect(readEnd(files.ledgerFile)).toMatchObject({
+    ledger: base64url(required(first).hash),
+    tip: { sequence: 3 },
+  })
+  changeFile(files.ledgerFile, 'DELETE FROM entry WHERE sequence = 1')
+  expect(await ledgerIdOf(ledger)).toBeUndefined()
+  expect(() => readEnd(files.ledgerFile)).toThrow('begins neither with its first entry')
 })
 
 test('an empty ledger has no id yet', async () => {

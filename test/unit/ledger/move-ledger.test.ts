@@ -350,12 +350,12 @@ describe('a move whose commit nobody knows of', () => {
     await ledger.close()
     expect(await moveTo(wiredUrl, source.file)).toMatchObject({
       moved: false,
-      why: 'target-not-empty',
+      why: 'target-began-anew',
       tip: { sequence: 1 },
-      begun: { state: 'begun', to: { database: placeAt(wiredUrl) } },
+      mark: { state: 'begun', to: { database: placeAt(wiredUrl) } },
     })
     // To nobody's knowledge the same place.
-    expect(await moveTo(url, source.file)).not.toHaveProperty('begun')
+    expect(await moveTo(url, source.file)).toMatchObject({ why: 'target-not-empty' })
     await query(url, 'DROP SCHEMA countersign CASCADE')
     expect(await moveTo(wiredUrl, source.file)).toMatchObject({ moved: true, when: 'now' })
     expect(await verifiedEntriesAt(url)).toEqual(entries)

@@ -13,7 +13,8 @@ import { moveMarkOf, putMoveMark } from '../../../src/ledger/move-mark.ts'
 import { readPages } from '../../../src/ledger/postgres-reader.ts'
 import { tailOfDatabase } from '../../../src/ledger/postgres-tail.ts'
 import { pruneLedgerFile } from '../../../src/ledger/prune-file.ts'
-import { prunePostgresLedger, readSentUpTo } from '../../../src/ledger/prune-postgres.ts'
+import { readExportedUpTo } from '../../../src/ledger/postgres-exported-up-to.ts'
+import { prunePostgresLedger } from '../../../src/ledger/prune-postgres.ts'
 import { readRows } from '../../../src/ledger/read.ts'
 import { verifyChain } from '../../../src/ledger/verify.ts'
 import { headKeyEntry, firstMs, writeLedger } from '../../support/evidence.ts'
@@ -263,14 +264,15 @@ test('knows how far entries were sent, where they are sent anywhere', async () =
   const url = await server.createDatabase()
   const replica = await openLedgerAt(url)
   await replica.close()
-  expect(await readSentUpTo(ledgerAt(url))).toBeUndefined()
+  expect(await readExportedUpTo(ledgerAt(url))).toBeUndefined()
   await query(
     url,
     `INSERT INTO countersign.export_cursor VALUES
        ('one', 70, decode(repeat('00', 32), 'hex'), gen_random_uuid(), now()),
        ('two', 60, decode(repeat('00', 32), 'hex'), gen_random_uuid(), now())`,
   )
-  expect(await readSentUpTo(ledgerAt(url))).toBe(60)
-  expect(await readSentUpTo(ledgerAt(url), 'one')).toBe(70)
-  expect(await readSentUpTo(ledgerAt(url), 'x')).toBeUndefined()
+  const hash = Buffer.alloc(32)
+  expect(await readExportedUpTo(ledgerAt(url))).toEqual({ destination: 'two', sequence: 60, hash })
+  expect(await readExportedUpTo(ledgerAt(url), 'one')).toMatchObject({ sequence: 70 })
+  expect(await readExportedUpTo(ledgerAt(url), 'x')).toBeUndefined()
 })

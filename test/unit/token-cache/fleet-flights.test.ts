@@ -12,8 +12,8 @@ import { required } from '../../support/required.ts'
 const key = tokenKey()
 const grant = grantName('orders')
 const text = tokenKeyText(key)
-const wanted: Wanted = { key, grant, forced: false, accepts: () => true }
-const younger: Wanted = { key, grant, forced: true, accepts: ({ forced }) => forced }
+const wanted: Wanted = { key, grant, keyId: 'own', forced: false, accepts: () => true }
+const younger: Wanted = { ...wanted, forced: true, accepts: ({ forced }) => forced }
 
 /** A token endpoint that answers when it is told to. */
 function slowEndpoint(fleet: Fleet) {
@@ -107,7 +107,7 @@ describe('replicas that miss the same token', () => {
 })
 
 describe('a replica that can sign nothing', () => {
-  const found: Wanted = { ...wanted, onlyFinds: true }
+  const found: Wanted = { ...wanted, keyId: undefined }
   const cannot = () => Promise.reject(new Error('nothing to sign with'))
 
   test('has what another one has obtained', async () => {
@@ -159,6 +159,29 @@ describe('a flight that fails', () => {
     await until(() => endpoint.asked.length === 2)
     const token = endpoint.answer(1)
     expect((await later).value.reveal()).toBe(token.value.reveal())
+  })
+
+  test('is no failure to a replica with another key version, which tries for itself', async () => {
+    const fleet = createFleet()
+    const endpoint = slowEndpoint(fleet)
+    const refused = fleet.replica().flights.obtain(wanted, endpoint.fetch)
+    await until(() => endpoint.asked.length === 1)
+    const [same, other, unable] = ['own', 'other', undefined].map((keyId) => {
+      const replica = fleet.replica()
+      return { replica, asking: replica.flights.obtain({ ...wanted, keyId }, endpoint.fetch) }
+    })
+    const settled = Promise.allSettled([refused, same?.asking, unable?.asking])
+    for (const one of [same, other, unable]) {
+      await until(() => required(one).replica.seen.includes('joined'))
+    }
+    await delay(50)
+    required(endpoint.asked[0]).reject(new ToldFailure('ENTRA_REFUSED'))
+    await until(() => endpoint.asked.length === 2)
+    const token = endpoint.answer(1)
+    expect((await required(other).asking).value.reveal()).toBe(token.value.reveal())
+    const failed = { status: 'rejected', reason: { message: 'ENTRA_REFUSED' } }
+    expect((await settled).slice(0, 2)).toMatchObject([failed, failed])
+    expect(endpoint.asked).toHaveLength(2)
   })
 
   test('with a failure that is nobody else’s business lets the next one try, one at a time', async () => {

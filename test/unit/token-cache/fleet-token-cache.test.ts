@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createFleetTokenCache } from '../../../src/token-cache/fleet-token-cache.ts'
 import type { SharedTokens } from '../../../src/token-cache/shared-tokens.ts'
-import type { CachedToken, TokenCache } from '../../../src/token-cache/token-cache.ts'
+import type { CachedToken, HeldToken, TokenCache } from '../../../src/token-cache/token-cache.ts'
 import { tokenKeyText } from '../../../src/token-cache/token-key.ts'
 import { keyId, tokenKey, type TokenParts } from '../../support/cached-tokens.ts'
 import { createFleet, type Fleet, refreshRules } from '../../support/fleet.ts'
@@ -188,6 +188,29 @@ describe('what one replica drops', () => {
     await second.drops.look()
     onItsWay.resolve(undefined)
     await expect(finding).rejects.toThrow('nothing to sign with')
+  })
+
+  test('for itself alone stays with the others, as does what these have obtained since', async () => {
+    const fleet = createFleet()
+    const [first, second, third] = [replicaOf(fleet), replicaOf(fleet), replicaOf(fleet)]
+    const all = [first, second, third]
+    const isOld = (held: HeldToken) => held.keyId === 'old'
+    for (const one of all) {
+      await one.drops.look()
+      expect(await one.obtain({ keyId: 'old' })).toBe('token 0')
+    }
+    expect(first.cache.dropHere(isOld)).toBe(1)
+    expect(first.get()).toBeUndefined()
+    for (const one of all) await one.drops.look()
+    expect(await fleet.store.list()).toEqual([])
+    expect([second.get(), third.get()]).toEqual(['token 0', 'token 0'])
+
+    expect(await first.obtain({ keyId: 'new' })).toBe('token 1')
+    expect(second.cache.dropHere(isOld)).toBe(1)
+    for (const one of all) await one.drops.look()
+    expect(await second.obtain({ keyId: 'new' })).toBe('token 1')
+    expect(all.map((one) => one.get())).toEqual(['token 1', 'token 1', 'token 0'])
+    expect(all.map((one) => one.asked())).toEqual([2, 0, 0])
   })
 
   test('leaves everything else where it is', async () => {
