@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseJson } from '../base/parse-json.ts'
 import { genesis } from '../ledger/chain.ts'
 import type { Link, Row } from '../ledger/chain.ts'
 import type { EntryKind } from '../ledger/entry.ts'
@@ -392,13 +393,5 @@ const callerText = ({ issuer, subject }: z.output<typeof callerForm>): string =>
 function entryIn({ canonical }: Row): SeenEntry | undefined {
   const bytes = Buffer.from(canonical.buffer, canonical.byteOffset, canonical.byteLength)
   if (!marks.some((mark) => bytes.includes(mark))) return undefined
-  return entryForm.safeParse(jsonOf(bytes.toString())).data
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+  return entryForm.safeParse(parseJson(bytes.toString())).data
 }
