@@ -58,8 +58,7 @@ export async function attemptEntries(
 }
 
 /** Milliseconds since the Unix epoch, of a UUIDv7 (RFC 9562 §5.7). */
-export const timeOfId = (id: string): number =>
-  Number.parseInt(id.replace('-', '').slice(0, 12), 16)
+const timeOfId = (id: string): number => Number.parseInt(id.replace('-', '').slice(0, 12), 16)
 
 /** The entries that belong to it, and what to look for because of them. */
 function createStory(attempt: string) {
