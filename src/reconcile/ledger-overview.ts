@@ -6,7 +6,7 @@ import type { EntryKind } from '../ledger/entry.ts'
 import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
 import type { LedgerSource } from '../ledger/ledger-source.ts'
-import { IdIndex } from './id-index.ts'
+import { FirstSoMany, LastSoMany, LongestLiving } from './bounded-lists.ts'
 import type {
   AskerView,
   CertificateView,
@@ -30,13 +30,9 @@ export interface LedgerOverview {
   readonly certificates: readonly CertificateView[]
 }
 
-/** Of each list. */
-const listedMax = 2000
 /** Callers, times what they asked for: about 1 KB each. */
 const askersMax = 20_000
 const certificatesMax = 500
-/** Attempts and signatures that are under way at a time; whoever waits longer has been forgotten. */
-const underWayMax = 20_000
 
 /** Entra draws the life of an ordinary token at random from 60 to 90 minutes, of a long-lived one from 20 to 28 h. */
 const ordinaryMs = 90 * 60_000
@@ -289,98 +285,6 @@ interface Asked extends AskerView {
 interface SeenCertificate extends CertificateView {
   signatures: number
   lastSignatureMs?: number
-}
-
-/** The first so many of something, by key. */
-class FirstSoMany<Item> {
-  readonly #max: number
-  readonly #items = new Map<string, Item>()
-  #isFull = false
-
-  constructor(max: number) {
-    this.#max = max
-  }
-
-  /** The one that is there, or a new one; undefined when there is no room for it. */
-  at(key: string, create: () => Item): Item | undefined {
-    const known = this.#items.get(key)
-    if (known !== undefined || !this.#hasRoom()) return known
-    const created = create()
-    this.#items.set(key, created)
-    return created
-  }
-
-  all(): Iterable<Item> {
-    return this.#items.values()
-  }
-
-  list(order: (one: Item, other: Item) => number): ListView<Item> {
-    return {
-      shown: [...this.#items.values()].sort(order).slice(0, listedMax),
-      count: this.#items.size,
-      ...(this.#isFull ? { atLeast: true } : {}),
-    }
-  }
-
-  #hasRoom(): boolean {
-    if (this.#items.size < this.#max) return true
-    this.#isFull = true
-    return false
-  }
-}
-
-/** Those that end last, by key, and how many there are in all. */
-class LongestLiving<Item extends { readonly expiresMs: number }> {
-  readonly #keys = new IdIndex()
-  readonly #items = new Map<string, Item>()
-  /** What ends no later than that has no place in the list. */
-  #floorMs = -Infinity
-
-  put(key: string, item: Item): void {
-    this.#keys.add(key)
-    if (item.expiresMs <= this.#floorMs) return
-    this.#items.set(key, item)
-    if (this.#items.size >= listedMax * 2) this.#letGo()
-  }
-
-  list(): ListView<Item> {
-    return { shown: this.#longest().map(([, item]) => item), count: this.#keys.size }
-  }
-
-  #longest(): readonly (readonly [string, Item])[] {
-    return [...this.#items]
-      .sort(([, one], [, other]) => other.expiresMs - one.expiresMs)
-      .slice(0, listedMax)
-  }
-
-  #letGo(): void {
-    const kept = this.#longest()
-    this.#items.clear()
-    for (const [key, item] of kept) this.#items.set(key, item)
-    this.#floorMs = kept.at(-1)?.[1].expiresMs ?? this.#floorMs
-  }
-}
-
-/** The last so many of something that is waited for. */
-class LastSoMany<Item> {
-  readonly #items = new Map<string, Item>()
-
-  get(key: string): Item | undefined {
-    return this.#items.get(key)
-  }
-
-  take(key: string): Item | undefined {
-    const item = this.#items.get(key)
-    this.#items.delete(key)
-    return item
-  }
-
-  set(key: string, item: Item): void {
-    this.#items.set(key, item)
-    if (this.#items.size <= underWayMax) return
-    const [oldest = ''] = this.#items.keys()
-    this.#items.delete(oldest)
-  }
 }
 
 /** A name that is told apart from any other by both parts of it. */
