@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { longLivedTokenSecondsMax, ordinaryTokenSecondsMax } from '../base/entra-token-life.ts'
 import { parseJson } from '../base/parse-json.ts'
 import { genesis } from '../ledger/chain.ts'
 import type { Link, Row } from '../ledger/chain.ts'
@@ -34,9 +35,8 @@ export interface LedgerOverview {
 const askersMax = 20_000
 const certificatesMax = 500
 
-/** Entra draws the life of an ordinary token at random from 60 to 90 minutes, of a long-lived one from 20 to 28 h. */
-const ordinaryMs = 90 * 60_000
-const longLivedMs = 28 * 3_600_000
+const ordinaryMs = ordinaryTokenSecondsMax * 1000
+const longLivedMs = longLivedTokenSecondsMax * 1000
 
 /** No issuer may be called this. */
 const serviceItself = 'countersign'

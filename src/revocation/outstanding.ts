@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
+import { longLivedTokenSecondsMax, ordinaryTokenSecondsMax } from '../base/entra-token-life.ts'
 import { parseJson } from '../base/parse-json.ts'
 import type { Row } from '../ledger/chain.ts'
 import type { RevokedOnRecord } from '../ledger/entry.ts'
@@ -43,10 +44,6 @@ export interface OutstandingAssertion {
   readonly longLivedTokensUntilSeconds: number
 }
 
-/** Entra draws the life of an ordinary token at random from 60 to 90 minutes, of a long-lived one from 20 to 28 h. */
-const ordinarySeconds = 90 * 60
-const longLivedSeconds = 28 * 3600
-
 /** Clocks of replicas differ, and an entry is older than what it says by a queue. */
 const marginMs = 10 * 60_000
 
@@ -71,7 +68,7 @@ export async function findOutstanding(
   const startedMs = clock.monotonicMs()
   const nowMs = clock.nowMs()
   const search = createSearch(revoked, nowMs / 1000)
-  const oldestMs = nowMs - longLivedSeconds * 1000 - marginMs
+  const oldestMs = nowMs - longLivedTokenSecondsMax * 1000 - marginMs
   for await (const page of source.pagesBackwards()) {
     const atMs = search.take(page)
     if (atMs !== undefined && atMs < oldestMs) break
@@ -207,8 +204,8 @@ function assertionFrom(entry: RelevantOf<'assertion.issued'>): OutstandingAssert
     tenant,
     givenTo: { issuer: caller.issuer, subject: caller.subject },
     expiresAtSeconds,
-    tokensUntilSeconds: expiresAtSeconds + ordinarySeconds,
-    longLivedTokensUntilSeconds: expiresAtSeconds + longLivedSeconds,
+    tokensUntilSeconds: expiresAtSeconds + ordinaryTokenSecondsMax,
+    longLivedTokensUntilSeconds: expiresAtSeconds + longLivedTokenSecondsMax,
   }
 }
 
