@@ -6,7 +6,8 @@ import { keepYoungHeapSmall } from '../src/cli/small-young-heap.ts'
 import { chainHash, genesisHash } from '../src/ledger/chain.ts'
 import type { Row } from '../src/ledger/chain.ts'
 import { verifyChain } from '../src/ledger/verify.ts'
-import { readVaultLog } from '../src/reconcile/read-log.ts'
+import { logFolder } from '../src/reconcile/log-folder.ts'
+import { vaultLogForm } from '../src/reconcile/read-log.ts'
 import { account } from '../src/reconcile/reconcile.ts'
 import type { AuditFigures, Times } from './audit-figures.ts'
 
@@ -95,7 +96,7 @@ async function reconciled(file: string, count: number): Promise<number> {
       yield rows(signatureEntries(count))
       ledgerReadAt = performance.now()
     },
-    vaultRecords: () => readVaultLog([file]),
+    vaultRecords: () => logFolder(file, vaultLogForm).records(-Infinity),
     keys: [],
     nowMs: atMs(count),
     // No proof is due, and every record is there.

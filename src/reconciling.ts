@@ -1,5 +1,6 @@
 // What reconcile reads and whom it tells, of a configuration, as one more part of the wiring.
 import type { Clock } from './base/clock.ts'
+import type { AzureLog } from './base/azure-log.ts'
 import type { Config, LogSourceConfig, LogStreamConfig, LogTableConfig } from './config/config.ts'
 import { factColumns, type FindingRow } from './custody/finding-row.ts'
 import { ExportError } from './custody/log-destination.ts'
@@ -87,7 +88,7 @@ export async function openLogs(
 ): Promise<OpenLogs> {
   const workspaces = createWorkspaces(identity)
   const opened = <LogRecord extends { readonly kind: string; readonly timeMs: number }>(
-    kind: LogSourceConfig['kind'],
+    kind: AzureLog,
     form: LogForm<LogRecord>,
   ): Promise<readonly LogSource<LogRecord>[]> =>
     Promise.all(
@@ -101,7 +102,7 @@ export async function openLogs(
     )
   const [vaultLogs, signInLogs, auditLogs] = await Promise.all([
     opened('vault-log', vaultLogForm),
-    opened('sign-in-log', signInLogForm),
+    opened('signin-log', signInLogForm),
     opened('audit-log', directoryLogForm),
   ])
   return { sources: { vaultLogs, signInLogs, auditLogs }, close: () => workspaces.close() }

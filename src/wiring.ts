@@ -56,9 +56,10 @@ import {
   type VaultBudgets,
 } from './sharing.ts'
 import { createMemoryGovernor } from './signer/memory-governor.ts'
+import type { Gauges } from './telemetry/gauges.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
 import { createCommitSeconds, createMetrics } from './telemetry/metrics.ts'
-import type { CommitSeconds, Gauges } from './telemetry/metrics.ts'
+import type { CommitSeconds } from './telemetry/metrics.ts'
 import { createMemoryTokenCache } from './token-cache/memory-token-cache.ts'
 import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.ts'
 import { createVaultAccess, type VaultAccess } from './vault-access/vault-access.ts'

@@ -4,6 +4,11 @@ export interface JsonObject {
   readonly [name: string]: Json | undefined
 }
 
+/** The same members seen as JSON: an interface is not assignable to an index signature, its mapping is. */
+export type JsonOf<T> = T extends string | number | boolean | null | undefined
+  ? T
+  : { readonly [Name in keyof T]: JsonOf<T[Name]> }
+
 /**
  * Canonical form of a JSON value (RFC 8785): members sorted by UTF-16 code units, no white space,
  * numbers and strings as ECMAScript writes them.

@@ -1,4 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
+import { isObject } from './json-object.ts'
+import { parseJson } from './parse-json.ts'
 
 /**
  * The public half of a key: of PEM (a key or a certificate), or of a JWK, also as `az keyvault key show` prints
@@ -18,14 +20,15 @@ function fromPem(text: string): KeyObject | undefined {
 }
 
 function fromJwk(text: string): KeyObject | undefined {
+  const written = parseJson(text)
+  if (!isObject(written)) return undefined
+  // `az keyvault key show` has it as a member; its key type names who holds it, too.
+  const { n, e, crv, x } = isObject(written['key']) ? written['key'] : written
+  const jwk =
+    crv === 'Ed25519'
+      ? { kty: 'OKP', crv, x: base64url(x) }
+      : { kty: 'RSA', n: base64url(n), e: base64url(e) }
   try {
-    const written = JSON.parse(text) as { key?: unknown }
-    // `az keyvault key show` has it as a member; its key type names who holds it, too.
-    const { n, e, crv, x } = (written.key ?? written) as Readonly<Record<string, unknown>>
-    const jwk =
-      crv === 'Ed25519'
-        ? { kty: 'OKP', crv, x: base64url(x) }
-        : { kty: 'RSA', n: base64url(n), e: base64url(e) }
     return createPublicKey({ key: jwk, format: 'jwk' })
   } catch {
     return undefined

@@ -3,6 +3,7 @@ import { getCACertificates } from 'node:tls'
 import { Agent } from 'undici'
 import type { PrivateAddress } from '../base/address-standing.ts'
 import { isLoopback } from '../base/loopback.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { AddressRefused, issuerConnector } from './issuer-connector.ts'
 
 /**
@@ -106,12 +107,9 @@ async function readBody(agent: Agent, url: URL): Promise<string> {
 }
 
 function jsonFrom(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // The cause would quote the document.
-    throw new FetchError('FETCH_MALFORMED', 'not JSON')
-  }
+  const value = parseJson(text)
+  if (value === undefined) throw new FetchError('FETCH_MALFORMED', 'not JSON')
+  return value
 }
 
 /** An https URL, or an http one of this machine; without user, query or fragment. */

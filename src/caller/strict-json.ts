@@ -1,3 +1,5 @@
+import { isObject } from '../base/json-object.ts'
+import { parseJson } from '../base/parse-json.ts'
 import type { TokenFault } from './caller.ts'
 
 export type StrictJsonFault = Extract<
@@ -48,25 +50,25 @@ export function parseStrictJsonObject(bytes: Uint8Array): StrictJson {
   if (text === undefined) return { ok: false, fault: 'not UTF-8' }
   const value = parseJson(text)
   if (value === undefined) return { ok: false, fault: 'not JSON' }
-  if (!isObject(value.json)) return { ok: false, fault: 'not a JSON object' }
-  const members = membersIn(value.json, 1)
+  if (!isObject(value)) return { ok: false, fault: 'not a JSON object' }
+  const members = membersIn(value, 1)
   if (typeof members === 'string') return { ok: false, fault: members }
   // Parsing keeps the last of those that have one name.
   if (members < written.members) return { ok: false, fault: 'a member twice' }
-  return { ok: true, object: value.json as StrictJsonObject }
+  return { ok: true, object: value }
 }
 
 /** Frozen all the way down; objects have no prototype, so only what was written is found in them. */
 export function sealed(object: StrictJsonObject): StrictJsonObject {
-  return sealedValue(object) as StrictJsonObject
+  // Declared as `any`.
+  const bare = Object.create(null) as Record<string, unknown>
+  for (const [name, member] of Object.entries(object)) bare[name] = sealedValue(member)
+  return Object.freeze(bare)
 }
 
 function sealedValue(value: unknown): unknown {
   if (Array.isArray(value)) return Object.freeze(value.map(sealedValue))
-  if (!isObject(value)) return value
-  const bare = Object.create(null) as Record<string, unknown>
-  for (const [name, member] of Object.entries(value)) bare[name] = sealedValue(member)
-  return Object.freeze(bare)
+  return isObject(value) ? sealed(value) : value
 }
 
 const [quote, backslash, colon, comma, brace, bracket] = Buffer.from('"\\:,{[')
@@ -97,17 +99,6 @@ function decodeUtf8(bytes: Uint8Array): string | undefined {
     return undefined
   }
 }
-
-function parseJson(text: string): { readonly json: unknown } | undefined {
-  try {
-    return { json: JSON.parse(text) as unknown }
-  } catch {
-    return undefined
-  }
-}
-
-const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** How many members the objects in a value have, together; or what is wrong with one of its parts. */
 function membersIn(value: unknown, depth: number): number | StrictJsonFault {

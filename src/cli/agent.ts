@@ -1,10 +1,9 @@
 import { Command } from 'commander'
-import { formatProblem } from '../base/configuration-problem.ts'
 import type { AgentConfig } from '../config/agent/agent-config.ts'
 import { loadAgent } from '../config/agent/load-agent.ts'
 import { CommandError } from './command-error.ts'
 import { counted } from './counted.ts'
-import { problemNamedLike } from './problem-place.ts'
+import { soundConfiguration } from './sound-configuration.ts'
 
 interface AgentFlags {
   readonly config: string
@@ -32,22 +31,15 @@ export function agentCommand(): Command {
     .option('--check', 'report every problem of the configuration, and do nothing else')
     .addHelpText('after', example)
     .action(async (program: readonly string[], flags: AgentFlags, command: Command) => {
-      const isCheck = flags.check === true
-      const loaded = await loadAgent(flags.config, isCheck ? 'may-be-elsewhere' : 'must-be-here')
-      const problems = loaded.ok ? loaded.warnings : loaded.problems
-      const say = isCheck ? console.log : console.error
-      for (const problem of problems) say(formatProblem(problemNamedLike(flags.config)(problem)))
-      if (!loaded.ok) {
-        command.error(`agent: ${isCheck ? 'see' : 'not started, because of'} the problems above`)
-      }
-      if (isCheck) {
-        console.log(summaryOf(loaded.config))
+      const config = await soundConfiguration(flags, loadAgent, command)
+      if (flags.check === true) {
+        console.log(summaryOf(config))
         return
       }
       // Checking needs none of what running does.
       const { runAgent } = await import('./agent-run.ts')
       try {
-        process.exitCode = await runAgent(loaded.config, program)
+        process.exitCode = await runAgent(config, program)
       } catch (error) {
         if (!(error instanceof CommandError)) throw error
         command.error(`agent: ${error.message}`)

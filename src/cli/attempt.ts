@@ -3,12 +3,13 @@ import { Argument, Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { isoTimeFrom, systemClock } from '../base/clock.ts'
 import { parseAttemptId } from '../base/ids.ts'
+import type { AzureLog } from '../base/azure-log.ts'
 import { printable } from '../base/printable.ts'
 import type { Config } from '../config/config.ts'
 import { readEnvironment, readSecrets } from '../config/environment.ts'
 import { attemptEntries, entryIn, type EntrySearch, namesOneOf } from '../ledger/attempt-entries.ts'
 import type { Row } from '../ledger/chain.ts'
-import type { JoinedBy, StoryEntry, StoryEvent, StoryLog } from '../reconcile/attempt-event.ts'
+import type { JoinedBy, StoryEntry, StoryEvent } from '../reconcile/attempt-event.ts'
 import { type AttemptStory, attemptStory, type NotFound } from '../reconcile/attempt-story.ts'
 import { configuredExpect, configuredIdentity, openLogs } from '../reconciling.ts'
 import { createRedaction } from '../telemetry/redaction.ts'
@@ -188,13 +189,13 @@ function lookedAtLines({ lookedAt, unread, changesOfUnknown }: WholeStory): read
   ]
 }
 
-const logNames: Readonly<Record<StoryLog, string>> = {
+const logNames: Readonly<Record<AzureLog, string>> = {
   'vault-log': 'Key Vault’s log',
   'signin-log': 'Entra’s sign-ins',
   'audit-log': 'Entra’s directory audits',
 }
 
-const howToLook: Readonly<Record<StoryLog, string>> = {
+const howToLook: Readonly<Record<AzureLog, string>> = {
   'vault-log': '--vault-log',
   'signin-log': '--signin-log',
   'audit-log': '--audit-log; whose changes matter, --config or a sign-in tells',

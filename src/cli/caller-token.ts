@@ -5,13 +5,14 @@ import {
   type JobTokenRequest,
   type RequestUrl,
 } from '../agent/job-token-request.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { Secret } from '../base/secret.ts'
 import { faultFrom } from '../base/text-file.ts'
 import type { CallerEnvironment } from '../config/environment.ts'
 import { azureDevOpsAudience } from '../config/shared-audience.ts'
 import { authorizationWith } from './bearer-token.ts'
 import { CommandError } from './command-error.ts'
-import { jsonIn, sendRequest } from './http-request.ts'
+import { sendRequest } from './http-request.ts'
 
 /** What a CI platform is asked for. */
 export interface AskedAudience {
@@ -87,7 +88,7 @@ async function askPlatform(
   const shown = authorizationWith('Bearer', requestToken)
   const request = { method, headers: { ...headers, ...shown }, timeoutMs: 10_000 }
   const { status, text } = await sendRequest({ url }, request)
-  const token = status === 200 ? found(jsonIn(text)) : undefined
+  const token = status === 200 ? found(parseJson(text)) : undefined
   if (token !== undefined) return new Secret(token)
   throw new Error(`the platform's request URL gave no token (status ${status})`)
 }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { claimsMatch } from '../base/claim-rules.ts'
 import { systemClock } from '../base/clock.ts'
 import { parseIssuerName } from '../base/ids.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { certificatesIn } from '../base/pem-certificates.ts'
 import { printable } from '../base/printable.ts'
 import { Secret } from '../base/secret.ts'
@@ -120,21 +121,13 @@ function claimed(issuerText: string, file: string, { issuers }: Config): Explain
     const names = issuers.map((one) => one.name).join(', ')
     throw new CommandError(`--issuer must be one of ${names}`)
   }
-  const claims = claimsSchema.safeParse(jsonOf(claimsTextIn(file)))
+  const claims = claimsSchema.safeParse(parseJson(claimsTextIn(file)))
   if (!claims.success) throw new CommandError(`${file} must be a JSON object of claims`)
   const broken = issuer.require.find((rule) => !claimsMatch([rule], claims.data))
   if (broken === undefined)
     return { ok: true, caller: { issuer: issuer.name, claims: claims.data } }
   const why = `issuer ${issuer.name} requires another ${printable(broken.claim, 80)} of everybody.`
   return { ok: false, why }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** Says nothing of the argument: somebody may have put the token there. */

@@ -73,15 +73,6 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** Undefined where it is none. */
-export function jsonIn(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
 const nameOf = (place: RequestPlace) =>
   'socket' in place ? place.socket : `${place.url.origin}${place.url.pathname}`
 

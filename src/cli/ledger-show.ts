@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { isoTimeFrom } from '../base/clock.ts'
+import { isObject, type Members } from '../base/json-object.ts'
 import { printable } from '../base/printable.ts'
+import { entryIn } from '../ledger/attempt-entries.ts'
 import type { Row } from '../ledger/chain.ts'
 import { exportedLine } from '../ledger/exported-ledger.ts'
 import {
@@ -69,20 +71,17 @@ async function show(options: ShowOptions): Promise<void> {
   }
 }
 
-type EntryMembers = Readonly<Record<string, unknown>>
-
 /** In their order: what belongs to an attempt by a signature of it is known when that begins. */
-function wanted(options: ShowOptions): (entry: EntryMembers) => boolean {
+function wanted(options: ShowOptions): (entry: Members) => boolean {
   const { attempt, kind, caller, application, tenant } = options
   const signatures = new Set<unknown>()
-  const isOfAttempt = (entry: EntryMembers) => {
+  const isOfAttempt = (entry: Members) => {
     if (attempt === undefined) return true
     const isIts = entry['attempt'] === attempt || entry['obtainedBy'] === attempt
     if (isIts && entry['signature'] !== undefined) signatures.add(entry['signature'])
     return isIts || signatures.has(entry['signature'])
   }
-  const subjectOf = ({ caller: who }: EntryMembers) =>
-    (who as EntryMembers | undefined)?.['subject']
+  const subjectOf = ({ caller: who }: Members) => (isObject(who) ? who['subject'] : undefined)
   return (entry) =>
     isOfAttempt(entry) &&
     (kind === undefined || kind.includes(String(entry['kind']))) &&
@@ -92,18 +91,12 @@ function wanted(options: ShowOptions): (entry: EntryMembers) => boolean {
 }
 
 /** What is no entry is shown too. */
-function entryOf({ canonical }: Row): EntryMembers {
-  const text = Buffer.from(canonical).toString()
-  try {
-    return JSON.parse(text) as EntryMembers
-  } catch {
-    return { kind: 'unreadable', text }
-  }
-}
+const entryOf = (row: Row): Members =>
+  entryIn(row) ?? { kind: 'unreadable', text: Buffer.from(row.canonical).toString() }
 
 const valueMax = 100
 
-function lineOf({ sequence }: Row, { kind, atMs, ...members }: EntryMembers): string {
+function lineOf({ sequence }: Row, { kind, atMs, ...members }: Members): string {
   const time = typeof atMs === 'number' ? isoTimeFrom(atMs) : '-'
   const said = Object.entries(members).map(([name, value]) => `${name}=${valueText(value)}`)
   return [String(sequence).padStart(8), time, printable(String(kind), valueMax), ...said].join('  ')

@@ -11,7 +11,7 @@ export interface ProbeResult {
 }
 
 /** `undecided`: nobody said yes or no to this caller, so that it proves neither. */
-export const probeVerdicts = ['satisfied', 'violated', 'undecided'] as const
+const probeVerdicts = ['satisfied', 'violated', 'undecided'] as const
 export type ProbeVerdict = (typeof probeVerdicts)[number]
 
 /** What these say no to is the caller and what it asks for; all others say that somebody is busy or broken. */

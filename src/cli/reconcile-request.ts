@@ -103,7 +103,7 @@ export function logsNamedBy(
 function sourcesIn({ vaultLog, signinLog, auditLog }: LogOptions): readonly LogSourceConfig[] {
   const kinds = [
     ['vault-log', vaultLog],
-    ['sign-in-log', signinLog],
+    ['signin-log', signinLog],
     ['audit-log', auditLog],
   ] as const
   return kinds.flatMap(([kind, paths = []]) => paths.map((path) => ({ kind, path })))

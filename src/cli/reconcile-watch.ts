@@ -125,7 +125,7 @@ export async function keepWatch(options: WatchOptions): Promise<void> {
 }
 
 /** What keeping watch may come to: the message is one for the operator. */
-export const isExpectedOfWatch = (error: unknown): error is Error =>
+const isExpectedOfWatch = (error: unknown): error is Error =>
   isExpectedOfReading(error) || error instanceof RoundStateError
 
 /** What the next round may come to the end in spite of. */

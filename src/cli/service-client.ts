@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { parseBearerUrl } from '../base/bearer-url.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { type CallerCredential, headersFrom } from './caller-credential.ts'
-import { jsonIn, type RequestPlace, sendRequest } from './http-request.ts'
+import { type RequestPlace, sendRequest } from './http-request.ts'
 
 /** A service, and what it is shown. */
 export type AskedService =
@@ -57,7 +58,7 @@ export async function answerOfService<Schema extends z.ZodType>(
     headers: { ...headers, ...shown },
     timeoutMs: 30_000,
   })
-  const answer = jsonIn(text)
+  const answer = parseJson(text)
   if (status < 200 || status > 299) return refusalFrom(answer, status)
   const expected = schema.safeParse(answer)
   return expected.success ? { is: 'answer', value: expected.data } : { is: 'foreign' }

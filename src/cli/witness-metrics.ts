@@ -2,7 +2,7 @@ import { parseHead } from '../custody/head.ts'
 import type { Witnessed } from '../custody/witness-store.ts'
 
 /** Every alarm there is, so that a series is there before it is raised. */
-export const alarmNames = [
+const alarmNames = [
   'feed.contradicts',
   'head.contradicts',
   'head.false',

@@ -2,10 +2,16 @@ import type { LogError } from '../reconcile/log-error.ts'
 import type { AlarmName } from './witness-metrics.ts'
 
 /** An alarm, with what it is about. */
-export interface Raised {
-  readonly alarm: AlarmName
-  readonly facts: Readonly<Record<string, unknown>>
-}
+export type Raised =
+  | {
+      readonly alarm: 'reconcile.findings'
+      /** How many there are of each kind. */
+      readonly facts: { readonly kinds: Readonly<Record<string, number>> }
+    }
+  | {
+      readonly alarm: Exclude<AlarmName, 'reconcile.findings'>
+      readonly facts: Readonly<Record<string, unknown>>
+    }
 
 /** What reconciling came to. */
 export interface Reconciled {
@@ -32,16 +38,15 @@ export function standingBehind(before: Reconciled, found: Reconciled): Reconcile
 }
 
 /** `logs.silent` is raised of each vault by itself. */
-const subjectOf = ({ alarm, facts }: Raised): string => JSON.stringify([alarm, facts['vault']])
+const subjectOf = ({ alarm, facts }: Raised): string =>
+  JSON.stringify([alarm, alarm === 'logs.silent' ? facts['vault'] : null])
 
 /** Of kinds that both have, most of it is the same. */
 function joined(before: Raised, found: Raised): Raised {
-  if (found.alarm !== 'reconcile.findings') return found
-  const kinds = { ...kindsIn(before) }
-  for (const [kind, count] of Object.entries(kindsIn(found))) {
+  if (found.alarm !== 'reconcile.findings' || before.alarm !== found.alarm) return found
+  const kinds = { ...before.facts.kinds }
+  for (const [kind, count] of Object.entries(found.facts.kinds)) {
     kinds[kind] = Math.max(count, kinds[kind] ?? 0)
   }
-  return { ...found, facts: { ...found.facts, kinds } }
+  return { ...found, facts: { kinds } }
 }
-
-const kindsIn = ({ facts }: Raised) => facts['kinds'] as Readonly<Record<string, number>>

@@ -108,7 +108,8 @@ async function openKey(
     return await openVaultWitnessKey(config, identityClientId, product, clock)
   } catch (error) {
     if (!(error instanceof WitnessKeyError)) throw error
-    const { code } = error.cause as { readonly code: string }
+    const { cause } = error
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : error.code
     throw new CommandError(`key: ${config.nameInVault} of ${config.vault} cannot be used (${code})`)
   }
 }

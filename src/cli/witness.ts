@@ -1,9 +1,8 @@
 import { inspect } from 'node:util'
 import { Command } from 'commander'
-import { formatProblem } from '../base/configuration-problem.ts'
 import { loadWitness } from '../config/witness/load-witness.ts'
 import { CommandError } from './command-error.ts'
-import { problemNamedLike } from './problem-place.ts'
+import { soundConfiguration } from './sound-configuration.ts'
 
 interface WitnessFlags {
   readonly config: string
@@ -49,22 +48,15 @@ export function witnessCommand(): Command {
 }
 
 async function runWitness(flags: WitnessFlags, command: Command): Promise<void> {
-  const isCheck = flags.check === true
-  const loaded = await loadWitness(flags.config, isCheck ? 'may-be-elsewhere' : 'must-be-here')
-  const problems = loaded.ok ? loaded.warnings : loaded.problems
-  const say = isCheck ? console.log : console.error
-  for (const problem of problems) say(formatProblem(problemNamedLike(flags.config)(problem)))
-  if (!loaded.ok) {
-    command.error(`witness: ${isCheck ? 'see' : 'not started, because of'} the problems above`)
-  }
-  if (isCheck) {
+  const config = await soundConfiguration(flags, loadWitness, command)
+  if (flags.check === true) {
     console.log('The configuration is sound.')
     return
   }
   // Checking needs none of what looking does.
   const { lookOnce, keepLooking } = await import('./witness-run.ts')
   try {
-    process.exitCode = await (flags.once === true ? lookOnce : keepLooking)(loaded.config)
+    process.exitCode = await (flags.once === true ? lookOnce : keepLooking)(config)
   } catch (error) {
     command.error(`witness: ${error instanceof CommandError ? error.message : inspect(error)}`)
   }

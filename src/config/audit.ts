@@ -35,7 +35,7 @@ export const auditForm = z
 export type AuditForm = z.output<typeof auditForm>
 
 /** Undefined for what is no URL of an issuer, or one that would be reached in clear text. */
-export function parseSignInIssuer(written: string): string | undefined {
+function parseSignInIssuer(written: string): string | undefined {
   const url = URL.parse(written)
   if (url === null || url.search !== '' || url.hash !== '' || url.username !== '') return undefined
   const trusted =

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { canonicalJson, type Json } from '../base/canonical-json.ts'
+import { canonicalJson, type JsonOf } from '../base/canonical-json.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import { readTextFile } from '../base/text-file.ts'
 import type { Config } from './config.ts'
@@ -35,8 +35,9 @@ export async function knownConfig(config: Config, folder: string): Promise<Known
     transport.kind === 'tls' ? transport.certFile : undefined,
   )
   const clientSecretSha256 = await sha256In(config.audit?.oidc.clientSecretFile)
-  const text = canonicalJson({ ...portable, ownCertificateSha256 } as unknown as Json)
-  const sha256 = sha256Base64url(text)
+  const hashed = { ...portable, ownCertificateSha256 }
+  const plain: JsonOf<typeof hashed> = hashed
+  const sha256 = sha256Base64url(canonicalJson(plain))
   return { config, portable, ownCertificateSha256, clientSecretSha256, sha256 }
 }
 

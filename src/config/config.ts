@@ -1,4 +1,5 @@
 import type { PrivateAddress } from '../base/address-standing.ts'
+import type { AzureLog } from '../base/azure-log.ts'
 import type { PostgresDatabase } from '../base/postgres-url.ts'
 import type { CallerAlgorithm } from '../base/caller-algorithms.ts'
 import type { ClaimRule } from '../base/claim-rules.ts'
@@ -328,7 +329,7 @@ export interface ReconcileConfig {
 
 /** Where a log is, and what is in it. */
 export type LogSourceConfig = {
-  readonly kind: 'vault-log' | 'sign-in-log' | 'audit-log'
+  readonly kind: AzureLog
 } & LogPlaceConfig
 
 export type LogPlaceConfig =

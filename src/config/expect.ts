@@ -3,7 +3,7 @@ import { guidPattern, parsed, text } from '../yaml/forms.ts'
 import type { ExpectConfig } from './config.ts'
 import { parseAddressRange } from './listen.ts'
 
-export const principalForm = parsed('the object id (a GUID) of a principal', parseGuid, guidPattern)
+const principalForm = parsed('the object id (a GUID) of a principal', parseGuid, guidPattern)
 
 export const keyUrlForm = text(
   'the URL of a key, such as https://contoso-hsm.vault.azure.net/keys/partner-signing',

@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
  * authorities stands for what is in it, where it can be read.
  */
 export async function portableConfig(config: Config, folder: string): Promise<Config> {
+  // Texts become other texts, and all else stays as it is: no type of a walk over members says so.
   return (await portable(config, folder)) as Config
 }
 

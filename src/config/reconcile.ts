@@ -133,7 +133,7 @@ function sourceFrom(
     return { kind: 'vault-log', ...placed(vaultLog, table) }
   }
   if (signInLog !== undefined) {
-    return { kind: 'sign-in-log', ...placed(signInLog, 'AADServicePrincipalSignInLogs') }
+    return { kind: 'signin-log', ...placed(signInLog, 'AADServicePrincipalSignInLogs') }
   }
   if (auditLog !== undefined) return { kind: 'audit-log', ...placed(auditLog, 'AuditLogs') }
   throw new TypeError('a source names a log')

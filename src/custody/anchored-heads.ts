@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import { fileLines } from '../base/file-lines.ts'
+import { parseJson } from '../base/parse-json.ts'
 import type { AnchoredHead } from './file-anchor.ts'
 import { parseHead, type UnverifiedHead } from './head.ts'
 import { isWitnessing, parseWitnessed } from './witnessed-head.ts'
@@ -29,7 +30,7 @@ const lineForm = z.object({
 /** In the order in which they were put there. @throws Error of the system when it cannot be read. */
 export function* readAnchorFile(file: string): Generator<AnchorLine, void, undefined> {
   for (const { bytes, number } of fileLines(file, lineBytesMax)) {
-    const { data } = lineForm.safeParse(jsonOf(bytes.toString()))
+    const { data } = lineForm.safeParse(parseJson(bytes.toString()))
     const head = data && parseHead(data.head)
     yield data === undefined || head === undefined
       ? { kind: 'unread', line: number }
@@ -42,14 +43,6 @@ const keptFrom = ({ head: compact, witnessed }: AnchoredHead, head: UnverifiedHe
   compact,
   ...(witnessed === undefined ? {} : { witnessed }),
 })
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
 
 /** Whether one of the keys has witnessed the head that it lies beside. */
 export function isWitnessedBy(

@@ -37,7 +37,7 @@ export interface Damage {
 /** What is looked at behind the first entry that does not fit. */
 export const rowsBehindMax = 20_000
 /** How far back it is looked for what the entry did continue. */
-export const hashesBackMax = 4096
+const hashesBackMax = 4096
 /** Whoever has shuffled more than this has not moved an entry. */
 const piecesMax = 16
 

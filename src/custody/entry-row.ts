@@ -1,4 +1,6 @@
 import { isoTimeFrom } from '../base/clock.ts'
+import { isObject } from '../base/json-object.ts'
+import { parseJson } from '../base/parse-json.ts'
 import type { Row } from '../ledger/chain.ts'
 import type { CallerOnRecord, Entry } from '../ledger/entry.ts'
 
@@ -115,12 +117,8 @@ const epochMsMax = 8.64e15
 
 /** Undefined for a text that somebody has put into the tables. */
 function parsedEntry(text: string): Entry | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isEntry(value) ? value : undefined
-  } catch {
-    return undefined
-  }
+  const value = parseJson(text)
+  return isEntry(value) ? value : undefined
 }
 
 const isEntry = (value: unknown): value is Entry =>
@@ -178,8 +176,8 @@ function memberColumns(entry: Entry): EntryRow {
 }
 
 function callerColumns(caller: unknown): EntryRow {
-  if (typeof caller !== 'object' || caller === null) return {}
-  const { issuer, subject } = caller as Partial<CallerOnRecord>
+  if (!isObject(caller)) return {}
+  const { issuer, subject }: { readonly [Name in keyof CallerOnRecord]?: unknown } = caller
   return {
     ...(typeof issuer === 'string' ? { CallerIssuer: issuer } : {}),
     ...(typeof subject === 'string' ? { CallerSubject: textFor('CallerSubject', subject) } : {}),

@@ -69,6 +69,12 @@ export function parseHead(compact: string): UnverifiedHead | undefined {
   return { keyId: said.data.kid, statement: statement.data, signingInput, signature }
 }
 
+const heldForm = z.object({ head: z.string() })
+
+/** The compact head that an entry `head.signed` holds, whatever it is; undefined where it holds none. */
+export const compactHeadIn = (entry: unknown): string | undefined =>
+  heldForm.safeParse(entry).data?.head
+
 export const isSignedBy = (head: UnverifiedHead, publicKey: KeyObject): boolean =>
   publicKey.asymmetricKeyType === 'rsa' &&
   verify(

@@ -1,3 +1,4 @@
+import { longLivedTokenSecondsMax } from '../base/entra-token-life.ts'
 import type { Row } from '../ledger/chain.ts'
 import { parseCut, type CertificateOnRecord } from '../ledger/cut.ts'
 import { kindOf } from '../ledger/entry-kind.ts'
@@ -20,8 +21,8 @@ export interface Need {
 const attemptMs = 3_600_000
 /** A dead assertion is published ten minutes after its end; what was not within this never is. */
 const proofSeconds = 3600
-/** A long-lived token that was bought with an assertion in its last second (design §7). */
-const boughtSeconds = 28 * 3600
+/** A long-lived token may have been bought with an assertion in its last second. */
+const boughtSeconds = longLivedTokenSecondsMax
 
 /** Follows a ledger from end to end, and tells which of its entries somebody still counts on. */
 export class StillNeeded {

@@ -1,3 +1,5 @@
+import { isObject } from '../base/json-object.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import { chainFault, genesis, isCutAt, type Link, type Row } from '../ledger/chain.ts'
 import { type Cut, parseCut } from '../ledger/cut.ts'
@@ -6,7 +8,7 @@ import { ledgerIdFrom } from '../ledger/ledger-id.ts'
 import { AnchorCursor, nameOf, newestIn, newestOf } from './anchor-cursor.ts'
 import { isWitnessedBy, type KeptHead } from './anchored-heads.ts'
 import { type Damage, damageAt, rowsBehindMax } from './damage.ts'
-import { type HeadStatement, parseHead } from './head.ts'
+import { compactHeadIn, type HeadStatement, parseHead, type UnverifiedHead } from './head.ts'
 import { createHeadKeys, type HeadKeys, type KeyOrigin } from './head-keys.ts'
 import type { Evidence, LedgerVerdict, PrunedFound } from './ledger-verdict.ts'
 import { leftUndecided } from './left-undecided.ts'
@@ -218,7 +220,7 @@ class LedgerCheck {
     if (kind === undefined || !isLookedInto(kind)) return
     const entry = jsonOf(canonical)
     if (kind === 'ledger.pruned') {
-      this.#cutOnRecord = (entry as { cutSha256?: unknown } | undefined)?.cutSha256
+      this.#cutOnRecord = isObject(entry) ? entry['cutSha256'] : undefined
     }
     const fault = this.#proofs.take(kind, entry)
     if (fault !== undefined) {
@@ -232,8 +234,8 @@ class LedgerCheck {
   }
 
   #takeHead(at: number, entry: unknown): void {
-    const { head: compact, sequence: said } = entry as { head?: unknown; sequence?: unknown }
-    const head = typeof compact === 'string' ? parseHead(compact) : undefined
+    const head = headIn(entry)
+    const said = isObject(entry) ? entry['sequence'] : undefined
     if (head === undefined || head.statement.sequence !== said) {
       this.#found({ kind: 'false-head', sequence: at, detail: 'it holds no head of that entry' })
       return
@@ -338,8 +340,7 @@ class LedgerCheck {
     const kind = kindOf(canonical)
     if (kind === 'head.key-loaded') this.#keys.record(jsonOf(canonical))
     if (kind !== 'head.signed' || damage.kind !== 'forked') return
-    const { head: compact } = jsonOf(canonical) as { head?: unknown }
-    const head = typeof compact === 'string' ? parseHead(compact) : undefined
+    const head = headIn(jsonOf(canonical))
     if (head === undefined || !this.#keys.check(head).ok) return
     const { statement } = head
     if (statement.sequence < (damage.head?.sequence ?? 0) || !this.#isHashAt(statement)) return
@@ -436,14 +437,14 @@ const prunedFrom = (
 
 /** Whether an entry was written when a head was long there that stands for more. */
 function isLater(canonical: Uint8Array, { atMs }: HeadStatement): boolean {
-  const entry = jsonOf(canonical) as { atMs?: unknown } | undefined
-  return typeof entry?.atMs === 'number' && entry.atMs > atMs + clockDifferenceMs
+  const entry = jsonOf(canonical)
+  const writtenMs = isObject(entry) ? entry['atMs'] : undefined
+  return typeof writtenMs === 'number' && writtenMs > atMs + clockDifferenceMs
 }
 
-function jsonOf(canonical: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(canonical).toString())
-  } catch {
-    return undefined
-  }
+function headIn(entry: unknown): UnverifiedHead | undefined {
+  const compact = compactHeadIn(entry)
+  return compact === undefined ? undefined : parseHead(compact)
 }
+
+const jsonOf = (canonical: Uint8Array): unknown => parseJson(Buffer.from(canonical).toString())

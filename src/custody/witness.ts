@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import { chainFault, genesis, type Link, type Row } from '../ledger/chain.ts'
 import { parseCut } from '../ledger/cut.ts'
@@ -8,7 +9,7 @@ import { ledgerIdFrom } from '../ledger/ledger-id.ts'
 import { type Anchor, AnchorError } from './anchor.ts'
 import { rowsBehindMax } from './damage.ts'
 import { type EntryFeed, FeedError } from './entry-feed.ts'
-import { isSignedBy, parseHead, type UnverifiedHead } from './head.ts'
+import { compactHeadIn, isSignedBy, parseHead, type UnverifiedHead } from './head.ts'
 import { compactFrom } from './own-jws.ts'
 import { createRecentHashes, type RecentHashes } from './recent-hashes.ts'
 import { type WitnessKey, WitnessKeyError } from './witness-key.ts'
@@ -375,11 +376,5 @@ const linkOf = ({ statement: { sequence, hash } }: UnverifiedHead): Link => ({
   hash: Buffer.from(hash, 'base64url'),
 })
 
-function headIn(canonical: Uint8Array): string | undefined {
-  try {
-    const { head } = JSON.parse(Buffer.from(canonical).toString()) as { head?: unknown }
-    return typeof head === 'string' ? head : undefined
-  } catch {
-    return undefined
-  }
-}
+const headIn = (canonical: Uint8Array): string | undefined =>
+  compactHeadIn(parseJson(Buffer.from(canonical).toString()))

@@ -15,7 +15,9 @@ import { type AttemptHandler, attemptRoute, type AttemptRoute } from './attempt-
 import { type AuditWords, htmlType, pageHeaders, wordsAnswer } from './audit-words.ts'
 import { refuseCrossSite } from './cross-site.ts'
 import { presentedProofsOf } from './presented-proofs.ts'
-import { problemAnswer, problemFromFailure, problemFromRefusal } from './problem.ts'
+import { problemFromFailure } from './problem-from-failure.ts'
+import { problemFromRefusal } from './problem-from-refusal.ts'
+import { problemAnswer } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
 import type { AuditRoutesDeps } from './v1-entries.ts'
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
+import { parseJson } from '../base/parse-json.ts'
 import { readBody } from './bounded-body.ts'
 import { RequestProblem } from './request-problem.ts'
 
@@ -19,21 +20,17 @@ export async function readJsonBody<Schema extends z.ZodType>(
   if (!isJson(request.headers['content-type'])) {
     throw new RequestProblem('media_type_unsupported', 'Send the body as application/json.')
   }
-  const parsed = schema.safeParse(parseJson(await readBody(request, bodyBytesMax)))
+  const value = parseJson((await readBody(request, bodyBytesMax)).toString('utf8'))
+  if (value === undefined) {
+    throw new RequestProblem('request_invalid', 'The body is not valid JSON.')
+  }
+  const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   throw new RequestProblem('request_invalid', firstRuleBroken(parsed.error))
 }
 
 const isJson = (contentType: string | undefined) =>
   contentType !== undefined && /^application\/json\s*(;|$)/i.test(contentType)
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8')) as unknown
-  } catch {
-    throw new RequestProblem('request_invalid', 'The body is not valid JSON.')
-  }
-}
 
 /** Names members by the contract's own words: an unknown one could be anything, so it is not repeated. */
 function firstRuleBroken(error: z.ZodError): string {

@@ -1,6 +1,8 @@
 import type { Refusal } from '../issuance/refusal.ts'
 import { type Answer, jsonAnswer } from './answer.ts'
-import { type Problem, problemFromFailure, problemFromRefusal } from './problem.ts'
+import { problemFromFailure } from './problem-from-failure.ts'
+import { problemFromRefusal } from './problem-from-refusal.ts'
+import type { Problem } from './problem.ts'
 import { type TokenOutcomeKind, tokenOutcomeOf } from './token-outcome.ts'
 import { type TokenRequestFault, TokenRequestProblem } from './token-request-problem.ts'
 

@@ -3,7 +3,8 @@ import { newAttemptId } from '../base/ids.ts'
 import { failureCode } from '../issuance/failure-code.ts'
 import type { IssuanceEvents } from '../issuance/issuance-events.ts'
 import { writeAnswer } from './answer.ts'
-import { problemAnswer, problemFromFailure } from './problem.ts'
+import { problemFromFailure } from './problem-from-failure.ts'
+import { problemAnswer } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
 
 /**

@@ -5,7 +5,8 @@ import { jsonAnswer } from './answer.ts'
 import { applicationFrom, tenantFrom } from './ask.ts'
 import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
 import { presentedProofsOf } from './presented-proofs.ts'
-import { problemAnswer, problemFromRefusal } from './problem.ts'
+import { problemFromRefusal } from './problem-from-refusal.ts'
+import { problemAnswer } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
 
 /** What clients of GitHub's request URL ask for when they mean Entra. */

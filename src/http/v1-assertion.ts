@@ -8,7 +8,8 @@ import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
 import { clientAssertionType } from './client-assertion-type.ts'
 import { presentedProofsOf } from './presented-proofs.ts'
 import { readJsonBody } from './json-body.ts'
-import { problemAnswer, problemFromRefusal } from './problem.ts'
+import { problemFromRefusal } from './problem-from-refusal.ts'
+import { problemAnswer } from './problem.ts'
 
 /** Body of `POST /v1/assertion`; `openapi.yaml` says the same. */
 export const assertionRequestSchema = z.strictObject({

@@ -10,7 +10,8 @@ import { exportedLine } from '../ledger/exported-ledger.ts'
 import type { Answer } from './answer.ts'
 import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
 import { presentedProofsOf } from './presented-proofs.ts'
-import { problemAnswer, problemFromRefusal } from './problem.ts'
+import { problemFromRefusal } from './problem-from-refusal.ts'
+import { problemAnswer } from './problem.ts'
 import { queryOf } from './query.ts'
 
 export type AuditRoutesDeps = AuditDeps &

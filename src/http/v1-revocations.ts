@@ -17,7 +17,8 @@ import { applicationFrom, tenantFrom } from './ask.ts'
 import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
 import { readJsonBody } from './json-body.ts'
 import { presentedProofsOf } from './presented-proofs.ts'
-import { problemAnswer, problemFromRefusal } from './problem.ts'
+import { problemFromRefusal } from './problem-from-refusal.ts'
+import { problemAnswer } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
 
 /** Who a request comes from: by what it presents, or by where it came in. */

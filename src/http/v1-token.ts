@@ -8,7 +8,8 @@ import { attemptRoute, type AttemptRoute } from './attempt-route.ts'
 import { presentedProofsOf } from './presented-proofs.ts'
 import { tokenClaimsFrom } from './claims.ts'
 import { readJsonBody } from './json-body.ts'
-import { problemAnswer, problemFromRefusal } from './problem.ts'
+import { problemFromRefusal } from './problem-from-refusal.ts'
+import { problemAnswer } from './problem.ts'
 import { RequestProblem } from './request-problem.ts'
 
 /** Body of `POST /v1/token`; `openapi.yaml` says the same. */

@@ -33,7 +33,7 @@ export interface TokenRefresher {
 const atOnceMax = 16
 
 /** Never a proven caller: those have a token, and no issuer may be called this. */
-export const refreshCaller: CallerOnRecord = { issuer: 'countersign', subject: 'refresh' }
+const refreshCaller: CallerOnRecord = { issuer: 'countersign', subject: 'refresh' }
 
 export function createTokenRefresher(inForce: () => IssuanceDeps): TokenRefresher {
   const underWay = new Set<Promise<void>>()

@@ -24,7 +24,7 @@ interface TokenUseRefusalOf<Reason extends string> {
  * Ours, not Entra's: an assertion is a whole application, so a caller token that was stolen buys few of them,
  * and of one application in one tenant.
  */
-export const assertionsPerToken = 10
+const assertionsPerToken = 10
 
 /** What a request takes of its caller's token; undefined: as many as there come, or a certificate is the proof. */
 export function tokenUseFor(

@@ -1,3 +1,5 @@
+import { isObject, type Members } from '../base/json-object.ts'
+import { parseJson } from '../base/parse-json.ts'
 import type { Row } from './chain.ts'
 
 /** An id that entries name, and when they were written, or later. */
@@ -56,10 +58,7 @@ export async function attemptEntries(
 }
 
 /** Milliseconds since the Unix epoch, of a UUIDv7 (RFC 9562 §5.7). */
-export const timeOfId = (id: string): number =>
-  Number.parseInt(id.replace('-', '').slice(0, 12), 16)
-
-type StoredMembers = Readonly<Record<string, unknown>>
+const timeOfId = (id: string): number => Number.parseInt(id.replace('-', '').slice(0, 12), 16)
 
 /** The entries that belong to it, and what to look for because of them. */
 function createStory(attempt: string) {
@@ -75,7 +74,7 @@ function createStory(attempt: string) {
       asked.add(name)
       return isNew
     })
-  const isOfIt = (entry: StoredMembers) =>
+  const isOfIt = (entry: Members) =>
     entry['attempt'] === attempt ||
     signatures.has(entry['signature']) ||
     // What others were given with its token is theirs.
@@ -113,13 +112,9 @@ const idForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const isId = (value: unknown): value is string => typeof value === 'string' && idForm.test(value)
 
 /** Undefined for what somebody has put there that is no entry. */
-export function entryIn({ canonical }: Row): StoredMembers | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(canonical).toString())
-    return typeof value === 'object' && value !== null ? (value as StoredMembers) : undefined
-  } catch {
-    return undefined
-  }
+export function entryIn({ canonical }: Row): Members | undefined {
+  const value = parseJson(Buffer.from(canonical).toString())
+  return isObject(value) ? value : undefined
 }
 
 /** Whether the row has one of the texts in it, whatever that is there. */

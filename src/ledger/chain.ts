@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { canonicalJson } from '../base/canonical-json.ts'
+import { canonicalJson, type JsonOf } from '../base/canonical-json.ts'
 import type { Entry } from './entry.ts'
 
 /**
@@ -82,8 +82,3 @@ export function chainFault(tip: Link, row: Row): ChainFault | undefined {
 
 const latin1 = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
-
-/** The same members seen as JSON: an interface is not assignable to an index signature, its mapping is. */
-type JsonOf<T> = T extends string | number | boolean | null | undefined
-  ? T
-  : { readonly [Name in keyof T]: JsonOf<T[Name]> }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { canonicalJson } from '../base/canonical-json.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import type { Row } from './chain.ts'
 import type { CertificateLoaded, HeadKeyLoaded, LedgerPruned } from './entry.ts'
@@ -89,13 +90,8 @@ export const canonicalCut = (cut: Cut): string =>
   })
 
 /** Undefined for what is none. */
-export function parseCut(canonical: Uint8Array): Cut | undefined {
-  try {
-    return cutForm.safeParse(JSON.parse(Buffer.from(canonical).toString())).data
-  } catch {
-    return undefined
-  }
-}
+export const parseCut = (canonical: Uint8Array): Cut | undefined =>
+  cutForm.safeParse(parseJson(Buffer.from(canonical).toString())).data
 
 /** What the chain says of the cut. */
 export const prunedEntry = (cut: Cut): LedgerPruned => ({

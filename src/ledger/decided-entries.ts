@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseJson } from '../base/parse-json.ts'
 import type { Row } from './chain.ts'
 import type { DecisionOnRecord, EntryKind, PolicyLoaded, RequestRefused } from './entry.ts'
 import type { LedgerSource } from './ledger-source.ts'
@@ -82,18 +83,10 @@ export class DecidedEntryError extends Error {
 function decidedIn({ canonical, sequence }: Row, ledger: string): DecidedEntry | undefined {
   const text = Buffer.from(canonical).toString()
   if (!marks.some((mark) => text.includes(mark))) return undefined
-  const parsed = decidedForm.safeParse(jsonOf(text))
+  const parsed = decidedForm.safeParse(parseJson(text))
   if (!parsed.success) {
     throw new DecidedEntryError(`${ledger}: entry ${sequence} is not what the service writes`)
   }
   const entry = parsed.data
   return entry.kind === 'attempt' && entry.caller.issuer === serviceItself ? undefined : entry
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -64,7 +64,7 @@ const memoryUsualBytes = 1024 * 1024
  * The thread that owns the file of a ledger until its first failure: one commit at a time. Nobody else
  * writes the file, so which epoch it is in is known here.
  */
-export class LedgerThread implements OpenStore {
+class LedgerThread implements OpenStore {
   readonly standing: StandingRevocations
   readonly tokensRemembered: number
   readonly #worker: Worker

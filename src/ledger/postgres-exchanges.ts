@@ -1,10 +1,24 @@
+import { z } from 'zod'
+import { parseJson } from '../base/parse-json.ts'
 import { createBatches } from '../database-access/batches.ts'
 import type { DatabaseSession } from '../database-access/database-session.ts'
 import type { ExchangeSucceeded } from './entry.ts'
 import { exchangeAttempt, isExchangeSucceeded } from './ledger-schema.ts'
 
-/** The entries `exchange.succeeded` of an attempt: one, or none. What it throws is a DatabaseAccessError. */
-export type FindExchanges = (attempt: string) => Promise<readonly ExchangeSucceeded[]>
+const exchangeForm = z.object({
+  attempt: z.string(),
+  application: z.string(),
+  tenant: z.string(),
+  scope: z.string(),
+  tokenSha256: z.string(),
+  expiresAtSeconds: z.number(),
+})
+
+/** What an entry `exchange.succeeded` says of the token that was obtained. */
+export type ExchangeOnRecord = Pick<ExchangeSucceeded, keyof z.output<typeof exchangeForm>>
+
+/** What the entries of an attempt say: one, or none. What it throws is a DatabaseAccessError. */
+export type FindExchanges = (attempt: string) => Promise<readonly ExchangeOnRecord[]>
 
 const itemsMax = 500
 
@@ -16,7 +30,10 @@ export function createPostgresExchanges(session: DatabaseSession): FindExchanges
        WHERE ${isExchangeSucceeded} AND ${exchangeAttempt} = ANY ($1::text[])`,
       [attempts],
     )
-    const entries = rows.map(({ canonical }) => JSON.parse(canonical) as ExchangeSucceeded)
-    return attempts.map((attempt) => entries.filter((entry) => entry.attempt === attempt))
+    const exchanges = rows.flatMap(({ canonical }): readonly ExchangeOnRecord[] => {
+      const { data } = exchangeForm.safeParse(parseJson(canonical))
+      return data === undefined ? [] : [data]
+    })
+    return attempts.map((attempt) => exchanges.filter((exchange) => exchange.attempt === attempt))
   })
 }

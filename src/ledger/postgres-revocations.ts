@@ -1,7 +1,11 @@
 import type { Client } from 'pg'
 import { canonicalEntry } from './chain.ts'
 import type { RevocationMade } from './entry.ts'
-import type { RevocationChange, StandingRevocations } from './standing-revocations.ts'
+import {
+  parseRevocationMade,
+  type RevocationChange,
+  type StandingRevocations,
+} from './standing-revocations.ts'
 
 // All within a transaction that `beginAtTip` has begun: nobody else changes what stands meanwhile.
 
@@ -10,7 +14,7 @@ export async function standingAt(epoch: number, client: Client): Promise<Standin
   const { rows } = await client.query<{ made: string }>(
     'SELECT made FROM revocation ORDER BY epoch',
   )
-  return { epoch, made: rows.map(({ made }) => JSON.parse(made) as RevocationMade) }
+  return { epoch, made: rows.map(({ made }) => parseRevocationMade(made)) }
 }
 
 /** The changes of entries that are stored in the same transaction. */

@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { canonicalEntry } from './chain.ts'
-import type { RevocationMade } from './entry.ts'
 import { hasRevocations } from './ledger-file.ts'
 import {
   noRevocations,
+  parseRevocationMade,
   type RevocationChange,
   type StandingRevocations,
 } from './standing-revocations.ts'
@@ -15,7 +15,7 @@ export function readStanding(db: DatabaseSync): StandingRevocations {
   const rows = db.prepare('SELECT made FROM revocation ORDER BY epoch').all()
   return {
     epoch: Number(now?.['epoch']),
-    made: rows.map(({ made }) => JSON.parse(String(made)) as RevocationMade),
+    made: rows.map(({ made }) => parseRevocationMade(String(made))),
   }
 }
 

@@ -33,7 +33,7 @@ export interface SqliteLedgerOptions {
 }
 
 /** Some 50,000 entries, which is as many as may wait, with their pages in the log of the database. */
-export const keptBytesUsual = 64 * 1024 * 1024
+const keptBytesUsual = 64 * 1024 * 1024
 
 /**
  * Opens the ledger of one process, in a SQLite file that a thread of its own writes.

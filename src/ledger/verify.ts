@@ -42,14 +42,3 @@ export function verifyChain(rows: Iterable<Row>, behind: Link = genesis): Verifi
   }
   return { ok: true, tip }
 }
-
-/** The same of rows that come in pages. */
-export async function verifyPages(pages: AsyncIterable<Iterable<Row>>): Promise<Verification> {
-  let tip: Link = genesis
-  for await (const page of pages) {
-    const verification = verifyChain(page, tip)
-    if (!verification.ok) return verification
-    ;({ tip } = verification)
-  }
-  return { ok: true, tip }
-}

@@ -40,7 +40,7 @@ export const permissionForm = z
   })
   .meta({ oneOf: [{ required: ['scopes'] }, { required: ['assertion'] }] })
 
-export const adminForm = z.strictObject({
+const adminForm = z.strictObject({
   admin: oneOf(['revoke']).describe(
     'revoke: the caller may stop callers, grants, issuers, applications, tenants and key versions, and let them go on.',
   ),

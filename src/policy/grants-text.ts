@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path'
 import { z } from 'zod'
+import { parseJson } from '../base/parse-json.ts'
 import type { GrantFile } from './grant-folder.ts'
 
 /** By name, each with its text, or null where there was none to be read. */
@@ -16,7 +17,7 @@ export function grantsText(files: readonly GrantFile[]): string {
 
 /** The files again, as if they were in the folder; undefined for any other text. */
 export function parseGrantsText(text: string, folder: string): readonly GrantFile[] | undefined {
-  const parsed = form.safeParse(jsonFrom(text))
+  const parsed = form.safeParse(parseJson(text))
   if (!parsed.success) return undefined
   return parsed.data.map(([name, content]) => {
     const file = join(folder, basename(name))
@@ -25,11 +26,3 @@ export function parseGrantsText(text: string, folder: string): readonly GrantFil
 }
 
 const fault = 'The replica that put it into force could not read it: its log says why.'
-
-function jsonFrom(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}

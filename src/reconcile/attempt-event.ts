@@ -1,3 +1,4 @@
+import type { AzureLog } from '../base/azure-log.ts'
 import type { DirectoryAudit } from './directory-audit.ts'
 import type { SignInRecord } from './sign-in-record.ts'
 import type { SignRecord } from './vault-record.ts'
@@ -8,13 +9,11 @@ export interface StoryEntry {
   readonly entry: Readonly<Record<string, unknown>>
 }
 
-export type StoryLog = 'vault-log' | 'signin-log' | 'audit-log'
-
 /** What one log says of an attempt. */
 export interface StoryEvent {
   /** Milliseconds since the Unix epoch, by whoever wrote it; undefined when it does not say. */
   readonly atMs: number | undefined
-  readonly from: 'ledger' | StoryLog
+  readonly from: 'ledger' | AzureLog
   /** Of the entry; absent of records. */
   readonly sequence?: number
   /** Kind of the entry, or what the record is about. */

@@ -1,6 +1,7 @@
+import type { AzureLog } from '../base/azure-log.ts'
 import { ApplicationChanges } from './application-changes.ts'
 import { changeEvent, entryEvent } from './attempt-event.ts'
-import type { StoryEntry, StoryEvent, StoryLog } from './attempt-event.ts'
+import type { StoryEntry, StoryEvent } from './attempt-event.ts'
 import {
   idsIn,
   type JoinedSignIn,
@@ -23,7 +24,7 @@ export interface AttemptStory {
   /** Of what time records were looked at, milliseconds since the Unix epoch; absent: none were. */
   readonly lookedAt?: { readonly fromMs: number; readonly toMs: number }
   /** Logs that were not given; and directory audits, where nothing tells which application is meant. */
-  readonly notLookedAt: readonly StoryLog[]
+  readonly notLookedAt: readonly AzureLog[]
   /** Logs that could not be read to their end, and why. */
   readonly notRead: readonly NotRead[]
   /** What the ledger says, and no log that was read. */
@@ -35,13 +36,13 @@ export interface AttemptStory {
 }
 
 export interface NotRead {
-  readonly from: StoryLog
+  readonly from: AzureLog
   /** For people, with the name of the log. */
   readonly why: string
 }
 
 export interface NotFound {
-  readonly from: 'vault-log' | 'signin-log'
+  readonly from: Exclude<AzureLog, 'audit-log'>
   /** Of the signature or exchange. */
   readonly id: string
 }
@@ -158,7 +159,7 @@ interface FoundInLogs<Found> {
 
 /** @param span Undefined: nothing can be found. */
 async function found<LogRecord extends { readonly kind: string }, Found>(
-  from: StoryLog,
+  from: AzureLog,
   sources: readonly LogSource<LogRecord>[],
   span: Span | undefined,
   find: (record: LogRecord) => Found | undefined,

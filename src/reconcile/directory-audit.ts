@@ -1,6 +1,6 @@
 import { parseIsoTime } from '../base/clock.ts'
-import { evidenceLengthMax, isObject, listIn, objectIn, present, textIn } from './json-members.ts'
-import type { Members } from './json-members.ts'
+import { isObject, type Members } from '../base/json-object.ts'
+import { evidenceLengthMax, listIn, objectIn, present, textIn } from './json-members.ts'
 import { timeOfRow } from './table-time.ts'
 import type { RowTime } from './table-time.ts'
 import type { NotUnderstood } from './vault-record.ts'

@@ -1,11 +1,9 @@
+import { isObject, type Members } from '../base/json-object.ts'
 import { parseJson } from '../base/parse-json.ts'
 
+export { isObject }
+
 /** Looking into JSON that somebody else has written: what has another type than expected is not there. */
-
-export type Members = Readonly<Record<string, unknown>>
-
-export const isObject = (value: unknown): value is Members =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** No members where there is no object; one that was written as text is an object too. */
 export function objectIn(members: Members, name: string): Members {

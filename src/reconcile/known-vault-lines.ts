@@ -1,5 +1,6 @@
+import { isObject } from '../base/json-object.ts'
 import { IsoTimes } from './iso-times.ts'
-import { cutEvidence, isObject } from './json-members.ts'
+import { cutEvidence } from './json-members.ts'
 import { Mould, Moulds, variablesIn } from './mould.ts'
 import type { KnownLines } from './record-splitter.ts'
 import { parseSignatureNonce } from './signature-nonce.ts'

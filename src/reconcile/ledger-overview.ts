@@ -1,11 +1,13 @@
 import { z } from 'zod'
+import { longLivedTokenSecondsMax, ordinaryTokenSecondsMax } from '../base/entra-token-life.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { genesis } from '../ledger/chain.ts'
 import type { Link, Row } from '../ledger/chain.ts'
 import type { EntryKind } from '../ledger/entry.ts'
 import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
 import { LedgerFileError } from '../ledger/ledger-file.ts'
 import type { LedgerSource } from '../ledger/ledger-source.ts'
-import { IdIndex } from './id-index.ts'
+import { FirstSoMany, LastSoMany, LongestLiving } from './bounded-lists.ts'
 import type {
   AskerView,
   CertificateView,
@@ -29,17 +31,12 @@ export interface LedgerOverview {
   readonly certificates: readonly CertificateView[]
 }
 
-/** Of each list. */
-const listedMax = 2000
 /** Callers, times what they asked for: about 1 KB each. */
 const askersMax = 20_000
 const certificatesMax = 500
-/** Attempts and signatures that are under way at a time; whoever waits longer has been forgotten. */
-const underWayMax = 20_000
 
-/** Entra draws the life of an ordinary token at random from 60 to 90 minutes, of a long-lived one from 20 to 28 h. */
-const ordinaryMs = 90 * 60_000
-const longLivedMs = 28 * 3_600_000
+const ordinaryMs = ordinaryTokenSecondsMax * 1000
+const longLivedMs = longLivedTokenSecondsMax * 1000
 
 /** No issuer may be called this. */
 const serviceItself = 'countersign'
@@ -290,98 +287,6 @@ interface SeenCertificate extends CertificateView {
   lastSignatureMs?: number
 }
 
-/** The first so many of something, by key. */
-class FirstSoMany<Item> {
-  readonly #max: number
-  readonly #items = new Map<string, Item>()
-  #isFull = false
-
-  constructor(max: number) {
-    this.#max = max
-  }
-
-  /** The one that is there, or a new one; undefined when there is no room for it. */
-  at(key: string, create: () => Item): Item | undefined {
-    const known = this.#items.get(key)
-    if (known !== undefined || !this.#hasRoom()) return known
-    const created = create()
-    this.#items.set(key, created)
-    return created
-  }
-
-  all(): Iterable<Item> {
-    return this.#items.values()
-  }
-
-  list(order: (one: Item, other: Item) => number): ListView<Item> {
-    return {
-      shown: [...this.#items.values()].sort(order).slice(0, listedMax),
-      count: this.#items.size,
-      ...(this.#isFull ? { atLeast: true } : {}),
-    }
-  }
-
-  #hasRoom(): boolean {
-    if (this.#items.size < this.#max) return true
-    this.#isFull = true
-    return false
-  }
-}
-
-/** Those that end last, by key, and how many there are in all. */
-class LongestLiving<Item extends { readonly expiresMs: number }> {
-  readonly #keys = new IdIndex()
-  readonly #items = new Map<string, Item>()
-  /** What ends no later than that has no place in the list. */
-  #floorMs = -Infinity
-
-  put(key: string, item: Item): void {
-    this.#keys.add(key)
-    if (item.expiresMs <= this.#floorMs) return
-    this.#items.set(key, item)
-    if (this.#items.size >= listedMax * 2) this.#letGo()
-  }
-
-  list(): ListView<Item> {
-    return { shown: this.#longest().map(([, item]) => item), count: this.#keys.size }
-  }
-
-  #longest(): readonly (readonly [string, Item])[] {
-    return [...this.#items]
-      .sort(([, one], [, other]) => other.expiresMs - one.expiresMs)
-      .slice(0, listedMax)
-  }
-
-  #letGo(): void {
-    const kept = this.#longest()
-    this.#items.clear()
-    for (const [key, item] of kept) this.#items.set(key, item)
-    this.#floorMs = kept.at(-1)?.[1].expiresMs ?? this.#floorMs
-  }
-}
-
-/** The last so many of something that is waited for. */
-class LastSoMany<Item> {
-  readonly #items = new Map<string, Item>()
-
-  get(key: string): Item | undefined {
-    return this.#items.get(key)
-  }
-
-  take(key: string): Item | undefined {
-    const item = this.#items.get(key)
-    this.#items.delete(key)
-    return item
-  }
-
-  set(key: string, item: Item): void {
-    this.#items.set(key, item)
-    if (this.#items.size <= underWayMax) return
-    const [oldest = ''] = this.#items.keys()
-    this.#items.delete(oldest)
-  }
-}
-
 /** A name that is told apart from any other by both parts of it. */
 const callerText = ({ issuer, subject }: z.output<typeof callerForm>): string =>
   issuer === serviceItself && subject === 'refresh'
@@ -392,13 +297,5 @@ const callerText = ({ issuer, subject }: z.output<typeof callerForm>): string =>
 function entryIn({ canonical }: Row): SeenEntry | undefined {
   const bytes = Buffer.from(canonical.buffer, canonical.byteOffset, canonical.byteLength)
   if (!marks.some((mark) => bytes.includes(mark))) return undefined
-  return entryForm.safeParse(jsonOf(bytes.toString())).data
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+  return entryForm.safeParse(parseJson(bytes.toString())).data
 }

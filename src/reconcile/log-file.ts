@@ -39,24 +39,13 @@ export interface KnownRecord<Known> {
 }
 
 /**
- * Every record below the paths in bounded memory, in the order in which it stands there: many at a time,
- * because waiting for each would take longer than reading it.
+ * Every record of a file in bounded memory, in the order in which it stands there: many at a time, because
+ * waiting for each would take longer than reading it.
  *
- * @param paths Files of records, or folders of a storage account with blobs at any depth. Each is JSON
- * Lines, a list, `{"records":[…]}` or comma-separated values with a column for the time; gzip too.
+ * @param file JSON Lines, a list, `{"records":[…]}` or comma-separated values with a column for the time; gzip too.
  * @param known Lines of JSON that it knows are not parsed.
- * @throws LogError when a path cannot be read.
+ * @throws LogError when it cannot be read.
  */
-export async function* readLogFiles<Known = never>(
-  paths: readonly string[],
-  known: KnownLines<Known> = noLinesKnown,
-): AsyncGenerator<readonly (LogValue | KnownRecord<Known> | UnreadPlace)[], void, undefined> {
-  for (const path of paths) {
-    for (const file of await filesAt(path)) yield* readLogFile(file, known)
-  }
-}
-
-/** The same of one file. */
 export async function* readLogFile<Known = never>(
   file: string,
   known: KnownLines<Known> = noLinesKnown,
@@ -95,7 +84,7 @@ export async function refuseMissing(paths: readonly string[]): Promise<void> {
 }
 
 /**
- * The file itself, or the blobs below the folder.
+ * A file of records itself, or the blobs at any depth below a folder of a storage account.
  *
  * @throws LogError when there are none.
  */

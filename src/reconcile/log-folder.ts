@@ -21,7 +21,7 @@ interface Timed {
  * that is the hour of the event or of its delivery Microsoft does not say, and both are understood: a blob
  * has no record of a later hour, and what came late shows because its blob has changed.
  *
- * @param path See `readLogFiles`.
+ * @param path See `filesAt`.
  */
 export const logFolder = <LogRecord extends Timed>(
   path: string,

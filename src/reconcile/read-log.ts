@@ -1,7 +1,6 @@
 import { directoryAuditFrom } from './directory-audit.ts'
 import type { DirectoryAudit } from './directory-audit.ts'
 import { KnownVaultLines } from './known-vault-lines.ts'
-import { readLogFiles } from './log-file.ts'
 import type { KnownRecord, LogValue, UnreadPlace } from './log-file.ts'
 import type { KnownLines } from './record-splitter.ts'
 import { signInRecordFrom } from './sign-in-record.ts'
@@ -34,26 +33,6 @@ export const signInLogForm: LogForm<SignInRecord> = { recordFrom: signInRecordFr
 
 /** Entra's directory audits. */
 export const directoryLogForm: LogForm<DirectoryAudit> = { recordFrom: directoryAuditFrom }
-
-/**
- * Every record of vaults below the paths, as a stream in bounded memory, in no particular order and as
- * often as it was delivered. See `readLogFiles` for the paths and errors.
- */
-export const readVaultLog = (paths: readonly string[]): LogReading<VaultRecord> =>
-  readBelow(paths, vaultLogForm)
-
-/** The same of {@link signInLogForm}. */
-export const readSignInLog = (paths: readonly string[]): LogReading<SignInRecord> =>
-  readBelow(paths, signInLogForm)
-
-/** The same of {@link directoryLogForm}. */
-export const readDirectoryLog = (paths: readonly string[]): LogReading<DirectoryAudit> =>
-  readBelow(paths, directoryLogForm)
-
-const readBelow = <LogRecord extends { readonly kind: string }>(
-  paths: readonly string[],
-  form: LogForm<LogRecord>,
-) => readRecords(readLogFiles(paths, form.knownLines?.()), form)
 
 /** @param read With the known lines of the form, or without any. */
 export async function* readRecords<LogRecord extends { readonly kind: string }>(

@@ -1,6 +1,6 @@
+import { isObject, type Members } from '../base/json-object.ts'
 import { parseJson } from '../base/parse-json.ts'
-import { isObject, numberIn, textIn } from './json-members.ts'
-import type { Members } from './json-members.ts'
+import { numberIn, textIn } from './json-members.ts'
 import { Mould, Moulds, variablesIn } from './mould.ts'
 import type { BegunFacts, OutcomeFacts } from './signature-book.ts'
 

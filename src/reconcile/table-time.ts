@@ -1,6 +1,6 @@
 import { isoTimeFrom, parseIsoTime } from '../base/clock.ts'
+import type { Members } from '../base/json-object.ts'
 import { textIn } from './json-members.ts'
-import type { Members } from './json-members.ts'
 
 export interface RowTime {
   /** ISO 8601. */

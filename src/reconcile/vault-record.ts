@@ -1,6 +1,6 @@
 import { parseIsoTime } from '../base/clock.ts'
-import { isObject, numberIn, numberOrDigitsIn, objectIn, present, textIn } from './json-members.ts'
-import type { Members } from './json-members.ts'
+import { isObject, type Members } from '../base/json-object.ts'
+import { numberIn, numberOrDigitsIn, objectIn, present, textIn } from './json-members.ts'
 import { parseKeyUrl, parseObjectUrl, withoutPort } from './key-name.ts'
 import type { KeyVersion, VaultObject } from './key-name.ts'
 import { parseSignatureNonce } from './signature-nonce.ts'

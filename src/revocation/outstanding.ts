@@ -1,14 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
+import { longLivedTokenSecondsMax, ordinaryTokenSecondsMax } from '../base/entra-token-life.ts'
+import { parseJson } from '../base/parse-json.ts'
 import type { Row } from '../ledger/chain.ts'
-import type {
-  AssertionIssued,
-  Entry,
-  ExchangeSucceeded,
-  RevokedOnRecord,
-  SignatureBegun,
-  TokenIssued,
-} from '../ledger/entry.ts'
+import type { RevokedOnRecord } from '../ledger/entry.ts'
 import type { LedgerSource } from '../ledger/ledger-source.ts'
 import { isRevoked, stopping } from './revocation.ts'
 
@@ -20,8 +16,8 @@ export interface Outstanding {
   readonly assertions: readonly OutstandingAssertion[]
   readonly assertionCount: number
   /**
-   * False when the ledger is so long that there was no time to read all of it that could matter, or
-   * there are more than are counted: then there may be others, the older ones first.
+   * False when the ledger is so long that there was no time to read all of it that could matter, there are
+   * more than are counted, or an entry is not what the service writes: then there may be others.
    */
   readonly complete: boolean
 }
@@ -48,10 +44,6 @@ export interface OutstandingAssertion {
   readonly longLivedTokensUntilSeconds: number
 }
 
-/** Entra draws the life of an ordinary token at random from 60 to 90 minutes, of a long-lived one from 20 to 28 h. */
-const ordinarySeconds = 90 * 60
-const longLivedSeconds = 28 * 3600
-
 /** Clocks of replicas differ, and an entry is older than what it says by a queue. */
 const marginMs = 10 * 60_000
 
@@ -76,7 +68,7 @@ export async function findOutstanding(
   const startedMs = clock.monotonicMs()
   const nowMs = clock.nowMs()
   const search = createSearch(revoked, nowMs / 1000)
-  const oldestMs = nowMs - longLivedSeconds * 1000 - marginMs
+  const oldestMs = nowMs - longLivedTokenSecondsMax * 1000 - marginMs
   for await (const page of source.pagesBackwards()) {
     const atMs = search.take(page)
     if (atMs !== undefined && atMs < oldestMs) break
@@ -97,6 +89,7 @@ function createSearch(revoked: RevokedOnRecord, nowSeconds: number): Search {
   const tokens = new Map<string, OutstandingToken>()
   const assertions = new Map<string, OutstandingAssertion>()
   let isFull = false
+  let isUnderstood = true
   const keep = <Item>(into: Map<string, Item>, sha256: string, item: Item) => {
     if (into.has(sha256)) return
     if (into.size < countedMax) into.set(sha256, item)
@@ -117,7 +110,8 @@ function createSearch(revoked: RevokedOnRecord, nowSeconds: number): Search {
     take: (page) => {
       for (const row of page) {
         const entry = relevantEntry(row)
-        if (entry !== undefined) see(entry)
+        if (entry === 'not understood') isUnderstood = false
+        else if (entry !== undefined) see(entry)
       }
       return atMsOf(page.at(-1))
     },
@@ -126,7 +120,7 @@ function createSearch(revoked: RevokedOnRecord, nowSeconds: number): Search {
       tokenCount: tokens.size,
       assertions: lastToEnd([...assertions.values()]),
       assertionCount: assertions.size,
-      complete: isRead && !isFull,
+      complete: isRead && isUnderstood && !isFull,
     }),
   }
 }
@@ -138,8 +132,35 @@ const lastToEnd = <Item extends { readonly expiresAtSeconds: number }>(found: re
     .sort((a, b) => a.expiresAtSeconds - b.expiresAtSeconds)
     .slice(-listedMax)
 
-type RelevantEntry = TokenIssued | AssertionIssued | ExchangeSucceeded | SignatureBegun
-type Issued = TokenIssued | AssertionIssued | ExchangeSucceeded
+const tokenForm = z.object({
+  application: z.string(),
+  tenant: z.string(),
+  scope: z.string().exactOptional(),
+  tokenSha256: z.string(),
+  expiresAtSeconds: z.number(),
+})
+const decisionForm = z.object({
+  caller: z.object({ issuer: z.string(), subject: z.string() }),
+  grant: z.string(),
+})
+
+const relevantForm = z.discriminatedUnion('kind', [
+  tokenForm.extend({ ...decisionForm.shape, kind: z.literal('token.issued') }),
+  decisionForm.extend({
+    kind: z.literal('assertion.issued'),
+    signature: z.string(),
+    application: z.string(),
+    tenant: z.string(),
+    assertionSha256: z.string(),
+    expiresAtSeconds: z.number(),
+  }),
+  tokenForm.extend({ kind: z.literal('exchange.succeeded'), signature: z.string() }),
+  z.object({ kind: z.literal('signature.begun'), signature: z.string(), keyId: z.string() }),
+])
+
+type RelevantEntry = z.output<typeof relevantForm>
+type RelevantOf<Kind extends RelevantEntry['kind']> = Extract<RelevantEntry, { kind: Kind }>
+type Issued = Exclude<RelevantEntry, { kind: 'signature.begun' }>
 
 /** What says by itself whose it is. */
 function byFacts(revoked: RevokedOnRecord): (entry: RelevantEntry) => readonly Issued[] {
@@ -167,7 +188,7 @@ function bySignature(keyId: string): (entry: RelevantEntry) => readonly Issued[]
   }
 }
 
-function tokenFrom(entry: TokenIssued | ExchangeSucceeded): OutstandingToken {
+function tokenFrom(entry: RelevantOf<'token.issued' | 'exchange.succeeded'>): OutstandingToken {
   const { tokenSha256, application, tenant, scope = '', expiresAtSeconds } = entry
   const token = { tokenSha256, application, tenant, scope, expiresAtSeconds }
   if (entry.kind === 'exchange.succeeded') return token
@@ -175,7 +196,7 @@ function tokenFrom(entry: TokenIssued | ExchangeSucceeded): OutstandingToken {
   return { ...token, lastGivenTo: { issuer, subject } }
 }
 
-function assertionFrom(entry: AssertionIssued): OutstandingAssertion {
+function assertionFrom(entry: RelevantOf<'assertion.issued'>): OutstandingAssertion {
   const { assertionSha256, application, tenant, expiresAtSeconds, caller } = entry
   return {
     assertionSha256,
@@ -183,23 +204,23 @@ function assertionFrom(entry: AssertionIssued): OutstandingAssertion {
     tenant,
     givenTo: { issuer: caller.issuer, subject: caller.subject },
     expiresAtSeconds,
-    tokensUntilSeconds: expiresAtSeconds + ordinarySeconds,
-    longLivedTokensUntilSeconds: expiresAtSeconds + longLivedSeconds,
+    tokensUntilSeconds: expiresAtSeconds + ordinaryTokenSecondsMax,
+    longLivedTokensUntilSeconds: expiresAtSeconds + longLivedTokenSecondsMax,
   }
 }
 
 /** These bytes are in an entry only as its member `kind` (RFC 8785): most rows need no parsing. */
-const relevantKinds = ['token.issued', 'assertion.issued', 'exchange.succeeded', 'signature.begun']
-const relevantTexts = relevantKinds.map((kind) => Buffer.from(`"kind":"${kind}"`))
+const relevantTexts = relevantForm.options.map(({ shape }) =>
+  Buffer.from(`"kind":"${shape.kind.value}"`),
+)
 
-function relevantEntry({ canonical }: Row): RelevantEntry | undefined {
+function relevantEntry({ canonical }: Row): RelevantEntry | 'not understood' | undefined {
   const bytes = Buffer.from(canonical.buffer, canonical.byteOffset, canonical.byteLength)
   if (!relevantTexts.some((text) => bytes.includes(text))) return undefined
-  const entry = JSON.parse(bytes.toString()) as Entry
-  return isRelevant(entry) ? entry : undefined
+  return relevantForm.safeParse(parseJson(bytes.toString())).data ?? 'not understood'
 }
 
-const isRelevant = (entry: Entry): entry is RelevantEntry => relevantKinds.includes(entry.kind)
+const timeForm = z.object({ atMs: z.number() })
 
 const atMsOf = (row: Row | undefined): number | undefined =>
-  row && (JSON.parse(Buffer.from(row.canonical).toString()) as Entry).atMs
+  row && timeForm.safeParse(parseJson(Buffer.from(row.canonical).toString())).data?.atMs

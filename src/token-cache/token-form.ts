@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Clock, instantNow, laterBy } from '../base/clock.ts'
 import { parseAttemptId } from '../base/ids.ts'
+import { parseJson } from '../base/parse-json.ts'
 import { Secret } from '../base/secret.ts'
 import { sha256Base64url } from '../base/sha256.ts'
 import { obtainedAtMs } from './refresh-time.ts'
@@ -63,7 +64,7 @@ export function parseSharedForm(
   { expiresAtSeconds, ageMs }: { readonly expiresAtSeconds: number; readonly ageMs: number },
   clock: Clock,
 ): SharedToken | undefined {
-  const parsed = form.safeParse(jsonFrom(plaintext))
+  const parsed = form.safeParse(parseJson(plaintext.toString('utf8')))
   if (!parsed.success) return undefined
   const { token, elapsedMs, forced, grant, refreshInSeconds, ...facts } = parsed.data
   const now = instantNow(clock)
@@ -80,13 +81,5 @@ export function parseSharedForm(
       expiry: laterBy(remainingMs, now),
       sha256: sha256Base64url(token),
     },
-  }
-}
-
-function jsonFrom(plaintext: Buffer): unknown {
-  try {
-    return JSON.parse(plaintext.toString('utf8'))
-  } catch {
-    return undefined
   }
 }

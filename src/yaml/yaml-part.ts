@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ConfigurationProblem } from '../base/configuration-problem.ts'
-import { misfitsOf } from './misfits.ts'
 import { printable } from '../base/printable.ts'
+import { misfitsOf } from './misfits.ts'
 import { isMap, parseYaml, type YamlDocument, type YamlPath } from './yaml-document.ts'
 
 /**

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readDirectoryLog, readSignInLog, readVaultLog } from '../../src/reconcile/read-log.ts'
 import { allOf } from '../support/all-of.ts'
 import { createClientCertificate } from '../support/client-certificate.ts'
+import { readDirectoryLog, readSignInLog, readVaultLog } from '../support/read-log.ts'
 import { ordersAsk, startTestService, type TestService } from '../support/test-service.ts'
 
 /** That the emulated Entra writes what the product reads: in the account, in the tables and in Graph. */

@@ -6,7 +6,8 @@ import { createClientCertificate } from '../support/client-certificate.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { required } from '../support/required.ts'
 import { serveFrom, type Served } from '../support/served.ts'
-import { cast, ordersAsk, startServiceEmulator } from '../support/test-service.ts'
+import { startServiceEmulator } from '../support/test-service.ts'
+import { obtainToken } from '../support/token-status.ts'
 import { workspaceId } from '../support/workspace.ts'
 
 /** `countersign attempt` over the logs that a configuration names: a workspace of Log Analytics, and a storage account. */
@@ -41,19 +42,6 @@ afterEach(async () => {
   await service.remove()
   await emulator.stop()
 })
-
-async function attemptOfToken(): Promise<string> {
-  const answer = await fetch(`${await service.origin()}/v1/token`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${await emulator.token('fabrikam-orders', cast.publicUrl)}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify(ordersAsk),
-  })
-  expect(answer.status).toBe(200)
-  return required(answer.headers.get('countersign-attempt') ?? undefined)
-}
 
 interface Story {
   readonly events: readonly {
@@ -96,7 +84,7 @@ test(
   'joins what came to a workspace beside what came to a storage account, each record once',
   { timeout: 120_000 },
   async () => {
-    const attempt = await attemptOfToken()
+    const attempt = await obtainToken(emulator, service)
     deliver()
     const early = await storyOf(attempt)
     const joined = ['signin-log by entra-trace-id', 'vault-log by x-ms-request-id']
@@ -126,7 +114,7 @@ test(
   'tells what a storage account has, and that the tables are not there yet',
   { timeout: 120_000 },
   async () => {
-    const attempt = await attemptOfToken()
+    const attempt = await obtainToken(emulator, service)
     emulator.vaultLog.flush()
     const { records, story } = await storyOf(attempt)
     expect(records).toEqual(['vault-log by x-ms-request-id'])

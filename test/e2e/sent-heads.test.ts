@@ -9,7 +9,8 @@ import { createTestHeadKey } from '../support/heads.ts'
 import { changeFile } from '../support/ledger-store.ts'
 import { required } from '../support/required.ts'
 import { serveFrom, type Served } from '../support/served.ts'
-import { cast, ordersAsk, serviceWorld, startServiceEmulator } from '../support/test-service.ts'
+import { cast, serviceWorld, startServiceEmulator } from '../support/test-service.ts'
+import { obtainToken } from '../support/token-status.ts'
 import { workspaceId } from '../support/workspace.ts'
 
 /** `ledger verify` of a ledger whose heads came to a workspace with the entries that were exported. */
@@ -44,18 +45,6 @@ afterEach(async () => {
   await service.remove()
   await emulator.stop()
 })
-
-async function askForToken(): Promise<void> {
-  const answer = await fetch(`${await service.origin()}/v1/token`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${await emulator.token('fabrikam-orders', cast.publicUrl)}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify(ordersAsk),
-  })
-  expect(answer.status).toBe(200)
-}
 
 const sentHeads = () =>
   (emulator.workspaceTables.table(table) ?? []).filter(
@@ -99,7 +88,7 @@ test(
   'holds a ledger to the heads in a workspace, which rows of others do not change',
   { timeout: 240_000 },
   async () => {
-    await askForToken()
+    await obtainToken(emulator, service)
     await headCame(1)
     const keyOnRecord = service.entries().findIndex(({ kind }) => kind === 'head.key-loaded') + 1
     await headCame(keyOnRecord + 1)

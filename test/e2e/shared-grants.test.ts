@@ -11,12 +11,11 @@ import { verifiedEntriesAt } from '../support/postgres-store.ts'
 import { required } from '../support/required.ts'
 import { serveFrom, type Served } from '../support/served.ts'
 import {
-  cast,
   type ConfigurationFile,
   defaultGrants,
-  ordersAsk,
   startServiceEmulator,
 } from '../support/test-service.ts'
+import { tokenStatus } from '../support/token-status.ts'
 
 /** Replicas of `countersign serve`, each with a folder of grants of its own, and one policy in force. */
 
@@ -58,18 +57,7 @@ async function serveReady(count: number): Promise<readonly Served[]> {
 const ordersFile = (replica: Served) =>
   join(dirname(replica.ledgerFile), 'grants', 'fabrikam-orders.yaml')
 
-async function status(replica: Served): Promise<number> {
-  const response = await fetch(`${await replica.origin()}/v1/token`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${await emulator.token('fabrikam-orders', cast.publicUrl)}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify(ordersAsk),
-  })
-  await response.arrayBuffer()
-  return response.status
-}
+const status = async (replica: Served) => tokenStatus(emulator, await replica.origin())
 
 const statuses = (replicas: readonly Served[]) => Promise.all(replicas.map(status))
 

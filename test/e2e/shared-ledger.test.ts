@@ -3,7 +3,8 @@ import type { TestEmulator } from '../support/emulator.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { verifiedEntriesAt } from '../support/postgres-store.ts'
 import { serveFrom, type Served } from '../support/served.ts'
-import { cast, ordersAsk, startServiceEmulator } from '../support/test-service.ts'
+import { startServiceEmulator } from '../support/test-service.ts'
+import { tokenStatus } from '../support/token-status.ts'
 
 /** Replicas of `countersign serve` that share a ledger in PostgreSQL. */
 
@@ -30,18 +31,7 @@ const withLedgerAt =
   (url: string) =>
   <File extends object>(file: File) => ({ ...file, ledger: { postgres: url } })
 
-async function ask(service: Served): Promise<number> {
-  const response = await fetch(`${await service.origin()}/v1/token`, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      authorization: `Bearer ${await emulator.token('fabrikam-orders', cast.publicUrl)}`,
-    },
-    body: JSON.stringify(ordersAsk),
-  })
-  await response.arrayBuffer()
-  return response.status
-}
+const ask = async (service: Served) => tokenStatus(emulator, await service.origin())
 
 const isReady = async (service: Served) =>
   (await fetch(`${await service.origin()}/readyz`)).status === 200

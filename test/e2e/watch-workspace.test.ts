@@ -11,7 +11,8 @@ import { createClientCertificate } from '../support/client-certificate.ts'
 import type { TestEmulator } from '../support/emulator.ts'
 import { required } from '../support/required.ts'
 import { serveFrom, type Served } from '../support/served.ts'
-import { cast, ordersAsk, startServiceEmulator } from '../support/test-service.ts'
+import { startServiceEmulator } from '../support/test-service.ts'
+import { obtainToken } from '../support/token-status.ts'
 import { workspaceId } from '../support/workspace.ts'
 
 /**
@@ -112,18 +113,6 @@ function awayIsTold(): boolean {
   return of('finding.new') > of('finding.resolved')
 }
 
-async function askForToken(): Promise<void> {
-  const answer = await fetch(`${await service.origin()}/v1/token`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${await emulator.token('fabrikam-orders', cast.publicUrl)}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify(ordersAsk),
-  })
-  expect(answer.status).toBe(200)
-}
-
 async function signAsSomebodyElse(): Promise<void> {
   const value = createHash('sha256').update('anything').digest('base64url')
   const answer = await emulator.ask(
@@ -148,7 +137,7 @@ test(
   { timeout: 4 * patienceMs },
   async () => {
     await service.said('ready')
-    await askForToken()
+    await obtainToken(emulator, service)
     emulator.workspaceTables.flush()
     startWatching()
 

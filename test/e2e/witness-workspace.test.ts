@@ -10,7 +10,8 @@ import { jwtBearer, signAssertion, tokenForm } from '../support/emulated-entra.t
 import type { TestEmulator } from '../support/emulator.ts'
 import { required } from '../support/required.ts'
 import { serveFrom, type Served } from '../support/served.ts'
-import { cast, ordersAsk, startServiceEmulator } from '../support/test-service.ts'
+import { cast, startServiceEmulator } from '../support/test-service.ts'
+import { obtainToken } from '../support/token-status.ts'
 import { createTestWitnessKey } from '../support/witness.ts'
 import { workspaceId } from '../support/workspace.ts'
 
@@ -37,7 +38,7 @@ beforeEach(async () => {
     }),
   })
   await service.said('ready')
-  await askForToken()
+  await obtainToken(emulator, service)
   const key = createTestWitnessKey()
   writeFileSync(at('key.pem'), key.privateKey.export({ format: 'pem', type: 'pkcs8' }))
   const token = await emulator.token('countersign')
@@ -51,18 +52,6 @@ afterEach(async () => {
   await emulator.stop()
   rmSync(folder, { recursive: true })
 })
-
-async function askForToken(): Promise<void> {
-  const answer = await fetch(`${await service.origin()}/v1/token`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${await emulator.token('fabrikam-orders', cast.publicUrl)}`,
-      'content-type': 'application/json',
-    },
-    body: JSON.stringify(ordersAsk),
-  })
-  expect(answer.status).toBe(200)
-}
 
 /** A certificate of somebody else's on our application, and its use. */
 async function signInWithForeignCertificate(): Promise<void> {

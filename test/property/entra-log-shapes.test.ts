@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fc } from '../support/drawn-cases.ts'
 import { afterAll, describe, expect, it } from 'vitest'
-import { readDirectoryLog, readSignInLog } from '../../src/reconcile/read-log.ts'
 import { allOf } from '../support/all-of.ts'
 import { auditShapes, signInShapes } from '../support/audit/entra-log-shapes.ts'
 import type { EntraAudit, EntraSignIn } from '../support/audit/entra-log-shapes.ts'
+import { readDirectoryLog, readSignInLog } from '../support/read-log.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-entra-shapes-'))
 afterAll(() => {

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fc } from '../support/drawn-cases.ts'
 import { afterAll, describe, expect, it } from 'vitest'
-import { readVaultLog } from '../../src/reconcile/read-log.ts'
 import { allOf } from '../support/all-of.ts'
 import { vaultLogShapes } from '../support/audit/vault-log-shapes.ts'
 import type { AuditedRequest } from '../support/audit/vault-log-shapes.ts'
+import { readVaultLog } from '../support/read-log.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-shapes-'))
 afterAll(() => {

@@ -1,4 +1,4 @@
-import type { Gauges } from '../../src/telemetry/metrics.ts'
+import type { Gauges } from '../../src/telemetry/gauges.ts'
 
 /** What the gauges of a service show that has just become ready, and has certificates of nobody. */
 export const gaugesAtRest: Gauges = {

@@ -1,6 +1,6 @@
-import { logFolders, type LogPaths } from '../../src/reconcile/log-folders.ts'
 import { reconcileSources, type SourcesRequest } from '../../src/reconcile/reconcile-sources.ts'
 import type { Report } from '../../src/reconcile/reconcile.ts'
+import { logFolders, type LogPaths } from './log-folders.ts'
 
 export interface PathsRequest extends Omit<SourcesRequest, 'sources'> {
   readonly vaultLogPaths: LogPaths['vaultLogs']

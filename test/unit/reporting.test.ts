@@ -67,7 +67,7 @@ const configOf = (file: string, { anchors = [], vaultLog, signInLog }: Named): C
     reconcile: {
       sources: [
         ...(vaultLog === undefined ? [] : [{ kind: 'vault-log', path: vaultLog }]),
-        ...(signInLog === undefined ? [] : [{ kind: 'sign-in-log', path: signInLog }]),
+        ...(signInLog === undefined ? [] : [{ kind: 'signin-log', path: signInLog }]),
       ],
       graceMs: 30 * minuteMs,
     },

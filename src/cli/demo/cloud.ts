@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import tls from 'node:tls'
+import { z } from 'zod'
 import type { EmulatorEndpoints } from '../../emulator/emulator.ts'
 import { startVerb } from './child-process.ts'
 
@@ -31,21 +32,21 @@ export interface DemoCloud {
 export async function startCloud(folder: string): Promise<DemoCloud> {
   const state = join(folder, 'cloud')
   const running = await startVerb(['emulate', '--state', state], (line) => line === 'ready')
+  // The program's own word: it is of the same version.
   const endpoints = JSON.parse(
     readFileSync(join(state, 'emulator.json'), 'utf8'),
   ) as EmulatorEndpoints
   const ca = readFileSync(endpoints.caFile, 'utf8')
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), ca])
 
-  const control = async <T>(path: string, body: object): Promise<T> => {
+  const control = async <T>(path: string, body: object, form: z.ZodType<T>): Promise<T> => {
     const { origin, token } = endpoints.control
-    return (await answerOf(
-      fetch(origin + path, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}` },
-        body: JSON.stringify(body),
-      }),
-    )) as T
+    const asking = fetch(origin + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    })
+    return form.parse(await answerOf(asking))
   }
 
   return {
@@ -54,18 +55,17 @@ export async function startCloud(folder: string): Promise<DemoCloud> {
       const identity = endpoints.managedIdentities[principal]
       if (identity === undefined) throw new Error(`the cloud has no identity ${principal}`)
       const query = new URLSearchParams({ 'api-version': '2019-08-01', resource: audience })
-      const answer = (await answerOf(
-        fetch(`${identity.endpoint}?${query.toString()}`, {
-          headers: { 'x-identity-header': identity.header },
-        }),
-      )) as { access_token: string }
-      return answer.access_token
+      const asking = fetch(`${identity.endpoint}?${query.toString()}`, {
+        headers: { 'x-identity-header': identity.header },
+      })
+      return tokenForm.parse(await answerOf(asking)).access_token
     },
-    startJob: (claims) => control('/issuers/github/jobs', { claims }),
+    startJob: (claims) => control('/issuers/github/jobs', { claims }, jobForm),
     signDirectly: async (principal, vault, key) => {
-      const { access_token } = await control<{ access_token: string }>(
+      const { access_token } = await control(
         `/principals/${principal}/access-token`,
         { resource: 'https://vault.azure.net' },
+        tokenForm,
       )
       const digest = Buffer.alloc(32, 7).toString('base64url')
       await answerOf(
@@ -83,6 +83,9 @@ export async function startCloud(folder: string): Promise<DemoCloud> {
     stop: () => running.stop(),
   }
 }
+
+const tokenForm = z.object({ access_token: z.string() })
+const jobForm = z.object({ requestUrl: z.string(), requestToken: z.string() })
 
 async function answerOf(asking: Promise<Response>): Promise<unknown> {
   const response = await asking

@@ -1,11 +1,9 @@
 import { dirname, resolve } from 'node:path'
-import { byPlace, type ConfigurationProblem } from '../../base/configuration-problem.ts'
-import { frozen } from '../../base/frozen.ts'
 import type { Scope } from '../../base/ids.ts'
-import { readTextFile } from '../../base/text-file.ts'
 import { isTooLongForSocket, socketPathLimits } from '../../base/unix-socket-path.ts'
 import { isMap } from '../../yaml/yaml-document.ts'
-import { readYaml, type YamlPart } from '../../yaml/yaml-part.ts'
+import type { YamlPart } from '../../yaml/yaml-part.ts'
+import { loadDocument, type LoadedDocument } from '../load-document.ts'
 import type { NamedFiles } from '../named-files.ts'
 import { checkAuthorityFile, checkKeyPair } from '../pem-files.ts'
 import { azureDevOpsAudience } from '../shared-audience.ts'
@@ -17,52 +15,28 @@ import type {
 } from './agent-config.ts'
 import { type AgentForm, agentForm, parseResource, resourceForm, shapesForm } from './agent-form.ts'
 
-export type LoadedAgent =
-  | {
-      readonly ok: true
-      readonly config: AgentConfig
-      /** None of them keeps the agent from starting. */
-      readonly warnings: readonly ConfigurationProblem[]
-    }
-  | {
-      readonly ok: false
-      /** All that could be found, warnings too. */
-      readonly problems: readonly ConfigurationProblem[]
-    }
-
 /**
  * Reads `agent.yaml` and the certificates that it names. What is wrong with them is an answer and never
  * thrown.
  *
  * @param file As it was named: problems repeat it, and paths in it start at its folder.
  */
-export async function loadAgent(file: string, namedFiles: NamedFiles): Promise<LoadedAgent> {
-  const problems: ConfigurationProblem[] = []
-  const reading = await readTextFile(file)
-  if (!reading.ok) {
-    const message = `The configuration of the agent cannot be read. ${reading.fault}`
-    problems.push({ file, line: 1, rule: 'agent.unreadable', message, severity: 'error' })
-    return { ok: false, problems }
-  }
-  const root = readYaml({ file, text: reading.text }, problems, 'agent')
-  const form = root?.read(agentForm)
-  if (root !== undefined) {
-    checkResources(root)
-    checkAudience(root)
-    checkListen(root, resolve(dirname(file)))
-    checkShapes(root)
-    await checkFiles(root, dirname(file), namedFiles)
-  }
-  const inOrder = problems.toSorted(byPlace)
-  if (form === undefined || problems.some(({ severity }) => severity === 'error')) {
-    return { ok: false, problems: inOrder }
-  }
-  return {
-    ok: true,
-    config: frozen(configFrom(form, resourcesIn(root), resolve(dirname(file)))),
-    warnings: inOrder,
-  }
-}
+export const loadAgent = (
+  file: string,
+  namedFiles: NamedFiles,
+): Promise<LoadedDocument<AgentConfig>> =>
+  loadDocument(file, {
+    noun: 'agent',
+    form: agentForm,
+    check: async (root) => {
+      checkResources(root)
+      checkAudience(root)
+      checkListen(root, resolve(dirname(file)))
+      checkShapes(root)
+      await checkFiles(root, dirname(file), namedFiles)
+    },
+    configFrom: (form, root) => configFrom(form, resourcesIn(root), resolve(dirname(file))),
+  })
 
 function checkResources(root: YamlPart): void {
   const firstOf = new Map<Scope, string>()
@@ -205,12 +179,14 @@ async function checkFiles(root: YamlPart, folder: string, namedFiles: NamedFiles
 type WrittenResources = readonly (readonly [Scope, AgentForm['resources'][Scope]])[]
 
 /** By part, because the record's own type has forgotten what kind of text its keys are. */
-function resourcesIn(root: YamlPart | undefined): WrittenResources {
-  const written = root?.at('resources').parts() ?? []
-  return written.flatMap(([name, part]) => {
-    const [resource, form] = [parseResource(name), part.sound(resourceForm)]
-    return resource === undefined || form === undefined ? [] : [[resource, form] as const]
-  })
+function resourcesIn(root: YamlPart): WrittenResources {
+  return root
+    .at('resources')
+    .parts()
+    .flatMap(([name, part]) => {
+      const [resource, form] = [parseResource(name), part.sound(resourceForm)]
+      return resource === undefined || form === undefined ? [] : [[resource, form] as const]
+    })
 }
 
 function configFrom(form: AgentForm, resources: WrittenResources, folder: string): AgentConfig {

@@ -1,13 +1,11 @@
 import { dirname, resolve } from 'node:path'
 import type { z } from 'zod'
-import { byPlace, type ConfigurationProblem } from '../../base/configuration-problem.ts'
-import { frozen } from '../../base/frozen.ts'
 import { isUrl } from '../../base/postgres-url.ts'
 import { parsePublicKey } from '../../base/public-key.ts'
-import { readTextFile } from '../../base/text-file.ts'
 import { isMap } from '../../yaml/yaml-document.ts'
-import { readYaml, type YamlPart } from '../../yaml/yaml-part.ts'
+import type { YamlPart } from '../../yaml/yaml-part.ts'
 import { identityFrom } from '../agent/load-agent.ts'
+import { loadDocument, type LoadedDocument } from '../load-document.ts'
 import { type NamedFiles, readNamedFile } from '../named-files.ts'
 import { checkAuthorityFile, checkKeyPair } from '../pem-files.ts'
 import { cloudFrom } from '../cloud.ts'
@@ -28,51 +26,30 @@ import {
   witnessVaultKeyForm,
 } from './witness-form.ts'
 
-export type LoadedWitness =
-  | {
-      readonly ok: true
-      readonly config: WitnessConfig
-      /** None of them keeps the witness from starting. */
-      readonly warnings: readonly ConfigurationProblem[]
-    }
-  | {
-      readonly ok: false
-      /** All that could be found, warnings too. */
-      readonly problems: readonly ConfigurationProblem[]
-    }
-
 /**
  * Reads `witness.yaml` and the keys that it names. What is wrong with them is an answer and never thrown.
  *
  * @param file As it was named: problems repeat it, and paths in it start at its folder.
  */
-export async function loadWitness(file: string, namedFiles: NamedFiles): Promise<LoadedWitness> {
-  const problems: ConfigurationProblem[] = []
-  const reading = await readTextFile(file)
-  if (!reading.ok) {
-    const message = `The configuration of the witness cannot be read. ${reading.fault}`
-    problems.push({ file, line: 1, rule: 'witness.unreadable', message, severity: 'error' })
-    return { ok: false, problems }
-  }
-  const root = readYaml({ file, text: reading.text }, problems, 'witness')
-  const form = root?.read(witnessForm)
-  if (root !== undefined) {
-    checkFeed(root)
-    checkPlaces(root)
-    checkKey(root.at('key'))
-    checkLogs(root)
-    await checkFiles(root, dirname(file), namedFiles)
-  }
-  const inOrder = problems.toSorted(byPlace)
-  const feed = form && feedFrom(form, resolve(dirname(file)))
-  const isWrong = problems.some(({ severity }) => severity === 'error')
-  if (form === undefined || feed === undefined || isWrong) return { ok: false, problems: inOrder }
-  return {
-    ok: true,
-    config: frozen(configFrom(form, feed, resolve(dirname(file)))),
-    warnings: inOrder,
-  }
-}
+export const loadWitness = (
+  file: string,
+  namedFiles: NamedFiles,
+): Promise<LoadedDocument<WitnessConfig>> =>
+  loadDocument(file, {
+    noun: 'witness',
+    form: witnessForm,
+    check: async (root) => {
+      checkFeed(root)
+      checkPlaces(root)
+      checkKey(root.at('key'))
+      checkLogs(root)
+      await checkFiles(root, dirname(file), namedFiles)
+    },
+    configFrom: (form) => {
+      const feed = feedFrom(form, resolve(dirname(file)))
+      return feed && configFrom(form, feed, resolve(dirname(file)))
+    },
+  })
 
 function checkFeed(root: YamlPart): void {
   const has = (name: string) => root.at(name).value !== undefined

@@ -109,7 +109,7 @@ export function createAccessTokens({ origin, clock, keys }: AccessTokensDeps): A
 const backdatedSeconds = 300
 
 /** Claims of an app-only access token, in the version that the resource asks for. */
-export function accessTokenClaims(
+function accessTokenClaims(
   origin: string,
   subject: TokenSubject,
   resource: WorldResource,

@@ -41,7 +41,7 @@ export function createApplicationCertificates(): ApplicationCertificates {
   }
 }
 
-export function registeredCertificateFrom(der: Buffer): RegisteredCertificate {
+function registeredCertificateFrom(der: Buffer): RegisteredCertificate {
   const { publicKey, validFromDate, validToDate } = parseCertificate(der)
   const modulusBits = publicKey.asymmetricKeyDetails?.modulusLength ?? 0
   if (publicKey.asymmetricKeyType !== 'rsa' || modulusBits < 2048) {

@@ -6,7 +6,7 @@ export interface VaultError {
   readonly innerCode?: string
 }
 
-export const vaultError = (
+const vaultError = (
   status: VaultError['status'],
   code: string,
   message: string,

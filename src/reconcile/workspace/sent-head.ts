@@ -1,4 +1,5 @@
-import { isObject, numberOrDigitsIn, objectIn, textIn } from '../json-members.ts'
+import { isObject } from '../../base/json-object.ts'
+import { numberOrDigitsIn, objectIn, textIn } from '../json-members.ts'
 import type { LogForm } from '../read-log.ts'
 import { timeOfRow } from '../table-time.ts'
 import type { NotUnderstood } from '../vault-record.ts'

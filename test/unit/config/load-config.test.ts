@@ -207,7 +207,7 @@ describe('a configuration that says everything', () => {
     expect(config.reconcile).toEqual({
       sources: [
         { kind: 'vault-log', path: resolve(folder, 'logs/insights-logs-auditevent') },
-        { kind: 'sign-in-log', path: '/mnt/sign-ins' },
+        { kind: 'signin-log', path: '/mnt/sign-ins' },
         { kind: 'audit-log', path: '/mnt/audits' },
         { kind: 'vault-log', table: { ...queried, table: 'AzureDiagnostics' } },
         {
@@ -218,7 +218,7 @@ describe('a configuration that says everything', () => {
             table: 'AZKVAuditLogs',
           },
         },
-        { kind: 'sign-in-log', table: { ...queried, table: 'AADServicePrincipalSignInLogs' } },
+        { kind: 'signin-log', table: { ...queried, table: 'AADServicePrincipalSignInLogs' } },
         { kind: 'audit-log', table: { ...queried, table: 'AuditLogs' } },
       ],
       graceMs: 45 * 60_000,

@@ -399,6 +399,16 @@ describe('heads and proofs that do not fit', () => {
     })
   })
 
+  test('a head that is no JSON is named', async () => {
+    const canonical = Buffer.from('{"kind":"head.signed"')
+    const hash = chainHash(required(written.rows.at(-1)).hash, canonical)
+    const rows = [...written.rows, { sequence: at(), hash, canonical }]
+    expect((await verify(rows, nothing)).damage).toMatchObject({
+      kind: 'false-head',
+      sequence: at(),
+    })
+  })
+
   test.each<[string, () => readonly Entry[], string]>([
     ['was never begun', () => [required(proved)], 'it was never begun'],
     [

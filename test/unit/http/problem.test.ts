@@ -3,14 +3,9 @@ import { AuditError, type AuditErrorCode } from '../../../src/audit/audit-error.
 import type { AuditRefusal } from '../../../src/audit/audit-refusal.ts'
 import { parseGrantName } from '../../../src/base/ids.ts'
 import { CallerError, type CallerErrorCode } from '../../../src/caller/caller.ts'
-import {
-  problemAnswer,
-  problemFromFailure,
-  problemFromRefusal,
-  problemFromRequest,
-  tooManyConnections,
-  type Problem,
-} from '../../../src/http/problem.ts'
+import { problemFromFailure, problemFromRequest } from '../../../src/http/problem-from-failure.ts'
+import { problemFromRefusal } from '../../../src/http/problem-from-refusal.ts'
+import { problemAnswer, tooManyConnections, type Problem } from '../../../src/http/problem.ts'
 import { RequestProblem, type RequestProblemCode } from '../../../src/http/request-problem.ts'
 import { RememberedRefusal } from '../../../src/issuance/entra-refusals.ts'
 import { NothingProven } from '../../../src/issuance/nothing-proven.ts'

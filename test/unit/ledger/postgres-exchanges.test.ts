@@ -2,7 +2,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newAttemptId } from '../../../src/base/ids.ts'
 import type { Entry, ExchangeSucceeded } from '../../../src/ledger/entry.ts'
 import { exchangeAttempt, isExchangeSucceeded } from '../../../src/ledger/ledger-schema.ts'
-import { createPostgresExchanges } from '../../../src/ledger/postgres-exchanges.ts'
+import {
+  createPostgresExchanges,
+  type ExchangeOnRecord,
+} from '../../../src/ledger/postgres-exchanges.ts'
 import { query, startPostgres, type TestPostgres } from '../../support/postgres.ts'
 import { createTestSessions, type TestSessions } from '../../support/postgres-session.ts'
 import { openLedgerAt } from '../../support/postgres-store.ts'
@@ -32,6 +35,23 @@ const exchange = (changes: Partial<ExchangeSucceeded> = {}): ExchangeSucceeded =
   ...changes,
 })
 
+/** Of the entry, what a stored token is held to. */
+const onRecord = ({
+  attempt,
+  application,
+  tenant,
+  scope,
+  tokenSha256,
+  expiresAtSeconds,
+}: ExchangeSucceeded): ExchangeOnRecord => ({
+  attempt,
+  application,
+  tenant,
+  scope,
+  tokenSha256,
+  expiresAtSeconds,
+})
+
 async function append(entries: readonly Entry[]): Promise<void> {
   const ledger = await openLedgerAt(sessions.url)
   await ledger.append(entries)
@@ -49,7 +69,12 @@ test('finds the exchange of each attempt, and no other', async () => {
   await append([one, failed, other])
   const find = createPostgresExchanges(sessions.open())
   const attempts = [one.attempt, other.attempt, failed.attempt, newAttemptId()]
-  expect(await Promise.all(attempts.map(find))).toEqual([[one], [other], [], []])
+  expect(await Promise.all(attempts.map(find))).toEqual([
+    [onRecord(one)],
+    [onRecord(other)],
+    [],
+    [],
+  ])
 })
 
 test('is not deceived by what others put into a text, whatever it is', async () => {
@@ -65,7 +90,13 @@ test('is not deceived by what others put into a text, whatever it is', async () 
   const find = createPostgresExchanges(sessions.open())
   expect(await find(victim)).toEqual([])
   expect(await find(failing.attempt)).toEqual([])
-  expect(await find(later.attempt)).toEqual([later])
+  expect(await find(later.attempt)).toEqual([onRecord(later)])
+})
+
+test('counts no entry that does not say what was obtained', async () => {
+  const { tokenSha256, ...rest } = exchange()
+  await append([{ ...rest, tokenSha256: null } as never, exchange({ tokenSha256 })])
+  expect(await createPostgresExchanges(sessions.open())(rest.attempt)).toEqual([])
 })
 
 test('asks an index', async () => {

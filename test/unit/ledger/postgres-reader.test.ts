@@ -3,11 +3,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Row } from '../../../src/ledger/chain.ts'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
 import { readPages } from '../../../src/ledger/postgres-reader.ts'
-import { verifyPages } from '../../../src/ledger/verify.ts'
 import { startCuttableProxy } from '../../support/cuttable-proxy.ts'
 import { chainedRows, startedEntry } from '../../support/entries.ts'
 import { query, startPostgres, urlWith, type TestPostgres } from '../../support/postgres.ts'
 import { ledgerAt, openLedgerAt } from '../../support/postgres-store.ts'
+import { verifyPages } from '../../support/verify-pages.ts'
 
 /** Three pages, the last of them not full. */
 const entries = Array.from({ length: 2500 }, (_, index) => startedEntry(`${index} “ü\u0000”\\`))

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import type { Entry } from '../../../src/ledger/entry.ts'
 import { attemptStory, type StoryLogs } from '../../../src/reconcile/attempt-story.ts'
-import { logFolders } from '../../../src/reconcile/log-folders.ts'
+import { logFolders } from '../../support/log-folders.ts'
 import { createReconcileFiles, type ReconcileFiles } from '../../support/reconcile-files.ts'
 import {
   begun,

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { readLogFiles } from '../../../src/reconcile/log-file.ts'
+import { filesAt, readLogFile } from '../../../src/reconcile/log-file.ts'
 import { allOf } from '../../support/all-of.ts'
 
 let folder: string
@@ -23,9 +23,15 @@ function write(name: string, content: string | Buffer): string {
   return file
 }
 
+async function* piecesAt(paths: readonly string[]) {
+  for (const path of paths) {
+    for (const file of await filesAt(path)) yield* readLogFile(file)
+  }
+}
+
 /** What was read, in short, with the line of what was not understood. */
 async function read(...paths: readonly string[]): Promise<readonly unknown[]> {
-  const pieces = await allOf(readLogFiles(paths))
+  const pieces = await allOf(piecesAt(paths))
   return pieces.map((piece) => {
     if (piece.kind === 'unread') return `${piece.line}: ${piece.why}`
     return piece.kind === 'value' ? piece.value : piece.record

@@ -1,8 +1,9 @@
 import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import { createDependencyWatch } from '../../../src/base/dependency-watch.ts'
+import type { Gauges } from '../../../src/telemetry/gauges.ts'
 import { createIssuanceTelemetry } from '../../../src/telemetry/issuance-telemetry.ts'
-import { createCommitSeconds, createMetrics, type Gauges } from '../../../src/telemetry/metrics.ts'
+import { createCommitSeconds, createMetrics } from '../../../src/telemetry/metrics.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import { gaugesAtRest } from '../../support/gauges.ts'
 

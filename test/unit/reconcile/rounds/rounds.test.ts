@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { appendFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { logFolders } from '../../../support/log-folders.ts'
 import { createReconcileFiles, type ReconcileFiles } from '../../../support/reconcile-files.ts'
 import {
   begun,
@@ -18,7 +19,6 @@ import {
 import type { SignatureMade } from '../../../../src/ledger/entry.ts'
 import { ledgerInFile } from '../../../../src/ledger/ledger-source.ts'
 import { nothingExpected } from '../../../../src/reconcile/expectations.ts'
-import { logFolders } from '../../../../src/reconcile/log-folders.ts'
 import { afterRound, eventsMax, isOpen } from '../../../../src/reconcile/rounds/after-round.ts'
 import {
   noRounds,

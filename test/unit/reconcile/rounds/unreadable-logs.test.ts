@@ -2,12 +2,12 @@ import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ledgerInFile } from '../../../../src/ledger/ledger-source.ts'
-import { logFolders } from '../../../../src/reconcile/log-folders.ts'
 import { afterRound, eventsMax } from '../../../../src/reconcile/rounds/after-round.ts'
 import { noRounds, roundStateForm } from '../../../../src/reconcile/rounds/round-state.ts'
 import type { FindingEvent, RoundState } from '../../../../src/reconcile/rounds/round-state.ts'
 import { runRound } from '../../../../src/reconcile/rounds/round.ts'
 import { roundsUntilTold } from '../../../../src/reconcile/rounds/unreadable-logs.ts'
+import { logFolders } from '../../../support/log-folders.ts'
 import { createReconcileFiles, type ReconcileFiles } from '../../../support/reconcile-files.ts'
 import {
   begun,

@@ -1,6 +1,6 @@
-import { logFolder } from './log-folder.ts'
-import type { LogSources } from './log-source.ts'
-import { directoryLogForm, signInLogForm, vaultLogForm } from './read-log.ts'
+import { logFolder } from '../../src/reconcile/log-folder.ts'
+import type { LogSources } from '../../src/reconcile/log-source.ts'
+import { directoryLogForm, signInLogForm, vaultLogForm } from '../../src/reconcile/read-log.ts'
 
 /** The logs in files, by what is in them. */
 export interface LogPaths {
