@@ -5,7 +5,7 @@ import type { Finding, LedgerBroken, LogsRemoved, Undecided, UndecidedReason } f
 import { factsOf, summaries } from '../finding-text.ts'
 import { parseKeyUrl, withoutPort } from '../key-name.ts'
 import type { Verdict } from '../reconcile.ts'
-import { findingIdOf, removalOf, timeOfFinding } from './finding-id.ts'
+import { findingIdOf, recordOf, removalOf, timeOfFinding } from './finding-id.ts'
 import { inertText } from './inert-text.ts'
 import { isNews } from './news.ts'
 import { isExplained } from './resolution.ts'
@@ -13,8 +13,7 @@ import type { Round } from './round.ts'
 import type { FindingEvent, KnownFinding, RoundState } from './round-state.ts'
 import { unreadAfter, unreadFilesMax } from './unread-files.ts'
 import type { UnreadFile } from './unread-files.ts'
-import { logNameOf } from './unreadable-logs.ts'
-import { isHiddenFrom } from './log-kinds.ts'
+import { isHiddenFrom, logNameOf, logWithRecordOf } from './log-kinds.ts'
 
 /**
  * So long a round waits for hours that were not delivered, and for a log that has fallen silent. Then they are given
@@ -87,8 +86,9 @@ export function afterRound(
     })),
     applicationIds: [...accounting.watchedApplications],
     principals: accounting.principals.slice(0, principalsMax),
-    coverage: coverageKept(accounting.vaultLog.coverage, decidedUntilMs),
+    coverage: coverageKept(round, decidedUntilMs),
     logs: round.logs,
+    sources: round.beginnings.remembered(),
     unreadable: round.unreadable,
     leftUndecided,
     unread: unread.slice(0, unreadFilesMax),
@@ -187,7 +187,9 @@ interface Judged {
 
 /** Holds what a round found to what was known: what is new, what is there still, and what is there no longer. */
 function judged(state: RoundState, round: Round, ledger: string, tell: readonly string[]): Judged {
-  const byId = new Map(state.findings.map((finding) => [finding.id, finding]))
+  const byId = new Map(
+    state.findings.map((finding) => [finding.id, whereSeen(finding, round.evidence.seen)]),
+  )
   const found = [...round.findings, ...withoutEvidence(state, round)]
     .toSorted(bySeverityThenTime)
     .map((finding) => ({ finding, id: idOf(finding, byId, ledger) }))
@@ -203,7 +205,7 @@ function judged(state: RoundState, round: Round, ledger: string, tell: readonly 
       heldBackFromMs = Math.min(heldBackFromMs, foundAgainFromMs(finding, round))
       continue
     }
-    const known = knownFrom(id, finding, (before?.times ?? 0) + 1, round.nowMs)
+    const known = knownFrom(id, finding, (before?.times ?? 0) + 1, round)
     byId.set(id, known)
     events.push(eventOf('finding.new', known, factsIn(finding), round.nowMs, tell))
   }
@@ -223,16 +225,28 @@ function judged(state: RoundState, round: Round, ledger: string, tell: readonly 
   }
 }
 
+/** Where several logs have its record, it is missed in the last that had it. */
+function whereSeen(known: KnownFinding, seen: ReadonlyMap<string, string>): KnownFinding {
+  const log = logWithRecordOf[known.kind] === undefined ? undefined : seen.get(known.id)
+  return log === undefined ? known : { ...known, log }
+}
+
 /** What stands, and whose record the log has no longer: it stands on, and that is told. */
 function withoutEvidence(state: RoundState, round: Round): readonly LogsRemoved[] {
   return state.findings.flatMap((known) => {
     const { id, kind, atMs } = known
     if (!isOpen(known) || atMs === null || atMs < round.fromMs) return []
-    if (isHiddenFrom(kind, round.unreadable)) return []
+    if (isAway(known, round.unreadable)) return []
     if (!round.evidence.misses(known)) return []
     return [{ kind: 'logs.removed', removed: { what: 'record', of: id, ofKind: kind, atMs } }]
   })
 }
+
+/** Of a finding that an earlier version has found any log of its kind may have the record. */
+const isAway = ({ kind, log }: KnownFinding, unreadable: Round['unreadable']): boolean =>
+  log === undefined
+    ? isHiddenFrom(kind, unreadable)
+    : unreadable.some((one) => logNameOf(one.of, one.log) === log)
 
 /** A ledger that could not be read may be whole again. */
 const isBroken = (
@@ -308,7 +322,13 @@ function hasRoomFor(
   return oldest !== undefined && byId.delete(oldest.id)
 }
 
-function knownFrom(id: string, finding: Finding, times: number, nowMs: number): KnownFinding {
+function knownFrom(
+  id: string,
+  finding: Finding,
+  times: number,
+  { beginnings, nowMs }: Pick<Round, 'beginnings' | 'nowMs'>,
+): KnownFinding {
+  const log = logOf(finding, beginnings)
   return {
     id,
     kind: finding.kind,
@@ -316,13 +336,20 @@ function knownFrom(id: string, finding: Finding, times: number, nowMs: number): 
     atMs: timeOfFinding(finding) ?? null,
     ...(finding.kind === 'logs.silent' ? { vault: finding.vault } : {}),
     ...(finding.kind === 'ledger.broken' ? faultIn(finding) : {}),
-    ...(finding.kind === 'logs.unreadable' ? { log: logNameOf(finding.of, finding.log) } : {}),
+    ...(log === undefined ? {} : { log }),
     ...(finding.kind === 'logs.removed' ? { removal: removalOf(finding) } : {}),
     ...(finding.kind === 'sign.unrecorded' ? { vaultRequestId: finding.vaultRequestId } : {}),
     summary: summaries[finding.kind](1),
     foundAtMs: nowMs,
     times,
   }
+}
+
+/** That cannot be read, or that has its record. */
+function logOf(finding: Finding, beginnings: Round['beginnings']): string | undefined {
+  if (finding.kind === 'logs.unreadable') return logNameOf(finding.of, finding.log)
+  const record = recordOf(finding)
+  return record && beginnings.logOf(record)
 }
 
 const faultIn = ({ fault }: LedgerBroken): Pick<KnownFinding, 'fault' | 'sequence'> =>
@@ -419,15 +446,17 @@ const linkText = ({
   hash: Buffer.from(hash).toString('hex'),
 })
 
+/** Without the hours that a log has dropped as they grew old: nothing shows any more what was in them. */
 function coverageKept(
-  coverage: ReadonlyMap<string, Coverage>,
+  { accounting, beginnings }: Pick<Round, 'accounting' | 'beginnings'>,
   decidedUntilMs: number,
 ): RoundState['coverage'] {
-  const oldest = hourOf(decidedUntilMs) - hoursKept
   return Object.fromEntries(
-    [...coverage].map(([vault, { fromMs, toMs, hours }]) => [
-      vault,
-      { fromMs, toMs, hours: [...hours].filter(([hour]) => hour >= oldest) },
-    ]),
+    [...accounting.vaultLog.coverage].map(([vault, { fromMs, toMs, hours }]) => {
+      const retiredUntilMs = beginnings.retiredUntilMs(vault)
+      const oldest = Math.max(hourOf(decidedUntilMs) - hoursKept, hourOf(retiredUntilMs))
+      const kept = [...hours].filter(([hour]) => hour >= oldest)
+      return [vault, { fromMs: Math.max(fromMs, retiredUntilMs), toMs, hours: kept }]
+    }),
   )
 }

@@ -5,6 +5,7 @@ import { LogError } from '../log-error.ts'
 import type { UnreadPlace } from '../log-file.ts'
 import { recordsOf } from '../log-source.ts'
 import type { LogMark, LogSource, LogSources, UnreadableLog } from '../log-source.ts'
+import type { DroppedAt } from '../missing-records.ts'
 import { account } from '../reconcile.ts'
 import type { Accounting, Accounts, Batches } from '../reconcile.ts'
 import type { RemovedFiles } from '../removals.ts'
@@ -14,11 +15,15 @@ import { EvidenceLookout } from './evidence-lookout.ts'
 import { timeOfFinding } from './finding-id.ts'
 import type { LogRecord } from './finding-id.ts'
 import { ledgerWindow } from './ledger-window.ts'
-import type { LedgerLearned } from './ledger-window.ts'
+import type { LedgerLearned, WrittenLate } from './ledger-window.ts'
+import { LogBeginnings } from './log-beginnings.ts'
+import type { LookedAt } from './log-beginnings.ts'
+import { undecidedTimes } from './news.ts'
 import type { RoundState } from './round-state.ts'
 import { UnreadFiles } from './unread-files.ts'
 import type { UnreadFile } from './unread-files.ts'
-import { logNameOf, unreadableAfter, unreadableFindings } from './unreadable-logs.ts'
+import { unreadableAfter, unreadableFindings } from './unreadable-logs.ts'
+import { logNameOf } from './log-kinds.ts'
 import type { LogKind } from './log-kinds.ts'
 
 /** What is accounted for in each round. */
@@ -61,6 +66,7 @@ export interface Round {
   readonly returned: ReadonlySet<string>
   /** What was read of the records that known findings are about. */
   readonly evidence: Pick<EvidenceLookout, 'seen' | 'misses'>
+  readonly beginnings: LogBeginnings
   /** Logs that could not be read, and since when. */
   readonly unreadable: RoundState['unreadable']
 }
@@ -90,7 +96,7 @@ export async function runRound(state: RoundState, request: RoundRequest): Promis
   // What they are held to is read from there on too.
   const { fromMs: lateFromMs } = read.learned.writtenLate
   if (lateFromMs < read.fromMs) read = await reading(lateFromMs)
-  const { fromMs, accounting, learned, unread, evidence } = read
+  const { fromMs, accounting, learned, unread, evidence, beginnings } = read
   const unreadable = unreadableAfter(state.unreadable, accounting, nowMs)
   const left = new Set(unreadable.map(({ of, log }) => logNameOf(of, log)))
   return {
@@ -116,6 +122,7 @@ export async function runRound(state: RoundState, request: RoundRequest): Promis
     vaultFilesRemoved: arrivals.vaultFilesRemoved,
     returned: arrivals.returned,
     evidence,
+    beginnings,
   }
 }
 
@@ -125,12 +132,13 @@ async function readFrom(
   decidedUntilMs: number,
   state: RoundState,
   request: RoundRequest,
-  { sources }: { readonly sources: LogSources },
+  { sources, looked }: Pick<Awaited<ReturnType<typeof arrivalsIn>>, 'sources' | 'looked'>,
 ) {
   const readFromMs = fromMs === -Infinity ? fromMs : hourOf(fromMs - overlapMs) * hourMs
   const progress = new Counter(request.progress)
   const unread = new UnreadFiles()
-  const evidence = new EvidenceLookout(state)
+  const beginnings = new LogBeginnings(state.sources, looked)
+  const evidence = new EvidenceLookout(state, beginnings)
   const tap: Tap = { progress, unread, evidence }
   const span = { fromMs: readFromMs - overlapMs, decidedUntilMs }
   const window = ledgerWindow(request.ledger, state, span, (entries) => {
@@ -145,6 +153,7 @@ async function readFrom(
       rows: window.recalled,
       coverage: coverageIn(state),
       principals: state.principals,
+      droppedAt: droppedAtIn(state, beginnings, () => window.learned().writtenLate),
     },
     vaultRecords: () => since('vault', sources.vaultLogs, readFromMs, tap),
     ...(sources.signInLogs.length > 0 && {
@@ -154,7 +163,7 @@ async function readFrom(
       audits: () => since('audits', sources.auditLogs, readFromMs, tap),
     }),
   })
-  return { fromMs, accounting, learned: window.learned(), unread, evidence }
+  return { fromMs, accounting, learned: window.learned(), unread, evidence, beginnings }
 }
 
 /** Of a log that cannot be asked what has come nothing is read either: it is to be read from where it was left. */
@@ -167,9 +176,10 @@ async function arrivalsIn(
   const changed = new Map<string, readonly string[]>()
   const removed: (readonly [LogKind, RemovedFiles])[] = []
   const returned = new Set<string>()
+  const looked = new Map<string, LookedAt | undefined>()
   let fromMs = Infinity
   const look = async <LogRecord>(of: LogKind, sources: readonly LogSource<LogRecord>[]) => {
-    const looked: LogSource<LogRecord>[] = []
+    const found: LogSource<LogRecord>[] = []
     for (const source of sources) {
       const name = logNameOf(of, source.name)
       try {
@@ -179,13 +189,18 @@ async function arrivalsIn(
         changed.set(name, arrived.changed ?? [])
         for (const group of arrived.returned ?? []) returned.add(group)
         for (const files of arrived.removed ?? []) removed.push([of, files])
-        looked.push(source)
+        looked.set(name, {
+          retiredUntilMs: arrived.retiredUntilMs,
+          tellsRemovals: arrived.removed !== undefined || marks[name] === undefined,
+        })
+        found.push(source)
       } catch (error) {
         if (!(error instanceof LogError)) throw error
-        looked.push(unreadableAs(source, error))
+        looked.set(name, undefined)
+        found.push(unreadableAs(source, error))
       }
     }
-    return looked
+    return found
   }
   const sources: LogSources = {
     vaultLogs: await look('vault', vaultLogs),
@@ -197,6 +212,7 @@ async function arrivalsIn(
     fromMs: fromMs - clockDifferenceMs,
     logs,
     sources,
+    looked,
     changed,
     removed: removed.map(([, files]) => files),
     vaultFilesRemoved: removed.flatMap(([of, files]) => (of === 'vault' ? [files] : [])),
@@ -244,19 +260,43 @@ async function* since<Of extends LogRecord>(
   { progress, unread, evidence }: Tap,
 ): Batches<Of> {
   const takeUnread = unread.ofReading(of)
-  const isLater = (record: Of | UnreadPlace | UnreadableLog) => {
-    if (record.kind === 'unreadable') return true
-    if (record.kind === 'unread') {
-      takeUnread(record)
+  for (const source of sources) {
+    const log = logNameOf(of, source.name)
+    const isLater = (record: Of | UnreadPlace | UnreadableLog) => {
+      if (record.kind === 'unreadable') return true
+      if (record.kind === 'unread') {
+        takeUnread(record)
+        return true
+      }
+      if (record.timeMs < fromMs) return false
+      evidence.take(log, record)
       return true
     }
-    if (record.timeMs < fromMs) return false
-    evidence.take(record)
-    return true
+    for await (const batch of recordsOf([source], fromMs)) {
+      progress.records(batch.length)
+      const later = batch.filter(isLater)
+      yield sources.length === 1 ? later : later.map((record) => readIn(log, record))
+    }
   }
-  for await (const batch of recordsOf(sources, fromMs)) {
-    progress.records(batch.length)
-    yield batch.filter(isLater)
+}
+
+/** A copy, which takes its time: where there is one log alone it has them all. */
+const readIn = <Of extends LogRecord>(log: string, record: Of | UnreadPlace | UnreadableLog) =>
+  record.kind === 'unread' || record.kind === 'unreadable' ? record : { ...record, log }
+
+/** What an earlier round has decided stays so when its record has grown old, but for what was written since. */
+function droppedAtIn(
+  state: RoundState,
+  beginnings: LogBeginnings,
+  writtenLate: () => WrittenLate,
+): DroppedAt {
+  const isUndecidedAt = undecidedTimes(state)
+  let late: WrittenLate | undefined
+  return (keyId, madeAtMs) => {
+    if (!beginnings.isDroppedAt(keyId, madeAtMs)) return undefined
+    late ??= writtenLate()
+    const isOpen = isUndecidedAt({ keyId, madeAtMs }) || late.timesMs.has(madeAtMs)
+    return isOpen ? 'undecided' : 'decided'
   }
 }
 
