@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Accounting } from '../../src/reconcile/reconcile.ts'
 import { findingIdOf } from '../../src/reconcile/rounds/finding-id.ts'
-import { isOpen } from '../../src/reconcile/rounds/after-round.ts'
+import { isOpen } from '../../src/reconcile/rounds/known-finding.ts'
 import type {
   FindingEvent,
   KnownFinding,
