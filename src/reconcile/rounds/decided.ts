@@ -68,7 +68,9 @@ function undecidedUntilNowFromMs(
   { fromMs, isServiceKnown, accounting, unreadable }: Round,
 ): number {
   const away = new Set(unreadable.map(({ of, log }) => logNameOf(of, log)))
-  const isAnyBack = state.unreadable.some(({ of, log }) => !away.has(logNameOf(of, log)))
+  const isAnyBack = state.unreadable.some(
+    ({ of, log }) => of !== 'ledger' && !away.has(logNameOf(of, log)),
+  )
   const isAnyNew = accounting.watchedApplications.length > state.applicationIds.length
   const over = new Set<string>([
     ...(isServiceKnown ? ['service-not-known' satisfies UndecidedReason] : []),

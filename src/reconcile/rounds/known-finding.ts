@@ -15,7 +15,7 @@ export function knownFrom(
   id: string,
   finding: Finding,
   times: number,
-  { beginnings, nowMs }: Pick<Round, 'beginnings' | 'nowMs'>,
+  { beginnings, nowMs }: Pick<Round, 'nowMs'> & Partial<Pick<Round, 'beginnings'>>,
 ): KnownFinding {
   const log = logOf(finding, beginnings)
   return {
@@ -35,10 +35,10 @@ export function knownFrom(
 }
 
 /** That cannot be read, or that has its record. */
-function logOf(finding: Finding, beginnings: Round['beginnings']): string | undefined {
+function logOf(finding: Finding, beginnings?: Round['beginnings']): string | undefined {
   if (finding.kind === 'logs.unreadable') return logNameOf(finding.of, finding.log)
   const record = recordOf(finding)
-  return record && beginnings.logOf(record)
+  return record && beginnings?.logOf(record)
 }
 
 const faultIn = ({ fault }: LedgerBroken): Pick<KnownFinding, 'fault' | 'sequence'> =>

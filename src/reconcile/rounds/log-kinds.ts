@@ -3,12 +3,13 @@ import type { LogRecord } from './finding-id.ts'
 import type { UnreadableState } from './round-state.ts'
 
 /** What is in a log, and what tells it from others in marks and findings. */
-export type LogKind = UnreadableState['of']
+export type LogKind = Exclude<UnreadableState['of'], 'ledger'>
 
-/** Under which a log is remembered. */
-export const logNameOf = (of: LogKind, log: string): string => `${of} ${log}`
+/** Under which a log, or the ledger, is remembered. */
+export const logNameOf = (of: UnreadableState['of'], log: string): string => `${of} ${log}`
 
-export const isOfKind = (of: LogKind, name: string): boolean => name.startsWith(`${of} `)
+export const isOfKind = (of: UnreadableState['of'], name: string): boolean =>
+  name.startsWith(`${of} `)
 
 /** The kind of log that has records of a kind. */
 export const kindOf: Readonly<Record<LogRecord['kind'], LogKind>> = {

@@ -103,7 +103,8 @@ const unreadFile = z.strictObject({
 })
 
 const unreadable = z.strictObject({
-  of: logKind,
+  /** `ledger`: no log was looked at either. */
+  of: z.enum([...logKind.options, 'ledger']),
   log: z.string(),
   code: z.string(),
   /** One sentence, which names the log. */
@@ -145,7 +146,7 @@ export const roundStateForm = z.strictObject({
   logs: z.record(z.string(), z.record(z.string(), z.string())),
   /** What they are known for, likewise. */
   sources: z.record(z.string(), logSource).default({}),
-  /** Of these, those that the last round could not read; their marks are from before. */
+  /** Of these, and of the ledger, those that the last round could not read; their marks are from before. */
   unreadable: z.array(unreadable).default([]),
   /** Times in which something was never decided, and that are waited for no longer. */
   leftUndecided: z.array(span),
