@@ -1,23 +1,22 @@
 import { hourMs, hourOf } from '../coverage.ts'
 import type { Coverage } from '../coverage.ts'
 import type { Finding, Undecided } from '../finding.ts'
-import { LogError } from '../log-error.ts'
 import type { UnreadPlace } from '../log-file.ts'
 import { recordsOf } from '../log-source.ts'
-import type { LogMark, LogSource, LogSources, UnreadableLog } from '../log-source.ts'
+import type { LogSource, LogSources, UnreadableLog } from '../log-source.ts'
 import type { DroppedAt } from '../missing-records.ts'
 import { account } from '../reconcile.ts'
 import type { Accounting, Accounts, Batches } from '../reconcile.ts'
 import type { RemovedFiles } from '../removals.ts'
-import { clockDifferenceMs } from '../sign-difference.ts'
 import type { LedgerSource } from '../../ledger/ledger-source.ts'
+import { arrivalsIn, marksAfter } from './arrived-logs.ts'
+import type { ArrivedLogs } from './arrived-logs.ts'
 import { EvidenceLookout } from './evidence-lookout.ts'
 import { timeOfFinding } from './finding-id.ts'
 import type { LogRecord } from './finding-id.ts'
 import { ledgerWindow } from './ledger-window.ts'
 import type { LedgerLearned, WrittenLate } from './ledger-window.ts'
 import { LogBeginnings } from './log-beginnings.ts'
-import type { LookedAt } from './log-beginnings.ts'
 import { undecidedTimes } from './news.ts'
 import type { RoundState } from './round-state.ts'
 import { UnreadFiles } from './unread-files.ts'
@@ -132,7 +131,7 @@ async function readFrom(
   decidedUntilMs: number,
   state: RoundState,
   request: RoundRequest,
-  { sources, looked }: Pick<Awaited<ReturnType<typeof arrivalsIn>>, 'sources' | 'looked'>,
+  { sources, looked }: Pick<ArrivedLogs, 'sources' | 'looked'>,
 ) {
   const readFromMs = fromMs === -Infinity ? fromMs : hourOf(fromMs - overlapMs) * hourMs
   const progress = new Counter(request.progress)
@@ -164,86 +163,6 @@ async function readFrom(
     }),
   })
   return { fromMs, accounting, learned: window.learned(), unread, evidence, beginnings }
-}
-
-/** Of a log that cannot be asked what has come nothing is read either: it is to be read from where it was left. */
-async function arrivalsIn(
-  { vaultLogs, signInLogs, auditLogs }: LogSources,
-  marks: RoundState['logs'],
-  decidedUntilMs: number,
-) {
-  const logs: Record<string, LogMark> = {}
-  const changed = new Map<string, readonly string[]>()
-  const removed: (readonly [LogKind, RemovedFiles])[] = []
-  const returned = new Set<string>()
-  const looked = new Map<string, LookedAt | undefined>()
-  let fromMs = Infinity
-  const look = async <LogRecord>(of: LogKind, sources: readonly LogSource<LogRecord>[]) => {
-    const found: LogSource<LogRecord>[] = []
-    for (const source of sources) {
-      const name = logNameOf(of, source.name)
-      try {
-        const arrived = await source.arrivals(marks[name], decidedUntilMs)
-        logs[name] = arrived.mark
-        fromMs = Math.min(fromMs, arrived.fromMs)
-        changed.set(name, arrived.changed ?? [])
-        for (const group of arrived.returned ?? []) returned.add(group)
-        for (const files of arrived.removed ?? []) removed.push([of, files])
-        looked.set(name, {
-          retiredUntilMs: arrived.retiredUntilMs,
-          tellsRemovals: arrived.removed !== undefined || marks[name] === undefined,
-        })
-        found.push(source)
-      } catch (error) {
-        if (!(error instanceof LogError)) throw error
-        looked.set(name, undefined)
-        found.push(unreadableAs(source, error))
-      }
-    }
-    return found
-  }
-  const sources: LogSources = {
-    vaultLogs: await look('vault', vaultLogs),
-    signInLogs: await look('sign-ins', signInLogs),
-    auditLogs: await look('audits', auditLogs),
-  }
-  // What a record is the counterpart of has a time by another clock.
-  return {
-    fromMs: fromMs - clockDifferenceMs,
-    logs,
-    sources,
-    looked,
-    changed,
-    removed: removed.map(([, files]) => files),
-    vaultFilesRemoved: removed.flatMap(([of, files]) => (of === 'vault' ? [files] : [])),
-    returned,
-  }
-}
-
-const unreadableAs = <LogRecord>(
-  source: LogSource<LogRecord>,
-  error: LogError,
-): LogSource<LogRecord> => ({
-  ...source,
-  records: () => {
-    throw error
-  },
-})
-
-/**
- * The marks of logs that were read to their end, and of the others those from before.
- *
- * @param left Those that could not be read.
- */
-function marksAfter(
-  now: RoundState['logs'],
-  before: RoundState['logs'],
-  left: ReadonlySet<string>,
-): RoundState['logs'] {
-  return Object.fromEntries([
-    ...Object.entries(now).filter(([name]) => !left.has(name)),
-    ...Object.entries(before).filter(([name]) => left.has(name)),
-  ])
 }
 
 /** What is learned of records as they pass. */
