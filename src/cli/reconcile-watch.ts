@@ -7,14 +7,17 @@ import { stopSignal } from '../base/stop-signal.ts'
 import { readTextFile } from '../base/text-file.ts'
 import type { WebhookConfig } from '../config/config.ts'
 import { readEnvironment, readSecrets } from '../config/environment.ts'
-import { sqliteCode } from '../ledger/ledger-file.ts'
+import { LedgerDatabaseError } from '../ledger/ledger-database-error.ts'
+import { LedgerFileError, sqliteCode } from '../ledger/ledger-file.ts'
 import { ledgerIdOf } from '../ledger/ledger-id.ts'
 import { refuseMissing } from '../reconcile/log-file.ts'
-import { afterRound, isOpen } from '../reconcile/rounds/after-round.ts'
+import { afterLostLedger } from '../reconcile/rounds/after-lost-ledger.ts'
+import { afterRound } from '../reconcile/rounds/after-round.ts'
 import { findingBody } from '../reconcile/rounds/finding-body.ts'
 import type { FoundAt } from '../reconcile/rounds/finding-body.ts'
 import type { FindingSink } from '../reconcile/rounds/finding-sink.ts'
 import { FindingSinkError } from '../reconcile/rounds/finding-sink.ts'
+import { isOpen } from '../reconcile/rounds/known-finding.ts'
 import { roundMetrics } from '../reconcile/rounds/round-metrics.ts'
 import { RoundStateError, roundStateFile } from '../reconcile/rounds/round-state-file.ts'
 import type { FindingEvent, RoundState } from '../reconcile/rounds/round-state.ts'
@@ -74,6 +77,16 @@ export async function keepWatch(options: WatchOptions): Promise<void> {
   let said = ''
   let failed = 0
 
+  const tell = sinks.map(({ name }) => name)
+  const keep = async (next: RoundState) => {
+    // Durable before anybody is told: whoever dies in between tells it again, under the same id.
+    await file.save(next)
+    state = next
+    state = await telling.tell(state)
+    const standing = standingText(state)
+    if (standing !== said) console.error(`${isoTimeFrom(systemClock.nowMs())} ${standing}`)
+    said = standing
+  }
   const round = async () => {
     const startedMs = systemClock.monotonicMs()
     const ledger = (await ledgerIdOf(named.source)) ?? state.ledger
@@ -84,15 +97,11 @@ export async function keepWatch(options: WatchOptions): Promise<void> {
       progress: progress.show,
     }).finally(progress.clear)
     const tookMs = Math.round(systemClock.monotonicMs() - startedMs)
-    const tell = sinks.map(({ name }) => name)
-    const next = afterRound(withoutStrangers(state, tell), outcome, { ledger, tookMs, tell })
-    // Durable before anybody is told: whoever dies in between tells it again, under the same id.
-    await file.save(next)
-    state = next
-    state = await telling.tell(state)
-    const standing = standingText(state)
-    if (standing !== said) console.error(`${isoTimeFrom(outcome.nowMs)} ${standing}`)
-    said = standing
+    await keep(afterRound(withoutStrangers(state, tell), outcome, { ledger, tookMs, tell }))
+  }
+  const withoutLedger = async ({ message }: Error) => {
+    const lost = { name: named.source.name, why: redact(message), nowMs: systemClock.nowMs() }
+    await keep(afterLostLedger(withoutStrangers(state, tell), lost, tell))
   }
   await repeat(
     async () => {
@@ -104,6 +113,7 @@ export async function keepWatch(options: WatchOptions): Promise<void> {
         succeeded = false
         failed += 1
         complain(error)
+        if (isOfLedger(error)) await withoutLedger(error)
       }
       if (options.metricsFile === undefined) return
       try {
@@ -130,7 +140,13 @@ const isExpectedOfWatch = (error: unknown): error is Error =>
 
 /** What the next round may come to the end in spite of. */
 const isExpectedOfRound = (error: unknown): error is Error =>
-  isExpectedOfReading(error) || (error instanceof Error && sqliteCode(error) !== undefined)
+  isExpectedOfReading(error) || isOfLedger(error)
+
+/** That it cannot be read now. */
+const isOfLedger = (error: unknown): boolean =>
+  error instanceof LedgerFileError ||
+  error instanceof LedgerDatabaseError ||
+  sqliteCode(error) !== undefined
 
 /** Beside the ledger's file; otherwise beside the configuration, or in the working directory. */
 function stateFileFor({ state, ledger, config: file }: WatchOptions, named: NamedRequest): string {

@@ -122,6 +122,7 @@ const logWords = {
   vault: 'records of a vault',
   'sign-ins': 'sign-ins of Entra',
   audits: 'directory audits of Entra',
+  ledger: 'the ledger of the service',
 } as const
 
 const unprovedWords: Readonly<Record<UnprovedReason, string>> = {

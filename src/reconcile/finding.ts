@@ -185,10 +185,10 @@ export interface RemovedRecord {
   readonly atMs: number
 }
 
-/** Whoever keeps watch could not read a log, again and again: what it has nobody knows. */
+/** Whoever keeps watch could not read a log, or the ledger, again and again: what it has nobody knows. */
 export interface LogsUnreadable {
   readonly kind: 'logs.unreadable'
-  readonly of: 'vault' | 'sign-ins' | 'audits'
+  readonly of: 'vault' | 'sign-ins' | 'audits' | 'ledger'
   readonly log: string
   readonly why: string
   readonly fromMs: number

@@ -49,6 +49,11 @@ export interface Arrivals {
   readonly removed?: readonly RemovedFiles[]
   /** Groups of {@link RemovedFiles} that were gone in that look, and are whole again. */
   readonly returned?: readonly string[]
+  /**
+   * What is older may have gone since that look as it grew old, which is no finding. Absent where nothing has, or
+   * nobody can tell.
+   */
+  readonly retiredUntilMs?: number
 }
 
 /** All logs that a ledger is held to; the parts that are empty are not looked at. */

@@ -21,10 +21,17 @@ export interface Missing {
   readonly left: number
 }
 
+/**
+ * Whether the vault's log may have dropped the record of a signature as it grew old, and whether that signature was
+ * decided before; undefined: it has dropped nothing of then.
+ */
+export type DroppedAt = (keyId: string, madeAtMs: number) => 'decided' | 'undecided' | undefined
+
+/** @param options.droppedAt Absent: a log has all that it ever had. */
 export function missingFrom(
   ledger: LedgerFacts,
   coverage: ReadonlyMap<string, Coverage>,
-  { nowMs, graceMs }: MatchOptions,
+  { nowMs, graceMs, droppedAt }: MatchOptions & { readonly droppedAt?: DroppedAt | undefined },
 ): Missing {
   const { answered } = ledger
   const undecided = new UndecidedCounts()
@@ -36,10 +43,12 @@ export function missingFrom(
       undecided.add('signature-too-young', madeAtMs)
       return false
     }
+    const dropped = droppedAt?.(keyId, madeAtMs)
+    if (dropped === 'decided') return false
     const covered = coverageOf(keyId, coverage)
     // The vault may have signed at any time between the two entries, and tells it by a clock of its own.
     const reach =
-      begunAtMs === undefined
+      begunAtMs === undefined || dropped !== undefined
         ? 'does-not-reach'
         : reachOf(covered, begunAtMs - clockDifferenceMs, madeAtMs, graceMs)
     if (reach === 'covered') return true
@@ -52,7 +61,8 @@ export function missingFrom(
     const madeAtMs = answered.settledAtMs(ordinal)
     const begunAtMs = answered.wasBegun(ordinal) ? answered.begunAtMs(ordinal) : undefined
     const isHead = answered.isHead(ordinal) && madeAtMs <= nowMs - graceMs
-    if (isHead && silence.take(keyId, madeAtMs, coverageOf(keyId, coverage))) continue
+    const isKept = droppedAt?.(keyId, madeAtMs) === undefined
+    if (isHead && isKept && silence.take(keyId, madeAtMs, coverageOf(keyId, coverage))) continue
     if (!judge(keyId, begunAtMs, madeAtMs)) continue
     if (ordinals.length < evidenceMax) ordinals.push(ordinal)
     else left += 1

@@ -16,6 +16,7 @@ import type { LedgerCounts, LedgerFacts } from './ledger-facts.ts'
 import type { UnreadPlace } from './log-file.ts'
 import type { UnreadableLog } from './log-source.ts'
 import { missingFindings, missingFrom } from './missing-records.ts'
+import type { DroppedAt } from './missing-records.ts'
 import { SignInMatcher } from './sign-in-match.ts'
 import type { SignInSummary } from './sign-in-match.ts'
 import type { SignInRecord } from './sign-in-record.ts'
@@ -56,6 +57,8 @@ export interface Earlier {
   readonly coverage: ReadonlyMap<string, Coverage>
   /** Object ids that asked for our explained signatures. */
   readonly principals: readonly string[]
+  /** Asked when all pages and records were read. */
+  readonly droppedAt: DroppedAt
 }
 
 /** Of whatever kind. */
@@ -204,7 +207,10 @@ async function accountForVaults(accounts: Accounts, ledger: LedgerFacts, watch: 
   const coverage = reach.coverage()
   // What the others do not have may be in the one that nobody could read.
   const isWhole = unread.unreadable.length === 0
-  const missing = missingFrom(ledger, isWhole ? coverage : new Map(), accounts)
+  const missing = missingFrom(ledger, isWhole ? coverage : new Map(), {
+    ...accounts,
+    droppedAt: accounts.earlier?.droppedAt,
+  })
   const unproved = unprovedFrom(ledger, accounts)
   const { answered, nonces } = matcher.wanted()
   const evidence = await evidenceFrom(accounts.pages, ledger.answered, {

@@ -28,6 +28,8 @@ export interface Removals {
   readonly removed: readonly RemovedFiles[]
   /** Groups of which all files are whole again. */
   readonly returned: readonly string[]
+  /** Where the youngest hour ends that went as it grew old; absent: none did. */
+  readonly retiredUntilMs?: number
 }
 
 /**
@@ -45,11 +47,13 @@ export function removalsAmong(
 ): Removals {
   const there = new Map(files.map((seen) => [seen.file, seen]))
   const isOrdinary = ordinaryEnd(files, decidedUntilMs)
+  const gone = (seen: SeenFile) => !there.has(seen.file) && !there.has(otherFormOf(seen.file))
+  const isRetired = (seen: SeenFile) => gone(seen) && seen.group === undefined && isOrdinary(seen)
   const lost = [...before.values()].filter((seen) => {
     const now = there.get(seen.file)
-    if (now !== undefined) return now.bytes < seen.bytes
-    return !there.has(otherFormOf(seen.file)) && (seen.group !== undefined || !isOrdinary(seen))
+    return now === undefined ? gone(seen) && !isRetired(seen) : now.bytes < seen.bytes
   })
+  const retired = [...before.values()].filter(isRetired)
   const newly = lost.filter(({ group }) => group === undefined)
   const newGroup = short(JSON.stringify(newly.map(({ file, state }) => [file, state]).sort()))
   const grouped = lost.map((seen) => ({ ...seen, group: seen.group ?? newGroup }))
@@ -64,6 +68,9 @@ export function removalsAmong(
     returned: [...new Set([...before.values()].flatMap(({ group }) => group ?? []))].filter(
       (group) => !groups.has(group),
     ),
+    ...(retired.length > 0 && {
+      retiredUntilMs: Math.max(...retired.flatMap(({ file }) => hourStartOf(file) ?? [])) + hourMs,
+    }),
   }
 }
 

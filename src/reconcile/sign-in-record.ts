@@ -11,6 +11,8 @@ export interface SignInRecord {
   /** ISO 8601, as written. */
   readonly time: string
   readonly timeMs: number
+  /** Which log it was read in, where `--watch` reads several of its kind. */
+  readonly log?: string
   /** Entra's trace id, which its answer carried as `x-ms-request-id`; lower case, empty when absent. */
   readonly id: string
   readonly correlationId: string

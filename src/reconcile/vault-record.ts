@@ -15,6 +15,8 @@ interface RecordFacts {
   /** ISO 8601, as written, with more decimals than {@link timeMs} where the source has them. */
   readonly time: string
   readonly timeMs: number
+  /** Which log it was read in, where `--watch` reads several of its kind. */
+  readonly log?: string
   /** The `x-ms-request-id` of the vault's answer, lower case; empty when the record has none. */
   readonly correlationId: string
   /** Who asked: object id of the principal and client id; absent when nobody was proven. */

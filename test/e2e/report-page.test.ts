@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,6 +10,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { reportPage } from '../../src/reconcile/report-page.ts'
 import type { ReportView } from '../../src/reconcile/report-view.ts'
 import {
+  allLooks,
+  pictureOf,
+  screenSizeOf,
+  shownLooks,
+  sizeOf,
+} from '../support/audit/report-looks.ts'
+import {
   bareView,
   calmView,
   foundView,
@@ -19,6 +26,18 @@ import {
 import { missingBrowser, openBrowser } from '../support/browser.ts'
 
 /** The auditor's page in a real browser, opened from a file. */
+
+/** Where pictures are kept; absent: nowhere. See scripts/write-screenshots.ts. */
+const screenshots = process.env['SCREENSHOTS_FOLDER']
+
+function keep(name: string, picture: Buffer): void {
+  if (screenshots === undefined) return
+  mkdirSync(screenshots, { recursive: true })
+  writeFileSync(join(screenshots, name), picture)
+}
+
+/** A page without anything on it takes a tenth of that. */
+const pictureBytesMin = 50_000
 
 const title =
   missingBrowser === undefined
@@ -290,4 +309,28 @@ describe.skipIf(missingBrowser !== undefined)(title, () => {
     expect(await count('searchbox', /Words/)).toBe(1)
     await page.close()
   })
+
+  // Browsers differ in their pixels, so that only sizes are held to docs/.
+  test.each(shownLooks)('looks on a screen as docs/$name shows it', async (look) => {
+    const picture = await pictureOf(look, 'screen', { browser, folder })
+    keep(look.name, picture)
+    const shown = readFileSync(join('docs', look.name))
+    expect([sizeOf(picture), sizeOf(shown)]).toEqual([screenSizeOf(look), screenSizeOf(look)])
+    for (const { length } of [picture, shown]) expect(length).toBeGreaterThan(pictureBytesMin)
+  })
+
+  test.each(allLooks)('looks as a whole as wide as its screen: $name', async (look) => {
+    const picture = await pictureOf(look, 'whole', { browser, folder })
+    keep(look.name, picture)
+    const { width, height } = screenSizeOf(look)
+    expect(sizeOf(picture).width).toBe(width)
+    expect(sizeOf(picture).height).toBeGreaterThanOrEqual(height)
+  })
+})
+
+test('docs/audit.md shows each picture that there is', () => {
+  const names = shownLooks.map(({ name }) => name).toSorted()
+  const shown = readFileSync('docs/audit.md', 'utf8').matchAll(/\]\((audit-page[\w-]*\.png)\)/g)
+  expect(globSync('*.png', { cwd: 'docs' }).toSorted()).toEqual(names)
+  expect([...shown].map(([, name]) => name).toSorted()).toEqual(names)
 })

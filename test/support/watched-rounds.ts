@@ -15,6 +15,8 @@ import { minuteMs } from './signed-traffic.ts'
 export interface WatchedRounds {
   state: RoundState
   expect: Expect
+  /** Folders. */
+  vaultLogs: readonly string[]
   /** What was told in this round. */
   round(nowMs: number): Promise<readonly FindingEvent[]>
   /** Of the last round: how much it had to read. */
@@ -32,11 +34,12 @@ export function watchedRounds(
   const watched: WatchedRounds = {
     state: from,
     expect: nothingExpected,
+    vaultLogs: [files.logFolder],
     read: { entries: 0, records: 0 },
     round: async (nowMs) => {
       const outcome = await runRound(watched.state, {
         ledger: ledgerInFile(files.ledgerFile),
-        sources: logFolders({ vaultLogs: [files.logFolder], signInLogs: [], auditLogs: [] }),
+        sources: logFolders({ vaultLogs: watched.vaultLogs, signInLogs: [], auditLogs: [] }),
         keys: [],
         expect: watched.expect,
         nowMs,

@@ -104,6 +104,13 @@ const kindsAbout: Readonly<Record<LogRecord['kind'], readonly FindingKind[]>> = 
 export const idsOfRecord = (ledger: string, record: LogRecord): readonly string[] =>
   kindsAbout[record.kind].map((kind) => idFrom(ledger, kind, evidenceIn(record)))
 
+/** The record that it is about; undefined: it is about something else, or about a record that is missing. */
+export function recordOf(finding: Finding): LogRecord | undefined {
+  if ('record' in finding) return finding.record
+  if ('signIn' in finding) return finding.signIn
+  return 'audit' in finding ? finding.audit : undefined
+}
+
 /** When what it is about happened, milliseconds since the Unix epoch; undefined for a ledger that is broken. */
 export function timeOfFinding(finding: Finding): number | undefined {
   switch (finding.kind) {

@@ -44,6 +44,8 @@ export interface WrittenLate {
   readonly fromMs: number
   /** What they are about. */
   readonly signatures: ReadonlySet<string>
+  /** And when these happened, as they say. */
+  readonly timesMs: ReadonlySet<number>
 }
 
 /**
@@ -81,7 +83,11 @@ export function ledgerWindow(
         tip,
         marks: thinned([...earlier, ...tap.marks]),
         recalled: all,
-        writtenLate: { fromMs: tap.lateFromMs, signatures: tap.lateSignatures },
+        writtenLate: {
+          fromMs: tap.lateFromMs,
+          signatures: tap.lateSignatures,
+          timesMs: tap.lateTimesMs,
+        },
         rewritten: tap.rewritten(),
       }
     },
@@ -119,6 +125,7 @@ class Tap {
   readonly marks: Mark[] = []
   lateFromMs = Infinity
   readonly lateSignatures = new Set<string>()
+  readonly lateTimesMs = new Set<number>()
   readonly #recalled = new Map<string, Row>()
   readonly #before: Link
   readonly #decidedUntilMs: number
@@ -198,7 +205,9 @@ class Tap {
     if (entry === undefined || entry === 'other' || entry.atMs >= this.#decidedUntilMs) return
     if (entry.kind !== 'begun' && entry.kind !== 'ended') return
     this.lateFromMs = Math.min(this.lateFromMs, entry.atMs)
-    if (this.lateSignatures.size < evidenceMax) this.lateSignatures.add(entry.signature)
+    if (this.lateSignatures.size >= evidenceMax) return
+    this.lateSignatures.add(entry.signature)
+    this.lateTimesMs.add(entry.atMs)
   }
 
   #mark({ sequence, hash, canonical }: Row): void {

@@ -20,26 +20,31 @@ export function isNews(
   unread: readonly UnreadFile[],
 ): (finding: Finding) => boolean {
   const isUndecidedAt = undecidedTimes(state)
+  const toldMs = new Set(openIn(state).map(({ atMs }) => atMs))
   return (finding) =>
     finding.kind !== 'sign.unrecorded' ||
     isUndecidedAt(finding) ||
+    toldMs.has(finding.madeAtMs) ||
     losses.ledger.writtenLate.signatures.has(finding.signature) ||
     !isLossToldAt(finding.madeAtMs, losses, unread)
 }
 
-function undecidedTimes(state: RoundState): (finding: SignUnrecorded) => boolean {
+/** Whether earlier rounds have not decided of what was signed with a key at a time. */
+export function undecidedTimes(
+  state: RoundState,
+): (signature: Pick<SignUnrecorded, 'madeAtMs' | 'keyId'>) => boolean {
   const decidedMs = Math.min(state.decidedUntilMs ?? -Infinity, state.lookFromMs ?? Infinity)
-  const open = state.findings.filter(({ resolvedAtMs }) => resolvedAtMs === undefined)
-  const toldMs = new Set(open.map(({ atMs }) => atMs))
-  const silent = open.filter(({ kind }) => kind === 'logs.silent')
+  const silent = openIn(state).filter(({ kind }) => kind === 'logs.silent')
   return ({ madeAtMs, keyId }) =>
     madeAtMs >= decidedMs ||
     state.leftUndecided.some(({ fromMs, toMs }) => madeAtMs >= fromMs && madeAtMs <= toMs) ||
-    toldMs.has(madeAtMs) ||
     silent.some(
       ({ atMs, vault }) => vault === parseKeyUrl(keyId ?? '')?.vault && madeAtMs >= (atMs ?? 0),
     )
 }
+
+const openIn = ({ findings }: RoundState) =>
+  findings.filter(({ resolvedAtMs }) => resolvedAtMs === undefined)
 
 /** Names that tell no hour stand for no time: what is missing there is told. */
 function isLossToldAt(

@@ -2,7 +2,7 @@ import { hourOf } from '../coverage.ts'
 import type { Undecided, UndecidedReason } from '../finding.ts'
 import type { Round } from './round.ts'
 import type { KnownFinding } from './round-state.ts'
-import { isHiddenFrom } from './log-kinds.ts'
+import { isHiddenFrom, isOfKind } from './log-kinds.ts'
 
 /**
  * Whether a finding that a round did not find again is explained, which takes more than that: its evidence was read
@@ -57,9 +57,9 @@ function isBack({ id, kind, removal, vaultRequestId }: KnownFinding, round: Roun
   return kind === 'sign.unrecorded' && vaultRequestId !== undefined && seen.has(id)
 }
 
-/** One that is named no more is not back. Which one it was an earlier version has not written. */
+/** One that is named no more is not back. Which one it was an earlier version has not written. Each round reads the ledger. */
 const isReadAgain = ({ log }: KnownFinding, { logs }: Round): boolean =>
-  log === undefined || logs[log] !== undefined
+  log === undefined || logs[log] !== undefined || isOfKind('ledger', log)
 
 /** Which entry it was an earlier version has not written: then nobody can say. */
 const wasReadAgain = ({ sequence }: KnownFinding, { ledger }: Round): boolean =>

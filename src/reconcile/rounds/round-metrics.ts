@@ -1,5 +1,5 @@
 import { findingKinds, severities } from '../finding.ts'
-import { isOpen } from './after-round.ts'
+import { isOpen } from './known-finding.ts'
 import type { RoundState } from './round-state.ts'
 
 /** Whether the newest round came to its end. */

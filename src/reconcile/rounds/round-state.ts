@@ -27,7 +27,10 @@ const known = z.strictObject({
   fault: z.string().optional(),
   /** And of that the entry, or the one before which no more could be read. */
   sequence: z.int().optional(),
-  /** Of a log that could not be read: see `logNameOf`. Absent in what an earlier version has written. */
+  /**
+   * Of a log that could not be read, that one, and of a record the one that had it last: see `logNameOf`. Absent in
+   * what an earlier version has written.
+   */
   log: z.string().optional(),
   /** Of a log that lost something: what, see `removalOf`. */
   removal: z.string().optional(),
@@ -61,6 +64,13 @@ const event = z.strictObject({
 
 const logKind = z.enum(['vault', 'sign-ins', 'audits'])
 
+const logSource = z.strictObject({
+  /** Hosts of which it has records. */
+  vaults: z.array(z.string()),
+  /** What is older it may have dropped as it grew old. Absent: it has dropped nothing. */
+  retiredUntilMs: time.optional(),
+})
+
 const lastRound = z.strictObject({
   atMs: time,
   tookMs: time,
@@ -93,7 +103,8 @@ const unreadFile = z.strictObject({
 })
 
 const unreadable = z.strictObject({
-  of: logKind,
+  /** `ledger`: no log was looked at either. */
+  of: z.enum([...logKind.options, 'ledger']),
   log: z.string(),
   code: z.string(),
   /** One sentence, which names the log. */
@@ -133,7 +144,9 @@ export const roundStateForm = z.strictObject({
   ),
   /** By source. */
   logs: z.record(z.string(), z.record(z.string(), z.string())),
-  /** Of these, those that the last round could not read; their marks are from before. */
+  /** What they are known for, likewise. */
+  sources: z.record(z.string(), logSource).default({}),
+  /** Of these, and of the ledger, those that the last round could not read; their marks are from before. */
   unreadable: z.array(unreadable).default([]),
   /** Times in which something was never decided, and that are waited for no longer. */
   leftUndecided: z.array(span),
@@ -161,6 +174,7 @@ export const noRounds: RoundState = {
   principals: [],
   coverage: {},
   logs: {},
+  sources: {},
   unreadable: [],
   leftUndecided: [],
   unread: [],

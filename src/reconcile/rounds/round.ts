@@ -1,24 +1,28 @@
 import { hourMs, hourOf } from '../coverage.ts'
 import type { Coverage } from '../coverage.ts'
 import type { Finding, Undecided } from '../finding.ts'
-import { LogError } from '../log-error.ts'
 import type { UnreadPlace } from '../log-file.ts'
 import { recordsOf } from '../log-source.ts'
-import type { LogMark, LogSource, LogSources, UnreadableLog } from '../log-source.ts'
+import type { LogSource, LogSources, UnreadableLog } from '../log-source.ts'
+import type { DroppedAt } from '../missing-records.ts'
 import { account } from '../reconcile.ts'
 import type { Accounting, Accounts, Batches } from '../reconcile.ts'
 import type { RemovedFiles } from '../removals.ts'
-import { clockDifferenceMs } from '../sign-difference.ts'
 import type { LedgerSource } from '../../ledger/ledger-source.ts'
+import { arrivalsIn, marksAfter } from './arrived-logs.ts'
+import type { ArrivedLogs } from './arrived-logs.ts'
 import { EvidenceLookout } from './evidence-lookout.ts'
 import { timeOfFinding } from './finding-id.ts'
 import type { LogRecord } from './finding-id.ts'
 import { ledgerWindow } from './ledger-window.ts'
-import type { LedgerLearned } from './ledger-window.ts'
+import type { LedgerLearned, WrittenLate } from './ledger-window.ts'
+import { LogBeginnings } from './log-beginnings.ts'
+import { undecidedTimes } from './news.ts'
 import type { RoundState } from './round-state.ts'
 import { UnreadFiles } from './unread-files.ts'
 import type { UnreadFile } from './unread-files.ts'
-import { logNameOf, unreadableAfter, unreadableFindings } from './unreadable-logs.ts'
+import { unreadableAfter, unreadableFindings } from './unreadable-logs.ts'
+import { logNameOf } from './log-kinds.ts'
 import type { LogKind } from './log-kinds.ts'
 
 /** What is accounted for in each round. */
@@ -61,6 +65,7 @@ export interface Round {
   readonly returned: ReadonlySet<string>
   /** What was read of the records that known findings are about. */
   readonly evidence: Pick<EvidenceLookout, 'seen' | 'misses'>
+  readonly beginnings: LogBeginnings
   /** Logs that could not be read, and since when. */
   readonly unreadable: RoundState['unreadable']
 }
@@ -90,7 +95,7 @@ export async function runRound(state: RoundState, request: RoundRequest): Promis
   // What they are held to is read from there on too.
   const { fromMs: lateFromMs } = read.learned.writtenLate
   if (lateFromMs < read.fromMs) read = await reading(lateFromMs)
-  const { fromMs, accounting, learned, unread, evidence } = read
+  const { fromMs, accounting, learned, unread, evidence, beginnings } = read
   const unreadable = unreadableAfter(state.unreadable, accounting, nowMs)
   const left = new Set(unreadable.map(({ of, log }) => logNameOf(of, log)))
   return {
@@ -116,6 +121,7 @@ export async function runRound(state: RoundState, request: RoundRequest): Promis
     vaultFilesRemoved: arrivals.vaultFilesRemoved,
     returned: arrivals.returned,
     evidence,
+    beginnings,
   }
 }
 
@@ -125,12 +131,13 @@ async function readFrom(
   decidedUntilMs: number,
   state: RoundState,
   request: RoundRequest,
-  { sources }: { readonly sources: LogSources },
+  { sources, looked }: Pick<ArrivedLogs, 'sources' | 'looked'>,
 ) {
   const readFromMs = fromMs === -Infinity ? fromMs : hourOf(fromMs - overlapMs) * hourMs
   const progress = new Counter(request.progress)
   const unread = new UnreadFiles()
-  const evidence = new EvidenceLookout(state)
+  const beginnings = new LogBeginnings(state.sources, looked)
+  const evidence = new EvidenceLookout(state, beginnings)
   const tap: Tap = { progress, unread, evidence }
   const span = { fromMs: readFromMs - overlapMs, decidedUntilMs }
   const window = ledgerWindow(request.ledger, state, span, (entries) => {
@@ -145,6 +152,7 @@ async function readFrom(
       rows: window.recalled,
       coverage: coverageIn(state),
       principals: state.principals,
+      droppedAt: droppedAtIn(state, beginnings, () => window.learned().writtenLate),
     },
     vaultRecords: () => since('vault', sources.vaultLogs, readFromMs, tap),
     ...(sources.signInLogs.length > 0 && {
@@ -154,80 +162,7 @@ async function readFrom(
       audits: () => since('audits', sources.auditLogs, readFromMs, tap),
     }),
   })
-  return { fromMs, accounting, learned: window.learned(), unread, evidence }
-}
-
-/** Of a log that cannot be asked what has come nothing is read either: it is to be read from where it was left. */
-async function arrivalsIn(
-  { vaultLogs, signInLogs, auditLogs }: LogSources,
-  marks: RoundState['logs'],
-  decidedUntilMs: number,
-) {
-  const logs: Record<string, LogMark> = {}
-  const changed = new Map<string, readonly string[]>()
-  const removed: (readonly [LogKind, RemovedFiles])[] = []
-  const returned = new Set<string>()
-  let fromMs = Infinity
-  const look = async <LogRecord>(of: LogKind, sources: readonly LogSource<LogRecord>[]) => {
-    const looked: LogSource<LogRecord>[] = []
-    for (const source of sources) {
-      const name = logNameOf(of, source.name)
-      try {
-        const arrived = await source.arrivals(marks[name], decidedUntilMs)
-        logs[name] = arrived.mark
-        fromMs = Math.min(fromMs, arrived.fromMs)
-        changed.set(name, arrived.changed ?? [])
-        for (const group of arrived.returned ?? []) returned.add(group)
-        for (const files of arrived.removed ?? []) removed.push([of, files])
-        looked.push(source)
-      } catch (error) {
-        if (!(error instanceof LogError)) throw error
-        looked.push(unreadableAs(source, error))
-      }
-    }
-    return looked
-  }
-  const sources: LogSources = {
-    vaultLogs: await look('vault', vaultLogs),
-    signInLogs: await look('sign-ins', signInLogs),
-    auditLogs: await look('audits', auditLogs),
-  }
-  // What a record is the counterpart of has a time by another clock.
-  return {
-    fromMs: fromMs - clockDifferenceMs,
-    logs,
-    sources,
-    changed,
-    removed: removed.map(([, files]) => files),
-    vaultFilesRemoved: removed.flatMap(([of, files]) => (of === 'vault' ? [files] : [])),
-    returned,
-  }
-}
-
-const unreadableAs = <LogRecord>(
-  source: LogSource<LogRecord>,
-  error: LogError,
-): LogSource<LogRecord> => ({
-  ...source,
-  records: () => {
-    throw error
-  },
-})
-
-/**
- * The marks of logs that were read to their end, and of the others those from before.
- *
- * @param left Those that could not be read.
- */
-function marksAfter(
-  now: RoundState['logs'],
-  before: RoundState['logs'],
-  left: ReadonlySet<string>,
-): RoundState['logs'] {
-  return Object.fromEntries([
-    ...Object.entries(now).filter(([name]) => !left.has(name)),
-    ...Object.entries(before).filter(([name]) => left.has(name)),
-  ])
+  return { fromMs, accounting, learned: window.learned(), unread, evidence, beginnings }
 }
 
 /** What is learned of records as they pass. */
@@ -244,19 +179,43 @@ async function* since<Of extends LogRecord>(
   { progress, unread, evidence }: Tap,
 ): Batches<Of> {
   const takeUnread = unread.ofReading(of)
-  const isLater = (record: Of | UnreadPlace | UnreadableLog) => {
-    if (record.kind === 'unreadable') return true
-    if (record.kind === 'unread') {
-      takeUnread(record)
+  for (const source of sources) {
+    const log = logNameOf(of, source.name)
+    const isLater = (record: Of | UnreadPlace | UnreadableLog) => {
+      if (record.kind === 'unreadable') return true
+      if (record.kind === 'unread') {
+        takeUnread(record)
+        return true
+      }
+      if (record.timeMs < fromMs) return false
+      evidence.take(log, record)
       return true
     }
-    if (record.timeMs < fromMs) return false
-    evidence.take(record)
-    return true
+    for await (const batch of recordsOf([source], fromMs)) {
+      progress.records(batch.length)
+      const later = batch.filter(isLater)
+      yield sources.length === 1 ? later : later.map((record) => readIn(log, record))
+    }
   }
-  for await (const batch of recordsOf(sources, fromMs)) {
-    progress.records(batch.length)
-    yield batch.filter(isLater)
+}
+
+/** A copy, which takes its time: where there is one log alone it has them all. */
+const readIn = <Of extends LogRecord>(log: string, record: Of | UnreadPlace | UnreadableLog) =>
+  record.kind === 'unread' || record.kind === 'unreadable' ? record : { ...record, log }
+
+/** What an earlier round has decided stays so when its record has grown old, but for what was written since. */
+function droppedAtIn(
+  state: RoundState,
+  beginnings: LogBeginnings,
+  writtenLate: () => WrittenLate,
+): DroppedAt {
+  const isUndecidedAt = undecidedTimes(state)
+  let late: WrittenLate | undefined
+  return (keyId, madeAtMs) => {
+    if (!beginnings.isDroppedAt(keyId, madeAtMs)) return undefined
+    late ??= writtenLate()
+    const isOpen = isUndecidedAt({ keyId, madeAtMs }) || late.timesMs.has(madeAtMs)
+    return isOpen ? 'undecided' : 'decided'
   }
 }
 

@@ -1,13 +1,10 @@
 import type { LogsUnreadable } from '../finding.ts'
 import type { Accounting } from '../reconcile.ts'
-import type { LogKind } from './log-kinds.ts'
+import { logNameOf } from './log-kinds.ts'
 import type { RoundState } from './round-state.ts'
 
 /** Fewer may be a network that mends itself, and are told by the metrics and on standard error. */
 export const roundsUntilTold = 3
-
-/** Under which a log is remembered. */
-export const logNameOf = (of: LogKind, log: string): string => `${of} ${log}`
 
 /** Those that could not be read in this round, with what was known of them. */
 export function unreadableAfter(

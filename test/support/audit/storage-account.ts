@@ -9,6 +9,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { hourStartOf } from '../../../src/reconcile/blob-hour.ts'
 import type { LogSources } from '../../../src/reconcile/log-source.ts'
 import { logFolders } from '../log-folders.ts'
 import { required } from '../required.ts'
@@ -20,8 +21,14 @@ import type { Random, Story } from './story.ts'
  * copies deliver them: late, twice, in another order, in blobs of three shapes that grow, are torn, damaged, gone.
  */
 
-const logNames = ['vault', 'sign-ins', 'audits'] as const
-export type LogName = (typeof logNames)[number]
+export type LogName = 'vault' | 'sign-ins' | 'audits'
+
+/** Folders, each read as a log of its own: a vault's records may be divided among two. */
+const placesOf: Readonly<Record<LogName, readonly string[]>> = {
+  vault: ['vault', 'vault-elsewhere'],
+  'sign-ins': ['sign-ins'],
+  audits: ['audits'],
+}
 
 /** The three shapes of protocol page §4.1. */
 const shapes = {
@@ -33,6 +40,7 @@ type Shape = keyof typeof shapes
 
 interface Parcel {
   readonly log: LogName
+  readonly place: string
   readonly text: string
   readonly blob: string
   readonly eventMs: number
@@ -41,6 +49,7 @@ interface Parcel {
 
 interface Blob {
   readonly log: LogName
+  readonly place: string
   readonly file: string
   readonly shape: Shape
   readonly isCompressed: boolean
@@ -64,17 +73,19 @@ const hour = 60 * minute
 export class StorageAccount {
   readonly #folder: string
   readonly #random: Random
+  readonly #places: typeof placesOf
   readonly #shapes: Readonly<Record<LogName, Shape>>
   readonly #blobs = new Map<string, Blob>()
   readonly #delivered: Record<LogName, string[]> = { vault: [], 'sign-ins': [], audits: [] }
   #waiting: readonly Parcel[]
-  #away: LogName | undefined
+  #away: { readonly log: LogName; readonly place: string } | undefined
   #isAnyRemoved = false
 
   constructor(folder: string, story: Story, random: Random) {
     this.#folder = folder
     this.#random = random
     const shapeOf = (): Shape => pick(Object.keys(shapes) as Shape[], random)
+    this.#places = random() < 0.5 ? placesOf : { ...placesOf, vault: ['vault'] }
     this.#shapes = { vault: shapeOf(), 'sign-ins': shapeOf(), audits: shapeOf() }
     const isByEvent = random() < 0.5
     const parcelsOf = (log: LogName, items: readonly object[]) =>
@@ -95,8 +106,7 @@ export class StorageAccount {
 
   /** Whether there is a place, or a log, in which nobody can read what there is. */
   get hidesSomething(): boolean {
-    const isUnread = ({ garbage, torn, isDamaged }: Blob) =>
-      garbage !== '' || torn !== undefined || isDamaged
+    const isUnread = (blob: Blob) => !isUnderstood(blob)
     return this.#away !== undefined || [...this.#blobs.values()].some(isUnread)
   }
 
@@ -105,9 +115,9 @@ export class StorageAccount {
     return this.#isAnyRemoved
   }
 
-  /** Which log cannot be read. */
+  /** Which log cannot be read, or not all of it. */
   get away(): LogName | undefined {
-    return this.#away
+    return this.#away?.log
   }
 
   get isAllThere(): boolean {
@@ -116,9 +126,9 @@ export class StorageAccount {
 
   sources(): LogSources {
     return logFolders({
-      vaultLogs: [this.#place('vault')],
-      signInLogs: [this.#place('sign-ins')],
-      auditLogs: [this.#place('audits')],
+      vaultLogs: this.#foldersOf('vault'),
+      signInLogs: this.#foldersOf('sign-ins'),
+      auditLogs: this.#foldersOf('audits'),
     })
   }
 
@@ -126,13 +136,15 @@ export class StorageAccount {
   deliver(nowMs: number): void {
     this.#mendTorn()
     for (const blob of this.#blobs.values()) blob.hasJustGrown = false
-    const comes = ({ log, blob, arrivesAtMs }: Parcel) =>
-      arrivesAtMs <= nowMs && log !== this.#away && this.#blobs.get(blob)?.isDamaged !== true
+    const comes = ({ place, blob, arrivesAtMs }: Parcel) =>
+      arrivesAtMs <= nowMs &&
+      place !== this.#away?.place &&
+      this.#blobs.get(blob)?.isDamaged !== true
     const come = this.#waiting.filter(comes)
     this.#waiting = this.#waiting.filter((parcel) => !comes(parcel))
     for (const [name, parcels] of Map.groupBy(come, ({ blob }) => blob)) {
       const texts = shuffled(parcels, this.#random).map(({ text }) => text)
-      const blob = this.#blobs.get(name) ?? this.#begin(name, required(parcels[0]).log)
+      const blob = this.#blobs.get(name) ?? this.#begin(name, required(parcels[0]))
       this.#append(blob, texts)
       blob.newestMs = Math.max(blob.newestMs, ...parcels.map(({ eventMs }) => eventMs))
       this.#delivered[blob.log].push(...texts)
@@ -142,7 +154,8 @@ export class StorageAccount {
   /** Somebody has looked, to whom what happened before is decided. */
   looked(decidedUntilMs: number): void {
     for (const blob of this.#blobs.values()) {
-      const isReadable = blob.log !== this.#away && !blob.isDamaged && blob.torn === undefined
+      const isReadable =
+        blob.place !== this.#away?.place && !blob.isDamaged && blob.torn === undefined
       if (isReadable && blob.newestMs <= decidedUntilMs) blob.isSettled = true
     }
   }
@@ -178,13 +191,28 @@ export class StorageAccount {
   /** As by who keeps blobs for so long and no longer, or by who has something to hide. */
   loseBlob(): void {
     const blob = this.#any(
-      ({ log, file, garbage, isSettled, isDamaged }) =>
-        garbage === '' && isSettled && !isDamaged && this.#countOf(log) > 2 && existsSync(file),
+      ({ place, file, garbage, isSettled, isDamaged }) =>
+        garbage === '' && isSettled && !isDamaged && this.#countOf(place) > 2 && existsSync(file),
     )
     if (blob === undefined) return
     rmSync(blob.file)
     this.#isAnyRemoved = true
     blob.lines = []
+  }
+
+  /** As by who keeps them for so long: the oldest of one place go, of a time that whoever keeps watch has decided. */
+  retire(decidedUntilMs: number): void {
+    const { place } = this.#any(({ file }) => existsSync(file)) ?? {}
+    const there = [...this.#blobs.values()]
+      .filter((blob) => blob.place === place && existsSync(blob.file))
+      .toSorted((one, other) => startOf(one) - startOf(other))
+    const isKept = (blob: Blob) =>
+      startOf(blob) + hour > decidedUntilMs || !blob.isSettled || !isUnderstood(blob)
+    const old = there.slice(0, there.findIndex(isKept))
+    for (const blob of old.slice(0, Math.ceil(this.#random() * old.length))) {
+      rmSync(blob.file)
+      blob.lines = []
+    }
   }
 
   damageCompression(): void {
@@ -208,20 +236,23 @@ export class StorageAccount {
 
   /** The mount is gone. */
   unmount(): void {
-    const log = pick(logNames, this.#random)
-    if (this.#away !== undefined || !existsSync(this.#place(log))) return
-    this.#away = log
-    renameSync(this.#place(log), `${this.#place(log)}-away`)
+    const log = pick(Object.keys(this.#places) as LogName[], this.#random)
+    const place = pick(this.#places[log], this.#random)
+    const folder = join(this.#folder, place)
+    if (this.#away !== undefined || !existsSync(folder)) return
+    this.#away = { log, place }
+    renameSync(folder, `${folder}-away`)
   }
 
   mount(): void {
     if (this.#away === undefined) return
-    renameSync(`${this.#place(this.#away)}-away`, this.#place(this.#away))
+    const folder = join(this.#folder, this.#away.place)
+    renameSync(`${folder}-away`, folder)
     this.#away = undefined
   }
 
-  #place(log: LogName): string {
-    return join(this.#folder, log)
+  #foldersOf(log: LogName): readonly string[] {
+    return this.#places[log].map((place) => join(this.#folder, place))
   }
 
   /** Most come within ten minutes, some within the grace, and some hours later; some come twice. */
@@ -234,19 +265,18 @@ export class StorageAccount {
       if (turn < 0.93) return eventMs + (10 + random() * 15) * minute
       return eventMs + (0.5 + random() * 8) * hour
     })
-    return arrivals.map((arrivesAtMs) => ({
-      log,
-      text: JSON.stringify(item),
-      blob: `${log}/${pathOf(isByEvent ? eventMs : arrivesAtMs)}`,
-      eventMs,
-      arrivesAtMs,
-    }))
+    return arrivals.map((arrivesAtMs) => {
+      const place = pick(this.#places[log], random)
+      const blob = `${place}/${pathOf(isByEvent ? eventMs : arrivesAtMs)}`
+      return { log, place, text: JSON.stringify(item), blob, eventMs, arrivesAtMs }
+    })
   }
 
-  #begin(name: string, log: LogName): Blob {
+  #begin(name: string, { log, place }: Parcel): Blob {
     const isCompressed = this.#random() < 0.25
     const blob: Blob = {
       log,
+      place,
       file: join(this.#folder, `${name}${isCompressed ? '.gz' : ''}`),
       shape: this.#shapes[log],
       isCompressed,
@@ -274,7 +304,7 @@ export class StorageAccount {
 
   #mendTorn(): void {
     for (const blob of this.#blobs.values()) {
-      if (blob.torn === undefined || blob.log === this.#away) continue
+      if (blob.torn === undefined || blob.place === this.#away?.place) continue
       appendFileSync(blob.file, `${blob.torn}\n`)
       this.#delivered[blob.log].push(required(blob.lines.at(-1)))
       blob.torn = undefined
@@ -282,15 +312,22 @@ export class StorageAccount {
   }
 
   #any(isFit: (blob: Blob) => boolean): Blob | undefined {
-    const fit = [...this.#blobs.values()].filter((blob) => blob.log !== this.#away && isFit(blob))
+    const fit = [...this.#blobs.values()].filter(
+      (blob) => blob.place !== this.#away?.place && isFit(blob),
+    )
     return fit.length === 0 ? undefined : pick(fit, this.#random)
   }
 
-  #countOf(log: LogName): number {
+  #countOf(place: string): number {
     const blobs = [...this.#blobs.values()]
-    return blobs.filter((blob) => blob.log === log && existsSync(blob.file)).length
+    return blobs.filter((blob) => blob.place === place && existsSync(blob.file)).length
   }
 }
+
+const startOf = ({ file }: Blob): number => hourStartOf(file) ?? Infinity
+
+const isUnderstood = ({ garbage, torn, isDamaged }: Blob): boolean =>
+  garbage === '' && torn === undefined && !isDamaged
 
 function contentOf({ shape, isCompressed, lines, garbage }: Blob): Buffer {
   const text = Buffer.from(`${lines.length === 0 ? '' : shapes[shape](lines)}${garbage}`)
@@ -323,7 +360,7 @@ function pathOf(atMs: number): string {
 function firstParcelOf(log: LogName, item: object): Parcel {
   const atMs = timeOf(item)
   const blob = `${log}/${pathOf(atMs)}`
-  return { log, text: JSON.stringify(item), blob, eventMs: atMs, arrivesAtMs: atMs }
+  return { log, place: log, text: JSON.stringify(item), blob, eventMs: atMs, arrivesAtMs: atMs }
 }
 
 const signInOfOther = ({ startMs }: Story) =>

@@ -51,6 +51,14 @@ describe('what a log has no longer', () => {
     expect(remembered).toEqual(files)
   })
 
+  test('is told how far it went of what grew old, and of nothing else', () => {
+    expect(lookAt(hours(4, 5, 6), hours(6)).retiredUntilMs).toBe(startOf(6))
+    expect(lookAt(hours(4, 5, 6), hours(4, 6))).not.toHaveProperty('retiredUntilMs')
+    expect(lookAt(hours(4, 5), hours(5), startOf(4.5))).not.toHaveProperty('retiredUntilMs')
+    const compressed = { ...blob(4, { bytes: 10 }), file: `${blob(4).file}.gz` }
+    expect(lookAt(hours(4, 5), [compressed, blob(5)])).not.toHaveProperty('retiredUntilMs')
+  })
+
   test.each([
     ['one in the middle', hours(4, 5, 6), hours(4, 6), 'gone', 5],
     ['one that is not decided', hours(8, 9), hours(9), 'gone', 8, startOf(8.5)],

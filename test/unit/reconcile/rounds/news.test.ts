@@ -52,7 +52,11 @@ const tells = (
   { state = decided, files = [] as UnreadFile[], lost = [] as Lost, late = [] as string[] },
   finding: Finding = unrecorded,
 ) => {
-  const writtenLate = { fromMs: Infinity, signatures: new Set(late) }
+  const writtenLate = {
+    fromMs: Infinity,
+    signatures: new Set(late),
+    timesMs: new Set<number>(),
+  }
   const ledger: Round['ledger'] = { ...nothingRead, writtenLate }
   return isNews(state, { vaultFilesRemoved: lost, ledger }, files)(finding)
 }

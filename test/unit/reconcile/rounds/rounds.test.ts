@@ -19,7 +19,9 @@ import {
 import type { SignatureMade } from '../../../../src/ledger/entry.ts'
 import { ledgerInFile } from '../../../../src/ledger/ledger-source.ts'
 import { nothingExpected } from '../../../../src/reconcile/expectations.ts'
-import { afterRound, eventsMax, isOpen } from '../../../../src/reconcile/rounds/after-round.ts'
+import { afterRound } from '../../../../src/reconcile/rounds/after-round.ts'
+import { eventsMax } from '../../../../src/reconcile/rounds/judged.ts'
+import { isOpen } from '../../../../src/reconcile/rounds/known-finding.ts'
 import {
   noRounds,
   roundStateForm,

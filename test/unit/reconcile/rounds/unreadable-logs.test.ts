@@ -1,8 +1,10 @@
 import { renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ledgerInFile } from '../../../../src/ledger/ledger-source.ts'
-import { afterRound, eventsMax } from '../../../../src/reconcile/rounds/after-round.ts'
+import { afterLostLedger } from '../../../../src/reconcile/rounds/after-lost-ledger.ts'
+import { afterRound } from '../../../../src/reconcile/rounds/after-round.ts'
+import { eventsMax } from '../../../../src/reconcile/rounds/judged.ts'
 import { noRounds, roundStateForm } from '../../../../src/reconcile/rounds/round-state.ts'
 import type { FindingEvent, RoundState } from '../../../../src/reconcile/rounds/round-state.ts'
 import { runRound } from '../../../../src/reconcile/rounds/round.ts'
@@ -263,6 +265,61 @@ test('does not tell that one is back which is named no more', async () => {
   expect(await round()).toEqual([])
   bringBack(other)
   expect(await round()).toEqual(['finding.resolved logs.unreadable'])
+})
+
+describe('the ledger', () => {
+  const lose = () => {
+    minute += 1
+    const nowMs = startMs + minute * minuteMs
+    const lost = { name: files.ledgerFile, why: 'it is not there', nowMs }
+    const next = afterLostLedger(state, lost, ['test'])
+    state = roundStateForm.parse(JSON.parse(JSON.stringify({ ...next, events: [] })))
+    return next.events.map(({ event, finding }) => `${event} ${finding.kind}`)
+  }
+
+  test('is told when it stays away, once, and when it is back', async () => {
+    await round()
+    const { decidedUntilMs, logs } = state
+    for (let time = 1; time < roundsUntilTold; time += 1) expect(lose()).toEqual([])
+    expect(state.lastRound).toMatchObject({
+      verdict: 'undecided',
+      undecided: [{ reason: 'log-unreadable', count: 1 }],
+    })
+    expect(lose()).toEqual(['finding.new logs.unreadable'])
+    expect(lose()).toEqual([])
+    expect(state).toMatchObject({ decidedUntilMs, logs, lastRound: { verdict: 'findings' } })
+    expect(await round()).toEqual(['finding.resolved logs.unreadable'])
+    expect(state.lastRound).toMatchObject({ verdict: 'accounted-for', undecided: [] })
+    for (let time = 1; time < roundsUntilTold; time += 1) expect(lose()).toEqual([])
+    expect(lose()).toEqual(['finding.new logs.unreadable'])
+  })
+
+  test('is not told when it was away for a moment, again and again', async () => {
+    for (let times = 0; times < 3; times += 1) {
+      for (let time = 1; time < roundsUntilTold; time += 1) expect(lose()).toEqual([])
+      expect(await round()).toEqual([])
+    }
+  })
+
+  test('hides no log that is away besides', async () => {
+    await round()
+    hide(signIns())
+    for (let time = 1; time < roundsUntilTold; time += 1) await round()
+    for (let time = 1; time <= roundsUntilTold; time += 1) lose()
+    expect(state.lastRound?.undecided).toEqual([{ reason: 'log-unreadable', count: 2 }])
+    expect(await round()).toEqual([
+      'finding.new logs.unreadable',
+      'finding.resolved logs.unreadable',
+    ])
+    expect(state.unreadable).toMatchObject([{ of: 'sign-ins', rounds: roundsUntilTold }])
+  })
+
+  test('waits for room like anything else', () => {
+    for (let time = 1; time < roundsUntilTold; time += 1) lose()
+    state = { ...state, events: Array.from({ length: eventsMax }, waitingEvent) }
+    expect(lose()).not.toContain('finding.new logs.unreadable')
+    expect(lose()).toEqual(['finding.new logs.unreadable'])
+  })
 })
 
 test('looks no further back for one of which nobody can be told', async () => {
