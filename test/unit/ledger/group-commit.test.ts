@@ -48,6 +48,46 @@ it('opens a store again that has failed by the time it is opened', async () => {
   await ledger.close()
 })
 
+it('gives the store its first work before a long turn ends, and all that comes meanwhile as one commit', async () => {
+  const sizes: number[] = []
+  let finish: () => void = () => undefined
+  const ledger = new GroupCommitLedger({
+    ...options,
+    openStore: (events) =>
+      Promise.resolve({
+        ...found,
+        commit: (appends) => {
+          sizes.push(appends.length)
+          finish = () => {
+            events.committed(wholly)
+          }
+        },
+        end: () => Promise.resolve(),
+      }),
+    waitingEntriesMax: 100,
+  })
+  await ledger.open()
+  const appendSome = (count: number) =>
+    Array.from({ length: count }, (_, index) => ledger.append([startedEntry(`${index}`)]))
+
+  const few = appendSome(31)
+  expect(sizes).toEqual([])
+  await nextTurn()
+  expect(sizes).toEqual([31])
+  finish()
+  await Promise.all(few)
+
+  const many = appendSome(80)
+  expect(sizes).toEqual([31, 32])
+  await nextTurn()
+  expect(sizes).toEqual([31, 32])
+  finish()
+  expect(sizes).toEqual([31, 32, 48])
+  finish()
+  await Promise.all(many)
+  await ledger.close()
+})
+
 it('tells of every commit how long it took, also of one that failed, and of none that stored nothing', async () => {
   const told: number[] = []
   let commits = 0
