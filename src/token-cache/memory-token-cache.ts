@@ -310,8 +310,10 @@ class MemoryTokenCache implements TokenCache {
 
   #pause(text: TokenKeyText, kept: Kept): void {
     kept.failures += 1
-    const pauseMs = pauseAfterMs(kept.failures)
-    kept.refreshAtMs = pauseMs === undefined ? undefined : this.#nowMs() + pauseMs
+    const nowMs = this.#nowMs()
+    const servedForMs = servedUntilMs({ expiry: expiryOf(kept) }, this.#options) - nowMs
+    const pauseMs = pauseAfterMs(kept.failures, servedForMs)
+    kept.refreshAtMs = pauseMs === undefined ? undefined : Math.ceil(nowMs + pauseMs)
     if (kept.refreshAtMs !== undefined) this.#wakeAt(text, kept, kept.refreshAtMs)
   }
 

@@ -43,6 +43,17 @@ const firstPauseMs = 15_000
 const pauseMaxMs = 240_000
 const triesMax = 6
 
-/** How long a token is left alone after so many refreshes that failed; undefined: for good. */
-export const pauseAfterMs = (failures: number): number | undefined =>
-  failures >= triesMax ? undefined : Math.min(firstPauseMs * 2 ** (failures - 1), pauseMaxMs)
+/** Enough for what a refresh runs into to have changed a little. */
+const pauseMinMs = 1_000
+
+/**
+ * How long a token is left alone after so many refreshes that failed; undefined: for good. Never longer than half of
+ * the time that it is still served, so that it is tried again before its callers have to wait.
+ *
+ * @param servedForMs As of now, 0 or less when it is served no more.
+ */
+export function pauseAfterMs(failures: number, servedForMs: number): number | undefined {
+  if (failures >= triesMax) return undefined
+  const pauseMs = Math.min(firstPauseMs * 2 ** (failures - 1), pauseMaxMs)
+  return servedForMs > 0 ? Math.min(pauseMs, Math.max(pauseMinMs, servedForMs / 2)) : pauseMs
+}

@@ -62,6 +62,20 @@ describe('a token is refreshed', () => {
 })
 
 test('a refresh that fails is tried again after pauses that grow, and not for ever', () => {
-  const pauses = [1, 2, 3, 4, 5, 6, 7].map(pauseAfterMs)
+  const pauses = [1, 2, 3, 4, 5, 6, 7].map((failures) => pauseAfterMs(failures, 600_000))
   expect(pauses).toEqual([15_000, 30_000, 60_000, 120_000, 240_000, undefined, undefined])
 })
+
+test.each([
+  { servedForMs: 20_000, failures: 1, pauseMs: 10_000 },
+  { servedForMs: 20_001, failures: 3, pauseMs: 10_000.5 },
+  { servedForMs: 500, failures: 1, pauseMs: 1_000 },
+  { servedForMs: 0, failures: 1, pauseMs: 15_000 },
+  { servedForMs: -60_000, failures: 2, pauseMs: 30_000 },
+  { servedForMs: 500, failures: 6, pauseMs: undefined },
+])(
+  'after $failures failures, when it is served for $servedForMs ms more, it rests for $pauseMs',
+  ({ servedForMs, failures, pauseMs }) => {
+    expect(pauseAfterMs(failures, servedForMs)).toBe(pauseMs)
+  },
+)
