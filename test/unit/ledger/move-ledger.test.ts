@@ -237,7 +237,7 @@ describe('a move that is refused leaves the file as it was', () => {
       () => {
         changeFile(source.file, "INSERT INTO revocation (id, epoch, made) VALUES ('r', 1, '{')")
       },
-      /JSON/,
+      /the table of revocations holds what is none/,
     ],
     [
       'bytes of an entry are no text',
