@@ -228,14 +228,15 @@ export class GroupCommitLedger implements OpenableLedger {
   }
 
   /**
-   * Not at once: what this turn of the event loop appends shares the commit, and so does the disk's time. But the
-   * disk need not be idle until the end of a long turn.
+   * Not at once: what a turn of the event loop appends shares a commit. A long turn is not waited for, because the
+   * disk would have nothing to do meanwhile; but what is appended together always shares one.
    */
   #sendWhenIdle(): void {
     if (this.#committing.length > 0) return
-    if (this.#waiting.length >= worthSending) {
-      this.#send()
-      return
+    if (this.#waiting.length === worthSending) {
+      queueMicrotask(() => {
+        this.#send()
+      })
     }
     if (this.#sendIsScheduled) return
     this.#sendIsScheduled = true

@@ -192,6 +192,7 @@ async function goesBeyond(
 ): Promise<boolean> {
   if (mark === undefined || !isSameHash(mark.tip.hash, tip.hash)) return false
   const ledger = asLedgerFileError(file, () => readEnd(file))?.ledger
+  if (ledger === undefined) return false
   const cuts = await cutsOf(client)
   return cuts.some(
     (cut) => cut.sequence >= tip.sequence && parseCut(cut.canonical)?.ledger === ledger,

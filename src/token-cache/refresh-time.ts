@@ -41,14 +41,14 @@ export const servedUntilMs = (
 
 const firstPauseMs = 15_000
 const pauseMaxMs = 240_000
-const triesMax = 6
+const triesMax = 10
 
 /** Enough for what a refresh runs into to have changed a little. */
 const pauseMinMs = 1_000
 
 /**
- * How long a token is left alone after so many refreshes that failed; undefined: for good. Never longer than half of
- * the time that it is still served, so that it is tried again before its callers have to wait.
+ * How long a token is left alone after so many refreshes that failed; undefined: for good. No longer than half of the
+ * time that it is still served, but for a second at least, so that it is tried again before its callers have to wait.
  *
  * @param servedForMs As of now, 0 or less when it is served no more.
  */

@@ -64,14 +64,18 @@ export class LogBeginnings {
     return [...this.#oldestReadMs.keys()]
   }
 
-  /** Whether a log of the vault of a key may have dropped what it had of then. */
-  isDroppedAt(keyId: string, atMs: number): boolean {
+  /**
+   * Whether a log of the vault of a key has told that it may have dropped what it had of then, or may have without
+   * telling: it has nothing that old among what this round has read.
+   */
+  droppedAt(keyId: string, atMs: number): 'told' | 'untold' | undefined {
     const vault = parseKeyUrl(keyId)?.vault
-    if (vault === undefined) return false
-    return this.#logsOf(vault).some((log) => {
-      const oldestReadMs = this.#untold.has(log) ? this.#oldestReadMs.get(log) : undefined
-      return atMs < Math.max(oldestReadMs ?? -Infinity, this.#retiredUntilMs.get(log) ?? -Infinity)
-    })
+    if (vault === undefined) return undefined
+    const logs = this.#logsOf(vault)
+    if (logs.some((log) => atMs < (this.#retiredUntilMs.get(log) ?? -Infinity))) return 'told'
+    const isUntold = (log: string) =>
+      this.#untold.has(log) && atMs < (this.#oldestReadMs.get(log) ?? -Infinity)
+    return logs.some(isUntold) ? 'untold' : undefined
   }
 
   /** What all logs of a vault have told to have dropped; `-Infinity`: nothing. */
@@ -93,7 +97,7 @@ export class LogBeginnings {
 
   /** Those that have records of it; of one that an earlier version has read it may be any. */
   #logsOf(vault: string): readonly string[] {
-    const logs = [...this.#vaults]
+    const logs = [...this.#vaults].filter(([log]) => isOfKind('vault', log))
     const having = logs.filter(([, vaults]) => vaults.has(vault))
     return (having.length > 0 ? having : logs).map(([log]) => log)
   }

@@ -212,10 +212,13 @@ function droppedAtIn(
   const isUndecidedAt = undecidedTimes(state)
   let late: WrittenLate | undefined
   return (keyId, madeAtMs) => {
-    if (!beginnings.isDroppedAt(keyId, madeAtMs)) return undefined
+    const dropped = beginnings.droppedAt(keyId, madeAtMs)
+    if (dropped === undefined) return undefined
+    const isUndecided = isUndecidedAt({ keyId, madeAtMs })
+    // A round reads what it has to decide: where nothing that old is among it, nothing that old was there.
+    if (dropped === 'untold' && isUndecided) return undefined
     late ??= writtenLate()
-    const isOpen = isUndecidedAt({ keyId, madeAtMs }) || late.timesMs.has(madeAtMs)
-    return isOpen ? 'undecided' : 'decided'
+    return isUndecided || late.timesMs.has(madeAtMs) ? 'undecided' : 'decided'
   }
 }
 

@@ -213,7 +213,7 @@ test('a token that came by a certificate which the application has no longer is 
             text: dropped.length === 0 ? 'of the one before' : 'of this one',
             keyId: keyIdOf(dropped.length === 0 ? 'gone' : 'Here'),
           }),
-        drop: (matches: (one: HeldToken) => boolean) => dropped.push(held.map(matches)),
+        dropHere: (matches: (one: HeldToken) => boolean) => dropped.push(held.map(matches)),
       },
     } as unknown as Partial<IssuanceDeps>,
   })
@@ -230,7 +230,11 @@ test('a token of the next configuration is not dropped by the one before', async
       isInForce: () => false,
       credentials: { current: () => [credential] },
       applications: new Map([[application, { name: application, clientId, keyIdsBegin: [] }]]),
-      cache: { get: () => obtainedToken(clock), drop: () => (drops += 1) },
+      cache: {
+        get: () => obtainedToken(clock),
+        drop: () => (drops += 1),
+        dropHere: () => (drops += 1),
+      },
     } as unknown as Partial<IssuanceDeps>,
   })
   expect(outcome).toMatchObject({ code: 'LEDGER_OVERTAKEN' })

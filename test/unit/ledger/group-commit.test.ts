@@ -67,17 +67,24 @@ it('gives the store its first work before a long turn ends, and all that comes m
     waitingEntriesMax: 100,
   })
   await ledger.open()
-  const appendSome = (count: number) =>
-    Array.from({ length: count }, (_, index) => ledger.append([startedEntry(`${index}`)]))
+  /** One after the other, in one turn. */
+  const appendSome = async (count: number) => {
+    const appends: Promise<void>[] = []
+    while (appends.length < count) {
+      appends.push(ledger.append([startedEntry(`${appends.length}`)]))
+      await Promise.resolve()
+    }
+    return appends
+  }
 
-  const few = appendSome(31)
+  const few = await appendSome(31)
   expect(sizes).toEqual([])
   await nextTurn()
   expect(sizes).toEqual([31])
   finish()
   await Promise.all(few)
 
-  const many = appendSome(80)
+  const many = await appendSome(80)
   expect(sizes).toEqual([31, 32])
   await nextTurn()
   expect(sizes).toEqual([31, 32])
@@ -85,6 +92,12 @@ it('gives the store its first work before a long turn ends, and all that comes m
   expect(sizes).toEqual([31, 32, 48])
   finish()
   await Promise.all(many)
+
+  const together = Array.from({ length: 40 }, () => ledger.append([startedEntry('together')]))
+  await Promise.resolve()
+  expect(sizes).toEqual([31, 32, 48, 40])
+  finish()
+  await Promise.all(together)
   await ledger.close()
 })
 

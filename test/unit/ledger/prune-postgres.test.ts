@@ -124,7 +124,7 @@ test.each([
   [
     'is not found in one of another ledger',
     [startedEntry('another')],
-    { moved: false, why: 'target-not-empty' },
+    { moved: false, why: 'target-began-anew' },
   ],
 ])(
   'a move that was not finished, and whose file was pruned beyond, %s',

@@ -400,7 +400,7 @@ describe('refreshing', () => {
     }
     const pauses = at.map((second, index) => second - (at[index - 1] ?? 0))
     // To the second in which it is looked at again.
-    expect(pauses).toEqual([0, 16, 31, 61, 121, 241])
+    expect(pauses).toEqual([0, 16, 31, 61, 121, 241, 241, 241, 241, 241])
   })
 
   test('that brings a token which ends sooner keeps the old one, and is tried again', async () => {
