@@ -3,8 +3,10 @@ import { nothingExpected, type Expect } from '../../src/reconcile/expectations.t
 import { afterRound } from '../../src/reconcile/rounds/after-round.ts'
 import { noRounds } from '../../src/reconcile/rounds/round-state.ts'
 import type { FindingEvent, RoundState } from '../../src/reconcile/rounds/round-state.ts'
+import type { LogSource, LogSources } from '../../src/reconcile/log-source.ts'
 import { runRound } from '../../src/reconcile/rounds/round.ts'
 import type { Progress } from '../../src/reconcile/rounds/round.ts'
+import type { VaultRecord } from '../../src/reconcile/vault-record.ts'
 import { createSqliteLedger } from '../../src/ledger/sqlite-ledger.ts'
 import type { Entry } from '../../src/ledger/entry.ts'
 import { logFolders } from './log-folders.ts'
@@ -17,6 +19,8 @@ export interface WatchedRounds {
   expect: Expect
   /** Folders. */
   vaultLogs: readonly string[]
+  /** Folders too, which are read as tables of a workspace are. */
+  vaultTables: readonly string[]
   /** What was told in this round. */
   round(nowMs: number): Promise<readonly FindingEvent[]>
   /** Of the last round: how much it had to read. */
@@ -35,11 +39,12 @@ export function watchedRounds(
     state: from,
     expect: nothingExpected,
     vaultLogs: [files.logFolder],
+    vaultTables: [],
     read: { entries: 0, records: 0 },
     round: async (nowMs) => {
       const outcome = await runRound(watched.state, {
         ledger: ledgerInFile(files.ledgerFile),
-        sources: logFolders({ vaultLogs: watched.vaultLogs, signInLogs: [], auditLogs: [] }),
+        sources: sourcesOf(watched),
         keys: [],
         expect: watched.expect,
         nowMs,
@@ -62,6 +67,30 @@ export function watchedRounds(
   }
   return watched
 }
+
+function sourcesOf({
+  vaultLogs,
+  vaultTables,
+}: Pick<WatchedRounds, 'vaultLogs' | 'vaultTables'>): LogSources {
+  const none = { signInLogs: [], auditLogs: [] }
+  const folders = logFolders({ vaultLogs, ...none })
+  const tables = logFolders({ vaultLogs: vaultTables, ...none }).vaultLogs.map(asTable)
+  return { ...folders, vaultLogs: [...folders.vaultLogs, ...tables] }
+}
+
+/** A table tells what has come and nothing of what is gone, and gives no row before the time that it is asked for. */
+const asTable = (folder: LogSource<VaultRecord>): LogSource<VaultRecord> => ({
+  name: folder.name,
+  arrivals: async (...look) => {
+    const { fromMs, mark } = await folder.arrivals(...look)
+    return { fromMs, mark }
+  },
+  records: async function* (fromMs, toMs) {
+    for await (const batch of folder.records(fromMs, toMs)) {
+      yield batch.filter((record) => record.kind === 'unread' || record.timeMs >= fromMs)
+    }
+  },
+})
 
 export async function appendTo(files: ReconcileFiles, entries: readonly Entry[]): Promise<void> {
   const ledger = await createSqliteLedger({ file: files.ledgerFile })

@@ -179,3 +179,43 @@ describe('the record of a finding', () => {
     expect(await kindsTold(481)).toEqual([])
   })
 })
+
+describe('a table, which cannot say what it has dropped', () => {
+  const few = [290, 381, 410, 445]
+  let quiet: ReconcileFiles
+  beforeEach(async () => {
+    quiet = await createReconcileFiles([
+      loaded,
+      ...few.flatMap((index) => [begun(index), made(index), proved(index)]),
+    ])
+    watched = watchedRounds(quiet)
+    watched.vaultLogs = []
+    watched.vaultTables = [quiet.logFolder]
+  })
+  afterEach(() => {
+    quiet.remove()
+  })
+  /** All of one hour. */
+  const comes = (...ofHour: readonly [number, ...number[]]) =>
+    quiet.writeBlob(hourOfIndex(ofHour[0]), textOf(ofHour.map((index) => recordLine(index))))
+
+  test('is missed a record that it never had, though the round that decides reads none before it', async () => {
+    comes(290)
+    comes(410)
+    expect(await kindsTold(415)).toEqual([])
+    expect(watched.state.lastRound?.verdict).toBe('undecided')
+    comes(445)
+    expect(await kindsTold(450)).toEqual(['finding.new sign.unrecorded'])
+    expect(watched.read.records).toBe(2)
+  })
+
+  test('is missed nothing that it had when that was decided', async () => {
+    const old = [comes(290), comes(381, 410)]
+    comes(445)
+    expect(await kindsTold(480)).toEqual([])
+    for (const file of old) rmSync(file)
+    comesElsewhere('08', lineOfOther(300))
+    watched.vaultLogs = [elsewhere()]
+    expect(await kindsTold(481)).toEqual([])
+  })
+})
