@@ -390,6 +390,18 @@ describe('a database that may not keep the ledger', () => {
     await expect(open()).rejects.toMatchObject({ code: 'LEDGER_NOT_A_LEDGER' })
   })
 
+  it('because nobody can tell what one of its revocations stops is refused', async () => {
+    await (await open()).close()
+    await query(
+      url,
+      "INSERT INTO countersign.revocation (id, epoch, made) VALUES (gen_random_uuid(), 1, '{}')",
+    )
+    await expect(open()).rejects.toMatchObject({
+      code: 'LEDGER_NOT_A_LEDGER',
+      message: expect.stringContaining('the table of revocations holds what is none') as unknown,
+    })
+  })
+
   it('because it is not there is refused', async () => {
     await expect(open(`${url}0`)).rejects.toMatchObject({ code: 'LEDGER_MISSING' })
   })

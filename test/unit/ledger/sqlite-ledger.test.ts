@@ -173,6 +173,15 @@ describe('a writer that should not be there', () => {
 })
 
 describe('opening a SQLite ledger', () => {
+  it('refuses one of whose revocations nobody can tell what it stops', async () => {
+    await (await store.open()).close()
+    changeFile(store.file, "INSERT INTO revocation (id, epoch, made) VALUES ('r', 1, '{}')")
+    await expect(store.open()).rejects.toMatchObject({
+      code: 'LEDGER_UNREADABLE',
+      message: `${store.file} cannot be opened: the table of revocations holds what is none`,
+    })
+  })
+
   it.each<[claim: string, prepare: () => void, code: string]>([
     [
       'a text file',
