@@ -12,7 +12,7 @@ export interface PermitRequest {
   readonly caller: string
   /** Assertions that are given away have a share of the budget that they cannot exceed. */
   readonly purpose: 'exchange' | 'hand-out'
-  /** `ahead`: nobody waits for it yet, so it waits for everybody who does. */
+  /** `ahead`: nobody waits for it yet; it takes turns with all callers who do. */
   readonly priority: 'caller' | 'ahead'
   /** It is worth waiting so long, in milliseconds, and no longer. */
   readonly patienceMs: number
@@ -50,6 +50,8 @@ export interface VaultStanding {
   readonly unitsUsed: number
   /** By all together who share the budget. */
   readonly unitsMax: number
+  /** What the vault lets this process have, by what it refused lately; `unitsMax` when it refused nothing. */
+  readonly unitsLearned: number
   /** Requests that wait for a permit. */
   readonly waiting: number
   /** Of vault and key, the worse: `open` lets nobody ask, `probing` one alone. */
@@ -75,7 +77,8 @@ export type CircuitChange = {
  * at once, with the time after which it could have been; nobody is kept waiting for nothing.
  *
  * A vault that throttles or fails is left alone for 1, 2, 4, 8 and then 16 s, a key that it refuses for
- * 30 s and then up to 5 min; then one request finds out for all whether it may be asked again.
+ * 30 s and then up to 5 min; then one request finds out for all whether it may be asked again. One that throttles is
+ * asked for a little less than it let pass, evenly, and then for more again.
  */
 export interface Governor {
   /**

@@ -89,11 +89,13 @@ export function createMemoryGovernor(options: MemoryGovernorOptions): Governor {
       vaultOf(key).budget.whole.charge(requests * unitsOf(key), nowMs())
     },
     standing: (key) => {
-      const { budget, waiting, circuits } = vaultOf(key)
+      const vault = vaultOf(key)
+      const { budget, waiting, circuits } = vault
       const { whole } = budget
       return {
         unitsUsed: whole.used(nowMs()),
         unitsMax: whole.unitsMax,
+        unitsLearned: vault.unitsLearned,
         waiting,
         circuit: circuits.standing(key.keyId),
       }
@@ -137,6 +139,10 @@ class GovernedVault {
 
   get waiting(): number {
     return this.#lane.waiting
+  }
+
+  get unitsLearned(): number {
+    return this.#lane.unitsLearned(this.#nowMs())
   }
 
   async permit(request: PermitRequest): Promise<Permit> {

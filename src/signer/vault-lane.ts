@@ -1,5 +1,8 @@
 import { FairQueue, type Waiting } from './fair-queue.ts'
 import type { CircuitChange, GovernorErrorCode, PermitOutcome, PermitRequest } from './governor.ts'
+import { budgetWindowMs } from './key-units.ts'
+import { LearnedRate } from './learned-rate.ts'
+import { createPacedBudget } from './paced-budget.ts'
 import type { SignBudget, UnitsAnswer } from './sign-budget.ts'
 import { SignerError, type SignerErrorCode } from './signer.ts'
 import type { CircuitTicket, VaultCircuits } from './vault-circuits.ts'
@@ -48,8 +51,9 @@ export interface LaneBounds {
 }
 
 /**
- * One vault and one kind of key: who waits, in what order, and how much may be asked. Pure in time:
- * it is told when it is, and whoever holds it does the waiting.
+ * One vault and one kind of key: who waits, in what order, and how much may be asked. Callers who wait and refreshes
+ * ahead take turns, because a token in use that is not refreshed makes all wait who use it. Pure in time: it is told
+ * when it is, and whoever holds it does the waiting.
  */
 export class VaultLane<W extends LaneWaiter> {
   readonly #budget: SignBudget
@@ -58,6 +62,9 @@ export class VaultLane<W extends LaneWaiter> {
   readonly #bounds: LaneBounds
   readonly #callers = new FairQueue<W>()
   readonly #ahead = new FairQueue<W>()
+  /** Units that callers had more than refreshes, since both have been waiting. */
+  #lead = 0
+  readonly #learned: LearnedRate
   readonly #underWay = new Map<W, CircuitTicket>()
   /** No deadline of anybody who waits is before this. */
   #deadlineMs = Infinity
@@ -69,10 +76,21 @@ export class VaultLane<W extends LaneWaiter> {
     circuits: VaultCircuits,
     bounds: LaneBounds,
   ) {
-    this.#budget = budget
-    this.#handOuts = handOuts
+    const learned = new LearnedRate(budget.unitsMax)
+    const handOutShare = handOuts.unitsMax / budget.unitsMax
+    this.#learned = learned
+    this.#budget = createPacedBudget(budget, (nowMs) => learned.unitsPerMs(nowMs))
+    this.#handOuts = createPacedBudget(
+      handOuts,
+      (nowMs) => learned.unitsPerMs(nowMs) * handOutShare,
+    )
     this.#circuits = circuits
     this.#bounds = bounds
+  }
+
+  /** Units in ten seconds: what the vault lets this process have, by what it refused lately, or all there are. */
+  unitsLearned(nowMs: number): number {
+    return Math.min(this.#budget.unitsMax, this.#learned.unitsPerMs(nowMs) * budgetWindowMs)
   }
 
   get waiting(): number {
@@ -146,6 +164,8 @@ export class VaultLane<W extends LaneWaiter> {
       if (isUnused(outcome)) budget.giveBack(waiter.units)
       else budget.asked(waiter.units, nowMs)
     }
+    if (outcome === 'signed') this.#learned.passed(waiter.units, nowMs)
+    if (isThrottled(outcome)) this.#learned.refused(nowMs)
     return this.#circuits.settle(ticket, outcome, nowMs)
   }
 
@@ -163,7 +183,8 @@ export class VaultLane<W extends LaneWaiter> {
 
   #serve(untilLateMs: number, nowMs: number): LaneTurn<W> {
     let forMs = untilLateMs
-    for (const queue of [this.#callers, this.#ahead]) {
+    const queues = [this.#callers, this.#ahead]
+    for (const queue of this.#lead > 0 ? queues.toReversed() : queues) {
       const served = this.#serveFrom(queue, nowMs)
       if (served.kind === 'granted' || served.kind === 'refused') return served
       forMs = Math.min(forMs, served.forMs)
@@ -202,10 +223,16 @@ export class VaultLane<W extends LaneWaiter> {
     if (paused !== undefined) return this.#endWaiting(paused)
     const answer = this.#budget.take(waiter.units, nowMs, queue.units)
     if (!answer.granted) return { kind: 'held', forMs: answer.waitMs }
+    this.#takeTurn(queue, waiter.units)
     queue.serve(waiter)
     const ticket = this.#circuits.enter(waiter.keyId)
     this.#underWay.set(waiter, ticket)
     return { kind: 'granted', waiter, probes: ticket.probes, leftMs: answer.leftMs }
+  }
+
+  #takeTurn(queue: FairQueue<W>, units: number): void {
+    const bothWait = this.#callers.size > 0 && this.#ahead.size > 0
+    this.#lead = bothWait ? this.#lead + (queue === this.#callers ? units : -units) : 0
   }
 
   #endWaiting(refusal: LaneRefusal<W>): RefusedWaiter<W> {
@@ -241,22 +268,31 @@ export class VaultLane<W extends LaneWaiter> {
 
   /** Of the last of a line. */
   #isInTime(last: W, nowMs: number, leewayMs = 0): boolean {
-    const servedAtMs = nowMs + this.#estimateMs({ ...last, units: 0 }, nowMs)
-    return servedAtMs <= last.deadlineMs + leewayMs
+    return (
+      nowMs + this.#estimateMs(last, nowMs, { ...last, units: 0 }) <= last.deadlineMs + leewayMs
+    )
   }
 
-  /** How long a newcomer would wait if nobody came after it. */
-  #estimateMs(newcomer: W, nowMs: number): number {
-    const queue = this.#queueOf(newcomer)
-    const before = queue === this.#ahead ? this.#callers.units : 0
-    const units = before + queue.unitsUntilServed(newcomer)
+  /**
+   * How long it would wait if nobody came after it.
+   *
+   * @param joining What it adds to those who wait: itself, unless it is the last of them.
+   */
+  #estimateMs(waiter: W, nowMs: number, joining = waiter): number {
+    const queue = this.#queueOf(waiter)
+    const inQueue = queue.unitsUntilServed(joining)
+    // Callers come first, and then it is the other's turn.
+    const others =
+      queue === this.#callers
+        ? Math.min(this.#ahead.units, inQueue - waiter.units)
+        : Math.min(this.#callers.units, inQueue)
     const vault = this.#circuits.vaultPassage(nowMs)
     const pausedMs = vault.kind === 'paused' ? vault.forMs : 0
-    const budgetMs = Math.max(pausedMs, this.#budget.waitMs(units, nowMs))
-    if (!isHandOut(newcomer)) return budgetMs
+    const budgetMs = Math.max(pausedMs, this.#budget.waitMs(inQueue + others, nowMs))
+    if (!isHandOut(waiter)) return budgetMs
     // Nothing is given away before anything can be asked, and only then does that share begin to fill.
     const beginsMs = this.#budget.waitMs(1, nowMs)
-    const handedOut = queue.unitsUntilServed(newcomer, isHandOut)
+    const handedOut = queue.unitsUntilServed(joining, isHandOut)
     return Math.max(budgetMs, beginsMs + this.#handOuts.waitMs(handedOut, nowMs + beginsMs))
   }
 
@@ -297,6 +333,9 @@ const outlookErrsByMs = 1_000
 
 const isUnused = (outcome: PermitOutcome) =>
   outcome === 'not-asked' || (outcome instanceof SignerError && !outcome.asked)
+
+const isThrottled = (outcome: PermitOutcome) =>
+  outcome instanceof SignerError && outcome.code === 'SIGNER_THROTTLED'
 
 const isHandOut = ({ purpose }: LaneWaiter) => purpose === 'hand-out'
 

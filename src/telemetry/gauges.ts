@@ -8,6 +8,7 @@ export interface CertificateGauge {
   /** By this process in ten seconds, in Key Vault's weighted units; certificates of one vault share them. */
   readonly unitsUsed: number
   readonly unitsMax: number
+  readonly unitsLearned: number
   readonly waiting: number
   readonly circuit: 'closed' | 'probing' | 'open'
 }
@@ -124,6 +125,11 @@ function registerCertificateGauges(
     'countersign_vault_units_max',
     "Units of the vault's budget that all replicas allow themselves in ten seconds.",
     ({ unitsMax }) => unitsMax,
+  )
+  ofCertificates(
+    'countersign_vault_units_learned',
+    'Units that this replica asks for in ten seconds at most, by what the vault refused lately.',
+    ({ unitsLearned }) => unitsLearned,
   )
   ofCertificates(
     'countersign_sign_queue_length',

@@ -389,6 +389,7 @@ describe('budgets', () => {
     expect(governor.standing(key)).toEqual({
       unitsUsed: 3,
       unitsMax: 10,
+      unitsLearned: 10,
       waiting: 0,
       circuit: 'closed',
     })

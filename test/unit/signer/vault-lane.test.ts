@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createSeededRandom } from '../../../src/emulator/random.ts'
+import type { PermitOutcome } from '../../../src/signer/governor.ts'
 import { createWindowBudget } from '../../../src/signer/sign-budget.ts'
 import { SignerError, type SignerErrorCode } from '../../../src/signer/signer.ts'
 import { VaultCircuits } from '../../../src/signer/vault-circuits.ts'
@@ -150,20 +151,64 @@ describe('assertions that are given away', () => {
 })
 
 describe('refreshes ahead', () => {
-  test('wait for all callers, those who come later too', () => {
+  test('take turns with callers who wait, those who come later too', () => {
     const ahead = several(10, { priority: 'ahead', caller: 'the service', patienceMs: 25_000 })
     const all = simulate(laneOf(20), [
       ...several(20, {}),
       ...ahead,
       ...several(15, { atMs: 5_000, patienceMs: 6_000 }),
-    ])
-    const times = all.slice(20).map((one) => endingOf(one).atMs)
+    ]).slice(20)
 
-    expect(times.slice(10)).toEqual(Array(15).fill(10_011))
-    expect(times.slice(0, 10)).toEqual([
-      ...Array<number>(5).fill(10_011),
-      ...Array<number>(5).fill(20_022),
+    expect(all.slice(0, 10).map((one) => endingOf(one).atMs)).toEqual(Array(10).fill(10_011))
+    // Ten of these have their turns in between, and the others are told at once that they will not in time.
+    expect(all.slice(10).map((one) => [endingOf(one).kind, endingOf(one).atMs])).toEqual([
+      ...Array<unknown>(10).fill(['granted', 10_011]),
+      ...Array<unknown>(5).fill(['refused', 5_000]),
     ])
+  })
+
+  test('come second: of an odd number callers have more', () => {
+    const ahead = several(10, { priority: 'ahead', patienceMs: 12_000 })
+    const all = simulate(laneOf(5), [
+      ...several(5, {}),
+      ...ahead,
+      ...several(10, { atMs: 5_000, patienceMs: 7_000 }),
+    ]).slice(5)
+
+    const served = grantedOf(all)
+    expect(served.filter(({ priority }) => priority === 'caller')).toHaveLength(3)
+    expect(served.filter(({ priority }) => priority === 'ahead')).toHaveLength(2)
+  })
+
+  test('have as many units as callers, whatever the size of their keys', () => {
+    const all = simulate(laneOf(40), [
+      ...several(40, {}),
+      ...several(10, { priority: 'ahead', units: 4, patienceMs: 12_000 }),
+      ...several(40, { atMs: 5_000, patienceMs: 7_000 }),
+    ]).slice(40)
+
+    const unitsOf = (priority: Arrival['priority']) =>
+      grantedOf(all)
+        .filter((one) => one.priority === priority)
+        .reduce((sum, { units }) => sum + units, 0)
+    expect([unitsOf('caller'), unitsOf('ahead')]).toEqual([20, 20])
+  })
+
+  test('do not make up for the time in which they were few', () => {
+    const all = simulate(laneOf(40, { waitingMax: 1000, waitingPerLineMax: 500 }), [
+      ...several(400, { patienceMs: 60_000, caller: 'many' }).map((one, index) => ({
+        ...one,
+        atMs: index,
+      })),
+      ...several(40, { atMs: 15_000, priority: 'ahead', patienceMs: 60_000 }),
+    ])
+    const secondWindow = all.filter((one) => {
+      const { kind, atMs } = endingOf(one)
+      return kind === 'granted' && 20_000 < atMs && atMs < 30_000
+    })
+
+    expect(secondWindow.filter(({ priority }) => priority === 'ahead')).toHaveLength(20)
+    expect(secondWindow.filter(({ priority }) => priority === 'caller')).toHaveLength(20)
   })
 
   test('are served at once when nobody waits', () => {
@@ -296,8 +341,11 @@ describe('a vault that throttles', () => {
     // The first is answered after 10 ms, and each pause begins with an answer.
     expect(times.slice(0, 5)).toEqual([0, 1_010, 3_020, 7_030, 15_040])
     expect(times[5]).toBe(31_050)
-    // Then it is well, and all who waited are let go.
-    expect(times.filter((atMs) => atMs === 31_060).length).toBeGreaterThan(30)
+    // Then it is well, and those who waited are let go, not all at once.
+    const after = times.slice(6)
+    expect(after[0]).toBe(31_060)
+    expect(after.filter((atMs) => atMs < 32_000).length).toBeLessThan(20)
+    expect(after.length).toBeGreaterThan(50)
   })
 
   test('is not hit again by those who were under way when it began to', () => {
@@ -343,6 +391,96 @@ describe('a vault that throttles', () => {
       ['refused', 1_020],
     ])
   })
+})
+
+/** Lets so many pass in ten seconds, wherever they begin or by the clock, and counts what it refuses or not. */
+interface VaultHabits {
+  readonly window: 'sliding' | 'by the clock'
+  readonly refused: 'counted' | 'not counted'
+}
+
+function throttlingVault({ window, refused }: VaultHabits, unitsAt: (atMs: number) => number) {
+  const inWindow = (one: number, atMs: number) =>
+    window === 'sliding'
+      ? one > atMs - 10_000
+      : Math.floor(one / 10_000) === Math.floor(atMs / 10_000)
+  const asked: { readonly atMs: number; readonly signed: boolean }[] = []
+  let counted: number[] = []
+  return {
+    asked,
+    outcomeAt: (atMs: number): PermitOutcome => {
+      counted = counted.filter((one) => inWindow(one, atMs))
+      const signed = counted.length < unitsAt(atMs)
+      if (signed || refused === 'counted') counted.push(atMs)
+      asked.push({ atMs, signed })
+      return signed ? 'signed' : new SignerError('SIGNER_THROTTLED', 'no')
+    },
+  }
+}
+
+describe.each([
+  { window: 'sliding', refused: 'counted' },
+  { window: 'sliding', refused: 'not counted' },
+  { window: 'by the clock', refused: 'counted' },
+  { window: 'by the clock', refused: 'not counted' },
+] as const)(
+  'a vault that gives a tenth for a minute, window $window, refusals $refused,',
+  (habits) => {
+    const [fromMs, untilMs] = [43_000, 103_000]
+    const vault = throttlingVault(habits, (atMs) => (fromMs <= atMs && atMs < untilMs ? 200 : 2000))
+    const random = createSeededRandom(3)
+    const evenly = (count: number, arrival: Partial<Arrival>) =>
+      several(count * 150, { ...arrival, outcomeAt: vault.outcomeAt }).map((one, index) => ({
+        ...one,
+        atMs: Math.floor((index * 1000 + random.below(1000)) / count),
+      }))
+    /** Twice what it gives then, and a fifth of that is refreshes. */
+    const all = simulate(
+      laneOf(1600, { waitingMax: 2000, waitingPerLineMax: 500 }),
+      [
+        ...evenly(40, { fromVaultMs: 20 }),
+        ...evenly(4, { fromVaultMs: 20, caller: 'refreshes', priority: 'ahead' }),
+      ].toSorted((one, other) => one.atMs - other.atMs),
+    )
+    const between = (from: number, until: number, signed: boolean) =>
+      vault.asked.filter((one) => one.signed === signed && from <= one.atMs && one.atMs < until)
+        .length
+
+    test('has most of what it gives asked for, as soon as that is known', () => {
+      expect(between(fromMs + 20_000, untilMs, true)).toBeGreaterThan(0.75 * 4 * 200)
+    })
+
+    test('refuses little', () => {
+      expect(between(fromMs, untilMs, false)).toBeGreaterThan(0)
+      expect(between(fromMs, untilMs, false)).toBeLessThan(30)
+    })
+
+    test('keeps no refresh waiting in vain', () => {
+      const refreshes = all.filter(({ priority }) => priority === 'ahead')
+      expect(new Set(codesOf(refreshes))).toEqual(new Set(['granted']))
+    })
+
+    test('is asked for everything again when it gives it', () => {
+      const late = all.filter(({ atMs }) => untilMs + 25_000 < atMs)
+      expect(new Set(codesOf(late))).toEqual(new Set(['granted']))
+      expect(Math.max(...late.map((one) => endingOf(one).atMs - one.atMs))).toBeLessThan(100)
+    })
+  },
+)
+
+test('of what a vault gives that throttles, a quarter is given away', () => {
+  const vault = throttlingVault({ window: 'sliding', refused: 'counted' }, () => 200)
+  const outcomeAt = vault.outcomeAt
+  const both = stream(100, { outcomeAt }).flatMap((one) => [
+    ...Array<Arrival>(2).fill(one),
+    ...Array<Arrival>(8).fill({ ...one, purpose: 'hand-out', caller: 'pipeline' }),
+  ])
+  const all = grantedOf(simulate(laneOf(1600, { waitingMax: 2000, waitingPerLineMax: 500 }), both))
+  const settled = all.filter((one) => endingOf(one).atMs > 30_000)
+  const given = settled.filter(({ purpose }) => purpose === 'hand-out')
+
+  expect(given.length).toBeGreaterThan(100)
+  expect(given.length).toBeLessThan(0.3 * settled.length)
 })
 
 describe('a vault that fails', () => {

@@ -19,6 +19,7 @@ function newTelemetry() {
         notAfterSeconds: 2_000_000,
         unitsUsed: 17,
         unitsMax: 1600,
+        unitsLearned: 210,
         waiting: 3,
         circuit: 'open',
       },

@@ -1,0 +1,77 @@
+import type { SignBudget } from './sign-budget.ts'
+
+/** What one signature with the largest key spends: so much is saved up. */
+const leastBurst = 8
+/** Nobody asks for more at once than the vault is asked for in that time anyway. */
+const burstMs = 250
+
+/**
+ * A budget that is spent no faster than at a rate, evenly.
+ *
+ * @param unitsPerMs The rate as of then, which may change; Infinity: however fast.
+ */
+export function createPacedBudget(
+  budget: SignBudget,
+  unitsPerMs: (nowMs: number) => number,
+): SignBudget {
+  const bucket = new TokenBucket(unitsPerMs)
+  return {
+    get unitsMax() {
+      return budget.unitsMax
+    },
+    get isAway() {
+      return budget.isAway
+    },
+    take: (units, nowMs, unitsWaiting) => {
+      const pacedMs = bucket.waitMs(units, nowMs)
+      if (pacedMs > 0) return { granted: false, waitMs: pacedMs }
+      const answer = budget.take(units, nowMs, unitsWaiting)
+      if (answer.granted) bucket.take(units, nowMs)
+      return answer
+    },
+    asked: (units, nowMs) => {
+      budget.asked(units, nowMs)
+    },
+    giveBack: (units) => {
+      budget.giveBack(units)
+      bucket.giveBack(units)
+    },
+    charge: (units, nowMs) => {
+      budget.charge(units, nowMs)
+    },
+    waitMs: (units, nowMs) => Math.max(bucket.waitMs(units, nowMs), budget.waitMs(units, nowMs)),
+    used: (nowMs) => budget.used(nowMs),
+  }
+}
+
+class TokenBucket {
+  readonly #unitsPerMs: (nowMs: number) => number
+  #units = 0
+  #atMs = -Infinity
+
+  constructor(unitsPerMs: (nowMs: number) => number) {
+    this.#unitsPerMs = unitsPerMs
+  }
+
+  take(units: number, nowMs: number): void {
+    this.#units = this.#filled(nowMs) - units
+    this.#atMs = nowMs
+  }
+
+  giveBack(units: number): void {
+    this.#units += units
+  }
+
+  /** Of a time to come too. */
+  waitMs(units: number, nowMs: number): number {
+    const lacking = units - this.#filled(nowMs)
+    return lacking <= 0 ? 0 : Math.ceil(lacking / this.#unitsPerMs(nowMs))
+  }
+
+  #filled(nowMs: number): number {
+    const rate = this.#unitsPerMs(nowMs)
+    if (rate === Infinity) return Infinity
+    const most = Math.max(leastBurst, rate * burstMs)
+    return Math.min(most, this.#units + rate * Math.max(0, nowMs - this.#atMs))
+  }
+}
