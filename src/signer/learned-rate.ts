@@ -12,7 +12,7 @@ const growsWithinMs = budgetWindowMs
 const leastShare = 1 / 20
 
 /** What the vault has refused. */
-interface Refused {
+interface RefusedPace {
   /** Units in a millisecond that had passed when more was refused. */
   readonly plateau: number
   /** The vault has signed again since; absent: not yet, or nobody has heard of it. */
@@ -31,7 +31,7 @@ interface Refused {
 export class LearnedRate {
   readonly #most: number
   readonly #passed = new UnitsWindow()
-  #refused: Refused | undefined
+  #refused: RefusedPace | undefined
 
   /** @param unitsMax In ten seconds, whatever the vault lets pass. */
   constructor(unitsMax: number) {
