@@ -136,7 +136,7 @@ export function createReloading(options: ReloadingOptions): Reloading {
 }
 
 /** Of one process alone, which has in force what its own folder says. */
-export const aloneStanding = { generation: 0, state: 'newest', folder: 'in-force' } as const
+const aloneStanding = { generation: 0, state: 'newest', folder: 'in-force' } as const
 
 /** Those of the configuration that is in force. */
 export const policiesOf = (inForce: ConfiguredInForce): PolicyInForce => ({

@@ -1,8 +1,6 @@
 import { isObject, type Members } from '../base/json-object.ts'
 import { parseJson } from '../base/parse-json.ts'
 
-export { isObject }
-
 /** Looking into JSON that somebody else has written: what has another type than expected is not there. */
 
 /** No members where there is no object; one that was written as text is an object too. */

@@ -8,7 +8,7 @@ import type { Round } from './round.ts'
 import type { FindingEvent, KnownFinding, RoundState } from './round-state.ts'
 
 /** Findings that are remembered; those that are resolved, or that no round looks at again, make room. */
-export const findingsMax = 5000
+const findingsMax = 5000
 /** What waits to be told. Whatever else is found waits in the logs, where the next round finds it again. */
 export const eventsMax = 1000
 /** Of either: the rest is kept for those of high severity, so that no flood of others keeps them out. */

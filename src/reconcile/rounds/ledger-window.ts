@@ -1,11 +1,12 @@
+import { isObject } from '../../base/json-object.ts'
 import { parseJson } from '../../base/parse-json.ts'
 import { genesis } from '../../ledger/chain.ts'
 import type { Link, Row } from '../../ledger/chain.ts'
 import type { LedgerSource } from '../../ledger/ledger-source.ts'
-import { isObject, numberIn, textIn } from '../json-members.ts'
-import { evidenceMax } from '../kept-evidence.ts'
+import { numberIn, textIn } from '../json-members.ts'
 import { EntryReader } from '../relevant-entry.ts'
 import type { RoundState } from './round-state.ts'
+import { LateEntries, type WrittenLate } from './written-late.ts'
 
 /** A place where reading can begin, and when its entry was written. */
 export interface Mark extends Link {
@@ -36,16 +37,6 @@ export interface LedgerLearned {
   readonly writtenLate: WrittenLate
   /** Undefined: the ledger holds what it held when it was read before. */
   readonly rewritten: string | undefined
-}
-
-/** Entries that no earlier round has read, and that say they are of a time that was decided then. */
-export interface WrittenLate {
-  /** Of the oldest of them; `Infinity` where there is none. */
-  readonly fromMs: number
-  /** What they are about. */
-  readonly signatures: ReadonlySet<string>
-  /** And when these happened, as they say. */
-  readonly timesMs: ReadonlySet<number>
 }
 
 /**
@@ -83,11 +74,7 @@ export function ledgerWindow(
         tip,
         marks: thinned([...earlier, ...tap.marks]),
         recalled: all,
-        writtenLate: {
-          fromMs: tap.lateFromMs,
-          signatures: tap.lateSignatures,
-          timesMs: tap.lateTimesMs,
-        },
+        writtenLate: tap.late,
         rewritten: tap.rewritten(),
       }
     },
@@ -123,9 +110,7 @@ class Tap {
   entries = 0
   tip: Link
   readonly marks: Mark[] = []
-  lateFromMs = Infinity
-  readonly lateSignatures = new Set<string>()
-  readonly lateTimesMs = new Set<number>()
+  readonly late = new LateEntries()
   readonly #recalled = new Map<string, Row>()
   readonly #before: Link
   readonly #decidedUntilMs: number
@@ -203,11 +188,7 @@ class Tap {
     if (this.#decidedUntilMs === -Infinity) return
     const entry = this.#reader.read(canonical)
     if (entry === undefined || entry === 'other' || entry.atMs >= this.#decidedUntilMs) return
-    if (entry.kind !== 'begun' && entry.kind !== 'ended') return
-    this.lateFromMs = Math.min(this.lateFromMs, entry.atMs)
-    if (this.lateSignatures.size >= evidenceMax) return
-    this.lateSignatures.add(entry.signature)
-    this.lateTimesMs.add(entry.atMs)
+    if (entry.kind === 'begun' || entry.kind === 'ended') this.late.add(entry.signature, entry.atMs)
   }
 
   #mark({ sequence, hash, canonical }: Row): void {

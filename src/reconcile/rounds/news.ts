@@ -25,7 +25,7 @@ export function isNews(
     finding.kind !== 'sign.unrecorded' ||
     isUndecidedAt(finding) ||
     toldMs.has(finding.madeAtMs) ||
-    losses.ledger.writtenLate.signatures.has(finding.signature) ||
+    losses.ledger.writtenLate.isAbout(finding.signature) ||
     !isLossToldAt(finding.madeAtMs, losses, unread)
 }
 

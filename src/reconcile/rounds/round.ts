@@ -15,7 +15,8 @@ import { EvidenceLookout } from './evidence-lookout.ts'
 import { timeOfFinding } from './finding-id.ts'
 import type { LogRecord } from './finding-id.ts'
 import { ledgerWindow } from './ledger-window.ts'
-import type { LedgerLearned, WrittenLate } from './ledger-window.ts'
+import type { LedgerLearned } from './ledger-window.ts'
+import type { WrittenLate } from './written-late.ts'
 import { LogBeginnings } from './log-beginnings.ts'
 import { undecidedTimes } from './news.ts'
 import type { RoundState } from './round-state.ts'
@@ -218,7 +219,7 @@ function droppedAtIn(
     // A round reads what it has to decide: where nothing that old is among it, nothing that old was there.
     if (dropped === 'untold' && isUndecided) return undefined
     late ??= writtenLate()
-    return isUndecided || late.timesMs.has(madeAtMs) ? 'undecided' : 'decided'
+    return isUndecided || late.happenedAt(madeAtMs) ? 'undecided' : 'decided'
   }
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Finding, SignUnrecorded } from '../../../../src/reconcile/finding.ts'
 import { isNews } from '../../../../src/reconcile/rounds/news.ts'
+import { LateEntries } from '../../../../src/reconcile/rounds/written-late.ts'
 import type { Round } from '../../../../src/reconcile/rounds/round.ts'
 import { noRounds } from '../../../../src/reconcile/rounds/round-state.ts'
 import type { KnownFinding, RoundState } from '../../../../src/reconcile/rounds/round-state.ts'
@@ -52,11 +53,8 @@ const tells = (
   { state = decided, files = [] as UnreadFile[], lost = [] as Lost, late = [] as string[] },
   finding: Finding = unrecorded,
 ) => {
-  const writtenLate = {
-    fromMs: Infinity,
-    signatures: new Set(late),
-    timesMs: new Set<number>(),
-  }
+  const writtenLate = new LateEntries()
+  for (const signature of late) writtenLate.add(signature, 0)
   const ledger: Round['ledger'] = { ...nothingRead, writtenLate }
   return isNews(state, { vaultFilesRemoved: lost, ledger }, files)(finding)
 }
