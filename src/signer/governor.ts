@@ -78,7 +78,7 @@ export type CircuitChange = {
  *
  * A vault that throttles or fails is left alone for 1, 2, 4, 8 and then 16 s, a key that it refuses for
  * 30 s and then up to 5 min; then one request finds out for all whether it may be asked again. One that throttles is
- * asked for a little less than it let pass, evenly, and then for more again.
+ * asked for as much as it let pass, evenly, and then for more again.
  */
 export interface Governor {
   /**

@@ -1,13 +1,8 @@
 import { budgetWindowMs } from './key-units.ts'
 import { UnitsWindow } from './units-window.ts'
 
-/** What is asked for at first of what was refused. */
-const cutTo = 0.9
-/**
- * From nothing to all that a vault may be asked, where nothing is refused any more. No sooner: it may refuse nothing
- * before its own window is full.
- */
-const growsWithinMs = budgetWindowMs
+/** From nothing to all that may be asked, where nothing is refused any more. */
+const growsWithinMs = 4_000
 /** However little passed, so much of all is tried: somebody has to find out. */
 const leastShare = 1 / 20
 
@@ -20,13 +15,13 @@ interface RefusedPace {
 }
 
 /**
- * How fast a vault can be asked, learned from what it refuses, because it does not say. A tenth less than passed in
- * the ten seconds before, then more again: slowly where it was refused before, and ever faster beyond, until it is
- * all that may be asked anyway.
+ * How fast a vault can be asked, learned from what it refuses, because it does not say. As much as passed in the ten
+ * seconds before, then more and ever more, until it is all that may be asked anyway: what a vault gives is found out at
+ * the cost of a few refusals, and that it gives everything again within seconds.
  *
  * Pure in time, which is told in milliseconds that never go back.
  *
- * @see RFC 9438, CUBIC for Fast and Long-Distance Networks
+ * @see RFC 9438, CUBIC for Fast and Long-Distance Networks, with nothing taken off: the pause after a refusal does that
  */
 export class LearnedRate {
   readonly #most: number
@@ -51,9 +46,16 @@ export class LearnedRate {
   unitsPerMs(nowMs: number): number {
     const { plateau, sinceMs } = this.#refused ?? {}
     if (plateau === undefined || sinceMs === undefined) return Infinity
-    const most = this.#most
-    const backAfterMs = growsWithinMs * Math.cbrt(((1 - cutTo) * plateau) / most)
-    const grown = plateau + most * ((nowMs - sinceMs - backAfterMs) / growsWithinMs) ** 3
-    return grown < most ? Math.max(grown, most * leastShare) : Infinity
+    const sinceFor = nowMs - sinceMs
+    if (sinceFor >= budgetWindowMs) return Infinity
+    const grown = plateau + this.#most * (sinceFor / growsWithinMs) ** 3
+    return Math.max(Math.min(grown, this.#most), this.#most * leastShare)
+  }
+
+  /** Until all may be asked, if nothing is refused meanwhile. */
+  grownInMs(nowMs: number): number {
+    const { plateau, sinceMs } = this.#refused ?? {}
+    if (plateau === undefined || sinceMs === undefined) return 0
+    return Math.max(0, sinceMs + growsWithinMs * Math.cbrt(1 - plateau / this.#most) - nowMs)
   }
 }

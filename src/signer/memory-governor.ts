@@ -8,16 +8,9 @@ import {
   type VaultKey,
 } from './governor.ts'
 import { documentedUnits, unitsOf } from './key-units.ts'
-import { createWindowBudget, type SignBudget } from './sign-budget.ts'
+import { createWindowBudget, type VaultBudget } from './sign-budget.ts'
 import { VaultCircuits } from './vault-circuits.ts'
 import { type LaneRefusal, VaultLane, type LaneWaiter } from './vault-lane.ts'
-
-/** What a vault may be asked for with one kind of key. */
-export interface VaultBudget {
-  readonly whole: SignBudget
-  /** Part of it: what may be given away. */
-  readonly handOuts: SignBudget
-}
 
 /**
  * What the service allows itself of a vault: the documented budget times `headroom`, a quarter of it to
@@ -130,7 +123,7 @@ class GovernedVault {
     this.circuits = new VaultCircuits(random)
     this.#nowMs = nowMs
     this.#onCircuit = onCircuit
-    this.#lane = new VaultLane(budget.whole, budget.handOuts, this.circuits, {
+    this.#lane = new VaultLane(budget, this.circuits, {
       underWayMax,
       waitingMax,
       waitingPerLineMax,

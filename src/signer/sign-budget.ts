@@ -34,6 +34,13 @@ export interface SignBudget {
   used(nowMs: number): number
 }
 
+/** What a vault may be asked for with one kind of key. */
+export interface VaultBudget {
+  readonly whole: SignBudget
+  /** Part of it: what may be given away. */
+  readonly handOuts: SignBudget
+}
+
 export type UnitsAnswer =
   | {
       readonly granted: true

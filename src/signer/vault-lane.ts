@@ -3,7 +3,7 @@ import type { CircuitChange, GovernorErrorCode, PermitOutcome, PermitRequest } f
 import { budgetWindowMs } from './key-units.ts'
 import { LearnedRate } from './learned-rate.ts'
 import { createPacedBudget } from './paced-budget.ts'
-import type { SignBudget, UnitsAnswer } from './sign-budget.ts'
+import type { UnitsAnswer, VaultBudget } from './sign-budget.ts'
 import { SignerError, type SignerErrorCode } from './signer.ts'
 import type { CircuitTicket, VaultCircuits } from './vault-circuits.ts'
 
@@ -56,8 +56,8 @@ export interface LaneBounds {
  * when it is, and whoever holds it does the waiting.
  */
 export class VaultLane<W extends LaneWaiter> {
-  readonly #budget: SignBudget
-  readonly #handOuts: SignBudget
+  readonly #unpaced: VaultBudget
+  readonly #paced: VaultBudget
   readonly #circuits: VaultCircuits
   readonly #bounds: LaneBounds
   readonly #callers = new FairQueue<W>()
@@ -69,28 +69,23 @@ export class VaultLane<W extends LaneWaiter> {
   /** No deadline of anybody who waits is before this. */
   #deadlineMs = Infinity
 
-  /** @param handOuts What of the budget may be given away. */
-  constructor(
-    budget: SignBudget,
-    handOuts: SignBudget,
-    circuits: VaultCircuits,
-    bounds: LaneBounds,
-  ) {
-    const learned = new LearnedRate(budget.unitsMax)
-    const handOutShare = handOuts.unitsMax / budget.unitsMax
+  constructor(budget: VaultBudget, circuits: VaultCircuits, bounds: LaneBounds) {
+    const { whole, handOuts } = budget
+    const learned = new LearnedRate(whole.unitsMax)
+    const handOutShare = handOuts.unitsMax / whole.unitsMax
     this.#learned = learned
-    this.#budget = createPacedBudget(budget, (nowMs) => learned.unitsPerMs(nowMs))
-    this.#handOuts = createPacedBudget(
-      handOuts,
-      (nowMs) => learned.unitsPerMs(nowMs) * handOutShare,
-    )
+    this.#unpaced = budget
+    this.#paced = {
+      whole: createPacedBudget(whole, (nowMs) => learned.unitsPerMs(nowMs)),
+      handOuts: createPacedBudget(handOuts, (nowMs) => learned.unitsPerMs(nowMs) * handOutShare),
+    }
     this.#circuits = circuits
     this.#bounds = bounds
   }
 
   /** Units in ten seconds: what the vault lets this process have, by what it refused lately, or all there are. */
   unitsLearned(nowMs: number): number {
-    return Math.min(this.#budget.unitsMax, this.#learned.unitsPerMs(nowMs) * budgetWindowMs)
+    return Math.min(this.#paced.whole.unitsMax, this.#learned.unitsPerMs(nowMs) * budgetWindowMs)
   }
 
   get waiting(): number {
@@ -108,8 +103,9 @@ export class VaultLane<W extends LaneWaiter> {
     if (queue.sizeOfLine(waiter) >= this.#bounds.waitingPerLineMax) {
       return this.#refusal(waiter, 'GOVERNOR_CALLER_QUEUE_FULL', nowMs)
     }
-    const refusal = this.#refusal(waiter, this.#spent, nowMs)
-    if (nowMs + refusal.retryAfterMs > waiter.deadlineMs) return refusal
+    if (nowMs + this.#waitMs(this.#paced, waiter, nowMs) > waiter.deadlineMs) {
+      return this.#refusal(waiter, this.#spent, nowMs)
+    }
     queue.push(waiter)
     this.#deadlineMs = Math.min(this.#deadlineMs, waiter.deadlineMs)
     const yielding = this.#yielding(waiter)
@@ -159,8 +155,8 @@ export class VaultLane<W extends LaneWaiter> {
     const ticket = this.#underWay.get(waiter)
     if (ticket === undefined) throw new TypeError('a permit is settled once')
     this.#underWay.delete(waiter)
-    const budgets = isHandOut(waiter) ? [this.#budget, this.#handOuts] : [this.#budget]
-    for (const budget of budgets) {
+    const { whole, handOuts } = this.#paced
+    for (const budget of isHandOut(waiter) ? [whole, handOuts] : [whole]) {
       if (isUnused(outcome)) budget.giveBack(waiter.units)
       else budget.asked(waiter.units, nowMs)
     }
@@ -201,14 +197,14 @@ export class VaultLane<W extends LaneWaiter> {
     const first = queue.next(() => true)
     if (first === undefined) return { kind: 'nobody', forMs: Infinity }
     const share: UnitsAnswer = isHandOut(first)
-      ? this.#handOuts.take(first.units, nowMs, queue.units)
+      ? this.#paced.handOuts.take(first.units, nowMs, queue.units)
       : { granted: true }
     const waiter = share.granted ? first : queue.next((one) => !isHandOut(one))
     if (waiter === undefined) return { kind: 'nobody', forMs: share.granted ? 0 : share.waitMs }
     const served = this.#serveOne(waiter, queue, nowMs)
     if (!isHandOut(waiter) || !share.granted) return served
     if (served.kind !== 'granted') {
-      this.#handOuts.giveBack(waiter.units)
+      this.#paced.handOuts.giveBack(waiter.units)
       return served
     }
     return { ...served, leftMs: soonerOf(served.leftMs, share.leftMs) }
@@ -221,7 +217,7 @@ export class VaultLane<W extends LaneWaiter> {
   ): Granted<W> | RefusedWaiter<W> | { readonly kind: 'held'; readonly forMs: number } {
     const paused = this.#keyPaused(waiter, nowMs)
     if (paused !== undefined) return this.#endWaiting(paused)
-    const answer = this.#budget.take(waiter.units, nowMs, queue.units)
+    const answer = this.#paced.whole.take(waiter.units, nowMs, queue.units)
     if (!answer.granted) return { kind: 'held', forMs: answer.waitMs }
     this.#takeTurn(queue, waiter.units)
     queue.serve(waiter)
@@ -259,17 +255,24 @@ export class VaultLane<W extends LaneWaiter> {
   }
 
   get #spent(): GovernorErrorCode {
-    return this.#budget.isAway ? 'GOVERNOR_BUDGET_AWAY' : 'GOVERNOR_BUDGET_SPENT'
+    return this.#paced.whole.isAway ? 'GOVERNOR_BUDGET_AWAY' : 'GOVERNOR_BUDGET_SPENT'
   }
 
+  /** A vault that throttles may give everything again by itself: nobody is told to stay away for longer. */
   #refusal(waiter: W, code: GovernorErrorCode, nowMs: number): LaneRefusal<W> {
-    return { waiter, code, retryAfterMs: this.#estimateMs(waiter, nowMs) }
+    const againMs = this.#learned.grownInMs(nowMs) + this.#waitMs(this.#unpaced, waiter, nowMs)
+    return {
+      waiter,
+      code,
+      retryAfterMs: Math.min(againMs, this.#waitMs(this.#paced, waiter, nowMs)),
+    }
   }
 
   /** Of the last of a line. */
   #isInTime(last: W, nowMs: number, leewayMs = 0): boolean {
     return (
-      nowMs + this.#estimateMs(last, nowMs, { ...last, units: 0 }) <= last.deadlineMs + leewayMs
+      nowMs + this.#waitMs(this.#paced, last, nowMs, { ...last, units: 0 }) <=
+      last.deadlineMs + leewayMs
     )
   }
 
@@ -278,7 +281,7 @@ export class VaultLane<W extends LaneWaiter> {
    *
    * @param joining What it adds to those who wait: itself, unless it is the last of them.
    */
-  #estimateMs(waiter: W, nowMs: number, joining = waiter): number {
+  #waitMs({ whole, handOuts }: VaultBudget, waiter: W, nowMs: number, joining = waiter): number {
     const queue = this.#queueOf(waiter)
     const inQueue = queue.unitsUntilServed(joining)
     // Callers come first, and then it is the other's turn.
@@ -288,12 +291,12 @@ export class VaultLane<W extends LaneWaiter> {
         : Math.min(this.#callers.units, inQueue)
     const vault = this.#circuits.vaultPassage(nowMs)
     const pausedMs = vault.kind === 'paused' ? vault.forMs : 0
-    const budgetMs = Math.max(pausedMs, this.#budget.waitMs(inQueue + others, nowMs))
+    const budgetMs = Math.max(pausedMs, whole.waitMs(inQueue + others, nowMs))
     if (!isHandOut(waiter)) return budgetMs
     // Nothing is given away before anything can be asked, and only then does that share begin to fill.
-    const beginsMs = this.#budget.waitMs(1, nowMs)
+    const beginsMs = whole.waitMs(1, nowMs)
     const handedOut = queue.unitsUntilServed(joining, isHandOut)
-    return Math.max(budgetMs, beginsMs + this.#handOuts.waitMs(handedOut, nowMs + beginsMs))
+    return Math.max(budgetMs, beginsMs + handOuts.waitMs(handedOut, nowMs + beginsMs))
   }
 
   /** For a caller, whoever nobody waits for makes room first. */

@@ -15,17 +15,16 @@ function refusedAfter(passed: number, signsAgainAtMs = 1_000): LearnedRate {
   return rate
 }
 
-describe('a vault that has refused nothing', () => {
-  test('is asked however fast', () => {
-    const rate = new LearnedRate(unitsMax)
-    rate.passed(unitsMax, 0)
-    expect(rate.unitsPerMs(1)).toBe(Infinity)
-  })
+test('a vault that has refused nothing is asked however fast', () => {
+  const rate = new LearnedRate(unitsMax)
+  rate.passed(unitsMax, 0)
+  expect(rate.unitsPerMs(1)).toBe(Infinity)
+  expect(rate.grownInMs(1)).toBe(0)
 })
 
 describe('a vault that has refused something', () => {
-  test('is asked for a tenth less than it let pass in ten seconds', () => {
-    expect(refusedAfter(200).unitsPerMs(1_000)).toBeCloseTo(0.9 * (200 / 10_000), 10)
+  test('is asked for as much as it let pass in ten seconds', () => {
+    expect(refusedAfter(200).unitsPerMs(1_000)).toBeCloseTo(200 / 10_000, 10)
   })
 
   test('is judged by those ten seconds alone', () => {
@@ -34,7 +33,7 @@ describe('a vault that has refused something', () => {
     rate.passed(300, 10_000)
     rate.refused(10_001)
     rate.passed(1, 10_002)
-    expect(rate.unitsPerMs(10_002)).toBeCloseTo(0.9 * (300 / 10_000), 10)
+    expect(rate.unitsPerMs(10_002)).toBeCloseTo(300 / 10_000, 10)
   })
 
   test('sets no pace before it signs again: those who find out are let through by the circuit', () => {
@@ -46,28 +45,33 @@ describe('a vault that has refused something', () => {
     expect(rate.unitsPerMs(5_000)).toBeLessThan(most)
   })
 
-  test('is asked for more and more from then on, until all may be asked', () => {
+  test('is asked for more and more from then on, and for all when it says', () => {
     fc.assert(
       fc.property(fc.nat(unitsMax), fc.nat(20_000), fc.nat(20_000), (passed, one, other) => {
         const rate = refusedAfter(passed, 0)
         const [before, after] = [Math.min(one, other), Math.max(one, other)]
-        expect(rate.unitsPerMs(after)).toBeGreaterThanOrEqual(rate.unitsPerMs(before))
-        // It is back where it was refused within half of the time that everything takes.
-        expect(rate.unitsPerMs(15_000)).toBe(Infinity)
         expect(rate.unitsPerMs(before)).toBeGreaterThan(0)
+        expect(rate.unitsPerMs(after)).toBeGreaterThanOrEqual(rate.unitsPerMs(before))
+        const grownInMs = rate.grownInMs(before)
+        expect(rate.unitsPerMs(before + grownInMs + 1)).toBeGreaterThanOrEqual(most)
+        if (grownInMs > 1) expect(rate.unitsPerMs(before + grownInMs - 1)).toBeLessThan(most)
       }),
     )
   })
 
-  test('is asked as RFC 9438 says: W_cubic(t) = C (t − K)³ + W_max', () => {
-    const [plateau, seconds] = [0.02, 1000]
-    // C, so that it takes ten seconds from nothing to all.
-    const c = most / (10 * seconds) ** 3
-    const k = Math.cbrt((plateau * 0.1) / c)
-    const rate = refusedAfter(plateau * 10_000, 0)
-    for (const t of [0, 1_000, k, 4_000, 8_000]) {
-      expect(rate.unitsPerMs(t)).toBeCloseTo(c * (t - k) ** 3 + plateau, 10)
+  test('is asked as RFC 9438 says: W_cubic(t) = C (t − K)³ + W_max, with a K of 0', () => {
+    // C, so that it takes four seconds from nothing to all.
+    const c = most / 4_000 ** 3
+    const rate = refusedAfter(200, 0)
+    for (const t of [0, 1_000, 2_000, 3_000]) {
+      expect(rate.unitsPerMs(t)).toBeCloseTo(c * t ** 3 + 0.02, 10)
     }
+  })
+
+  test('is asked evenly until a whole window of its own has passed', () => {
+    const rate = refusedAfter(200, 0)
+    expect([4_000, 9_999].map((t) => rate.unitsPerMs(t))).toEqual([most, most])
+    expect(rate.unitsPerMs(10_000)).toBe(Infinity)
   })
 
   test('is not left alone because nothing passed', () => {
@@ -79,6 +83,6 @@ describe('a vault that has refused something', () => {
     rate.passed(99, 9_000)
     rate.refused(12_000)
     rate.passed(1, 13_000)
-    expect(rate.unitsPerMs(13_000)).toBeCloseTo(0.9 * (99 / 10_000), 10)
+    expect(rate.unitsPerMs(13_000)).toBeCloseTo(99 / 10_000, 10)
   })
 })
