@@ -52,6 +52,13 @@ export class LearnedRate {
     return Math.max(Math.min(grown, this.#most), this.#most * leastShare)
   }
 
+  /** In ten seconds: what may be asked now, and what passed before where the vault has not signed again yet. */
+  units(nowMs: number): number {
+    const { plateau = Infinity, sinceMs } = this.#refused ?? {}
+    const rate = sinceMs === undefined ? plateau : this.unitsPerMs(nowMs)
+    return Math.round(Math.min(rate, this.#most) * budgetWindowMs)
+  }
+
   /** Until all may be asked, if nothing is refused meanwhile. */
   grownInMs(nowMs: number): number {
     const { plateau, sinceMs } = this.#refused ?? {}

@@ -1,6 +1,5 @@
 import { FairQueue, type Waiting } from './fair-queue.ts'
 import type { CircuitChange, GovernorErrorCode, PermitOutcome, PermitRequest } from './governor.ts'
-import { budgetWindowMs } from './key-units.ts'
 import { LearnedRate } from './learned-rate.ts'
 import { createPacedBudget } from './paced-budget.ts'
 import type { UnitsAnswer, VaultBudget } from './sign-budget.ts'
@@ -85,7 +84,7 @@ export class VaultLane<W extends LaneWaiter> {
 
   /** Units in ten seconds: what the vault lets this process have, by what it refused lately, or all there are. */
   unitsLearned(nowMs: number): number {
-    return Math.min(this.#paced.whole.unitsMax, this.#learned.unitsPerMs(nowMs) * budgetWindowMs)
+    return this.#learned.units(nowMs)
   }
 
   get waiting(): number {

@@ -19,6 +19,7 @@ test('a vault that has refused nothing is asked however fast', () => {
   const rate = new LearnedRate(unitsMax)
   rate.passed(unitsMax, 0)
   expect(rate.unitsPerMs(1)).toBe(Infinity)
+  expect(rate.units(1)).toBe(unitsMax)
   expect(rate.grownInMs(1)).toBe(0)
 })
 
@@ -41,6 +42,7 @@ describe('a vault that has refused something', () => {
     rate.passed(200, 0)
     rate.refused(0)
     expect(rate.unitsPerMs(5_000)).toBe(Infinity)
+    expect(rate.units(5_000)).toBeCloseTo(200, 10)
     rate.passed(1, 5_000)
     expect(rate.unitsPerMs(5_000)).toBeLessThan(most)
   })
