@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { parse, stringify } from 'yaml'
 import { readWorld, defaultWorldFile, type World } from '../../src/emulator/world.ts'
 import type { TestEmulator } from '../support/emulator.ts'
-import { signing, strike } from '../support/faults.ts'
+import { holdBack, signing } from '../support/faults.ts'
 import { query, startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { required } from '../support/required.ts'
 import { serveFrom, type Served } from '../support/served.ts'
@@ -121,13 +121,21 @@ test('lets a replica that has it serve, although one that has it not fails for t
   const [before, behind] = [required(replicas[0]), required(replicas[1])]
   await replaceCertificate(behind)
   await emulator.control('POST /vaults/contoso-hsm/certificates/partner-signing/disable')
-  strike(emulator, { ...signing, kind: 'delay', delayMs: 2000 })
+  const held = holdBack(emulator, signing)
   const signed = await signedBy(async () => {
     const failing = ask(before)
-    await expect.poll(() => query(url, 'SELECT FROM countersign.shared_flight')).toHaveLength(1)
+    await held.reached()
     const waiting = ask(behind)
+    await expect.poll(() => joinedFlights(behind)).toBe(1)
+    held.letGo()
     expect(await failing).toBe(503)
     expect(await waiting).toBe(200)
   })
   expect(signed).toEqual(['deploy-signing'])
 })
+
+async function joinedFlights(replica: Served): Promise<number> {
+  const metrics = await (await fetch(`${await replica.origin()}/metrics`)).text()
+  const counted = /^countersign_shared_tokens_total\{outcome="joined"\} (\d+)$/m.exec(metrics)
+  return Number(counted?.[1] ?? 0)
+}
