@@ -21,5 +21,8 @@ export const documentedUnits: Readonly<Record<SigningKey['heldBy'], number>> = {
 export function unitsOf({ publicKey }: Pick<SigningKey, 'publicKey'>): number {
   const bits = publicKey.asymmetricKeyDetails?.modulusLength ?? Infinity
   if (bits <= 2048) return 1
-  return bits <= 3072 ? 4 : 8
+  return bits <= 3072 ? 4 : largestUnits
 }
+
+/** What one operation on the largest key spends. */
+export const largestUnits = 8

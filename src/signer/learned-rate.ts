@@ -1,16 +1,16 @@
-import { budgetWindowMs } from './key-units.ts'
+import { budgetWindowMs, largestUnits } from './key-units.ts'
 import { UnitsWindow } from './units-window.ts'
 
 /** From nothing to all that may be asked, where nothing is refused any more. */
 const growsWithinMs = 4_000
-/** However little passed, so much of all is tried: somebody has to find out. */
-const leastShare = 1 / 20
+/** However little passed, a signature is tried: somebody has to find out. */
+const leastUnitsPerMs = largestUnits / budgetWindowMs
 
 /** What the vault has refused. */
 interface RefusedPace {
   /** Units in a millisecond that had passed when more was refused. */
   readonly plateau: number
-  /** The vault has signed again since; absent: not yet, or nobody has heard of it. */
+  /** When it was asked by everybody again; absent: it is left alone. */
   readonly sinceMs?: number
 }
 
@@ -35,34 +35,37 @@ export class LearnedRate {
 
   passed(units: number, nowMs: number): void {
     this.#passed.add(units, nowMs)
-    if (this.#refused !== undefined) this.#refused = { sinceMs: nowMs, ...this.#refused }
   }
 
+  /** It is left alone from now on. */
   refused(nowMs: number): void {
     this.#refused = { plateau: this.#passed.used(nowMs) / budgetWindowMs }
   }
 
-  /** Infinity while nothing that was refused is remembered, or nothing has passed since. */
+  /** It is asked by everybody again. */
+  askedAgain(nowMs: number): void {
+    if (this.#refused !== undefined) this.#refused = { sinceMs: nowMs, ...this.#refused }
+  }
+
+  /** As if it were asked again now, where it is left alone; Infinity where nothing that was refused is remembered. */
   unitsPerMs(nowMs: number): number {
-    const { plateau, sinceMs } = this.#refused ?? {}
-    if (plateau === undefined || sinceMs === undefined) return Infinity
-    const sinceFor = nowMs - sinceMs
-    if (sinceFor >= budgetWindowMs) return Infinity
-    const grown = plateau + this.#most * (sinceFor / growsWithinMs) ** 3
-    return Math.max(Math.min(grown, this.#most), this.#most * leastShare)
+    if (this.#refused === undefined) return Infinity
+    const { plateau, sinceMs = nowMs } = this.#refused
+    const grownForMs = nowMs - sinceMs
+    if (grownForMs >= budgetWindowMs) return Infinity
+    const grown = plateau + this.#most * (grownForMs / growsWithinMs) ** 3
+    return Math.min(Math.max(grown, leastUnitsPerMs), this.#most)
   }
 
-  /** In ten seconds: what may be asked now, and what passed before where the vault has not signed again yet. */
+  /** In ten seconds. */
   units(nowMs: number): number {
-    const { plateau = Infinity, sinceMs } = this.#refused ?? {}
-    const rate = sinceMs === undefined ? plateau : this.unitsPerMs(nowMs)
-    return Math.round(Math.min(rate, this.#most) * budgetWindowMs)
+    return Math.round(Math.min(this.unitsPerMs(nowMs), this.#most) * budgetWindowMs)
   }
 
-  /** Until all may be asked, if nothing is refused meanwhile. */
+  /** Until all may be asked, if it is asked again now and nothing is refused meanwhile. */
   grownInMs(nowMs: number): number {
-    const { plateau, sinceMs } = this.#refused ?? {}
-    if (plateau === undefined || sinceMs === undefined) return 0
+    if (this.#refused === undefined) return 0
+    const { plateau, sinceMs = nowMs } = this.#refused
     return Math.max(0, sinceMs + growsWithinMs * Math.cbrt(1 - plateau / this.#most) - nowMs)
   }
 }

@@ -7,7 +7,7 @@ import {
   type PermitRequest,
   type VaultKey,
 } from './governor.ts'
-import { documentedUnits, unitsOf } from './key-units.ts'
+import { documentedUnits, largestUnits, unitsOf } from './key-units.ts'
 import { createWindowBudget, type VaultBudget } from './sign-budget.ts'
 import { VaultCircuits } from './vault-circuits.ts'
 import { type LaneRefusal, VaultLane, type LaneWaiter } from './vault-lane.ts'
@@ -20,7 +20,7 @@ import { type LaneRefusal, VaultLane, type LaneWaiter } from './vault-lane.ts'
  */
 export function allowedUnits(heldBy: SigningKey['heldBy'], headroom: number) {
   const whole = Math.floor(documentedUnits[heldBy] * headroom)
-  return { whole, handOuts: Math.max(8, Math.floor(whole / 4)) }
+  return { whole, handOuts: Math.max(largestUnits, Math.floor(whole / 4)) }
 }
 
 /** A budget of this process alone. */
@@ -170,10 +170,11 @@ class GovernedVault {
     return {
       ...leave,
       settle: (outcome) => {
-        for (const change of this.#lane.settle(asking, outcome, this.#nowMs())) {
-          this.#onCircuit(change)
-        }
-        this.#run()
+        const changes = this.#lane.settle(asking, outcome, this.#nowMs())
+        for (const change of changes) this.#onCircuit(change)
+        // Who waits may have less to wait for.
+        if (changes.length > 0) this.#review()
+        else this.#run()
       },
     }
   }

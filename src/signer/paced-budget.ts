@@ -1,9 +1,10 @@
+import { largestUnits } from './key-units.ts'
 import type { SignBudget } from './sign-budget.ts'
 
-/** What one signature with the largest key spends: so much is saved up. */
-const leastBurst = 8
-/** Nobody asks for more at once than the vault is asked for in that time anyway. */
-const burstMs = 250
+/** Of what nobody took, as much is kept as comes in that time, and one signature with the largest key at least. */
+const keptMs = 250
+/** A rate that grows is looked at again so soon. */
+const lookAgainMs = 250
 
 /**
  * A budget that is spent no faster than at a rate, evenly.
@@ -14,7 +15,7 @@ export function createPacedBudget(
   budget: SignBudget,
   unitsPerMs: (nowMs: number) => number,
 ): SignBudget {
-  const bucket = new TokenBucket(unitsPerMs)
+  const bucket = new UnitBucket(unitsPerMs)
   return {
     get unitsMax() {
       return budget.unitsMax
@@ -24,7 +25,7 @@ export function createPacedBudget(
     },
     take: (units, nowMs, unitsWaiting) => {
       const pacedMs = bucket.waitMs(units, nowMs)
-      if (pacedMs > 0) return { granted: false, waitMs: pacedMs }
+      if (pacedMs > 0) return { granted: false, waitMs: Math.min(pacedMs, lookAgainMs) }
       const answer = budget.take(units, nowMs, unitsWaiting)
       if (answer.granted) bucket.take(units, nowMs)
       return answer
@@ -44,7 +45,7 @@ export function createPacedBudget(
   }
 }
 
-class TokenBucket {
+class UnitBucket {
   readonly #unitsPerMs: (nowMs: number) => number
   #units = 0
   #atMs = -Infinity
@@ -71,7 +72,7 @@ class TokenBucket {
   #filled(nowMs: number): number {
     const rate = this.#unitsPerMs(nowMs)
     if (rate === Infinity) return Infinity
-    const most = Math.max(leastBurst, rate * burstMs)
+    const most = Math.max(largestUnits, rate * keptMs)
     return Math.min(most, this.#units + rate * Math.max(0, nowMs - this.#atMs))
   }
 }

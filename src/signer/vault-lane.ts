@@ -1,5 +1,6 @@
 import { FairQueue, type Waiting } from './fair-queue.ts'
 import type { CircuitChange, GovernorErrorCode, PermitOutcome, PermitRequest } from './governor.ts'
+import { largestUnits } from './key-units.ts'
 import { LearnedRate } from './learned-rate.ts'
 import { createPacedBudget } from './paced-budget.ts'
 import type { UnitsAnswer, VaultBudget } from './sign-budget.ts'
@@ -107,9 +108,9 @@ export class VaultLane<W extends LaneWaiter> {
     }
     queue.push(waiter)
     this.#deadlineMs = Math.min(this.#deadlineMs, waiter.deadlineMs)
-    const yielding = this.#yielding(waiter)
     const isFull = this.waiting > this.#bounds.waitingMax
-    if (!isFull && (yielding === waiter || this.#isInTime(yielding, nowMs))) return undefined
+    const yielding = isFull ? this.#yielding(waiter) : this.#overtaken(waiter, nowMs)
+    if (yielding === undefined) return undefined
     this.leave(yielding)
     return this.#refusal(yielding, isFull ? 'GOVERNOR_QUEUE_FULL' : this.#spent, nowMs)
   }
@@ -160,8 +161,12 @@ export class VaultLane<W extends LaneWaiter> {
       else budget.asked(waiter.units, nowMs)
     }
     if (outcome === 'signed') this.#learned.passed(waiter.units, nowMs)
-    if (isThrottled(outcome)) this.#learned.refused(nowMs)
-    return this.#circuits.settle(ticket, outcome, nowMs)
+    const changes = this.#circuits.settle(ticket, outcome, nowMs)
+    for (const change of changes.filter(({ of }) => of === 'vault')) {
+      if (change.to === 'closed') this.#learned.askedAgain(nowMs)
+      else if (change.code === 'SIGNER_THROTTLED') this.#learned.refused(nowMs)
+    }
+    return changes
   }
 
   /** Whoever has not the patience is told at once; the others wait for the pause to end. */
@@ -196,7 +201,7 @@ export class VaultLane<W extends LaneWaiter> {
     const first = queue.next(() => true)
     if (first === undefined) return { kind: 'nobody', forMs: Infinity }
     const share: UnitsAnswer = isHandOut(first)
-      ? this.#paced.handOuts.take(first.units, nowMs, queue.units)
+      ? this.#budget(nowMs).handOuts.take(first.units, nowMs, queue.units)
       : { granted: true }
     const waiter = share.granted ? first : queue.next((one) => !isHandOut(one))
     if (waiter === undefined) return { kind: 'nobody', forMs: share.granted ? 0 : share.waitMs }
@@ -216,7 +221,7 @@ export class VaultLane<W extends LaneWaiter> {
   ): Granted<W> | RefusedWaiter<W> | { readonly kind: 'held'; readonly forMs: number } {
     const paused = this.#keyPaused(waiter, nowMs)
     if (paused !== undefined) return this.#endWaiting(paused)
-    const answer = this.#paced.whole.take(waiter.units, nowMs, queue.units)
+    const answer = this.#budget(nowMs).whole.take(waiter.units, nowMs, queue.units)
     if (!answer.granted) return { kind: 'held', forMs: answer.waitMs }
     this.#takeTurn(queue, waiter.units)
     queue.serve(waiter)
@@ -225,9 +230,16 @@ export class VaultLane<W extends LaneWaiter> {
     return { kind: 'granted', waiter, probes: ticket.probes, leftMs: answer.leftMs }
   }
 
+  /** Whoever finds out whether a vault can be asked again is let through by its circuit, whatever the pace. */
+  #budget(nowMs: number): VaultBudget {
+    return this.#circuits.vaultPassage(nowMs).kind === 'probe' ? this.#unpaced : this.#paced
+  }
+
   #takeTurn(queue: FairQueue<W>, units: number): void {
     const bothWait = this.#callers.size > 0 && this.#ahead.size > 0
-    this.#lead = bothWait ? this.#lead + (queue === this.#callers ? units : -units) : 0
+    const lead = this.#lead + (queue === this.#callers ? units : -units)
+    // Hand-outs that have to wait for their share keep callers waiting while refreshes are served: nobody owes for that.
+    this.#lead = bothWait ? Math.max(-largestUnits, Math.min(lead, largestUnits)) : 0
   }
 
   #endWaiting(refusal: LaneRefusal<W>): RefusedWaiter<W> {
@@ -298,6 +310,16 @@ export class VaultLane<W extends LaneWaiter> {
     return Math.max(budgetMs, beginsMs + handOuts.waitMs(handedOut, nowMs + beginsMs))
   }
 
+  /** Who waits and is not served in time any more, because the newcomer's turn is before its own. */
+  #overtaken(newcomer: W, nowMs: number): W | undefined {
+    const others = newcomer.priority === 'caller' ? this.#ahead.last : this.#callers.last
+    const waiting = [
+      this.#queueOf(newcomer).yielding(newcomer),
+      ...(others === undefined ? [] : [others]),
+    ]
+    return waiting.find((one) => one !== newcomer && !this.#isInTime(one, nowMs))
+  }
+
   /** For a caller, whoever nobody waits for makes room first. */
   #yielding(newcomer: W): W {
     const [ahead] = this.#ahead
@@ -335,9 +357,6 @@ const outlookErrsByMs = 1_000
 
 const isUnused = (outcome: PermitOutcome) =>
   outcome === 'not-asked' || (outcome instanceof SignerError && !outcome.asked)
-
-const isThrottled = (outcome: PermitOutcome) =>
-  outcome instanceof SignerError && outcome.code === 'SIGNER_THROTTLED'
 
 const isHandOut = ({ purpose }: LaneWaiter) => purpose === 'hand-out'
 

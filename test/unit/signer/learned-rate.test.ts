@@ -6,18 +6,19 @@ import { fc } from '../../support/drawn-cases.ts'
 const unitsMax = 1600
 const most = unitsMax / 10_000
 
-/** A vault that let so many pass and then refused one more, and has signed again since. */
-function refusedAfter(passed: number, signsAgainAtMs = 1_000): LearnedRate {
+/** A vault that let so many pass and then refused one more, and is asked again since. */
+function refusedAfter(passed: number, askedAgainAtMs = 1_000): LearnedRate {
   const rate = new LearnedRate(unitsMax)
   if (passed > 0) rate.passed(passed, 0)
   rate.refused(0)
-  rate.passed(1, signsAgainAtMs)
+  rate.askedAgain(askedAgainAtMs)
   return rate
 }
 
 test('a vault that has refused nothing is asked however fast', () => {
   const rate = new LearnedRate(unitsMax)
   rate.passed(unitsMax, 0)
+  rate.askedAgain(0)
   expect(rate.unitsPerMs(1)).toBe(Infinity)
   expect(rate.units(1)).toBe(unitsMax)
   expect(rate.grownInMs(1)).toBe(0)
@@ -33,18 +34,24 @@ describe('a vault that has refused something', () => {
     rate.passed(1000, 0)
     rate.passed(300, 10_000)
     rate.refused(10_001)
-    rate.passed(1, 10_002)
+    rate.askedAgain(10_002)
     expect(rate.unitsPerMs(10_002)).toBeCloseTo(300 / 10_000, 10)
   })
 
-  test('sets no pace before it signs again: those who find out are let through by the circuit', () => {
+  test('is given more only from when it is asked again, whatever it signs meanwhile', () => {
     const rate = new LearnedRate(unitsMax)
     rate.passed(200, 0)
     rate.refused(0)
-    expect(rate.unitsPerMs(5_000)).toBe(Infinity)
-    expect(rate.units(5_000)).toBeCloseTo(200, 10)
-    rate.passed(1, 5_000)
-    expect(rate.unitsPerMs(5_000)).toBeLessThan(most)
+    rate.passed(1, 100)
+    const grownInMs = rate.grownInMs(0)
+    expect(grownInMs).toBeGreaterThan(0)
+    for (const nowMs of [100, 5_000, 50_000]) {
+      expect(rate.units(nowMs)).toBe(200)
+      expect(rate.grownInMs(nowMs)).toBeCloseTo(grownInMs, 5)
+    }
+    rate.askedAgain(50_000)
+    expect(rate.units(50_000)).toBe(200)
+    expect(rate.units(52_000)).toBe(400)
   })
 
   test('is asked for more and more from then on, and for all when it says', () => {
@@ -76,15 +83,15 @@ describe('a vault that has refused something', () => {
     expect(rate.unitsPerMs(10_000)).toBe(Infinity)
   })
 
-  test('is not left alone because nothing passed', () => {
-    expect(refusedAfter(0).unitsPerMs(1_000)).toBeCloseTo(most / 20, 10)
+  test('is asked for one signature with the largest key when nothing passed', () => {
+    expect(refusedAfter(0).unitsPerMs(1_000)).toBeCloseTo(8 / 10_000, 10)
   })
 
   test('is judged anew when it refuses again', () => {
     const rate = refusedAfter(200, 0)
     rate.passed(99, 9_000)
     rate.refused(12_000)
-    rate.passed(1, 13_000)
+    rate.askedAgain(13_000)
     expect(rate.unitsPerMs(13_000)).toBeCloseTo(99 / 10_000, 10)
   })
 })

@@ -213,6 +213,36 @@ describe('refreshes ahead', () => {
     expect(secondWindow.filter(({ priority }) => priority === 'caller')).toHaveLength(20)
   })
 
+  test('tell whom they keep from being served in time at once, and not at its deadline', () => {
+    const callers = several(40, {})
+    const ahead = several(20, { atMs: 1, priority: 'ahead', caller: 'the service' })
+    const all = simulate(laneOf(20), [...callers, ...ahead])
+
+    expect(grantedOf(all.slice(0, 40))).toHaveLength(30)
+    const refused = all.slice(0, 40).filter((one) => endingOf(one).kind === 'refused')
+    expect(refused.map((one) => endingOf(one).atMs)).toEqual(Array(10).fill(1))
+  })
+
+  test('owe nothing for the time in which callers waited for the share of hand-outs', () => {
+    const everySixtyMs = several(140, { priority: 'ahead' }).map((one, index) => ({
+      ...one,
+      atMs: 100 + index * 60,
+    }))
+    const all = simulate(laneOf(200, { waitingMax: 2000, waitingPerLineMax: 500 }), [
+      ...several(100, { purpose: 'hand-out', caller: 'pipeline' }),
+      ...everySixtyMs,
+      ...several(60, { atMs: 8_999, priority: 'ahead' }),
+      ...several(60, { atMs: 9_000, caller: 'others' }),
+    ])
+    const waitedMs = all.slice(240).map((one) => endingOf(one).atMs - one.atMs)
+
+    expect(new Set(codesOf(all.slice(240)))).toEqual(new Set(['granted']))
+    const [ahead, callers] = [waitedMs.slice(0, 60), waitedMs.slice(60)].map((one) =>
+      Math.max(...one),
+    )
+    expect(Math.abs(required(ahead) - required(callers))).toBeLessThan(2_000)
+  })
+
   test('are served at once when nobody waits', () => {
     expect(grantedOf(simulate(laneOf(20), several(5, { priority: 'ahead' })))).toHaveLength(5)
   })
@@ -335,20 +365,23 @@ const stream = (seconds: number, arrival: Partial<Arrival>) =>
   several(seconds * 10, arrival).map((one, index) => ({ ...one, atMs: index * 100 }))
 
 describe('a vault that throttles', () => {
-  test('is asked again after 1, 2, 4, 8 and 16 s, by one each time', () => {
-    const outcomeAt = failing('SIGNER_THROTTLED', 0, 20_000)
-    const all = simulate(laneOf(1000), stream(40, { outcomeAt }))
-    const times = askedAt(all)
+  test.each([1, 8])(
+    'is asked again after 1, 2, 4, 8 and 16 s, by one of %s units each time',
+    (units) => {
+      const outcomeAt = failing('SIGNER_THROTTLED', 0, 20_000)
+      const all = simulate(laneOf(1000), stream(40, { outcomeAt, units }))
+      const times = askedAt(all)
 
-    // The first is answered after 10 ms, and each pause begins with an answer.
-    expect(times.slice(0, 5)).toEqual([0, 1_010, 3_020, 7_030, 15_040])
-    expect(times[5]).toBe(31_050)
-    // Then it is well, and those who waited are let go, not all at once.
-    const after = times.slice(6)
-    expect(after[0]).toBe(31_060)
-    expect(after.filter((atMs) => atMs < 32_000).length).toBeLessThan(20)
-    expect(after.length).toBeGreaterThan(50)
-  })
+      // The first is answered after 10 ms, and each pause begins with an answer.
+      expect(times.slice(0, 5)).toEqual([0, 1_010, 3_020, 7_030, 15_040])
+      expect(times[5]).toBe(31_050)
+      // Then it is well, and those who waited are let go, not all at once.
+      const after = times.slice(6)
+      expect(after[0]).toBe(31_060)
+      expect(after.filter((atMs) => atMs < 32_000).length).toBeLessThan(20)
+      expect(after.length).toBeGreaterThan(50)
+    },
+  )
 
   test('is not hit again by those who were under way when it began to', () => {
     const outcomeAt = failing('SIGNER_THROTTLED', 0, 500)
@@ -469,6 +502,92 @@ describe.each([
     })
   },
 )
+
+describe('what a vault says that is not that it throttles', () => {
+  const asked = (lane: SimulatedLane, outcomes: readonly PermitOutcome[]) => {
+    simulate(
+      lane,
+      outcomes.map((outcome, index) => ({
+        ...anArrival,
+        atMs: index * 500,
+        key: `https://vault.example/keys/k/${index}`,
+        outcomeAt: () => outcome,
+      })),
+    )
+    return lane.unitsLearned(outcomes.length * 500)
+  }
+  const error = (code: SignerErrorCode) => new SignerError(code, 'unknown')
+
+  test.each([
+    'SIGNER_UNAVAILABLE',
+    'SIGNER_TIMEOUT',
+    'SIGNER_CREDENTIAL',
+    'SIGNER_FORBIDDEN',
+  ] as const)('%s sets no pace', (code) => {
+    expect(asked(laneOf(1600), [...Array<PermitOutcome>(5).fill('signed'), error(code)])).toBe(1600)
+    expect(asked(laneOf(1600), Array<PermitOutcome>(6).fill(error(code)))).toBe(1600)
+  })
+
+  test('429 does, of what had passed', () => {
+    const outcomes = [...Array<PermitOutcome>(5).fill('signed'), error('SIGNER_THROTTLED')]
+    expect(asked(laneOf(1600), outcomes)).toBe(8)
+    const more = [...Array<PermitOutcome>(9).fill('signed'), error('SIGNER_THROTTLED')]
+    expect(asked(laneOf(1600), more)).toBe(9)
+  })
+})
+
+describe('the pace of a vault that has throttled', () => {
+  const throttledAt = (atMs: number) => failing('SIGNER_THROTTLED', atMs, atMs + 1)
+  const burst = { toVaultMs: 0, fromVaultMs: 0 }
+
+  test('is kept by those who wait when the one that finds out hears that its key is refused', () => {
+    const all = simulate(laneOf(1600), [
+      { ...anArrival, ...burst, outcomeAt: throttledAt(0) },
+      {
+        ...anArrival,
+        atMs: 1,
+        key: 'https://vault.example/keys/other/1',
+        outcomeAt: failing('SIGNER_FORBIDDEN', 0, 2_000),
+      },
+      ...several(39, { atMs: 2, patienceMs: 100_000 }),
+    ])
+    const times = askedAt(all)
+
+    expect(times[1]).toBe(1_000)
+    expect(times.filter((atMs) => 1_000 < atMs && atMs < 1_100).length).toBeLessThanOrEqual(10)
+    expect(times).toHaveLength(41)
+  })
+
+  test('is not forgotten for a refusal of those who were under way before', () => {
+    const all = simulate(laneOf(1600), [
+      { ...anArrival, atMs: 0, fromVaultMs: 1_500, outcomeAt: throttledAt(5) },
+      { ...anArrival, atMs: 1, ...burst, outcomeAt: throttledAt(1) },
+      ...several(39, { atMs: 2, patienceMs: 100_000 }),
+    ])
+    const times = askedAt(all)
+
+    expect(times.slice(0, 3)).toEqual([0, 1, 1_001])
+    expect(times.filter((atMs) => 1_400 < atMs && atMs < 1_600).length).toBeLessThan(10)
+    expect(times).toHaveLength(41)
+  })
+
+  test('is what newcomers are told to expect while it is left alone', () => {
+    const all = simulate(laneOf(1600, { waitingMax: 2000, waitingPerLineMax: 500 }), [
+      ...several(20, burst),
+      { ...anArrival, atMs: 1, ...burst, outcomeAt: throttledAt(1) },
+      ...several(100, { atMs: 2 }),
+    ])
+    const refused = all.map(endingOf).filter((ending) => ending.kind === 'refused')
+
+    // Two a second until it is asked again, and twelve seconds of patience; then it gives everything within four.
+    expect(refused.length).toBeGreaterThan(50)
+    expect(new Set(refused.map(({ atMs }) => atMs))).toEqual(new Set([2]))
+    for (const { retryAfterMs } of refused) {
+      expect(retryAfterMs).toBeGreaterThan(1_000)
+      expect(retryAfterMs).toBeLessThan(5_000)
+    }
+  })
+})
 
 test('of what a vault gives that throttles, a quarter is given away', () => {
   const vault = throttlingVault({ window: 'sliding', refused: 'counted' }, () => 200)
