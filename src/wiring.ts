@@ -4,25 +4,21 @@ import type { Logger } from 'pino'
 import type { Clock } from './base/clock.ts'
 import { type ClockWatch, createClockWatch } from './base/clock-watch.ts'
 import { createDependencyWatch } from './base/dependency-watch.ts'
-import { type Cloud, type GrantName, parseCloud } from './base/ids.ts'
+import { type Cloud, parseCloud } from './base/ids.ts'
 import { createUnderWay, type UnderWay } from './base/under-way.ts'
 import { createKeyVaultCertificateSource } from './certificate/key-vault-certificate.ts'
 import type { Config, LedgerConfig } from './config/config.ts'
-import { createApp, createMachinesApp, createRevocationsApp } from './http/app.ts'
-import type { AuthorizationServer } from './http/oauth-metadata.ts'
-import type { Readiness } from './http/readiness.ts'
-import type { AuditPageDeps } from './http/audit-page.ts'
-import type { RevocationRoutesDeps } from './http/v1-revocations.ts'
 import { createCallerProofs } from './caller-proof.ts'
 import { createConfigured, createConfiguredInForce, type LastingParts } from './configured.ts'
 import { createHeadSigning, type HeadSigning } from './heads.ts'
 import { createAuditing } from './auditing.ts'
 import { createExporting, type Exporting } from './exporting.ts'
 import { createCallerSlots } from './caller/caller-slots.ts'
+import { gaugesFrom } from './gauges.ts'
 import { hasKey } from './issuance/application.ts'
 import { createCertificateDuty } from './issuance/certificate-duty.ts'
 import type { Credentials } from './issuance/credentials.ts'
-import { callerOnRecord } from './issuance/on-record.ts'
+import { dropRevoked } from './issuance/drop-revoked.ts'
 import { createEntraRefusals } from './issuance/entra-refusals.ts'
 import { createFailureLines } from './issuance/failure-lines.ts'
 import { createInternalAssertions } from './issuance/internal-assertions.ts'
@@ -33,16 +29,14 @@ import { createTurnedAway, type TurnedAway } from './issuance/turned-away.ts'
 import type { AuditReads } from './audit/audit-reads.ts'
 import type { Entry } from './ledger/entry.ts'
 import type { FirstEntries, Ledger, OnCommit, OnRevocations } from './ledger/ledger.ts'
-import { ledgerInDatabase, ledgerInFile, type LedgerSource } from './ledger/ledger-source.ts'
 import { locateLedger } from './ledger/locate-ledger.ts'
 import { createSqliteLedger } from './ledger/sqlite-ledger.ts'
 import { createMemoryGrantBudget } from './policy/grant-budget.ts'
 import { type CompiledGrants, compileGrants } from './policy/compile-grants.ts'
 import { peopleBy } from './people.ts'
 import type { PolicyInForce } from './policy/policy-in-force.ts'
+import { createReadiness } from './readiness.ts'
 import { createReloading, policiesOf, type Reloading } from './reloading.ts'
-import { findOutstanding } from './revocation/outstanding.ts'
-import { isRevoked, stopping } from './revocation/revocation.ts'
 import {
   createRevocationsInForce,
   type RevocationsInForce,
@@ -56,7 +50,7 @@ import {
   type VaultBudgets,
 } from './sharing.ts'
 import { createMemoryGovernor } from './signer/memory-governor.ts'
-import type { Gauges } from './telemetry/gauges.ts'
+import { createSurfaces, type Surfaces } from './surfaces.ts'
 import { createIssuanceTelemetry } from './telemetry/issuance-telemetry.ts'
 import { createCommitSeconds, createMetrics } from './telemetry/metrics.ts'
 import type { CommitSeconds } from './telemetry/metrics.ts'
@@ -65,12 +59,7 @@ import { createEntraTokenEndpoint } from './token-endpoint/entra-token-endpoint.
 import { createVaultAccess, type VaultAccess } from './vault-access/vault-access.ts'
 
 /** The parts that the life of the process is about; everything else is inside them. */
-export interface Service {
-  readonly app: ReturnType<typeof createApp>
-  /** For the listener of machines, where there is one. */
-  readonly machinesApp: ReturnType<typeof createMachinesApp>
-  /** For the local socket, where there is one. */
-  readonly revocationsApp: ReturnType<typeof createRevocationsApp>
+export interface Service extends Surfaces {
   /** Of the configuration that is in force. */
   readonly credentials: Credentials
   readonly ledger: Ledger
@@ -208,49 +197,28 @@ async function createAround(
   })
   const proofs = createSignatureProofs({ ledger, clock })
   const turnedAway = createTurnedAway({ ledger, clock })
-  let isStopping = false
-  const certificatesProven = () => {
-    const { applications, credentials } = inForce.current().issuance
-    return [...applications.keys()].every((name) => credentials.current(name).length > 0)
-  }
-  const ledgerState = () => {
-    if (!ledger.healthy()) return 'failing'
-    return ledger.isFull() ? 'full' : 'ok'
-  }
-  const readiness: Readiness = {
-    ready: () => certificatesProven() && ledgerState() === 'ok' && !isStopping,
-    report: () => ({
-      certificates: certificatesProven() ? 'proven' : 'proving',
-      ledger: ledgerState(),
-      configuration: reloading.configuration.standing === 'in-force' ? 'ok' : 'degraded',
-      grants: reloading.grantsAreWell() ? 'ok' : 'degraded',
-      ...(reloading.policyStanding === undefined ? {} : { policy: reloading.policyStanding }),
-      ...(heads === undefined
-        ? {}
-        : { heads: heads.telemetry.heads, anchors: heads.telemetry.anchors }),
-      ...(exporting === undefined ? {} : { export: exporting.telemetry.state }),
-      stopping: isStopping,
-      vault: vault.state,
-      entra: entra.state,
-    }),
-  }
-  const gauges: Gauges = {
-    cacheBytes: () => memory.bytes,
-    cacheEntries: () => memory.entries,
-    unprovedSignatures: () => proofs.unproved,
-    ready: () => readiness.ready(),
-    configurationInForce: () => reloading.configuration.standing === 'in-force',
-    brokenGrants: () => policies.current().broken,
-    policyGeneration: () => reloading.policyStanding?.generation ?? 0,
-    folderInForce: () => (reloading.policyStanding?.folder ?? 'in-force') === 'in-force',
-    exportBehindSeconds: () => exporting?.telemetry.behindSeconds() ?? 0,
-    rememberedCallerTokens: () => ledger.tokensRemembered(),
-    rememberedRefusals: () => entraRefusals.size,
-    certificates: () =>
-      inForce
-        .current()
-        .credentials.proven.map((one) => ({ ...one, ...governor.standing(one.key) })),
-  }
+  const issuanceInForce = () => inForce.current().issuance
+  const readiness = createReadiness({
+    issuance: issuanceInForce,
+    ledger,
+    reloading: () => reloading,
+    heads: () => heads,
+    exporting: () => exporting,
+    vault,
+    entra,
+  })
+  const gauges = gaugesFrom({
+    memory,
+    proofs,
+    ledger,
+    entraRefusals,
+    governor,
+    readiness,
+    policies,
+    credentials: () => issuanceInForce().credentials,
+    reloading: () => reloading,
+    exporting: () => exporting,
+  })
   const metrics = createMetrics(gauges, commitSeconds)
   const events = createIssuanceTelemetry({ logger, metrics, clock, vault, entra })
   const tokenSharing = await createTokenSharing({
@@ -338,60 +306,25 @@ async function createAround(
     logger,
     metrics,
   })
-  const { cache, assertions } = issuance
-  revocations.watch((made) => {
-    const stands = stopping(made.map(({ revoked }) => revoked))
-    const issuerOf = (grant: GrantName) => policies.current().policy.named.get(grant)?.issuer
-    cache.drop(({ key: { application, tenant }, grant, keyId }) =>
-      isRevoked(stands, { application, tenant, keyId, grant, issuer: issuerOf(grant) }),
-    )
-    assertions.drop((held) => isRevoked(stands, held))
+  dropRevoked({
+    revocations,
+    cache: issuance.cache,
+    assertions: issuance.assertions,
+    issuerOf: (grant) => policies.current().policy.named.get(grant)?.issuer,
   })
-  const told = {
-    issuance: () => inForce.current().issuance,
+  const surfaces = createSurfaces({
+    config,
+    inForce,
     readiness,
-    metrics: async () => ({
-      contentType: metrics.registry.contentType,
-      text: await metrics.registry.metrics(),
-    }),
-  }
-  const machines = config.machines.at === 'callers-listener' ? 'here' : 'elsewhere'
-  const slotsForRevoking = createCallerSlots(requestsPerCallerMax)
-  const revoking = (): RevocationRoutesDeps => {
-    const configured = inForce.current()
-    return {
-      ...configured.issuance,
-      policy: () => configured.policies.current().policy,
-      callerSlots: slotsForRevoking,
-      outstanding: async (revoked) =>
-        findOutstanding(revoked, await ledgerSource(config.ledger), clock),
-    }
-  }
-  const slotsForAuditing = createCallerSlots(requestsPerCallerMax)
-  const audit = (): AuditPageDeps => {
-    const { issuance: inForceNow, policies: grantsNow, unrevokedPolicy, people } = inForce.current()
-    return {
-      ...inForceNow,
-      policy: () => grantsNow.current().policy,
-      unrevokedPolicy,
-      onRecord: (caller) => callerOnRecord(caller, inForceNow),
-      callerSlots: slotsForAuditing,
-      people,
-      ...auditing,
-    }
-  }
+    metrics,
+    auditing,
+    requestsPerCallerMax,
+    contract,
+    clock,
+  })
 
   return {
-    app: createApp({
-      ...told,
-      revocations: revoking,
-      audit,
-      authorizationServer: () => authorizationServerFrom(inForce.current().config),
-      contract,
-      machines,
-    }),
-    machinesApp: createMachinesApp(told),
-    revocationsApp: createRevocationsApp({ issuance: told.issuance, revocations: revoking }),
+    ...surfaces,
     get credentials() {
       return inForce.current().credentials
     },
@@ -400,7 +333,7 @@ async function createAround(
     proofs,
     turnedAway,
     auditReads: auditing.reads,
-    refresher: createTokenRefresher(told.issuance),
+    refresher: createTokenRefresher(issuanceInForce),
     underWay: issuance.underWay,
     clockWatch,
     policies,
@@ -413,7 +346,7 @@ async function createAround(
       if (ledger.healthy()) await ledger.append([])
     },
     stopping: () => {
-      isStopping = true
+      readiness.stop()
       // What a vault was asked for has the time of the drain to end; the last head stands for all.
       heads?.leaveOff()
     },
@@ -457,21 +390,6 @@ async function createLedger(
   const { createPostgresLedger } = await import('./ledger/postgres-ledger.ts')
   const ledger = createPostgresLedger({ locate: () => locateLedger(config), ...on })
   return { ledger, begin: (first) => ledger.open(first) }
-}
-
-async function ledgerSource(config: LedgerConfig): Promise<LedgerSource> {
-  return config.kind === 'sqlite'
-    ? ledgerInFile(config.file)
-    : ledgerInDatabase(await locateLedger(config))
-}
-
-function authorizationServerFrom({ publicUrl, issuers }: Config): AuthorizationServer {
-  const algorithms = issuers.flatMap((issuer) => (issuer.kind === 'mtls' ? [] : issuer.algorithms))
-  return {
-    publicUrl,
-    algorithms: [...new Set(algorithms)].toSorted(),
-    clientCertificates: issuers.some(({ kind }) => kind === 'mtls') ? 'proof' : 'no-proof',
-  }
 }
 
 function cloudOf({ cloud }: Config): Cloud {
