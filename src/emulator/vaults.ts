@@ -3,7 +3,7 @@ import type { EmulatorClock } from './emulator-clock.ts'
 import type { AccessTokens } from './entra/access-tokens.ts'
 import type { FaultList } from './faults.ts'
 import { listenHttps } from './listener.ts'
-import type { VaultLog } from './vault-log/vault-log.ts'
+import type { VaultRecord } from './vault-log/record.ts'
 import { vaultAccessFrom } from './vault/authorization.ts'
 import { createNetworkAccess, type NetworkAccess } from './vault/network-access.ts'
 import { createThrottle, type Throttle } from './vault/throttle.ts'
@@ -31,7 +31,8 @@ export interface VaultsDeps {
   readonly tls: ServerCertificate
   readonly clock: EmulatorClock
   readonly faults: FaultList
-  readonly log: VaultLog
+  /** Told of each record, for the log of all vaults. */
+  readonly record: (record: VaultRecord) => void
   readonly throttleScale: number
   readonly unconfirmed: Unconfirmed
   /** Takes the listeners over, one by one as they start. */
@@ -58,7 +59,7 @@ async function startVault(
   store: VaultStore,
   deps: VaultsDeps,
 ): Promise<RunningVault> {
-  const { world, clock, unconfirmed, log } = deps
+  const { world, clock, unconfirmed, record } = deps
   const tenantId = tenantOf(definition, world)
   const access = vaultAccessFrom(definition, world)
   const listener = deps.started.adopt(
@@ -85,9 +86,7 @@ async function startVault(
       clock,
       faults: deps.faults,
       unconfirmed,
-      record: (record) => {
-        log.record(record)
-      },
+      record,
     }),
   )
   return {

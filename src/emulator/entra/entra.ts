@@ -1,11 +1,13 @@
+import type { ServerCertificate } from '../certificate-authority.ts'
 import type { EmulatorClock } from '../emulator-clock.ts'
 import type { SignIn } from '../entra-log/sign-in.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
 import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { FaultList } from '../faults.ts'
 import { jsonReply } from '../json-reply.ts'
+import { listenHttps } from '../listener.ts'
 import type { SeededRandom } from '../random.ts'
-import type { SigningKeys } from '../signing-keys.ts'
+import { createSigningKeys, type SigningKeys } from '../signing-keys.ts'
 import type { World } from '../world.ts'
 import { createAccessTokens, type AccessTokens } from './access-tokens.ts'
 import {
@@ -15,6 +17,7 @@ import {
 import { createBlocks, type Blocks } from './blocks.ts'
 import { createDials, type Dials } from './dials.ts'
 import { createDirectory, type Directory } from './directory.ts'
+import { generateEntraKey } from './entra-keys.ts'
 import type { FederatedIssuers } from './federated-assertion.ts'
 import { instanceDiscovery, keysReply, metadataReply, type EndpointVersion } from './discovery.ts'
 import { createExchangeLog, type ExchangeLog } from './exchange-log.ts'
@@ -48,6 +51,24 @@ export interface EntraDeps {
   readonly federatedIssuers: FederatedIssuers
   /** Told of each sign-in, for the log of its tenant. */
   readonly signedIn: (signIn: SignIn) => void
+}
+
+/** Lets it listen on a port of its own, with new keys. */
+export async function startEntra({
+  tls,
+  started,
+  ...deps
+}: Omit<EntraDeps, 'origin' | 'keys'> & {
+  readonly tls: ServerCertificate
+  /** Takes the listener over. */
+  readonly started: AsyncDisposableStack
+}): Promise<{ readonly entra: Entra; readonly authorityOrigin: string }> {
+  const listener = started.adopt(await listenHttps({ tls }), (part) => part.close())
+  const { origin } = listener
+  const keys = await createSigningKeys(() => generateEntraKey(deps.clock))
+  const entra = createEntra({ ...deps, origin, keys })
+  listener.serve(entra.service)
+  return { entra, authorityOrigin: origin }
 }
 
 export function createEntra(deps: EntraDeps): Entra {

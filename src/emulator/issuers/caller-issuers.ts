@@ -1,10 +1,12 @@
+import type { ServerCertificate } from '../certificate-authority.ts'
 import type { EmulatorClock } from '../emulator-clock.ts'
 import type { EmulatedReply, EmulatedRequest, EmulatedService } from '../exchange.ts'
 import { type FaultWords, replyAfter, replyInstead } from '../fault-replies.ts'
 import type { FaultList } from '../faults.ts'
 import { jsonReply } from '../json-reply.ts'
+import { listenHttps } from '../listener.ts'
 import { createSigningKeys, type SigningKeys } from '../signing-keys.ts'
-import type { WorldIssuer } from '../world.ts'
+import type { World, WorldIssuer } from '../world.ts'
 import { callerTokenClaims, signCallerToken } from './caller-token.ts'
 import { issuerKinds } from './claim-sets.ts'
 import { azurePipelines, createJobs, gitHubActions, type Jobs, type JobSystem } from './jobs.ts'
@@ -38,6 +40,25 @@ export interface CallerIssuersDeps {
   readonly faults: FaultList
   /** Called once for each issuer: none signs with another's key. */
   readonly createKeys?: () => Promise<SigningKeys>
+}
+
+/** Lets the issuers of a world listen on a port of their own. */
+export async function startCallerIssuers({
+  world,
+  tls,
+  started,
+  ...deps
+}: Pick<CallerIssuersDeps, 'clock' | 'faults'> & {
+  readonly world: World
+  readonly tls: ServerCertificate
+  /** Takes the listener over. */
+  readonly started: AsyncDisposableStack
+}): Promise<CallerIssuers> {
+  const listener = started.adopt(await listenHttps({ tls }), (part) => part.close())
+  const { origin } = listener
+  const issuers = await createCallerIssuers({ ...deps, origin, issuers: world.issuers })
+  listener.serve(issuers.service)
+  return issuers
 }
 
 export async function createCallerIssuers(deps: CallerIssuersDeps): Promise<CallerIssuers> {
