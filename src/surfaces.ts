@@ -78,7 +78,7 @@ function revoking(parts: SurfacesParts): () => RevocationRoutesDeps {
   }
 }
 
-/** The same for these. */
+/** Its slots do too. */
 function audit({ inForce, auditing, requestsPerCallerMax }: SurfacesParts): () => AuditPageDeps {
   const callerSlots = createCallerSlots(requestsPerCallerMax)
   return () => {
