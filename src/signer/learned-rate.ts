@@ -10,6 +10,8 @@ const leastUnitsPerMs = largestUnits / budgetWindowMs
 interface RefusedPace {
   /** Units in a millisecond that had passed when more was refused. */
   readonly plateau: number
+  /** It was asked at a pace and has refused all the same: so what passed is what it gives, and not what was asked for. */
+  readonly isKnown: boolean
   /** When it was asked by everybody again; absent: it is left alone. */
   readonly sinceMs?: number
 }
@@ -39,7 +41,8 @@ export class LearnedRate {
 
   /** It is left alone from now on. */
   refused(nowMs: number): void {
-    this.#refused = { plateau: this.#passed.used(nowMs) / budgetWindowMs }
+    const isKnown = this.unitsPerMs(nowMs) < Infinity
+    this.#refused = { plateau: this.#passed.used(nowMs) / budgetWindowMs, isKnown }
   }
 
   /** It is asked by everybody again. */
@@ -67,5 +70,15 @@ export class LearnedRate {
     if (this.#refused === undefined) return 0
     const { plateau, sinceMs = nowMs } = this.#refused
     return Math.max(0, sinceMs + growsWithinMs * Math.cbrt(1 - plateau / this.#most) - nowMs)
+  }
+
+  /**
+   * About how long so many units take: at the pace of now where that is what the vault gives, and otherwise as if
+   * nothing were refused any more.
+   */
+  waitMs(units: number, nowMs: number): number {
+    const atThisPaceMs = units / this.unitsPerMs(nowMs)
+    if (this.#refused === undefined || this.#refused.isKnown) return atThisPaceMs
+    return Math.min(atThisPaceMs, this.grownInMs(nowMs) + units / this.#most)
   }
 }

@@ -6,16 +6,17 @@ const keptMs = 250
 /** A rate that grows is looked at again so soon. */
 const lookAgainMs = 250
 
-/**
- * A budget that is spent no faster than at a rate, evenly.
- *
- * @param unitsPerMs The rate as of then, which may change; Infinity: however fast.
- */
-export function createPacedBudget(
-  budget: SignBudget,
-  unitsPerMs: (nowMs: number) => number,
-): SignBudget {
-  const bucket = new UnitBucket(unitsPerMs)
+/** How fast a budget may be spent. */
+export interface UnitsPace {
+  /** As of then; Infinity: however fast. */
+  unitsPerMs(nowMs: number): number
+  /** About how long so many units take from then on: the rate may change meanwhile. */
+  waitMs(units: number, nowMs: number): number
+}
+
+/** A budget that is spent no faster than at a pace, evenly. */
+export function createPacedBudget(budget: SignBudget, pace: UnitsPace): SignBudget {
+  const bucket = new UnitBucket(pace)
   return {
     get unitsMax() {
       return budget.unitsMax
@@ -46,12 +47,12 @@ export function createPacedBudget(
 }
 
 class UnitBucket {
-  readonly #unitsPerMs: (nowMs: number) => number
+  readonly #pace: UnitsPace
   #units = 0
   #atMs = -Infinity
 
-  constructor(unitsPerMs: (nowMs: number) => number) {
-    this.#unitsPerMs = unitsPerMs
+  constructor(pace: UnitsPace) {
+    this.#pace = pace
   }
 
   take(units: number, nowMs: number): void {
@@ -66,11 +67,11 @@ class UnitBucket {
   /** Of a time to come too. */
   waitMs(units: number, nowMs: number): number {
     const lacking = units - this.#filled(nowMs)
-    return lacking <= 0 ? 0 : Math.ceil(lacking / this.#unitsPerMs(nowMs))
+    return lacking <= 0 ? 0 : Math.ceil(this.#pace.waitMs(lacking, nowMs))
   }
 
   #filled(nowMs: number): number {
-    const rate = this.#unitsPerMs(nowMs)
+    const rate = this.#pace.unitsPerMs(nowMs)
     if (rate === Infinity) return Infinity
     const most = Math.max(largestUnits, rate * keptMs)
     return Math.min(most, this.#units + rate * Math.max(0, nowMs - this.#atMs))

@@ -76,8 +76,11 @@ export class VaultLane<W extends LaneWaiter> {
     this.#learned = learned
     this.#unpaced = budget
     this.#paced = {
-      whole: createPacedBudget(whole, (nowMs) => learned.unitsPerMs(nowMs)),
-      handOuts: createPacedBudget(handOuts, (nowMs) => learned.unitsPerMs(nowMs) * handOutShare),
+      whole: createPacedBudget(whole, learned),
+      handOuts: createPacedBudget(handOuts, {
+        unitsPerMs: (nowMs) => learned.unitsPerMs(nowMs) * handOutShare,
+        waitMs: (units, nowMs) => learned.waitMs(units / handOutShare, nowMs),
+      }),
     }
     this.#circuits = circuits
     this.#bounds = bounds

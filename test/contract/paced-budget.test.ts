@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { createPacedBudget } from '../../src/signer/paced-budget.ts'
 import { createWindowBudget } from '../../src/signer/sign-budget.ts'
+import { steadyPace } from '../support/steady-pace.ts'
 import { describeSignBudget } from './sign-budget.contract.ts'
 
 describe.each([
@@ -10,7 +11,10 @@ describe.each([
   describeSignBudget('keeps its promises', () => {
     let nowMs = 1000
     return {
-      budget: createPacedBudget(createWindowBudget(40), () => unitsPerMs),
+      budget: createPacedBudget(
+        createWindowBudget(40),
+        steadyPace(() => unitsPerMs),
+      ),
       nowMs: () => nowMs,
       pass: (ms) => {
         nowMs += ms

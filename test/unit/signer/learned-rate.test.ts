@@ -87,6 +87,20 @@ describe('a vault that has refused something', () => {
     expect(refusedAfter(0).unitsPerMs(1_000)).toBeCloseTo(8 / 10_000, 10)
   })
 
+  test('is reckoned with as if it were well after one refusal, and at its pace after the next', () => {
+    const rate = refusedAfter(20, 0)
+    // All of it within four seconds, and then two hundred at a hundred and sixty a second.
+    expect(rate.waitMs(200, 0)).toBeCloseTo(rate.grownInMs(0) + 1_250, 5)
+    expect(rate.waitMs(1, 0)).toBeCloseTo(500, 5)
+    rate.refused(100)
+    expect(rate.waitMs(200, 100)).toBeCloseTo(100_000, 5)
+    rate.askedAgain(1_100)
+    expect(rate.waitMs(200, 1_100)).toBeCloseTo(100_000, 5)
+    // What it refuses when it has long been well is news again.
+    rate.refused(20_000)
+    expect(rate.waitMs(200, 20_000)).toBeLessThan(6_000)
+  })
+
   test('is judged anew when it refuses again', () => {
     const rate = refusedAfter(200, 0)
     rate.passed(99, 9_000)

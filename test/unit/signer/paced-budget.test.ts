@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { createPacedBudget } from '../../../src/signer/paced-budget.ts'
 import { createWindowBudget } from '../../../src/signer/sign-budget.ts'
+import { steadyPace } from '../../support/steady-pace.ts'
 import { fc } from '../../support/drawn-cases.ts'
 
 /** Ample, so that the pace alone holds anybody up. */
-const pacedAt = (unitsPerMs: (nowMs: number) => number) =>
-  createPacedBudget(createWindowBudget(100_000), unitsPerMs)
+const pacedAt = (unitsPerMs: () => number) =>
+  createPacedBudget(createWindowBudget(100_000), steadyPace(unitsPerMs))
 
 test('spends no more in any time than its rate comes to, but for eight or a quarter of a second', () => {
   const takes = fc.array(fc.record({ afterMs: fc.nat(400), units: fc.constantFrom(1, 1, 4, 8) }), {
@@ -68,7 +69,10 @@ test('saves nothing else up', () => {
 
 describe('whatever its rate,', () => {
   test('is held to the budget behind it, whose wait it tells', () => {
-    const budget = createPacedBudget(createWindowBudget(10), () => 1)
+    const budget = createPacedBudget(
+      createWindowBudget(10),
+      steadyPace(() => 1),
+    )
     expect(budget.take(8, 0).granted).toBe(true)
     budget.asked(8, 0)
     expect(budget.take(8, 5_000)).toEqual({ granted: false, waitMs: 5_001 })

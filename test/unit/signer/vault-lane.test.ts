@@ -571,20 +571,35 @@ describe('the pace of a vault that has throttled', () => {
     expect(times).toHaveLength(41)
   })
 
-  test('is what newcomers are told to expect while it is left alone', () => {
-    const all = simulate(laneOf(1600, { waitingMax: 2000, waitingPerLineMax: 500 }), [
-      ...several(20, burst),
-      { ...anArrival, atMs: 1, ...burst, outcomeAt: throttledAt(1) },
+  const lane = () => laneOf(1600, { waitingMax: 2000, waitingPerLineMax: 500 })
+
+  test('keeps nobody from waiting after one refusal: what the vault gives is not known', () => {
+    const all = simulate(lane(), [
+      { ...anArrival, ...burst, outcomeAt: throttledAt(0) },
       ...several(100, { atMs: 2 }),
     ])
+
+    expect(new Set(codesOf(all))).toEqual(new Set(['granted']))
+    expect(Math.max(...all.map((one) => endingOf(one).atMs))).toBeLessThan(6_000)
+  })
+
+  test('is what newcomers are told to expect after the second one, while it is left alone', () => {
+    const outcomeAt = failing('SIGNER_THROTTLED', 1, 1_500)
+    const all = simulate(lane(), [
+      ...several(20, burst),
+      { ...anArrival, atMs: 1, ...burst, outcomeAt },
+      { ...anArrival, atMs: 2, ...burst, outcomeAt },
+      ...several(100, { atMs: 1_100 }),
+    ]).slice(22)
     const refused = all.map(endingOf).filter((ending) => ending.kind === 'refused')
 
-    // Two a second until it is asked again, and twelve seconds of patience; then it gives everything within four.
-    expect(refused.length).toBeGreaterThan(50)
-    expect(new Set(refused.map(({ atMs }) => atMs))).toEqual(new Set([2]))
+    // Eight at once when it is asked again, two a second, and twelve seconds of patience: 32.
+    expect(refused.length).toBeGreaterThan(60)
+    expect(refused.length).toBeLessThan(75)
+    expect(new Set(refused.map(({ atMs }) => atMs))).toEqual(new Set([1_100]))
     for (const { retryAfterMs } of refused) {
-      expect(retryAfterMs).toBeGreaterThan(1_000)
-      expect(retryAfterMs).toBeLessThan(5_000)
+      expect(retryAfterMs).toBeGreaterThan(2_000)
+      expect(retryAfterMs).toBeLessThan(7_000)
     }
   })
 })
