@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -142,23 +143,39 @@ describe('Cloud Shell', () => {
   })
 })
 
+/** Programs look for this port alone, and any connection of this machine may have been given it for a while. */
+async function whenPortIsFree<T>(start: () => Promise<T>): Promise<T> {
+  for (let triesLeft = 290; ; triesLeft -= 1) {
+    try {
+      return await start()
+    } catch (error) {
+      const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+      if (!isTaken || triesLeft === 0) throw error
+      await delay(1000)
+    }
+  }
+}
+
 describe('the virtual machine extension that was retired', () => {
   const asked = `/oauth2/token?resource=${encodeURIComponent(orders)}`
   let extension: TestAgent
   beforeAll(async () => {
-    extension = await startTestAgent({
-      origin: service.origin,
-      clock: service.clock,
-      ownToken: await service.callerToken('fabrikam-orders'),
-      file: (written) => ({
-        ...written,
-        listen: { port: 50_342 },
-        shapes: { vmExtension: {} },
-        anyLocalProcess: 'accept',
+    const ownToken = await service.callerToken('fabrikam-orders')
+    extension = await whenPortIsFree(() =>
+      startTestAgent({
+        origin: service.origin,
+        clock: service.clock,
+        ownToken,
+        file: (written) => ({
+          ...written,
+          listen: { port: 50_342 },
+          shapes: { vmExtension: {} },
+          anyLocalProcess: 'accept',
+        }),
       }),
-    })
+    )
     return () => extension.stop()
-  })
+  }, 300_000)
 
   test('takes the resource in the query, or in a form, at the port that its clients know', async () => {
     expect(extension.agent.origin).toBe('http://127.0.0.1:50342')
