@@ -119,8 +119,8 @@ export class VaultLane<W extends LaneWaiter> {
   }
 
   /**
-   * For a budget that others take from: whoever would be served last ends waiting now, when that will not
-   * be in time any more. Call it until it says that there is nobody.
+   * For a budget that others take from, and when the vault gives less: whoever would be served last ends waiting
+   * now, when that will not be in time any more. Call it until it says that there is nobody.
    */
   review(nowMs: number): LaneRefusal<W> | undefined {
     for (const queue of [this.#ahead, this.#callers]) {
