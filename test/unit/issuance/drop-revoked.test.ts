@@ -7,7 +7,7 @@ import type { AdmittedAttempt } from '../../../src/issuance/issuance-deps.ts'
 import type { SignedAssertion } from '../../../src/issuance/sign-assertion.ts'
 import type { RevokedOnRecord } from '../../../src/ledger/entry.ts'
 import { createRevocationsInForce } from '../../../src/revocation/revocations-in-force.ts'
-import { createMemoryTokenCache } from '../../../src/token-cache/memory-token-cache.ts'
+import { roomyTokenCache } from '../../support/roomy-token-cache.ts'
 import { keyId, obtainedToken, tokenKey } from '../../support/cached-tokens.ts'
 import { revokedEntry } from '../../support/entries.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
@@ -23,13 +23,7 @@ const credential = { key: { keyId } }
 /** A token of the grant `orders` of the issuer `cluster`, and the assertion that it was obtained with. */
 async function atHand() {
   const clock = fixedClock(1_000_000)
-  const cache = createMemoryTokenCache({
-    clock,
-    bytesMax: 1024 * 1024,
-    minRemainingSeconds: 300,
-    refreshAheadSeconds: 1200,
-    onEvicted: () => undefined,
-  })
+  const cache = roomyTokenCache(clock)
   const fetch = () => Promise.resolve(obtainedToken(clock))
   await cache.obtain({ key: tokenKey(), grant }, keyId, fetch, { timeoutMs: 60_000 })
   const assertions = createInternalAssertions({ clock, youngSeconds: 60 })

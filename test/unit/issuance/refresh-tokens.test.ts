@@ -10,7 +10,7 @@ import { createRevocationsInForce } from '../../../src/revocation/revocations-in
 import { createTokenRefresher } from '../../../src/issuance/refresh-tokens.ts'
 import type { Entry } from '../../../src/ledger/entry.ts'
 import { LedgerError } from '../../../src/ledger/ledger.ts'
-import { createMemoryTokenCache } from '../../../src/token-cache/memory-token-cache.ts'
+import { roomyTokenCache } from '../../support/roomy-token-cache.ts'
 import { keyId, obtainedToken, tokenKey } from '../../support/cached-tokens.ts'
 import { fixedClock } from '../../support/fixed-clock.ts'
 import { required } from '../../support/required.ts'
@@ -21,13 +21,7 @@ const count = 100
 /** A cache in which this many tokens are due at once; signing waits until it is told to fail, and how. */
 async function newRefresher(failure: Error = new TypeError('told to fail')) {
   const clock = fixedClock(1_000_000)
-  const cache = createMemoryTokenCache({
-    clock,
-    bytesMax: 1024 * 1024,
-    minRemainingSeconds: 300,
-    refreshAheadSeconds: 1200,
-    onEvicted: () => undefined,
-  })
+  const cache = roomyTokenCache(clock)
   const grant = grantName('orders')
   for (let tenant = 1; tenant <= count; tenant += 1) {
     const wish = { key: tokenKey({ tenant }), grant }
